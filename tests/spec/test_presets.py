@@ -1,0 +1,85 @@
+"""Strict presets: every shipped file loads, and each way of breaking one is refused with key, rule and value."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from makalu.hw.spec import config as config_module
+from makalu.hw.spec.config import PRESETS, ConfigError, load_preset, parse_preset
+
+FOLDER = Path(config_module.__file__).parent / "presets"
+TINY = (FOLDER / "tiny.yaml").read_text()
+
+
+def keys(value, prefix=""):
+    if not dataclasses.is_dataclass(value):
+        return {prefix}
+    return {k for f in dataclasses.fields(value) for k in keys(getattr(value, f.name), f"{prefix}.{f.name}")}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_loads_and_says_fact_or_choice(name):
+    config = load_preset(name)
+    assert config.name == name
+    assert keys(config) == keys(load_preset("tiny"))
+    for line in (FOLDER / f"{name}.yaml").read_text().splitlines():
+        stripped = line.split("#")[0].strip()
+        if stripped and not stripped.endswith(":") and not stripped.startswith(("name", "generation", "features")):
+            assert "fact" in line or "choice" in line, f"{name}: {line}"
+
+
+def test_generations_have_the_documented_sizes():
+    """Facts of the plan's section 6, typed again on purpose: a second reading of the presets."""
+    assert [load_preset(g).sbuf.partition_bytes // 1024 for g in ("trn1", "trn2", "trn3")] == [192, 224, 256]
+    assert [str(load_preset(g).vector.ratio) for g in ("trn1", "trn2", "trn3")] == ["2/5", "2/5", "1/2"]
+    assert [float(load_preset(f"{g}-mini").memory.rate) for g in ("trn1", "trn2", "trn3")] == [36.6, 37.7, 63.8]
+    assert all(load_preset(g).psum.partition_bytes == 16 * 1024 for g in ("trn1", "trn2", "trn3"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  tile: 4 ", "  tile: 4\n  tiles: 4 ", "tensor.tiles is not a known key"),
+        ("partitions: 4 ", "# partitions ", "partitions is missing; every preset has every key"),
+        ("  tile: 4 ", "  tile: four #", "tensor.tile must be of type int, not 'four'"),
+        ("  tile: 4 ", "  tile: true #", "tensor.tile must be of type int, not True"),
+        ("  tile: 4 ", "  tile: 3 #", "tensor.tile must be a power of two from 2 to 4, not 3"),
+        ("partitions: 4 ", "partitions: 6 #", "partitions must be a power of two from 4 to 128, not 6"),
+        ("  rows: 4 ", "  rows: 8 #", r"tensor.rows must be partitions \(4\), not 8"),
+        ("  columns: 4 ", "  columns: 8 #", r"tensor.columns must be partitions \(4\), not 8"),
+        ("mul_stages: 2", "mul_stages: 3", "tensor.mul_stages must be from 1 to 2, not 3"),
+        ("add_stages: 1", "add_stages: 4", "tensor.add_stages must be from 1 to 3, not 4"),
+        ("load_columns: 2", "load_columns: 4", r"tensor.load_columns must be sbuf.word_bytes / 4 \(2\), not 4"),
+        ("subnormals: keep", "subnormals: round", "tensor.subnormals must be keep or flush, not 'round'"),
+        ("formats: [bf16]", "formats: [bf16, fp8_e4m3]", "no other format is built yet"),
+        ("formats: [bf16]", "formats: bf16", "tensor.formats must be a list of names"),
+        ("features: []", "features: [double_row]", "features must be among"),
+        ("  engines: 1 ", "  engines: 16 ", "dma.engines must be 1"),
+        ('vector: {rate: "1/1"}', 'vector: {rate: "3/2"}', "vector.rate must be in"),
+        ('vector: {rate: "1/1"}', 'vector: {rate: "fast"}', "vector.rate must be a fraction such as"),
+        ('bytes_per_cycle: "8"', 'bytes_per_cycle: "8/0"', "memory.bytes_per_cycle must be a fraction"),
+        ('vector: {rate: "1/1"}', "vector: 1", "vector must be a mapping, not 1"),
+        ("  burst_bytes: 64", "  burst_bytes: 100", "dma.burst_bytes must be a power of two"),
+    ],
+)
+def test_preset_rejected(old, new, message):
+    assert old in TINY
+    with pytest.raises(ConfigError, match=message) as error:
+        parse_preset(TINY.replace(old, new), source="mine")
+    assert "(preset" in str(error.value)
+
+
+def test_unknown_preset_rejected():
+    with pytest.raises(ConfigError, match="preset must be one of .*'tiny'.* not 'huge'"):
+        load_preset("huge")
+    with pytest.raises(ConfigError, match="preset file nowhere.yaml does not exist"):
+        load_preset("nowhere.yaml")
+
+
+def test_own_preset_by_path(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TINY.replace("name: tiny", "name: mine").replace("add_stages: 1", "add_stages: 2"))
+    mine = load_preset(str(path))
+    assert (mine.name, mine.tensor.add_stages) == ("mine", 2)
+    assert mine.digest != load_preset("tiny").digest
