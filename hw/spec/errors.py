@@ -1,4 +1,9 @@
-"""Codes that the hardware reports when a queue stops, and the order in which one instruction's rules are checked."""
+"""Codes that the hardware reports when a queue stops.
+
+An instruction that breaks several rules reports the lowest code; `FETCH` goes before all, because nothing else is
+known of an instruction that did not arrive. Rules are those of codes 1 to 9 below, word for word what
+`hw/sequencer/rules.py` and `hw/sequencer/range.py` check. The memory side of a DMA is not checked: the bus answers it.
+"""
 
 from enum import IntEnum
 
@@ -10,23 +15,26 @@ class ErrorCode(IntEnum):
     OPCODE = 1
     """Unknown opcode, or an opcode that this queue does not execute."""
     RESERVED = 2
-    """A bit that the opcode does not use is set."""
+    """A bit that the opcode does not use is set, the slot of a scalar operand without `operand0_tensor` included."""
     OPERAND = 3
-    """Space, element type, operation or function that the opcode does not allow."""
+    """Space, element type, operation or function that the opcode does not allow; a PSUM operand that is not fp32."""
     SIZE = 4
-    """A size, `partitions` or `columns` of 0, a count above the geometry, operands of different sizes."""
+    """A size of 0; operands of different sizes; a scalar operand with a size other than 1; `partitions` or `columns`
+    of 0 or above the geometry; a stationary tile with size0 above the columns or another size that is not 1."""
     PARTITION = 5
-    """partition + partitions beyond the geometry, or operands on different start partitions."""
+    """Start partition + `partitions` beyond the geometry (a matmul's destination: start partition other than 0);
+    operands of Vector or Scalar on different start partitions."""
     ALIGNMENT = 6
-    """An offset that is not a multiple of the element; a stationary tile that is not word-aligned with unit stride."""
+    """An offset that is not a multiple of the element; a stationary tile with an offset that is not a multiple of the
+    SBUF word, or with stride0 other than 1. At start: a program that is not aligned to an instruction."""
     SBUF_ADDRESS = 7
-    """An access pattern leaves the partition's SBUF."""
+    """The first or last byte of an access pattern (strides are signed) lies outside the partition's SBUF."""
     PSUM_ADDRESS = 8
     """An access pattern leaves the partition's PSUM, or a matmul's destination leaves one bank."""
     SEMAPHORE = 9
-    """A semaphore index beyond the preset's count, or an unknown wait or signal kind."""
+    """An unknown wait or signal kind, or a used wait or signal with a semaphore beyond the preset's count."""
     FETCH = 10
-    """The bus answered an instruction fetch with an error."""
+    """The bus answered an instruction fetch with an error; reported when every earlier instruction has issued."""
     BUS_READ = 11
     """The bus answered a DMA read with an error."""
     BUS_WRITE = 12

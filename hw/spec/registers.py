@@ -1,27 +1,56 @@
 """Control and status registers behind the AXI4-Lite port: 32 bits each, byte addresses, declared once.
 
 Access: `ro` read only, `rw` read and write, `w1c` write 1 to clear. A write to `ro` or an unmapped address answers
-SLVERR and changes nothing; so does a read of an unmapped address. Byte strobes other than all-ones answer SLVERR.
+SLVERR and changes nothing; a read of an unmapped address answers SLVERR and 0. Byte strobes other than all-ones answer
+SLVERR. A start while the core runs is ignored.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from .isa import QUEUES
 
-__all__ = ["COUNTERS", "IDENTITY", "QUEUE_STATES", "REGISTERS", "Register", "Status"]
+__all__ = [
+    "COUNTERS",
+    "IDENTITY",
+    "QUEUE_STATES",
+    "REGISTERS",
+    "REGISTER_BITS",
+    "START",
+    "QueueState",
+    "Register",
+    "Status",
+]
+
+REGISTER_BITS = 32
 
 IDENTITY = 0x4D4B_0001
 """'MK', version 1 of the register map."""
 
-COUNTERS: tuple[str, ...] = ("busy", "stall_port", "stall_semaphore", "stall_fetch", "idle")
-"""Per queue; every cycle after start counts in exactly one of them.
+START = 1 << 0
+"""Bit of `control`."""
 
-busy: an instruction is in the engine and no port stalls it; stall_port: an instruction is in the engine and waits for
-an SBUF or PSUM port, a PSUM bank or a PSUM hazard; stall_semaphore: the engine is empty and the head instruction waits
-for a semaphore; stall_fetch: the engine is empty and the queue has no decoded instruction; idle: the queue has halted.
+COUNTERS: tuple[str, ...] = ("busy", "stall_port", "stall_semaphore", "stall_fetch", "idle")
+"""Per queue; every cycle of `cycles` counts in exactly one of them, the first that holds in this order:
+
+busy: the queue issues, or its engine is active and not stalled;
+stall_port: the engine is active and stalled (it waits for an SBUF or PSUM port, a PSUM bank, a PSUM hazard or the bus);
+    or the head instruction may issue but the engine does not accept it, or its finish channel is full;
+idle: the queue is not running;
+stall_semaphore: the head instruction waits for a semaphore or, with `after` or as `halt`, for earlier instructions;
+stall_fetch: there is no decoded instruction, or it is one that is refused in this cycle.
 """
 
 QUEUE_STATES: tuple[str, ...] = ("idle", "running", "halted", "error")
+
+
+class QueueState(IntEnum):
+    """Encoding of a queue's `state` register, in the order of `QUEUE_STATES`."""
+
+    IDLE = 0
+    RUNNING = 1
+    HALTED = 2
+    ERROR = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +62,11 @@ class Register:
 
 
 class Status:
-    """Bits of `status` and `interrupt`."""
+    """Bits of `status` and `interrupt`.
+
+    running: a start waits for the core to drain, or a queue runs. done: no queue runs, none is in error, one or more
+    have halted. error: a queue is in error. `interrupt` latches the rise of done and each queue's entry into error.
+    """
 
     RUNNING = 1 << 0
     DONE = 1 << 1
@@ -44,23 +77,23 @@ def _registers() -> dict[str, Register]:
     rows = [
         Register("identity", 0x000, "ro", "IDENTITY"),
         Register("digest", 0x004, "ro", "first 32 bits of the preset's digest"),
-        Register("control", 0x008, "rw", "write bit 0 = 1: start every queue whose bit is set in `enable`; reads 0"),
+        Register("control", 0x008, "rw", "write bit 0 = 1: clear, then start every queue set in `enable`; reads 0"),
         Register("status", 0x00C, "ro", "bit 0 running, bit 1 done, bit 2 error"),
         Register("interrupt", 0x010, "w1c", "bit 1 done, bit 2 error; the interrupt line is high while any bit is set"),
         Register("enable", 0x014, "rw", "one bit a queue, in the order of `Queue`"),
         Register("watchdog", 0x018, "rw", "cycles without any issue or finish before waiting queues stop; 0 = off"),
-        Register("cycles", 0x01C, "ro", "cycles since start until done or error"),
+        Register("cycles", 0x01C, "ro", "cycles since start in which a queue was running"),
     ]
     for queue in QUEUES:
         base, name = 0x100 + 0x40 * queue, queue.name.lower()
         rows += [
-            Register(f"{name}_address_low", base + 0x00, "rw", "byte address of the first instruction, bits 31:0"),
-            Register(f"{name}_address_high", base + 0x04, "rw", "bits 63:32"),
+            Register(f"{name}_address_low", base + 0x00, "rw", "byte address of the program, bits 31:0"),
+            Register(f"{name}_address_high", base + 0x04, "rw", "bits 63:32; those beyond the bus read 0"),
             Register(f"{name}_state", base + 0x08, "ro", "0 idle, 1 running, 2 halted, 3 error"),
             Register(f"{name}_error", base + 0x0C, "ro", "ErrorCode"),
             Register(f"{name}_error_low", base + 0x10, "ro", "address of the instruction that failed, bits 31:0"),
             Register(f"{name}_error_high", base + 0x14, "ro", "bits 63:32"),
-            Register(f"{name}_tag", base + 0x18, "ro", "trace tag of the instruction that failed"),
+            Register(f"{name}_tag", base + 0x18, "ro", "trace tag of the instruction that failed, 0 if not fetched"),
         ]
         rows += [
             Register(f"{name}_{c}", base + 0x20 + 4 * i, "ro", f"cycles counted as {c}") for i, c in enumerate(COUNTERS)

@@ -1,0 +1,61 @@
+# Thin: every target is one call of the `makalu` command, pytest or a linter. `make help` lists them.
+# PYTHON is only for making .venv; everything else runs from there.
+
+PRESET ?= small
+WORKERS ?= 2
+ARGS ?=
+
+NEWEST = import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c '$(NEWEST)' 2>/dev/null && { echo $$p; exit; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+MAKALU := $(BIN)/makalu
+STAMP := $(VENV)/.installed
+# the tests start tools that pip put beside the interpreter
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help sim smoke test soak bench scaling verilog lint clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  variables: PRESET=$(PRESET) WORKERS=$(WORKERS) ARGS=, PYTHON= for a Python of your choice"
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "makalu needs Python 3.11 or newer: none of python3.11, python3 on PATH is (set PYTHON=)" >&2; exit 1; }
+	@$(PYTHON) -c '$(NEWEST)' || { echo "makalu needs Python 3.11 or newer: $(PYTHON) is not" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,examples]'
+	@touch $@
+
+sim: $(STAMP) ## one matmul on the RTL of PRESET, checked bit for bit
+	$(MAKALU) sim --preset $(PRESET) $(ARGS)
+
+smoke: $(STAMP) ## fast tests only, under a minute
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --ignore-glob='*_bench.py' $(ARGS)
+
+test: $(STAMP) lint ## lint, types, every test and bench: what .ci/run calls
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+soak: $(STAMP) ## random programs for hours; seeds are recorded
+	$(MAKALU) soak --preset $(PRESET) $(ARGS)
+
+bench: $(STAMP) ## figures into build/results
+	$(MAKALU) bench --preset $(PRESET) $(ARGS)
+
+scaling: $(STAMP) ## size, build time and speed over the presets
+	$(MAKALU) scaling $(ARGS)
+
+verilog: $(STAMP) ## Verilog and side file of PRESET into build/verilog
+	$(MAKALU) generate --preset $(PRESET) $(ARGS)
+
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict -p makalu.hw.spec
+	$(BIN)/mypy --strict --disable-error-code=import-untyped -p makalu.sim_models
+	$(BIN)/mypy --disable-error-code=import-untyped --disable-error-code=annotation-unchecked -p makalu.hw -p makalu.sw
+
+clean: ## everything generated, but not .venv
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Handwritten digits: a small network trained in numpy, run on the core."""

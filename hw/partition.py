@@ -1,0 +1,125 @@
+"""One partition of the core: its SBUF and PSUM slices, the edge of its PE row, its lanes. Wiring only."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from makalu.hw.dma.lane import DmaLane
+from makalu.hw.dma.layouts import lane_control as dma_control
+from makalu.hw.dma.layouts import lane_status as dma_status
+
+from makalu.hw.lib.emit import place
+from makalu.hw.psum.layouts import commit, psum_commands, wave
+from makalu.hw.psum.slice import PsumSlice
+from makalu.hw.sbuf.layouts import access_commands, written
+from makalu.hw.sbuf.slice import SbufSlice
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.lanes import ENGINES
+from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.hw.tensor.control import edge_control
+from makalu.hw.tensor.edge import TensorEdge
+from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
+from makalu.hw.vector.control import lane_control
+from makalu.hw.vector.lane import Lane
+
+__all__ = ["FRAME_BITS", "Partition"]
+
+FRAME_BITS = 3
+"""Frame counter and phase: two frames of four slots."""
+
+
+class Partition(wiring.Component):
+    """SbufSlice + PsumSlice + TensorEdge + DmaLane + a Lane for Vector and one for Scalar.
+
+    Does not: decide anything; every rule is in the parts.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Members
+    -------
+    index, frame : the partition's number (a constant at the instance) and the core's frame counter
+    control_in / control_out, wave_in / wave_out : ride to the next partition (L cycles, 1 cycle)
+    x, w : edge of PE row `index`;  column : bottom of PE column `index`
+    access, psum_access, vector, scalar, dma : broadcast commands;  dma_status : back to the DMA engine
+    commit, written_a, written_b : what the memories write in this cycle, for observation
+    """
+
+    hier_block = True
+
+    def __init__(self, *, config: CoreConfig):
+        self.config = config
+        super().__init__(
+            {
+                "index": In(INDEX_BITS),
+                "frame": In(FRAME_BITS),
+                "control_in": In(edge_control(config)),
+                "control_out": Out(edge_control(config)),
+                "x": Out(x_operand(config)),
+                "w": Out(group(config)),
+                "column": In(CHAIN_BITS),
+                "wave_in": In(wave(config.psum)),
+                "wave_out": Out(wave(config.psum)),
+                "access": In(access_commands(config)),
+                "psum_access": In(psum_commands(config.psum)),
+                "vector": In(lane_control(config)),
+                "scalar": In(lane_control(config)),
+                "dma": In(dma_control(config)),
+                "dma_status": Out(dma_status(config)),
+                "commit": Out(commit(config.psum)),
+                "written_a": Out(data.ArrayLayout(written(config), len(ENGINES))),
+                "written_b": Out(written(config)),
+            }
+        )
+
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        return (self.config,)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        sbuf, psum = SbufSlice(config=config), PsumSlice(config=config)
+        edge, dma = TensorEdge(config=config), DmaLane(config=config)
+        lanes = {name: Lane(config=config) for name in ENGINES}
+        parts = {"sbuf": sbuf, "psum": psum, "edge": edge, "dma": dma, **{f"{n}_lane": lane for n, lane in lanes.items()}}
+        for name, part in parts.items():
+            m.submodules[name] = place(part, platform)
+            m.d.comb += part.index.eq(self.index)
+
+        phase = Signal(FRAME_BITS)
+        m.d.comb += [
+            phase.eq(self.frame - self.index * config.tensor.add_stages),
+            # tensor edge: PE row
+            edge.control_in.eq(self.control_in),
+            self.control_out.eq(edge.control_out),
+            sbuf.tensor.eq(edge.sbuf),
+            edge.sbuf_data.eq(sbuf.b_data),
+            self.x.eq(edge.x),
+            self.w.eq(edge.w),
+            # PSUM: PE column
+            psum.column.eq(self.column),
+            psum.wave_in.eq(self.wave_in),
+            self.wave_out.eq(psum.wave_out),
+            psum.access.eq(self.psum_access),
+            # DMA
+            dma.phase.eq(phase),
+            dma.control.eq(self.dma),
+            self.dma_status.eq(dma.status),
+            sbuf.dma.eq(dma.sbuf),
+            dma.sbuf_data.eq(sbuf.b_data),
+            # Vector and Scalar lanes
+            sbuf.access.eq(self.access),
+            self.commit.eq(psum.commit),
+            self.written_a.eq(sbuf.written_a),
+            self.written_b.eq(sbuf.written_b),
+        ]
+        for e, name in enumerate(ENGINES):
+            lane = lanes[name]
+            m.d.comb += [
+                lane.control.eq(getattr(self, name)),
+                lane.sbuf_data.eq(sbuf.read_data[e]),
+                lane.psum_data.eq(psum.read_data[e]),
+                sbuf.write_data[e].eq(lane.write_data),
+            ]
+        return m

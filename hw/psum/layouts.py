@@ -1,0 +1,81 @@
+"""Struct layouts on the ports of PSUM slices; every width derives from the configuration."""
+
+from amaranth.lib import data
+from amaranth.utils import ceil_log2
+
+from makalu.hw.spec.config import PsumConfig
+from makalu.hw.spec.isa import FIELDS
+from makalu.hw.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
+
+__all__ = [
+    "bank_elems_bits",
+    "commit",
+    "element_address_bits",
+    "elements_of_engines",
+    "psum_command",
+    "psum_commands",
+    "psum_request",
+    "psum_requests",
+    "wave",
+]
+
+
+def element_address_bits(psum: PsumConfig) -> int:
+    """Width of an element index within a partition; bank = element index / bank_elems, its upper bits."""
+    return ceil_log2(psum.banks * psum.bank_elems)
+
+
+def bank_elems_bits(psum: PsumConfig) -> int:
+    """Width of an element index within a bank."""
+    return ceil_log2(psum.bank_elems)
+
+
+def _read(psum: PsumConfig, go: str) -> data.StructLayout:
+    return data.StructLayout(
+        {
+            go: 1,
+            "address": element_address_bits(psum),
+            "start": INDEX_BITS,  # first partition
+            "count": FIELDS["partitions"].bits,  # partitions
+        }
+    )
+
+
+def psum_request(psum: PsumConfig) -> data.StructLayout:
+    """What an engine asks the arbiter for: a read of one element in every partition."""
+    return _read(psum, "valid")
+
+
+def psum_command(psum: PsumConfig) -> data.StructLayout:
+    """What the slices do in the cycle in which they see it."""
+    return _read(psum, "enable")
+
+
+def psum_requests(psum: PsumConfig) -> data.ArrayLayout:
+    return data.ArrayLayout(psum_request(psum), ENGINES)
+
+
+def psum_commands(psum: PsumConfig) -> data.ArrayLayout:
+    return data.ArrayLayout(psum_command(psum), ENGINES)
+
+
+def elements_of_engines() -> data.ArrayLayout:
+    """One fp32 element an engine."""
+    return data.ArrayLayout(PSUM_WORD_BITS, ENGINES)
+
+
+def wave(psum: PsumConfig) -> data.StructLayout:
+    """Destination of one moving column; rides from slice to slice, one a cycle."""
+    return data.StructLayout(
+        {
+            "valid": 1,
+            "address": element_address_bits(psum),
+            "accumulate": 1,
+            "columns": FIELDS["columns"].bits,  # M: slices 0 .. M-1 take part
+        }
+    )
+
+
+def commit(psum: PsumConfig) -> data.StructLayout:
+    """What the memory writes in this cycle."""
+    return data.StructLayout({"valid": 1, "address": element_address_bits(psum), "data": PSUM_WORD_BITS})

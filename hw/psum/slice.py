@@ -1,0 +1,156 @@
+"""One partition of PSUM: eight banks, the accumulating adder in front of them, and the engines' reads."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+from makalu.hw.arith.accumulator import Accumulator
+
+from makalu.hw.lib.emit import place
+from makalu.hw.lib.range import in_range
+from makalu.hw.psum.bank import PsumBank
+from makalu.hw.psum.layouts import (
+    bank_elems_bits,
+    commit,
+    element_address_bits,
+    elements_of_engines,
+    psum_commands,
+    wave,
+)
+from makalu.hw.spec.chain import CHAIN_BITS
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
+
+__all__ = ["PsumSlice"]
+
+
+class PsumSlice(wiring.Component):
+    """element[d] = round(column [+ element[d]]) for each moving column whose wave passes, d its destination.
+
+    Does not: arbitrate. Engines read only banks that the wave does not use (`owned` at the arbiter), one engine a bank;
+    if the wave came too it would go. Does not hold back a column whose destination is still in the adder: the tensor
+    head does.
+
+    Parameters
+    ----------
+    config
+        The core. A = psum.add_stages.
+
+    Members
+    -------
+    index: In(7)
+        Partition number = the array's column, constant at the instance.
+    column: In(34)
+        Chain word at the bottom of the column.
+    wave_in: In({valid, address, accumulate, columns})
+        Destination of the column's result of the next cycle; takes part when `valid & index < columns`.
+    wave_out: Out({...})
+        The same one cycle later, for the next slice, whether this one took part or not.
+    access: In(ArrayLayout({enable, address, start, count}, 2))
+        Reads of the engines, taking part when `enable & start <= index < start + count`.
+    read_data: Out(ArrayLayout(32, 2))
+        Output of the bank from which the engine read last.
+    commit: Out({valid, address, data})
+        What the memory writes in this cycle's edge.
+
+    Timing
+    ------
+    `wave_in` in cycle c - 1 (with `accumulate` the old element is read), `column` in c, `commit` in c + A; reads from
+    c + A + 1 on see it, so two columns to one element are A + 2 cycles apart. One column a cycle. Engine reads: data
+    one cycle after the command, kept until the bank's next read.
+
+    Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self.config = config
+        psum = config.psum
+        super().__init__(
+            {
+                "index": In(INDEX_BITS),
+                "column": In(CHAIN_BITS),
+                "wave_in": In(wave(psum)),
+                "wave_out": Out(wave(psum)),
+                "access": In(psum_commands(psum)),
+                "read_data": Out(elements_of_engines()),
+                "commit": Out(commit(psum)),
+            }
+        )
+
+    @property
+    def emit_key(self) -> tuple[int, int, int, str]:
+        psum = self.config.psum
+        return (psum.banks, psum.bank_elems, psum.add_stages, self.config.tensor.subnormals)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        psum = self.config.psum
+        banks = [PsumBank(psum=psum) for _ in range(psum.banks)]
+        for number, bank in enumerate(banks):
+            m.submodules[f"bank{number}"] = place(bank, platform)
+        takes_part = Signal()
+        m.d.comb += takes_part.eq(self.wave_in.valid & (self.index < self.wave_in.columns))
+        m.d.sync += self.wave_out.eq(self.wave_in)
+        old = self._reads(m, banks, takes_part)
+        self._accumulate(m, banks, takes_part, old)
+        return m
+
+    def _reads(self, m: Module, banks: list[PsumBank], takes_part: Signal) -> Signal:
+        """One read port a bank: the wave's old element, else an engine. Returns the old element, a cycle later."""
+        low_bits = bank_elems_bits(self.config.psum)
+        readers = [(takes_part & self.wave_in.accumulate, self.wave_in.address)]
+        for command in self.access:
+            readers.append((command.enable & in_range(self.index, command.start, command.count), command.address))
+        reads, bank_of = [], []
+        for i, (enable, address) in enumerate(readers):
+            reads.append(Signal(name=f"reads{i}"))
+            bank_of.append(Signal(ceil_log2(len(banks)), name=f"read_bank{i}"))
+            m.d.comb += [reads[i].eq(enable), bank_of[i].eq(address[low_bits:])]
+        for i, (_, address) in reversed(list(enumerate(readers))):  # the last assignment wins: the wave's
+            with m.If(reads[i]), m.Switch(bank_of[i]):
+                for number, bank in enumerate(banks):
+                    with m.Case(number):
+                        m.d.comb += [bank.read.enable.eq(1), bank.read.address.eq(address)]
+
+        old = Signal(PSUM_WORD_BITS)
+        for i, out in enumerate([old, *(self.read_data[e] for e in range(ENGINES))]):
+            s1_bank = Signal(ceil_log2(len(banks)), name=f"s1_bank{i}")
+            with m.If(reads[i]):
+                m.d.sync += s1_bank.eq(bank_of[i])
+            with m.Switch(s1_bank):
+                for number, bank in enumerate(banks):
+                    with m.Case(number):
+                        m.d.comb += out.eq(bank.read_data)
+        return old
+
+    def _accumulate(self, m: Module, banks: list[PsumBank], takes_part: Signal, old: Signal) -> None:
+        """Adder, and the write A cycles after the column."""
+        psum = self.config.psum
+        low_bits = bank_elems_bits(psum)
+        adder = Accumulator(add_stages=psum.add_stages, subnormals=self.config.tensor.subnormals)
+        m.submodules.adder = adder
+        m.d.comb += [
+            adder.chain.eq(self.column),
+            adder.old.eq(old),
+            adder.accumulate.eq(self.wave_out.accumulate),
+        ]
+        valid, address = takes_part, self.wave_in.address
+        for stage in range(1, 2 + psum.add_stages):  # s1 is the column's cycle c, the last one c + A
+            s_valid = Signal(name=f"s{stage}_valid")
+            s_address = Signal(element_address_bits(psum), name=f"s{stage}_address", reset_less=True)
+            m.d.sync += [s_valid.eq(valid), s_address.eq(address)]
+            valid, address = s_valid, s_address
+        m.d.comb += [self.commit.valid.eq(valid), self.commit.address.eq(address), self.commit.data.eq(adder.result)]
+        bank_of = Signal(ceil_log2(len(banks)), name="commit_bank")
+        m.d.comb += bank_of.eq(address[low_bits:])
+        with m.If(valid), m.Switch(bank_of):
+            for number, bank in enumerate(banks):
+                with m.Case(number):
+                    m.d.comb += bank.write.enable.eq(1)
+        for bank in banks:
+            m.d.comb += [
+                bank.write.address.eq(address),
+                bank.write.data.eq(adder.result),
+            ]

@@ -1,0 +1,123 @@
+"""Decode of one queue: reads the prefetch buffer, walks the ranges, gives each instruction its `ErrorCode`."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.sequencer.range import STEP_BITS, OperandRange
+from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.formats import FP32
+from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, OPERANDS, Opcode, Queue
+
+__all__ = ["CODE_BITS", "Decoder"]
+
+CODE_BITS = max(ErrorCode).bit_length()
+
+
+class Decoder(wiring.Component):
+    """code = the lowest `ErrorCode` whose rule the instruction breaks, or NONE.
+
+    Does not: store decoded instructions (`Queue`), nor check memory-side addresses of a DMA.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    queue : Queue
+        Decides which opcodes are known and which operand slots are walked.
+
+    Members
+    -------
+    clear : In(1)
+        Forget the instruction at hand.
+    available, read : In(1), Out(1)
+        An instruction is in the buffer; it is read in this cycle.
+    word, fault : In(1024), In(1)
+        The instruction that was read last and whether its fetch failed.
+    room : In(1)
+        The queue can take another decoded instruction.
+    push : Out(1)
+        `word` moves into the queue in this cycle.
+    code : Out(4)
+        Verdict on the instruction pushed in the previous cycle.
+
+    Timing: read in cycle r; `word` and step 0 in r + 1; push in r + 5 or, without room, in the first later cycle with
+    room; code in the cycle after. The next read is possible in the cycle of the push: one instruction in 5 cycles.
+    """
+
+    def __init__(self, *, config: CoreConfig, queue: Queue):
+        self._config = config
+        self._queue = queue
+        super().__init__(
+            {
+                "clear": In(1),
+                "available": In(1),
+                "read": Out(1),
+                "word": In(8 * INSTRUCTION_BYTES),
+                "fault": In(1),
+                "room": In(1),
+                "push": Out(1),
+                "code": Out(CODE_BITS),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        i = data.View(INSTRUCTION, self.word)
+        s1_busy = Signal()
+        s1_step = Signal(STEP_BITS)
+        m.d.comb += [
+            self.push.eq(s1_busy & (s1_step >= AP_DIMS) & self.room & ~self.clear),
+            self.read.eq(self.available & (~s1_busy | self.push) & ~self.clear),
+        ]
+        # beyond the last dimension the step waits for room, so that the ranges do not add again
+        with m.If(self.clear):
+            m.d.sync += s1_busy.eq(0)
+        with m.Elif(self.read):
+            m.d.sync += [s1_busy.eq(1), s1_step.eq(0)]
+        with m.Elif(self.push):
+            m.d.sync += s1_busy.eq(0)
+        with m.Elif(s1_busy & (s1_step <= AP_DIMS)):
+            m.d.sync += s1_step.eq(s1_step + 1)
+
+        m.submodules.rules = rules = StaticRules(config=self._config, queue=self._queue)
+        s2_static = Signal.like(rules.violations, reset_less=True)
+        s2_fault = Signal(reset_less=True)
+        s2_matmul = Signal(reset_less=True)
+        m.d.comb += rules.word.eq(self.word)
+        m.d.sync += [
+            s2_static.eq(rules.violations),
+            s2_fault.eq(self.fault),
+            s2_matmul.eq(i.opcode == Opcode.MATMUL),
+        ]
+        violations = {code: s2_static[code.name.lower()] for code in STATIC_CODES}
+        violations |= self._ranges(m, i, s1_busy, s1_step, s2_matmul)
+
+        code = ErrorCode.NONE
+        for rule in sorted(violations, reverse=True):
+            code = Mux(violations[rule], rule, code)
+        m.d.comb += self.code.eq(Mux(s2_fault, ErrorCode.FETCH, code))
+        return m
+
+    def _ranges(self, m: Module, i, s1_busy: Signal, s1_step: Signal, s2_matmul: Signal):
+        slots = [s for s in OPERANDS if any(s in x.operands for x in INSTRUCTIONS.values() if self._queue in x.queues)]
+        ranges = {}
+        for slot in slots:
+            m.submodules[slot] = ranges[slot] = walk = OperandRange(config=self._config)
+            m.d.comb += [
+                walk.step.eq(Mux(s1_busy, s1_step, 0)),
+                walk.space.eq(i[f"{slot}_space"]),
+                walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
+                walk.offset.eq(i[f"{slot}_offset"]),
+                walk.sizes.eq(Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))),
+                walk.strides.eq(Cat(i[f"{slot}_stride{d}"] for d in range(AP_DIMS))),
+            ]
+        psum = [r.psum for r in ranges.values()]
+        if self._queue is Queue.TENSOR:
+            psum.append(s2_matmul & ranges["dst"].banks)
+        return {
+            ErrorCode.SBUF_ADDRESS: Cat(r.sbuf for r in ranges.values()).any(),
+            ErrorCode.PSUM_ADDRESS: Cat(*psum).any(),
+        }

@@ -1,0 +1,82 @@
+"""Issued and unfinished instructions of one finish channel."""
+
+from amaranth.hdl import Array, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.spec.isa import FIELDS
+from makalu.hw.spec.sequencer import SIGNALS
+
+__all__ = ["SIGNAL", "TAG_BITS", "FinishFifo", "issued_layout"]
+
+TAG_BITS = FIELDS["tag"].bits
+SIGNAL = data.StructLayout({"valid": 1, "semaphore": FIELDS["signal0_semaphore"].bits})
+
+
+def issued_layout(address_bits: int) -> data.StructLayout:
+    """What is remembered of an instruction until it finishes."""
+    return data.StructLayout(
+        {"signals": data.ArrayLayout(SIGNAL, SIGNALS), "tag": TAG_BITS, "address": address_bits}
+    )
+
+
+class FinishFifo(wiring.Component):
+    """head = the oldest instruction that was pushed and not popped.
+
+    Does not: refuse a push without room, nor notice a pop while empty beyond ignoring it.
+
+    Parameters
+    ----------
+    depth : int
+        Power of two.
+    address_bits : int
+        Of a memory address.
+
+    Members
+    -------
+    push, entry : In(1), In(issued_layout)
+        An instruction issues.
+    pop, head : In(1), Out(issued_layout)
+        The oldest instruction finishes; `head` is meaningful while not `empty`.
+    flush : In(1)
+        Forget all, the instruction pushed in this cycle included.
+    room, empty : Out(1)
+
+    Timing: a push is seen by head, room and empty in the next cycle; so is a pop.
+    """
+
+    def __init__(self, *, depth: int, address_bits: int):
+        self._depth = depth
+        self._entry = issued_layout(address_bits)
+        super().__init__(
+            {
+                "push": In(1),
+                "entry": In(self._entry),
+                "pop": In(1),
+                "head": Out(self._entry),
+                "flush": In(1),
+                "room": Out(1),
+                "empty": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        entries = Array(Signal(self._entry, name=f"entry{n}", reset_less=True) for n in range(self._depth))
+        read, write = Signal(range(self._depth)), Signal(range(self._depth))
+        level = Signal(range(self._depth + 1))
+        popped = Signal()
+        m.d.comb += [
+            self.empty.eq(level == 0),
+            self.room.eq(level != self._depth),
+            popped.eq(self.pop & ~self.empty),
+            self.head.eq(entries[read]),
+        ]
+        with m.If(self.push):
+            m.d.sync += [entries[write].eq(self.entry), write.eq(write + 1)]
+        with m.If(popped):
+            m.d.sync += read.eq(read + 1)
+        m.d.sync += level.eq(level + self.push - popped)
+        with m.If(self.flush):
+            m.d.sync += [level.eq(0), read.eq(0), write.eq(0)]
+        return m

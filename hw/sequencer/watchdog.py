@@ -1,0 +1,39 @@
+"""Counts cycles in which nothing issues and nothing finishes."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.spec.registers import REGISTER_BITS
+
+__all__ = ["Watchdog"]
+
+
+class Watchdog(wiring.Component):
+    """expired = limit != 0 & the `limit` cycles before this one had no activity.
+
+    Does not: decide who waits; queues with something outstanding go on.
+
+    Members
+    -------
+    limit : In(32)
+        0 switches it off.
+    activity : In(1)
+        Something issues or finishes, or no queue runs.
+    expired : Out(1)
+
+    Timing: expired is high for one cycle; the count begins again with the next one.
+    """
+
+    def __init__(self):
+        super().__init__({"limit": In(REGISTER_BITS), "activity": In(1), "expired": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        quiet = Signal(REGISTER_BITS)
+        m.d.comb += self.expired.eq((self.limit != 0) & (quiet >= self.limit))
+        with m.If(self.activity | self.expired | (self.limit == 0)):
+            m.d.sync += quiet.eq(0)
+        with m.Else():
+            m.d.sync += quiet.eq(quiet + 1)
+        return m

@@ -1,0 +1,18 @@
+"""Encodings of the AMBA AXI specification (IHI 0022) that RTL and models use."""
+
+from enum import IntEnum
+
+__all__ = ["BURST_INCR", "PAGE_BYTES", "Response"]
+
+BURST_INCR = 1
+PAGE_BYTES = 4096
+"""No burst crosses a multiple of this."""
+
+
+class Response(IntEnum):
+    """xRESP. Bit 1 says that the transfer failed."""
+
+    OKAY = 0
+    EXOKAY = 1
+    SLVERR = 2
+    DECERR = 3

@@ -1,0 +1,18 @@
+"""Sizes of the Vector and Scalar engines that no preset changes.
+
+Does not: say what an element becomes (`sim_models/golden/lanes.py`) or when (`docs/contract.md`).
+"""
+
+__all__ = ["ALU_STAGES", "ELEMENT_BUFFER", "LANE_STAGES", "SOURCES"]
+
+SOURCES = ("src0", "src1")
+"""Operands that an engine reads, in the order in which they are asked for."""
+
+ELEMENT_BUFFER = 4
+"""Elements that a lane holds of each source, and how far reads run ahead: 3 cover the memory's latency, 1 is slack."""
+
+ALU_STAGES = 3
+"""Engine cycles of one ALU step, the same for each operation."""
+
+LANE_STAGES = 1 + 2 * ALU_STAGES + 1
+"""Engine cycles from the element buffer to the combining buffer: operands, two ALU steps, function and cast."""

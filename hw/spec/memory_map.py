@@ -1,0 +1,20 @@
+"""Numbers that everything around SBUF and PSUM shares and that no preset changes."""
+
+__all__ = ["ENGINES", "GRANULE_BITS", "GRANULE_BYTES", "INDEX_BITS", "PSUM_WORD_BITS", "SCALAR", "VECTOR"]
+
+GRANULE_BYTES = 4
+"""Unit of an SBUF write enable; writing less takes a read, a merge and a write."""
+GRANULE_BITS = 8 * GRANULE_BYTES
+
+PSUM_WORD_BITS = 32
+"""PSUM holds fp32 elements."""
+
+INDEX_BITS = 7
+"""Partition numbers, as in the instruction's `*_partition` fields: up to 128 partitions in every preset."""
+
+VECTOR = 0
+"""Index of the Vector engine on the ports of arbiter and slices."""
+SCALAR = 1
+"""Index of the Scalar engine on the ports of arbiter and slices."""
+ENGINES = 2
+"""Engines behind port A of SBUF and on PSUM's read side."""

@@ -1,0 +1,64 @@
+"""The simulation-only port `observe` of the core: which architectural ports it packs, in which order and width.
+
+The port is a concatenation, first field in the lowest bits; a field is `count` equal items, item 0 lowest.
+"""
+
+from dataclasses import dataclass
+
+from .config import CoreConfig
+from .isa import FIELDS, QUEUES
+from .sequencer import Channel
+
+__all__ = ["LEVELS", "ObservedField", "observe_layout"]
+
+LEVELS = ("none", "trace", "all")
+
+
+
+@dataclass(frozen=True)
+class ObservedField:
+    name: str
+    members: tuple[tuple[str, int], ...]
+    """(name, bits) of one item, lowest first."""
+    count: int
+
+    @property
+    def bits(self) -> int:
+        return sum(bits for _, bits in self.members)
+
+
+def _bits(values: int) -> int:
+    return (values - 1).bit_length()
+
+
+def observe_layout(config: CoreConfig, level: str) -> tuple[ObservedField, ...]:
+    """Fields of the port at a level: `none`, `trace` (issue, finish, any PSUM commit) or `all`."""
+    if level not in LEVELS:
+        raise ValueError(f"observe must be one of {LEVELS}, not {level!r}")
+    if level == "none":
+        return ()
+    traced = (("valid", 1), ("tag", FIELDS["tag"].bits))
+    fields = [
+        ObservedField("issue", traced, len(QUEUES)),
+        ObservedField("finish", traced, len(Channel)),
+        ObservedField("committed", (("valid", 1),), 1),
+    ]
+    if level == "all":
+        sbuf, psum, partitions = config.sbuf, config.psum, config.partitions
+        written = (
+            ("enable", 1),
+            ("address", _bits(sbuf.words)),
+            ("granules", sbuf.word_bytes // 4),
+            ("data", 8 * sbuf.word_bytes),
+        )
+        commit = (("valid", 1), ("address", _bits(psum.banks * psum.bank_elems)), ("data", 32))
+        fields += [
+            ObservedField("semaphores", (("value", 32),), config.sequencer.semaphores),
+            ObservedField("owned", (("bank", 1),), psum.banks),
+            ObservedField("columns", (("chain", 34),), partitions),
+            ObservedField("psum", commit, partitions),
+            ObservedField("sbuf_vector", written, partitions),
+            ObservedField("sbuf_scalar", written, partitions),
+            ObservedField("sbuf_dma", written, partitions),
+        ]
+    return tuple(fields)

@@ -1,0 +1,148 @@
+"""Moving columns: one element a cycle to the array's edge, with its destination in PSUM."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from makalu.hw.lib.walker import Walker
+from makalu.hw.psum.layouts import wave
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import FP32
+from makalu.hw.spec.isa import FIELDS
+from makalu.hw.tensor.control import buffer_bits, column_control
+from makalu.hw.tensor.fetch import segment
+from makalu.hw.tensor.hazard import HazardWindow
+
+__all__ = ["ColumnUnit", "destination"]
+
+_DESTINATION = [name for name in FIELDS if name.startswith("dst_")] + ["accumulate", "columns"]
+
+
+def destination() -> data.StructLayout:
+    """What the column unit must know of a matmul: its destination's pattern, and whether it swaps the stationary."""
+    return data.StructLayout({name: FIELDS[name].bits for name in _DESTINATION} | {"swap": 1})
+
+
+class ColumnUnit(wiring.Component):
+    """Elements of the segments in order, one a cycle, each with the next address of the destination's pattern.
+
+    Does not: read SBUF; it numbers the line buffers and keeps what is in them.
+
+    Parameters
+    ----------
+    config
+        The core.
+
+    Members
+    -------
+    waiting: In(1), next: In(destination())
+        A matmul waits for this unit; `take: Out(1)`: it goes in, in this cycle.
+    push: In(1), segment: In({element, length})
+        A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`.
+    column: Out({valid, swap, buffer, element})
+        The column at the array's edge in this cycle (a register).
+    wave: Out({valid, address, accumulate, columns}), last: Out(1)
+        Its destination; it is its matmul's last.
+    swap_sent: Out(1)
+        A column with swap goes to the edge in the next cycle.
+    stalled: Out(1)
+        A matmul waited or was in the unit in the cycle before, and no column is at the edge in this cycle.
+
+    Timing
+    ------
+    A word read in cycle r can be at the edge from r + 2 on; its buffer is free from the cycle in which its last element
+    is at the edge. A column that accumulates stays behind while its destination was sent less than A + 2 cycles before.
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "waiting": In(1),
+                "next": In(destination()),
+                "take": Out(1),
+                "push": In(1),
+                "segment": In(segment(config)),
+                "push_buffer": Out(buffer_bits(config)),
+                "room": Out(1),
+                "column": Out(column_control(config)),
+                "wave": Out(wave(config.psum)),
+                "last": Out(1),
+                "swap_sent": Out(1),
+                "stalled": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.walker = walker = Walker(operands=1)
+        m.submodules.hazard = hazard = HazardWindow(psum=config.psum)
+        walker.bind(m, self.next, ("dst",))
+
+        # the matmul whose columns are sent
+        swap = Signal(reset_less=True)
+        accumulate = Signal(reset_less=True)
+        columns = Signal(FIELDS["columns"].bits, reset_less=True)
+        send, ends, busy = Signal(), Signal(), Signal()
+        m.d.comb += [
+            ends.eq(send & walker.last),
+            busy.eq(self.waiting | walker.valid),
+            self.take.eq(self.waiting & (ends | ~walker.valid)),
+            walker.start.eq(self.take),
+            walker.advance.eq(send),
+            walker.step.eq(1),
+        ]
+        with m.If(self.take):
+            m.d.sync += [
+                swap.eq(self.next.swap),
+                accumulate.eq(self.next.accumulate),
+                columns.eq(self.next.columns),
+            ]
+
+        # line buffers: a circular queue of segments
+        buffers = config.tensor.moving_buffers
+        segments = Array(Signal(segment(config), name=f"segment{i}", reset_less=True) for i in range(buffers))
+        tail = Signal(buffer_bits(config))
+        held = Signal(range(buffers + 1))
+        position = Signal(self.segment.length.shape())
+        current = Signal(segment(config))
+        following = Signal.like(position)
+        empties = Signal()
+        m.d.comb += [
+            self.room.eq(held != buffers),
+            current.eq(segments[tail]),
+            following.eq(position + 1),
+            empties.eq(send & (following == current.length)),
+        ]
+        m.d.sync += held.eq(held + self.push - empties)
+        with m.If(self.push):
+            m.d.sync += [segments[self.push_buffer].eq(self.segment), self.push_buffer.eq(self.push_buffer + 1)]
+        with m.If(send):
+            m.d.sync += position.eq(Mux(empties, 0, following))
+        with m.If(empties):
+            m.d.sync += tail.eq(tail + 1)
+
+        # the decision, one cycle before the column is at the edge
+        m.d.comb += [
+            hazard.address.eq(walker.addresses[0] >> ceil_log2(FP32.bytes)),
+            hazard.send.eq(send),
+            send.eq(walker.valid & (held != 0) & ~(accumulate & hazard.hit)),
+            self.swap_sent.eq(send & swap & walker.first),
+        ]
+        s1_busy = Signal()
+        m.d.sync += [
+            s1_busy.eq(busy),
+            self.column.valid.eq(send),
+            self.column.swap.eq(self.swap_sent),
+            self.column.buffer.eq(tail),
+            self.column.element.eq(current.element + position),
+            self.wave.valid.eq(send),
+            self.wave.address.eq(hazard.address),
+            self.wave.accumulate.eq(accumulate),
+            self.wave.columns.eq(columns),
+            self.last.eq(ends),
+        ]
+        m.d.comb += self.stalled.eq(s1_busy & ~self.column.valid)
+        return m

@@ -1,0 +1,153 @@
+"""Tensor engine, the part that every partition has: word buffers and decoding at the edge of its PE row."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.arith.operand import OperandDecode
+from makalu.hw.lib.range import in_range
+from makalu.hw.sbuf.layouts import tensor_read
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16
+from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, word_elements
+from makalu.hw.tensor.layouts import group, x_operand
+
+__all__ = ["TensorEdge"]
+
+
+class TensorEdge(wiring.Component):
+    """x = moving element, w = F stationary elements of this partition, as the riding control says.
+
+    Does not: decide anything but its own part: a partition outside start .. start + count - 1 of a read does not read,
+    and what it sends from that buffer is inactive.
+
+    Parameters
+    ----------
+    config
+        The core. L = tensor.add_stages.
+
+    Members
+    -------
+    index: In(7)
+        Partition number, constant at the instance.
+    control_in: In({read, group, column}), control_out: Out({...})
+        What this partition does in this cycle, and the same for the next partition L cycles later.
+    sbuf: Out({enable, address}), sbuf_data: In(8 * word_bytes)
+        Port B of the SBUF slice.
+    x: Out({operand, active, swap})
+        All zero but `swap` while inactive. `swap` comes in every partition, since all rows make their shadows active.
+    w: Out({operands, tag, valid})
+        All zero while not valid.
+
+    Timing
+    ------
+    `control_in.read` in cycle t: `sbuf` in t, its word in t + 1, elements at `x` or `w` from t + 2 on. `column` and
+    `group`: `x` and `w` in the same cycle, combinational from buffers. `control_out` L cycles after `control_in`.
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self.config = config
+        word = 8 * config.sbuf.word_bytes
+        super().__init__(
+            {
+                "index": In(INDEX_BITS),
+                "control_in": In(edge_control(config)),
+                "control_out": Out(edge_control(config)),
+                "sbuf": Out(tensor_read(config)),
+                "sbuf_data": In(word),
+                "x": Out(x_operand(config)),
+                "w": Out(group(config)),
+            }
+        )
+
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        return (self.config.tensor, self.config.sbuf)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        self._ride(m)
+
+        # read, and what arrives a cycle later
+        read = self.control_in.read
+        takes_part = Signal()
+        m.d.comb += [
+            takes_part.eq(in_range(self.index, read.start, read.count)),
+            self.sbuf.enable.eq(read.enable & takes_part),
+            self.sbuf.address.eq(read.address),
+        ]
+        s1_enable = Signal()
+        s1_active = Signal(reset_less=True)
+        s1_moving = Signal(reset_less=True)
+        s1_buffer = Signal(buffer_bits(config), reset_less=True)
+        m.d.sync += [
+            s1_enable.eq(read.enable),
+            s1_active.eq(takes_part),
+            s1_moving.eq(read.moving),
+            s1_buffer.eq(read.buffer),
+        ]
+        arrives = [Signal(name="stationary_arrives"), Signal(name="moving_arrives")]
+        m.d.comb += [arrives[0].eq(s1_enable & ~s1_moving), arrives[1].eq(s1_enable & s1_moving)]
+        stationary = self._buffers(m, "stationary", STATIONARY_BUFFERS, arrives[0], s1_buffer, s1_active)
+        moving = self._buffers(m, "moving", config.tensor.moving_buffers, arrives[1], s1_buffer, s1_active)
+        self._send_group(m, stationary)
+        self._send_column(m, moving)
+        return m
+
+    def _ride(self, m: Module) -> None:
+        control = self.control_in
+        for stage in range(1, self.config.tensor.add_stages + 1):
+            s_control = Signal(edge_control(self.config), name=f"s{stage}_control")
+            m.d.sync += s_control.eq(control)
+            control = s_control
+        m.d.comb += self.control_out.eq(control)
+
+    def _buffers(
+        self, m: Module, name: str, count: int, arrives: Signal, buffer: Signal, active: Signal
+    ) -> tuple[Array, Array]:
+        """Words, and whether this partition takes part in them."""
+        words = Array(Signal(8 * self.config.sbuf.word_bytes, name=f"{name}{i}", reset_less=True) for i in range(count))
+        actives = Array(Signal(name=f"{name}{i}_active", reset_less=True) for i in range(count))
+        with m.If(arrives):
+            with m.Switch(buffer):
+                for i in range(count):
+                    with m.Case(i):
+                        m.d.sync += actives[i].eq(active)
+                        with m.If(active):
+                            m.d.sync += words[i].eq(self.sbuf_data)
+        return words, actives
+
+    def _send_group(self, m: Module, buffers: tuple[Array, Array]) -> None:
+        tensor, control = self.config.tensor, self.control_in.group
+        words, actives = buffers
+        half_bits = BF16.bits * tensor.load_columns
+        word = Signal(8 * self.config.sbuf.word_bytes, name="stationary_word")
+        half = Signal(half_bits, name="stationary_half")
+        m.d.comb += [
+            word.eq(words[control.buffer]),
+            half.eq(word.word_select(control.half, half_bits)),
+            self.w.valid.eq(control.valid & actives[control.buffer]),
+        ]
+        decoders = [OperandDecode(stationary=True, subnormals=tensor.subnormals) for _ in range(tensor.load_columns)]
+        for i, decode in enumerate(decoders):
+            m.submodules[f"stationary_decode{i}"] = decode
+            m.d.comb += decode.bits.eq(half.word_select(i, BF16.bits))
+        with m.If(self.w.valid):
+            m.d.comb += self.w.tag.eq(control.tag)
+            for i, decode in enumerate(decoders):
+                m.d.comb += self.w.operands[i].eq(decode.operand)
+
+    def _send_column(self, m: Module, buffers: tuple[Array, Array]) -> None:
+        control = self.control_in.column
+        words, actives = buffers
+        word = Signal(data.ArrayLayout(BF16.bits, word_elements(self.config)), name="moving_word")
+        m.submodules.moving_decode = decode = OperandDecode(stationary=False, subnormals=self.config.tensor.subnormals)
+        m.d.comb += [
+            word.eq(words[control.buffer]),
+            decode.bits.eq(word[control.element]),
+            self.x.active.eq(control.valid & actives[control.buffer]),
+            self.x.swap.eq(control.valid & control.swap),
+            self.x.operand.eq(Mux(self.x.active, data.View.as_value(decode.operand), 0)),
+        ]

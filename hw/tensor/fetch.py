@@ -1,0 +1,102 @@
+"""The moving pattern, cut into runs that lie in one SBUF word; one word read a frame."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.walker import Walker
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16
+from makalu.hw.spec.isa import FIELDS
+from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.hw.tensor.control import element_bits, read_control, word_elements
+
+__all__ = ["MOVING_SLOT", "FetchUnit", "segment"]
+
+MOVING_SLOT = 2
+"""Slot of a frame that reads moving words."""
+
+
+def segment(config: CoreConfig) -> data.StructLayout:
+    """`length` elements of a word from `element` on."""
+    return data.StructLayout({"element": element_bits(config), "length": ceil_log2(word_elements(config) + 1)})
+
+
+class FetchUnit(wiring.Component):
+    """Segments of src0: with stride 1 in dimension 0 the runs that lie in one word, otherwise single elements.
+
+    Does not: number buffers, nor wait for a segment's elements to go; `room` says whether a buffer is free.
+
+    Parameters
+    ----------
+    config
+        The core.
+
+    Members
+    -------
+    start: In(1), instruction: In(INSTRUCTION)
+        Take this matmul's moving operand; only in a cycle with `free`.
+    slot: In(2)
+        Slot of partition 0.
+    room: In(1)
+        A line buffer is free.
+    free: Out(1)
+        All segments of the matmul before have been read.
+    read: Out({enable, ...})
+        Riding control of this cycle, without the buffer's number.
+    segment: Out({element, length})
+        What `read` reads.
+
+    Timing: the first slot-2 cycle after `start` with `room` reads the first segment; then one a frame while `room`.
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "instruction": In(INSTRUCTION),
+                "slot": In(2),
+                "room": In(1),
+                "free": Out(1),
+                "read": Out(read_control(config)),
+                "segment": Out(segment(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.walker = walker = Walker(operands=1)
+        walker.bind(m, self.instruction, ("src0",))
+        first = Signal(INDEX_BITS, reset_less=True)
+        count = Signal(FIELDS["partitions"].bits, reset_less=True)
+        unit = Signal(reset_less=True)
+        with m.If(self.start):
+            m.d.sync += [
+                first.eq(self.instruction.src0_partition),
+                count.eq(self.instruction.partitions),
+                unit.eq(self.instruction.src0_stride0 == 1),
+            ]
+
+        room_in_word = Signal(self.segment.length.shape())
+        length = Signal.like(room_in_word)
+        element_shift, word_shift = ceil_log2(BF16.bytes), ceil_log2(config.sbuf.word_bytes)
+        m.d.comb += [
+            walker.start.eq(self.start),
+            walker.advance.eq(self.read.enable),
+            walker.step.eq(length),
+            self.segment.element.eq(walker.addresses[0] >> element_shift),
+            room_in_word.eq(word_elements(config) - self.segment.element),
+            length.eq(Mux(unit, Mux(walker.left < room_in_word, walker.left, room_in_word), 1)),
+            self.segment.length.eq(length),
+            self.free.eq(~walker.valid),
+            self.read.enable.eq(walker.valid & self.room & (self.slot == MOVING_SLOT)),
+            self.read.moving.eq(1),
+            self.read.address.eq(walker.addresses[0] >> word_shift),
+            self.read.start.eq(first),
+            self.read.count.eq(count),
+        ]
+        return m

@@ -1,0 +1,224 @@
+"""Tensor engine, the part that is there once: decides when each word, group and column goes; the rest rides."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.lib.delay import DelayLine
+from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.psum.layouts import bank_elems_bits, wave
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.isa import Opcode
+from makalu.hw.tensor.columns import ColumnUnit, destination
+from makalu.hw.tensor.control import edge_control
+from makalu.hw.tensor.fetch import FetchUnit
+from makalu.hw.tensor.load import ACCEPT_SLOT, LEAD, LoadUnit
+from makalu.hw.tensor.ownership import BankOwnership
+
+__all__ = ["TensorHead", "column_delay", "commit_delay", "swap_guard"]
+
+_FRAME_BITS = 3
+_SLOT_BITS = 2
+
+
+def column_delay(config: CoreConfig) -> int:
+    """S + R*L: cycles from a column at row 0's edge to its wave at PSUM slice 0."""
+    return config.tensor.mul_stages + config.tensor.rows * config.tensor.add_stages
+
+
+def commit_delay(config: CoreConfig) -> int:
+    """1 + S + R*L + (C-1) + A: cycles from a column at row 0's edge to the commit in the last PE column."""
+    return column_delay(config) + config.tensor.columns + config.psum.add_stages
+
+
+def swap_guard(config: CoreConfig) -> int:
+    """max(0, (C/F)*(F-2) - 3): cycles after a swap's column before a load may be accepted.
+
+    The load's front overtakes the swap's by F - 2 columns a group, so it must start that far behind.
+    """
+    tensor = config.tensor
+    return max(0, tensor.columns // tensor.load_columns * (tensor.load_columns - 2) - LEAD)
+
+
+class TensorHead(wiring.Component):
+    """Control of LoadStationary and Matmul for partition 0; partition p does the same p*L cycles later.
+
+    Does not: touch data; check instructions (the sequencer did); wait for PSUM readers (they look at `owned`).
+
+    Parameters
+    ----------
+    config
+        The core. P = R = C partitions, L, S, A, F as in the contract; W = sbuf.word_bytes.
+
+    Members
+    -------
+    command: In(stream.Signature(INSTRUCTION))
+        LoadStationary and Matmul only.
+    frame: In(3)
+        The core's frame counter; slot = frame mod 4.
+    finish_load, finish_matmul: Out(1)
+        One cycle an instruction, in order in each channel.
+    control: Out({read, group, column})
+        To the edge of partition 0.
+    wave: Out({valid, address, accumulate, columns})
+        To PSUM slice 0.
+    owned: Out(8)
+        PSUM banks that columns are on their way to.
+    active: Out(1)
+        An instruction was accepted before this cycle and did not finish before it.
+    stalled: Out(1)
+        In the cycle before, a matmul waited for its first column or had columns left, and no column is at the edge of
+        row 0 in this cycle: its segment is not there, its destination is in the adder, or it came just now.
+
+    Timing
+    ------
+    acc(i): the cycle in which command i (in order) is accepted: valid at the port, and later than acc(i-1).
+    h(n), hl(n): cycles of the first and the last column of matmul n at row 0's edge.
+
+    - Load: acc = the first cycle of slot 3 with acc >= acc' + ceil(M'/F) (' the load before), and, if a matmul after a
+      load was accepted before, with n the last such matmul, acc >= h(n) + max(0, (C/F)*(F-2) - 3).
+      Group g at the edge of row 0 in acc + 3 + g. finish = acc + 3 + ceil(M/F) - 1 + (R-1)*L.
+    - Matmul n: acc(n) = the first cycle with acc(n) > read cycle of the last segment of matmul n-1, and
+      acc(n) > t(n-1), the cycle in which matmul n-1 went to the column unit; t(n) = max(acc(n) + 1, hl(n-1) - 1).
+    - Segments (numbered through all matmuls) s: r(s) = the first cycle of slot 2 with r(s) > acc(n), r(s) > r(s-1) and
+      r(s) >= e(s - B), B = moving_buffers, e the cycle of a segment's last column.
+    - Columns (numbered through all matmuls) c of segment s in matmul n: h(c) = the first cycle with h(c) >= r(s) + 2,
+      h(c) > h(c-1), h(c) >= t(n) + 2 and, with accumulate, no earlier column of the same destination in the A + 1
+      cycles before h(c).
+    - finish(n) = hl(n) + 1 + S + R*L + (C-1) + A. `owned[bank]` in h + 1 .. h + 1 + S + R*L + (C-1) + A.
+
+    A matmul after a load starts at acc(load) + 5 or later without a rule of its own: its first word is read in the
+    slot 2 after. First pair: load in a, matmul in a + 1, first column in a + 5. No bubble between matmuls with a load
+    each if N is a multiple of 4, N >= C/2 + 2 and the pattern has at most N/4 segments, apart from buffers that an
+    unaligned start leaves half empty (none from N = 24 with 16-byte words).
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "command": In(stream.Signature(INSTRUCTION)),
+                "frame": In(_FRAME_BITS),
+                "finish_load": Out(1),
+                "finish_matmul": Out(1),
+                "control": Out(edge_control(config)),
+                "wave": Out(wave(config.psum)),
+                "owned": Out(config.psum.banks),
+                "active": Out(1),
+                "stalled": Out(1),
+            }
+        )
+
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        return (self.config,)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.load = load = LoadUnit(config=config)
+        m.submodules.fetch = fetch = FetchUnit(config=config)
+        m.submodules.columns = columns = ColumnUnit(config=config)
+
+        # accept
+        instruction = self.command.payload
+        slot = Signal(_SLOT_BITS)
+        is_load, issue, takes_load, takes_matmul = Signal(), Signal(), Signal(), Signal()
+        load_ready, matmul_ready, shadow_free, waiting = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            slot.eq(self.frame),
+            is_load.eq(instruction.opcode == Opcode.LOAD_STATIONARY),
+            load_ready.eq((slot == ACCEPT_SLOT) & load.free & shadow_free),
+            matmul_ready.eq(fetch.free & ~waiting),
+            self.command.ready.eq(Mux(is_load, load_ready, matmul_ready)),
+            issue.eq(self.command.valid & self.command.ready),
+            takes_load.eq(issue & is_load),
+            takes_matmul.eq(issue & ~is_load),
+        ]
+        self._protect_shadow(m, takes_load, takes_matmul, columns.swap_sent, shadow_free)
+
+        # a matmul waits here while the columns of the one before are sent
+        following = Signal(destination(), reset_less=True)
+        with m.If(columns.take):
+            m.d.sync += waiting.eq(0)
+        with m.If(takes_matmul):
+            m.d.sync += waiting.eq(1)
+            for name in destination().members:
+                m.d.sync += following[name].eq(self._pending if name == "swap" else instruction[name])
+
+        m.d.comb += [
+            load.start.eq(takes_load),
+            load.instruction.eq(instruction),
+            load.slot.eq(slot),
+            fetch.start.eq(takes_matmul),
+            fetch.instruction.eq(instruction),
+            fetch.slot.eq(slot),
+            fetch.room.eq(columns.room),
+            columns.waiting.eq(waiting),
+            columns.next.eq(following),
+            columns.push.eq(fetch.read.enable),
+            columns.segment.eq(fetch.segment),
+            self.stalled.eq(columns.stalled),
+            self.control.group.eq(load.group),
+            self.control.column.eq(columns.column),
+            self.control.read.eq(load.read),
+        ]
+        with m.If(fetch.read.enable):  # never together: they have slots of their own
+            m.d.comb += [self.control.read.eq(fetch.read), self.control.read.buffer.eq(columns.push_buffer)]
+
+        self._after_columns(m, columns)
+        self._finish(m, load.last_group, columns)
+        self._count(m, issue)
+        return m
+
+    def _protect_shadow(
+        self, m: Module, takes_load: Signal, takes_matmul: Signal, swap_sent: Signal, shadow_free: Signal
+    ) -> None:
+        """A load may start when the swap before it is far enough ahead in the array."""
+        guard = swap_guard(self.config)
+        self._pending = pending = Signal()  # a load was accepted, its matmul was not
+        swap_waits = Signal()  # a matmul after a load was accepted, its first column was not sent
+        guard_left = Signal(range(guard + 1))
+        m.d.comb += shadow_free.eq(~swap_waits & (guard_left == 0))
+        with m.If(guard_left != 0):
+            m.d.sync += guard_left.eq(guard_left - 1)
+        with m.If(swap_sent):
+            m.d.sync += [swap_waits.eq(0), guard_left.eq(guard)]
+        with m.If(takes_load):
+            m.d.sync += pending.eq(1)
+        with m.If(takes_matmul):
+            m.d.sync += pending.eq(0)
+            with m.If(pending):
+                m.d.sync += swap_waits.eq(1)
+
+    def _after_columns(self, m: Module, columns: ColumnUnit) -> None:
+        """Destinations follow their columns to PSUM; their banks belong to this engine until the commit."""
+        config = self.config
+        m.submodules.to_psum = to_psum = DelayLine(shape=wave(config.psum), cycles=column_delay(config))
+        m.submodules.ownership = ownership = BankOwnership(psum=config.psum, cycles=commit_delay(config))
+        m.d.comb += [
+            to_psum.before.eq(columns.wave),
+            self.wave.eq(to_psum.after),
+            ownership.send.eq(columns.wave.valid),
+            ownership.bank.eq(columns.wave.address >> bank_elems_bits(config.psum)),
+            self.owned.eq(ownership.owned),
+        ]
+
+    def _finish(self, m: Module, last_group: Signal, columns: ColumnUnit) -> None:
+        config = self.config
+        tensor = config.tensor
+        m.submodules.to_last_row = to_last_row = DelayLine(shape=1, cycles=(tensor.rows - 1) * tensor.add_stages)
+        m.submodules.to_commit = to_commit = DelayLine(shape=1, cycles=commit_delay(config))
+        m.d.comb += [
+            to_last_row.before.eq(last_group),
+            self.finish_load.eq(to_last_row.after),
+            to_commit.before.eq(columns.last),
+            self.finish_matmul.eq(to_commit.after),
+        ]
+
+    def _count(self, m: Module, issue: Signal) -> None:
+        """Instructions that were accepted and have not finished; each takes at least a cycle of its path."""
+        config = self.config
+        outstanding = Signal(range(2 * commit_delay(config) + 16))
+        m.d.sync += outstanding.eq(outstanding + issue - self.finish_load - self.finish_matmul)
+        m.d.comb += self.active.eq(outstanding != 0)

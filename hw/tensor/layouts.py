@@ -1,0 +1,38 @@
+"""Shapes at the edges of the PE array."""
+
+from amaranth.lib import data
+from amaranth.utils import ceil_log2
+
+from makalu.hw.arith.words import OPERAND
+from makalu.hw.spec.chain import CHAIN_BITS, OPERAND_BITS
+from makalu.hw.spec.config import CoreConfig, TensorConfig
+
+__all__ = ["CHAIN_BITS", "OPERAND", "OPERAND_BITS", "X_BITS", "X_OPERAND", "group", "group_of", "tag_bits", "x_operand"]
+
+X_OPERAND = data.StructLayout({"operand": OPERAND, "active": 1, "swap": 1})
+"""A moving element: `active`, it belongs to a tile (else it adds nothing); `swap`, the stationary shadow registers that
+it meets become active with it."""
+
+
+X_BITS = X_OPERAND.size
+
+
+def x_operand(config: CoreConfig) -> data.StructLayout:
+    """X_OPERAND; the same in every configuration so far."""
+    return X_OPERAND
+
+
+def tag_bits(tensor: TensorConfig) -> int:
+    """Width of a group's number among the C / F groups of a row."""
+    return ceil_log2(tensor.columns // tensor.load_columns)
+
+
+def group_of(tensor: TensorConfig) -> data.StructLayout:
+    """F stationary operands on their way to columns tag * F and up; operand 0 is the lowest column's."""
+    operands = data.ArrayLayout(OPERAND, tensor.load_columns)
+    return data.StructLayout({"operands": operands, "tag": tag_bits(tensor), "valid": 1})
+
+
+def group(config: CoreConfig) -> data.StructLayout:
+    """`group_of` the configuration's array."""
+    return group_of(config.tensor)

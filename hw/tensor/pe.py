@@ -1,0 +1,89 @@
+"""Processing element: one multiplication and one addition of the column chain a cycle."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.arith.chain_adder import ChainAdder
+from makalu.hw.arith.product import Product
+from makalu.hw.arith.words import CHAIN_WORD, OPERAND
+from makalu.hw.spec.chain import OPERAND_BITS, ZERO_EXPONENT
+from makalu.hw.spec.config import TensorConfig
+from makalu.hw.tensor.layouts import CHAIN_BITS, X_BITS, X_OPERAND
+
+__all__ = ["Pe"]
+
+
+class Pe(wiring.Component):
+    """p_out = round(x * stationary + p_in), one rounding, nearest even; p_out = p_in for an inactive x.
+
+    Does not: stall, or know its place: rows outside the tile are told by `x.active`, columns are masked in PSUM.
+
+    Parameters
+    ----------
+    tensor : TensorConfig
+
+    Members
+    -------
+    x_in : In(26), x_out : Out(26)
+        Moving element (X_OPERAND, packed), one column a cycle. An inactive one leaves as zero.
+    w : In(24), load : In(1)
+        Stationary element (OPERAND) for the shadow register, taken in this cycle's edge if `load`.
+    p_in : In(34), p_out : Out(34)
+        Chain words (`hw/spec/chain.py`).
+
+    Timing
+    ------
+    x in cycle t: x_out in t + 1, p_out in t + 1 + mul_stages + add_stages, with the p_in of t + 1 + mul_stages. One x a
+    cycle. `swap` copies shadow to active in the edge that takes its x; a `load` in the same cycle comes after it.
+    """
+
+    def __init__(self, *, tensor: TensorConfig) -> None:
+        self.tensor = tensor
+        self.latency_cycles = 1 + tensor.mul_stages + tensor.add_stages
+        super().__init__(
+            {
+                "x_in": In(X_BITS),
+                "x_out": Out(X_BITS),
+                "w": In(OPERAND_BITS),
+                "load": In(1),
+                "p_in": In(CHAIN_BITS),
+                "p_out": Out(CHAIN_BITS),
+            }
+        )
+
+    @property
+    def emit_key(self) -> tuple[int, int, str]:
+        return (self.tensor.mul_stages, self.tensor.add_stages, self.tensor.subnormals)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        tensor = self.tensor
+        m.submodules.product = product = Product(mul_stages=tensor.mul_stages, subnormals=tensor.subnormals)
+        m.submodules.adder = adder = ChainAdder(add_stages=tensor.add_stages, subnormals=tensor.subnormals)
+
+        x = X_OPERAND(self.x_in)
+        s1_operand = Signal(OPERAND, reset_less=True)
+        s1_active, s1_swap = Signal(), Signal()
+        shadow, active = Signal(OPERAND, reset_less=True), Signal(OPERAND, reset_less=True)
+        m.d.sync += [s1_operand.eq(x.operand), s1_active.eq(x.active), s1_swap.eq(x.swap)]
+        with m.If(~x.active):
+            # here a flip-flop's synchronous reset does it; later it would cost gates beside the multiplier
+            m.d.sync += [s1_operand.significand.eq(0), s1_operand.exponent.eq(ZERO_EXPONENT)]
+        with m.If(x.swap):
+            m.d.sync += active.eq(shadow)
+        with m.If(self.load):
+            m.d.sync += shadow.eq(self.w)
+
+        m.d.comb += [
+            self.x_out.eq(Cat(s1_operand, s1_active, s1_swap)),
+            product.active.eq(s1_active),
+            product.moving.eq(s1_operand),
+            product.stationary.eq(active),
+            adder.addend.eq(product.addend),
+            adder.i.eq(CHAIN_WORD(self.p_in)),
+            self.p_out.eq(adder.o),
+        ]
+        return m

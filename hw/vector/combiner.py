@@ -1,0 +1,116 @@
+"""Central part of the destination: which bytes of which word the lanes combine, and when it is written."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.walker import Walker
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FP32
+
+__all__ = ["WriteCombiner"]
+
+
+class WriteCombiner(wiring.Component):
+    """Elements that fall into one SBUF word, one after the other, become one write with a byte mask.
+
+    Two words a lane: the one being combined and the one that waits for its grant. An element that begins another word
+    moves the combined one on; if the one before has not been granted yet, the pipeline stands still.
+
+    Does not: see data; merge a word that comes back later (it is written twice, in order).
+
+    Members
+    -------
+    start: In(1);  instruction: In
+        Begin the pattern of `dst`; looked at in the cycle of `start` only.
+    tick: In(1)
+        An engine cycle.
+    leaving: In(1)
+        An element is at the pipeline's end.
+    advance: Out(1)
+        The pipeline moves in this cycle: an engine cycle in which the end is not blocked.
+    place, place_position, move: Out
+        For `lane_control`, which shows them one cycle later.
+    want: Out(1);  word, mask: Out;  granted: In(1)
+        The write request.
+    done: Out(1)
+        The grant of this cycle is that of the pattern's last write.
+
+    Timing
+    ------
+    Last element placed in p: its word moves in p + 1 or in the cycle of the grant before, and is asked for one later.
+    A word may move in the cycle of the grant before: one write a cycle.
+    """
+
+    def __init__(self, *, config: CoreConfig):
+        self.config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "instruction": In(INSTRUCTION),
+                "tick": In(1),
+                "leaving": In(1),
+                "advance": Out(1),
+                "place": Out(1),
+                "place_position": Out(range(config.sbuf.word_bytes)),
+                "move": Out(1),
+                "want": Out(1),
+                "word": Out(range(config.sbuf.words)),
+                "mask": Out(config.sbuf.word_bytes),
+                "granted": In(1),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.walker = walker = Walker(operands=1)
+        walker.bind(m, self.instruction, ("dst",))
+        narrow = Signal(reset_less=True)
+        with m.If(self.start):
+            m.d.sync += narrow.eq(self.instruction.dst_dtype == BF16.code)
+
+        held = Signal()  # the combining buffer has bytes
+        held_word = Signal.like(self.word, reset_less=True)
+        held_mask = Signal.like(self.mask, reset_less=True)
+        last = Signal()  # every element has been placed
+
+        address = Signal(len(walker.addresses[0]))
+        word = Signal.like(self.word)
+        element_mask = Signal.like(self.mask)
+        fits, out_free, flush = Signal(), Signal(), Signal()
+        position_bits = len(self.place_position)
+        m.d.comb += [
+            address.eq(walker.addresses[0]),
+            self.place_position.eq(address[:position_bits]),
+            word.eq(address[position_bits:]),
+            element_mask.eq(Mux(narrow, (1 << BF16.bytes) - 1, (1 << FP32.bytes) - 1) << self.place_position),
+            fits.eq(held & (word == held_word)),
+            # granted in t: write_data is used in t + 1, and what moves in t is there from t + 2 on
+            out_free.eq(~self.want | self.granted),
+            self.advance.eq(self.tick & ~(self.leaving & held & ~fits & ~out_free)),
+            self.place.eq(self.leaving & self.advance),
+            flush.eq(last & held & out_free),
+            self.move.eq((self.place & held & ~fits) | flush),
+            self.done.eq(last & ~held & self.granted),
+            walker.start.eq(self.start),
+            walker.advance.eq(self.place),
+            walker.step.eq(1),
+        ]
+        with m.If(self.granted):
+            m.d.sync += self.want.eq(0)
+        with m.If(self.move):
+            m.d.sync += [self.want.eq(1), self.word.eq(held_word), self.mask.eq(held_mask)]
+        with m.If(flush):
+            m.d.sync += held.eq(0)
+        with m.If(self.place):
+            m.d.sync += [
+                held.eq(1),
+                held_word.eq(word),
+                held_mask.eq(Mux(fits, held_mask | element_mask, element_mask)),
+                last.eq(walker.last),
+            ]
+        with m.If(self.start):
+            m.d.sync += last.eq(0)
+        return m

@@ -1,0 +1,58 @@
+"""What an engine's central part tells its lanes in every cycle, the same for all partitions."""
+
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.isa import FIELDS, AluOp
+from makalu.hw.spec.lanes import ELEMENT_BUFFER, SOURCES
+
+__all__ = ["OP_BITS", "STEPS", "lane_control", "lane_setup"]
+
+STEPS = 2
+"""ALU steps of a lane."""
+
+OP_BITS = max(AluOp).bit_length()
+
+_EACH = len(SOURCES)
+
+
+def lane_setup() -> data.StructLayout:
+    """Constant from an instruction's issue to the next one's."""
+    return data.StructLayout(
+        {
+            "psum": data.ArrayLayout(1, _EACH),  # a source comes from PSUM
+            "bf16": data.ArrayLayout(1, _EACH),  # a source's element type; fp32 if 0
+            "dst_bf16": 1,
+            "op": data.ArrayLayout(OP_BITS, STEPS),
+            "reverse": data.ArrayLayout(1, STEPS),  # op(operand, data) instead of op(data, operand)
+            "from_src1": data.ArrayLayout(1, STEPS),  # a step's operand is src1's element; its immediate if 0
+            "immediate": data.ArrayLayout(32, STEPS),
+            "relu": 1,
+            "start": FIELDS["dst_partition"].bits,
+            "count": FIELDS["partitions"].bits,
+        }
+    )
+
+
+def lane_control(config: CoreConfig) -> data.StructLayout:
+    """Everything that a lane obeys; `setup` and the orders of this cycle."""
+    position = Shape.cast(range(config.sbuf.word_bytes))
+    index = Shape.cast(range(ELEMENT_BUFFER))
+    return data.StructLayout(
+        {
+            "setup": lane_setup(),
+            # sources, beside the memory's data: one element into the buffer
+            "push": data.ArrayLayout(1, _EACH),
+            "load": data.ArrayLayout(1, _EACH),  # the element lies in the word that the SBUF shows in this cycle
+            "position": data.ArrayLayout(position, _EACH),  # the element's first byte in its word
+            "push_index": data.ArrayLayout(index, _EACH),
+            # pipeline
+            "advance": 1,
+            "pop_index": data.ArrayLayout(index, _EACH),
+            # destination
+            "place": 1,  # the element that leaves the pipeline goes into the combining buffer
+            "place_position": position,
+            "move": 1,  # the combining buffer, as it was before this cycle, goes to write_data
+        }
+    )

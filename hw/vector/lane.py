@@ -1,0 +1,168 @@
+"""One partition's part of Vector or Scalar: element buffers, two ALU steps, function, cast, combining buffer."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.arith.convert import Fp32ToBf16
+from makalu.hw.lib.range import in_range
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.lanes import ELEMENT_BUFFER, SOURCES
+from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.hw.vector.alu import AluStep
+from makalu.hw.vector.control import STEPS, lane_control
+
+__all__ = ["Lane"]
+
+_NARROW_SHIFT = FP32.bits - BF16.bits
+
+
+class Lane(wiring.Component):
+    """dst = cast(function(op1(op0(src0, operand0), operand1))), element after element, as the central part orders.
+
+    The same lane serves Vector and Scalar. A partition that the instruction leaves out keeps all its registers.
+
+    Does not: know addresses, rates or grants.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Members
+    -------
+    control: In(lane_control(config))
+    index: In(7), the partition's number, constant at the instance
+    sbuf_data: In(8*W), psum_data: In(32)
+        The memories' outputs, taken in the cycle of `push`.
+    write_data: Out(8*W)
+        The word that moved last.
+
+    Timing
+    ------
+    All orders act in the edge of the cycle that shows them: `push` fills entry `push_index`; `advance` moves the
+    pipeline, from entry `pop_index` to the end in `LANE_STAGES` moves; `place` takes the end into the combining buffer;
+    `move` shows the combining buffer (without this cycle's `place`) on `write_data`.
+
+    Numerics
+    --------
+    bf16 widens exactly; each step rounds once to nearest even and keeps subnormals; bf16 results to nearest even; relu
+    is max(x, +0), of a NaN the canonical NaN.
+    """
+
+    def __init__(self, *, config: CoreConfig):
+        self.config = config
+        word = 8 * config.sbuf.word_bytes
+        super().__init__(
+            {
+                "control": In(lane_control(config)),
+                "index": In(INDEX_BITS),
+                "sbuf_data": In(word),
+                "psum_data": In(FP32.bits),
+                "write_data": Out(word),
+            }
+        )
+
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        sbuf = self.config.sbuf
+        return (sbuf.word_bytes,)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        control, setup = self.control, self.control.setup
+        takes_part, enable = Signal(), Signal()
+        m.d.comb += [
+            takes_part.eq(in_range(self.index, setup.start, setup.count)),
+            enable.eq(takes_part & control.advance),
+        ]
+        buffers = [self._source(m, s, takes_part) for s in range(len(SOURCES))]
+
+        # operands
+        s1_data, s1_operand = Signal(FP32.bits, reset_less=True), Signal(FP32.bits, reset_less=True)
+        with m.If(enable):
+            m.d.sync += [
+                s1_data.eq(buffers[0][control.pop_index[0]]),
+                s1_operand.eq(buffers[1][control.pop_index[1]]),
+            ]
+
+        # ALU steps; the second takes src1 only as one value a partition, which stays in entry 0
+        passing = s1_data
+        for step, from_src1 in zip(range(STEPS), (s1_operand, buffers[1][0]), strict=True):
+            m.submodules[f"step{step}"] = alu = AluStep()
+            m.d.comb += [
+                alu.op.eq(setup.op[step]),
+                alu.reverse.eq(setup.reverse[step]),
+                alu.data.eq(passing),
+                alu.operand.eq(Mux(setup.from_src1[step], from_src1, setup.immediate[step])),
+                alu.enable.eq(enable),
+            ]
+            passing = alu.result
+
+        # function and cast
+        m.submodules.narrow = narrow = Fp32ToBf16()
+        magnitude = Signal(FP32.bits - 1)
+        is_nan = Signal()
+        function = Signal(FP32.bits)
+        result = Signal(FP32.bits, reset_less=True)
+        m.d.comb += [
+            magnitude.eq(passing),
+            is_nan.eq(magnitude > FP32.exponent_mask << FP32.fraction_bits),
+            function.eq(passing),
+            narrow.i.eq(function),
+        ]
+        with m.If(setup.relu):
+            with m.If(is_nan):
+                m.d.comb += function.eq(FP32.canonical_nan)
+            with m.Elif(passing[-1]):
+                m.d.comb += function.eq(0)
+        with m.If(enable):
+            m.d.sync += result.eq(Mux(setup.dst_bf16, narrow.o, function))
+        self._destination(m, takes_part, result)
+        return m
+
+    def _source(self, m: Module, s: int, takes_part: Signal) -> data.View:
+        """Word register and element buffer of source s, as fp32."""
+        control, setup = self.control, self.control.setup
+        word = Signal(8 * self.config.sbuf.word_bytes, name=f"word{s}", reset_less=True)
+        shown = Signal.like(word, name=f"shown{s}")
+        position = Signal.like(control.position[s], name=f"position{s}")
+        element = Signal(FP32.bits, name=f"element{s}")
+        push = Signal(name=f"push{s}")
+        buffer = Signal(data.ArrayLayout(FP32.bits, ELEMENT_BUFFER), name=f"buffer{s}", reset_less=True)
+        half = shown.word_select(position[_log2(BF16.bytes) :], BF16.bits)
+        m.d.comb += [
+            push.eq(takes_part & control.push[s]),
+            position.eq(control.position[s]),
+            shown.eq(Mux(control.load[s], self.sbuf_data, word)),
+            element.eq(shown.word_select(position[_log2(FP32.bytes) :], FP32.bits)),
+        ]
+        with m.If(setup.psum[s]):
+            m.d.comb += element.eq(self.psum_data)
+        with m.Elif(setup.bf16[s]):
+            m.d.comb += element.eq(Cat(Const(0, _NARROW_SHIFT), half))
+        with m.If(push):
+            m.d.sync += [word.eq(shown), buffer[control.push_index[s]].eq(element)]
+        return buffer
+
+    def _destination(self, m: Module, takes_part: Signal, result: Signal) -> None:
+        """Combining buffer and the word to be written; masks are central."""
+        control, setup = self.control, self.control.setup
+        halves = self.config.sbuf.word_bytes // BF16.bytes
+        combined = Signal(data.ArrayLayout(BF16.bits, halves), reset_less=True)
+        first = Signal(range(halves))
+        m.d.comb += first.eq(control.place_position[_log2(BF16.bytes) :])
+        with m.If(takes_part & control.move):
+            m.d.sync += self.write_data.eq(combined)
+        with m.If(takes_part & control.place):
+            for i in range(halves):
+                part = i % (FP32.bytes // BF16.bytes)
+                # fp32 elements are aligned: half i belongs to the element that begins at half i - part
+                with m.If(setup.dst_bf16 & (first == i)):
+                    m.d.sync += combined[i].eq(result[: BF16.bits])
+                with m.Elif(~setup.dst_bf16 & (first == i - part)):
+                    m.d.sync += combined[i].eq(result.word_select(part, BF16.bits))
+
+
+def _log2(size: int) -> int:
+    return size.bit_length() - 1

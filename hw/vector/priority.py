@@ -1,0 +1,36 @@
+"""Which of an engine's own requests goes to a memory, when it may make one a cycle and must hold it until granted."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["HeldPriority"]
+
+
+class HeldPriority(wiring.Component):
+    """chosen = the request of the last cycle if it was not granted, else the lowest bit of `want`; one-hot or 0.
+
+    Does not: register anything in the way; `chosen` is combinational from `want`. A `want` that is chosen must stay.
+
+    Parameters
+    ----------
+    count : requests
+
+    Members
+    -------
+    want: In(count);  chosen: Out(count);  grant: In(1), of the chosen one in this cycle
+    """
+
+    def __init__(self, *, count: int):
+        self.count = count
+        super().__init__({"want": In(count), "chosen": Out(count), "grant": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        held, lowest = Signal(self.count), Signal(self.count)
+        m.d.comb += [
+            lowest.eq(self.want & -self.want),
+            self.chosen.eq(Mux(held.any(), held, lowest)),
+        ]
+        m.d.sync += held.eq(Mux(self.grant, 0, self.chosen))
+        return m

@@ -1,0 +1,29 @@
+"""Engine cycles: those core cycles in which an engine at a fraction of the tensor clock moves."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from makalu.hw.spec.config import EngineConfig
+
+__all__ = ["RateTick"]
+
+
+class RateTick(wiring.Component):
+    """tick(t) = (a + num >= den), a := (a + num) mod den every cycle, a = 0 after reset: num ticks in den cycles.
+
+    Does not: stop, nor start with an instruction.
+    """
+
+    def __init__(self, *, engine: EngineConfig):
+        self.engine = engine
+        super().__init__({"tick": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        num, den = self.engine.ratio.numerator, self.engine.ratio.denominator
+        total = Signal(range(2 * den))
+        phase = Signal(range(den))
+        m.d.comb += [total.eq(phase + num), self.tick.eq(total >= den)]
+        m.d.sync += phase.eq(Mux(self.tick, total - den, total))
+        return m

@@ -1,0 +1,327 @@
+"""Functional machine: executes encoded instructions of the four queues, bit for bit.
+
+The definition of what a program computes. The queues share nothing but semaphores and memories, so a program without
+races gives the same images in every legal order. By default the machine takes one instruction a queue in turn and each
+takes effect where it issues. With `seed` it takes a random legal order and lets instructions take effect late; two
+seeds that disagree prove a race.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.isa import (
+    INSTRUCTION_BYTES,
+    QUEUES,
+    Instruction,
+    Opcode,
+    Queue,
+    SignalKind,
+    Space,
+    WaitKind,
+    decode,
+    disassemble,
+)
+
+from .check import check_bytes
+from .dma import BusError, GoldenDma
+from .elementwise import GoldenElementwise
+from .memory import PartitionedMemory
+from .tensor import GoldenTensor
+
+__all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "Machine", "QueueError", "Result", "reached"]
+
+_VALUE_MASK = (1 << 16) - 1
+_HALF = 1 << 15
+_COUNTER_MASK = (1 << 32) - 1
+
+
+class GoldenError(RuntimeError):
+    """A program that the golden machine refuses in strict mode."""
+
+
+class IllegalInstruction(GoldenError):
+    """An instruction breaks a rule of `check`; its queue stops."""
+
+
+class Deadlock(GoldenError):
+    """No queue can go on; the message names what each waits for."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A read of what was never written, or another use whose result the contract leaves open."""
+
+    queue: Queue
+    address: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.queue.name.lower()} at {self.address:#x}: {self.text}"
+
+
+@dataclass(frozen=True)
+class QueueError:
+    """What the hardware shows in the queue's error registers, and a sentence."""
+
+    code: ErrorCode
+    address: int
+    tag: int
+    text: str
+
+
+@dataclass(kw_only=True)
+class Result:
+    """Images after the run: bytes of memory, SBUF [P, bytes] and PSUM [P, elements] with their written masks."""
+
+    memory: NDArray[np.uint8]
+    sbuf: NDArray[np.uint8]
+    sbuf_written: NDArray[np.bool_]
+    psum: NDArray[np.uint32]
+    psum_written: NDArray[np.bool_]
+    semaphores: tuple[int, ...]
+    findings: list[Finding]
+    errors: dict[Queue, QueueError]
+    blocked: dict[Queue, str]
+    """Queues that neither halted nor stopped, and what they wait for."""
+    executed: list[tuple[Queue, Opcode, int]]
+    """Queue, opcode and tag in the order of issue."""
+
+
+@dataclass
+class _QueueState:
+    queue: Queue
+    address: int
+    halted: bool = False
+    outstanding: int = 0
+    head: Instruction | None = None
+
+
+@dataclass
+class _Issued:
+    state: _QueueState
+    address: int
+    instruction: Instruction
+
+
+def reached(semaphore: int, value: int) -> bool:
+    """The wait's condition: (semaphore - value) mod 2^16 < 2^15."""
+    return (semaphore - value) & _VALUE_MASK < _HALF
+
+
+class Machine:
+    """One core as a function of its memory image.
+
+    Does not: count cycles, know of ports, banks or bursts.
+
+    Parameters
+    ----------
+    config : the core.
+    strict : raise on the first finding, illegal instruction or deadlock instead of noting it in the result.
+
+    Errors: `IllegalInstruction`, `Deadlock`, `GoldenError` (findings) in strict mode.
+    """
+
+    def __init__(self, config: CoreConfig, *, strict: bool = True) -> None:
+        self._config = config
+        self._strict = strict
+
+    def run(
+        self, memory: NDArray[np.uint8], programs: Mapping[Queue, int], *, seed: int | None = None
+    ) -> Result:
+        """Run from the first instruction of each queue in `programs` (byte addresses) until nothing can go on."""
+        run = _Run(self._config, self._strict, memory, programs, seed)
+        run.loop()
+        return run.result()
+
+
+class _Run:
+    """State of one run: memories, engines, queues, instructions that have issued and not yet taken effect."""
+
+    def __init__(
+        self,
+        config: CoreConfig,
+        strict: bool,
+        memory: NDArray[np.uint8],
+        programs: Mapping[Queue, int],
+        seed: int | None,
+    ) -> None:
+        self._config, self._strict = config, strict
+        self._random = None if seed is None else np.random.default_rng(seed)
+        self._memory = np.array(memory, np.uint8, copy=True)
+        self._findings: list[Finding] = []
+        self._errors: dict[Queue, QueueError] = {}
+        self._executed: list[tuple[Queue, Opcode, int]] = []
+        self._current: tuple[Queue, int] = (Queue.TENSOR, 0)
+        self._sbuf = PartitionedMemory(
+            space=Space.SBUF,
+            partitions=config.partitions,
+            partition_bytes=config.sbuf.partition_bytes,
+            report=self._report,
+        )
+        self._psum = PartitionedMemory(
+            space=Space.PSUM,
+            partitions=config.partitions,
+            partition_bytes=config.psum.partition_bytes,
+            report=self._report,
+        )
+        self._tensor = GoldenTensor(config=config, sbuf=self._sbuf, psum=self._psum, report=self._report)
+        self._elementwise = GoldenElementwise(sbuf=self._sbuf, psum=self._psum, report=self._report)
+        self._dma = GoldenDma(sbuf=self._sbuf, memory=self._memory, report=self._report)
+        self._semaphores = [0] * config.sequencer.semaphores
+        self._queues = [_QueueState(queue, programs[queue]) for queue in QUEUES if queue in programs]
+        self._channels: dict[str, deque[_Issued]] = {}
+
+    def loop(self) -> None:
+        while True:
+            if self._random is None:
+                # a full turn over the queues, each effect at once
+                if not any([self._issue(state) and self._settle() for state in self._queues]):
+                    break
+                continue
+            actions: list[_QueueState | str] = [state for state in self._queues if self._may_issue(state)]
+            actions += [name for name, waiting in self._channels.items() if waiting]
+            if not actions:
+                break
+            chosen = actions[int(self._random.integers(len(actions)))]
+            if isinstance(chosen, str):
+                self._finish(chosen)
+            else:
+                self._issue(chosen)
+        if self._strict and self._blocked():
+            lines = [f"{queue.name.lower()}: {text}" for queue, text in self._blocked().items()]
+            raise Deadlock("no queue can go on; " + "; ".join(lines))
+
+    def result(self) -> Result:
+        return Result(
+            memory=self._memory,
+            sbuf=self._sbuf.data,
+            sbuf_written=self._sbuf.written,
+            psum=self._psum.data.view("<u4"),
+            psum_written=self._psum.written[:, ::4],
+            semaphores=tuple(self._semaphores),
+            findings=self._findings,
+            errors=self._errors,
+            blocked=self._blocked(),
+            executed=self._executed,
+        )
+
+    def _report(self, text: str) -> None:
+        finding = Finding(*self._current, text)
+        if self._strict:
+            raise GoldenError(str(finding))
+        self._findings.append(finding)
+
+    def _stop(self, state: _QueueState, code: ErrorCode, address: int, tag: int, text: str) -> None:
+        if self._strict:
+            raise IllegalInstruction(f"{state.queue.name.lower()} at {address:#x}: {code.name}: {text}")
+        self._errors.setdefault(state.queue, QueueError(code, address, tag, text))
+
+    def _runs(self, state: _QueueState) -> bool:
+        return not state.halted and state.queue not in self._errors
+
+    def _bytes(self, address: int) -> bytes:
+        return self._memory[address : address + INSTRUCTION_BYTES].tobytes()
+
+    def _fetch(self, state: _QueueState) -> Instruction | None:
+        """The checked head instruction; None when the queue is not running or has just stopped."""
+        if not self._runs(state):
+            return None
+        if state.head is None:
+            address, data = state.address, self._bytes(state.address)
+            if address % INSTRUCTION_BYTES or len(data) != INSTRUCTION_BYTES:
+                text = f"program address must be a multiple of {INSTRUCTION_BYTES} inside the memory"
+                code = ErrorCode.ALIGNMENT if address % INSTRUCTION_BYTES else ErrorCode.FETCH
+                self._stop(state, code, address, 0, text)
+                return None
+            code, text = check_bytes(data, state.queue, self._config)
+            if code is not ErrorCode.NONE:
+                tag = int.from_bytes(data[2:4], "little")
+                self._stop(state, code, address, tag, text)
+                return None
+            state.head = decode(data)
+        return state.head
+
+    def _obstacles(self, state: _QueueState, instruction: Instruction) -> list[str]:
+        """Why the head does not issue."""
+        out = []
+        for i in range(2):
+            if instruction[f"wait{i}_kind"] == WaitKind.REACHED:
+                index, value = instruction[f"wait{i}_semaphore"], instruction[f"wait{i}_value"]
+                if not reached(self._semaphores[index], value):
+                    out.append(f"semaphore {index} is {self._semaphores[index]}, needs {value}")
+        if state.outstanding and (instruction["after"] or instruction.opcode == Opcode.HALT):
+            out.append(f"{state.outstanding} earlier instructions have not finished")
+        return out
+
+    def _may_issue(self, state: _QueueState) -> bool:
+        instruction = self._fetch(state)
+        return instruction is not None and not self._obstacles(state, instruction)
+
+    def _issue(self, state: _QueueState) -> bool:
+        if not self._may_issue(state) or state.head is None:
+            return False
+        instruction, address = state.head, state.address
+        self._executed.append((state.queue, instruction.opcode, instruction["tag"]))
+        state.head, state.address = None, address + INSTRUCTION_BYTES
+        if instruction.opcode in (Opcode.HALT, Opcode.NOP):
+            self._signal(instruction)
+            state.halted = instruction.opcode == Opcode.HALT
+            return True
+        # loads and stores finish independently of each other; every other queue finishes in order
+        name = instruction.opcode.name if state.queue == Queue.SYNC else state.queue.name
+        self._channels.setdefault(name, deque()).append(
+            _Issued(state, address, instruction)
+        )
+        state.outstanding += 1
+        return True
+
+    def _settle(self) -> bool:
+        for name, waiting in self._channels.items():
+            while waiting:
+                self._finish(name)
+        return True
+
+    def _finish(self, channel: str) -> None:
+        issued = self._channels[channel].popleft()
+        self._current = issued.state.queue, issued.address
+        issued.state.outstanding -= 1
+        try:
+            self._execute(issued.instruction)
+        except BusError as error:
+            load = issued.instruction.opcode == Opcode.DMA_LOAD
+            code = ErrorCode.BUS_READ if load else ErrorCode.BUS_WRITE
+            self._stop(issued.state, code, issued.address, issued.instruction["tag"], str(error))
+            return
+        self._signal(issued.instruction)
+
+    def _execute(self, instruction: Instruction) -> None:
+        opcode = instruction.opcode
+        if opcode == Opcode.LOAD_STATIONARY:
+            self._tensor.load_stationary(instruction)
+        elif opcode == Opcode.MATMUL:
+            self._tensor.matmul(instruction)
+        elif opcode in (Opcode.DMA_LOAD, Opcode.DMA_STORE):
+            self._dma.execute(instruction)
+        else:
+            self._elementwise.execute(instruction)
+
+    def _signal(self, instruction: Instruction) -> None:
+        for i in range(2):
+            if instruction[f"signal{i}_kind"] == SignalKind.INCREMENT:
+                index = instruction[f"signal{i}_semaphore"]
+                self._semaphores[index] = (self._semaphores[index] + 1) & _COUNTER_MASK
+
+    def _blocked(self) -> dict[Queue, str]:
+        out = {}
+        for state in self._queues:
+            if self._runs(state) and state.head is not None:
+                what = disassemble(self._bytes(state.address))
+                why = ", ".join(self._obstacles(state, state.head))
+                out[state.queue] = f"at {state.address:#x} ({what}) waits: {why}"
+        return out

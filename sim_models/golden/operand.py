@@ -1,0 +1,56 @@
+"""One operand of an instruction as a record, and the checks' view of its extent."""
+
+from dataclasses import dataclass
+
+from makalu.hw.spec.formats import FORMATS, Format
+from makalu.hw.spec.isa import AP_DIMS, Instruction, Space
+
+__all__ = ["FORMAT_OF_CODE", "OperandPattern", "operand"]
+
+FORMAT_OF_CODE: dict[int, Format] = {f.code: f for f in FORMATS.values()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperandPattern:
+    """Where an operand lies: `offset + format.bytes * sum(i_d * stride_d)` in `count` partitions from `partition`."""
+
+    space: Space
+    format: Format
+    partition: int
+    count: int
+    offset: int
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """Elements a partition."""
+        total = 1
+        for size in self.sizes:
+            total *= size
+        return total
+
+    @property
+    def low(self) -> int:
+        """Lowest byte of the pattern within a partition."""
+        steps = (stride * (size - 1) for size, stride in zip(self.sizes, self.strides, strict=True))
+        return self.offset + self.format.bytes * sum(min(0, step) for step in steps)
+
+    @property
+    def high(self) -> int:
+        """Highest byte of the pattern within a partition, included."""
+        steps = (stride * (size - 1) for size, stride in zip(self.sizes, self.strides, strict=True))
+        return self.offset + self.format.bytes * (1 + sum(max(0, step) for step in steps)) - 1
+
+
+def operand(instruction: Instruction, slot: str, *, count: int) -> OperandPattern:
+    """The pattern in `slot` (`dst`, `src0`, `src1`) of a legal instruction, taken over `count` partitions."""
+    return OperandPattern(
+        space=Space(instruction[f"{slot}_space"]),
+        format=FORMAT_OF_CODE[instruction[f"{slot}_dtype"]],
+        partition=instruction[f"{slot}_partition"],
+        count=count,
+        offset=instruction[f"{slot}_offset"],
+        sizes=tuple(instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)),
+        strides=tuple(instruction[f"{slot}_stride{d}"] for d in range(AP_DIMS)),
+    )

@@ -1,0 +1,175 @@
+"""One queue of the sequencer, cycle by cycle: decode, waits, issue, state."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue
+from makalu.hw.spec.registers import COUNTERS, QueueState
+from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, WAITS, Channel
+
+from .instruction_rules import field_of, verdict
+
+__all__ = ["IssueQueueModel", "Issued"]
+
+_MODULUS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What a finish channel remembers."""
+
+    tag: int
+    address: int
+    signals: tuple[int, ...]
+
+
+@dataclass
+class _Decoded:
+    word: int
+    code: ErrorCode
+    delay: int
+    """Cycles until the verdict is there."""
+
+
+@dataclass
+class IssueQueueModel:
+    """Lockstep model of `hw/sequencer/{decode,queue,counters}.py` of one queue."""
+
+    config: CoreConfig
+    queue: Queue
+    state: QueueState = QueueState.IDLE
+    error: tuple[ErrorCode, int, int] = (ErrorCode.NONE, 0, 0)
+    """Code, address, tag."""
+    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+
+    def __post_init__(self) -> None:
+        self.channels = QUEUE_CHANNELS[self.queue]
+        self._address = 0
+        self._decoding: tuple[int, bool, int] | None = None
+        """Word, failed, cycles in the decoder."""
+        self._decoded: deque[_Decoded] = deque()
+
+    # what this cycle shows
+
+    @property
+    def running(self) -> bool:
+        return self.state is QueueState.RUNNING
+
+    @property
+    def _head(self) -> _Decoded | None:
+        if self.running and self._decoded and self._decoded[0].delay == 0:
+            return self._decoded[0]
+        return None
+
+    @property
+    def word(self) -> int | None:
+        """The legal instruction at the head."""
+        return self._head.word if self._head and self._head.code is ErrorCode.NONE else None
+
+    def free(self, semaphores: list[int], outstanding: bool) -> bool:
+        """The head waits for nothing but its engine and its finish channel."""
+        word = self.word
+        if word is None:
+            return False
+        for n in range(WAITS):
+            if field_of(word, f"wait{n}_kind"):
+                ahead = semaphores[field_of(word, f"wait{n}_semaphore")] - field_of(word, f"wait{n}_value")
+                if ahead % _MODULUS >= _MODULUS // 2:
+                    return False
+        last = field_of(word, "after") or field_of(word, "opcode") == Opcode.HALT
+        return not (last and outstanding)
+
+    def request(self, semaphores: list[int], outstanding: bool, room: dict[Channel, bool]) -> Channel | None:
+        """The channel that the head may issue to in this cycle."""
+        if self.word is None or not self.free(semaphores, outstanding):
+            return None
+        channel = CHANNEL_OF.get(Opcode(field_of(self.word, "opcode")))
+        return channel if channel is not None and room[channel] else None
+
+    def controls(self, semaphores: list[int], outstanding: bool) -> bool:
+        """A `nop` or `halt` issues in this cycle."""
+        if self.word is None or field_of(self.word, "opcode") not in (Opcode.NOP, Opcode.HALT):
+            return False
+        return self.free(semaphores, outstanding)
+
+    def issued(self) -> Issued:
+        word = self.word
+        if word is None:
+            raise ValueError(f"{self.queue.name.lower()} has no instruction that could issue")
+        names = [n for n in range(2) if field_of(word, f"signal{n}_kind")]
+        signals = tuple(field_of(word, f"signal{n}_semaphore") for n in names)
+        return Issued(tag=field_of(word, "tag"), address=self._address, signals=signals)
+
+    def reads(self, available: bool) -> bool:
+        """The decoder takes an instruction out of the buffer in this cycle."""
+        return available and (self._decoding is None or self._pushes())
+
+    def _pushes(self) -> bool:
+        room = len(self._decoded) < DECODED_INSTRUCTIONS
+        return self._decoding is not None and self._decoding[2] >= DECODE_PERIOD - 1 and room
+
+    # the edge
+
+    def start(self, *, enabled: bool, address: int) -> None:
+        self._decoding = None
+        self._decoded.clear()
+        self._address = address
+        self.counters = dict.fromkeys(COUNTERS, 0)
+        self.state, self.error = QueueState.IDLE, (ErrorCode.NONE, 0, 0)
+        if enabled and address % INSTRUCTION_BYTES:
+            self.state, self.error = QueueState.ERROR, (ErrorCode.ALIGNMENT, address, 0)
+        elif enabled:
+            self.state = QueueState.RUNNING
+
+    def count(self, *, issue: bool, free: bool, active: bool, stalled: bool) -> None:
+        """This cycle's counter; to be called before `tick`."""
+        if issue or (active and not stalled):
+            name = "busy"
+        elif active or free:
+            name = "stall_port"
+        elif not self.running:
+            name = "idle"
+        else:
+            name = "stall_semaphore" if self.word is not None else "stall_fetch"
+        self.counters[name] = (self.counters[name] + 1) % (1 << 32)
+
+    def tick(
+        self,
+        *,
+        issue: bool,
+        taken: tuple[int, bool] | None,
+        bus_error: tuple[ErrorCode, Issued] | None,
+        expired: bool,
+        outstanding: bool,
+    ) -> None:
+        head, word = self._head, self.word
+        stop: tuple[ErrorCode, int, int] | None = None
+        if bus_error is not None:
+            stop = (bus_error[0], bus_error[1].address, bus_error[1].tag)
+        elif head is not None and head.code is not ErrorCode.NONE:
+            tag = 0 if head.code is ErrorCode.FETCH else field_of(head.word, "tag")
+            stop = (head.code, self._address, tag)
+        elif expired and not outstanding and not issue:
+            stop = (ErrorCode.WATCHDOG, self._address, field_of(head.word, "tag") if head else 0)
+        if self.running and stop is not None:
+            self.state, self.error = QueueState.ERROR, stop
+        elif issue and word is not None and field_of(word, "opcode") == Opcode.HALT:
+            self.state = QueueState.HALTED
+
+        pushed = self._decoding if self._pushes() else None
+        if pushed is not None:
+            self._decoding = None
+        elif self._decoding is not None:
+            self._decoding = (*self._decoding[:2], self._decoding[2] + 1)
+        if taken is not None:
+            self._decoding = (*taken, 0)
+        for waiting in self._decoded:
+            waiting.delay = 0
+        if issue:
+            self._decoded.popleft()
+            self._address = (self._address + INSTRUCTION_BYTES) % (1 << self.config.bus.address_bits)
+        if pushed is not None:
+            code = ErrorCode.FETCH if pushed[1] else verdict(pushed[0], self.queue, self.config)
+            self._decoded.append(_Decoded(word=pushed[0], code=code, delay=1))

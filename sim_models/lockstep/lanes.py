@@ -1,0 +1,79 @@
+"""Lockstep model of all lanes of one engine at once: arrays over partitions, the same ports as `Lane`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.isa import AluOp, Function
+from makalu.hw.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
+
+from ..golden.lanes import alu_step, function, narrow, widen
+from .lane_engine import LaneEngineModel
+
+__all__ = ["LaneEngineModel", "LanesModel"]
+
+Bits = NDArray[np.uint32]
+
+
+class LanesModel:
+    """dst = cast(function(op1(op0(src0, operand0), operand1))) in P partitions side by side.
+
+    Inputs: `control` (`to_lanes` of `LaneEngineModel`), `sbuf_data` uint8 [P, W], `psum_data` uint32 [P].
+    Output: `write_data` uint8 [P, W], from the state alone.
+    An element is computed when it enters the pipeline and only travels then: what it becomes does not depend on when.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        count, width = config.partitions, config.sbuf.word_bytes
+        self._rows = np.arange(count)
+        self.word = np.zeros((len(SOURCES), count, width), np.uint8)
+        self.buffer = np.zeros((len(SOURCES), ELEMENT_BUFFER, count), np.uint32)
+        self.pipeline: list[Bits] = [np.zeros(count, np.uint32) for _ in range(LANE_STAGES)]
+        self.combined = np.zeros((count, width), np.uint8)
+        self.write_data = np.zeros((count, width), np.uint8)
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"write_data": self.write_data.copy()}
+
+    def tick(self, inputs: dict[str, Any]) -> None:
+        control = inputs["control"]
+        setup = control["setup"]
+        part = (self._rows >= setup["start"]) & (self._rows < setup["start"] + setup["count"])
+        if control["move"]:
+            self.write_data = np.where(part[:, None], self.combined, self.write_data)
+        if control["place"]:
+            self._place(control["place_position"], bool(setup["dst_bf16"]), part)
+        if control["advance"]:
+            entering = self._compute(setup, control["pop_index"])
+            moved = [entering, *self.pipeline[:-1]]
+            self.pipeline = [np.where(part, new, old) for new, old in zip(moved, self.pipeline, strict=True)]
+        for s in range(len(SOURCES)):
+            if control["push"][s]:
+                self._push(s, control, inputs, part)
+
+    def _push(self, s: int, control: dict[str, Any], inputs: dict[str, Any], part: NDArray[np.bool_]) -> None:
+        setup = control["setup"]
+        if control["load"][s]:
+            self.word[s] = np.where(part[:, None], inputs["sbuf_data"], self.word[s])
+        form = BF16 if setup["bf16"][s] else FP32
+        raw = self.word[s][:, control["position"][s] :][:, : form.bytes].copy()
+        element: Bits = raw.view({BF16: np.uint16, FP32: np.uint32}[form])[:, 0].astype(np.uint32)
+        value = inputs["psum_data"] if setup["psum"][s] else widen(form, element)
+        index = control["push_index"][s]
+        self.buffer[s, index] = np.where(part, value, self.buffer[s, index])
+
+    def _compute(self, setup: dict[str, Any], index: tuple[int, int]) -> Bits:
+        data = self.buffer[0, index[0]]
+        for step, src1 in enumerate((self.buffer[1, index[1]], self.buffer[1, 0])):
+            operand = src1 if setup["from_src1"][step] else np.full_like(data, setup["immediate"][step])
+            data = alu_step(AluOp(setup["op"][step]), data, operand, reverse=bool(setup["reverse"][step]))
+        data = function(Function.RELU if setup["relu"] else Function.IDENTITY, data)
+        return narrow(BF16 if setup["dst_bf16"] else FP32, data)
+
+    def _place(self, position: int, is_bf16: bool, part: NDArray[np.bool_]) -> None:
+        size = BF16.bytes if is_bf16 else FP32.bytes
+        raw = np.ascontiguousarray(self.pipeline[-1]).view(np.uint8).reshape(-1, FP32.bytes)[:, :size]
+        self.combined[part, position : position + size] = raw[part]

@@ -1,0 +1,109 @@
+"""Lockstep model of all PSUM slices of a core at once: arrays over partitions, the same ports as `PsumSlice`."""
+
+from typing import Any
+
+import numpy as np
+from makalu.sim_models.golden.arithmetic import fp32_add
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.memory_map import ENGINES
+
+__all__ = ["PsumModel"]
+
+_WAVE = ("valid", "address", "accumulate", "columns")
+
+
+class PsumModel:
+    """element[p, d] = round(column [+ element]) of each moving column, P partitions side by side.
+
+    Inputs of a cycle, by port name:
+
+    - `column`: uint32 [P], the finalised fp32 of each chain word.
+    - `wave_in`: dict of arrays [P] valid, address, accumulate, columns (a core connects slice p to p - 1's `wave_out`).
+    - `access`: two dicts enable, address, start, count (the same for all partitions).
+
+    Outputs: `wave_out` (dict of arrays), `read_data` uint32 [2, P], `commit`: dict of arrays valid, address, data.
+
+    `undefined` collects (cycle, reader, partition, address) of reads of elements that were never written; reader is
+    "wave", "access0" or "access1".
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        psum, count = config.psum, config.partitions
+        self.cycle = 0
+        self.memory = np.zeros((count, psum.banks * psum.bank_elems), np.uint32)
+        self.known = np.zeros(self.memory.shape, bool)
+        self.bank_out = np.zeros((count, psum.banks), np.uint32)
+        self.read_bank = np.zeros((1 + ENGINES, count), np.int64)  # the wave's, then the engines'
+        self.wave = {name: np.zeros(count, np.int64) for name in _WAVE}
+        self.undefined: list[tuple[int, str, int, int]] = []
+        self._rows = np.arange(count)
+        nothing = np.zeros(count, np.int64)
+        # s1 (column) to the stage in front of the commit: who, where, and once the column is there, what
+        self._stages: list[dict[str, NDArray[Any]]] = [
+            {"valid": nothing.astype(bool), "address": nothing, "data": nothing.astype(np.uint32)}
+            for _ in range(1 + psum.add_stages)
+        ]
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        last = self._stages[-1]
+        return {
+            "wave_out": {name: value.copy() for name, value in self.wave.items()},
+            "read_data": self.bank_out[self._rows[None, :], self.read_bank[1:]],
+            "commit": {name: last[name].copy() for name in ("valid", "address", "data")},
+        }
+
+    def _readers(self, inputs: dict[str, Any]) -> list[tuple[str, NDArray[np.bool_], NDArray[np.int64]]]:
+        """Lowest priority first."""
+        wave = inputs["wave_in"]
+        readers = []
+        for e in reversed(range(ENGINES)):
+            command = inputs["access"][e]
+            start, count = command["start"], command["count"]
+            part = (self._rows >= start) & (self._rows < start + count) & bool(command["enable"])
+            readers.append((f"access{e}", part, np.full(part.shape, command["address"], np.int64)))
+        part = self._wave_part(wave) & (np.asarray(wave["accumulate"]) != 0)
+        readers.append(("wave", part, np.asarray(wave["address"], np.int64)))
+        return readers
+
+    def _wave_part(self, wave: dict[str, Any]) -> NDArray[np.bool_]:
+        part: NDArray[np.bool_] = (np.asarray(wave["valid"]) != 0) & (self._rows < np.asarray(wave["columns"]))
+        return part
+
+    def tick(self, inputs: dict[str, Any]) -> None:
+        bank_elems = self.config.psum.bank_elems
+        old = self.bank_out[self._rows, self.read_bank[0]]
+        column = np.asarray(inputs["column"], np.uint32)
+        subnormals = self.config.tensor.subnormals
+        total = np.where(self.wave["accumulate"] != 0, fp32_add(column, old, subnormals=subnormals), column)
+        commit = self._stages[-1]
+
+        # reads see the memory as it was before this edge
+        updates = []
+        for slot, (reader, part, address) in zip((2, 1, 0), self._readers(inputs), strict=True):
+            rows = np.flatnonzero(part)
+            if rows.size == 0:
+                continue
+            where = address[rows]
+            for row in rows[~self.known[rows, where]]:
+                self.undefined.append((self.cycle, reader, int(row), int(address[row])))
+            updates.append((rows, where // bank_elems, self.memory[rows, where].copy()))
+            self.read_bank[slot, rows] = where // bank_elems
+        rows = np.flatnonzero(commit["valid"])
+        self.memory[rows, commit["address"][rows]] = commit["data"][rows]
+        self.known[rows, commit["address"][rows]] = True
+        for rows, banks, elements in updates:
+            self.bank_out[rows, banks] = elements
+
+        wave = inputs["wave_in"]
+        entered = {
+            "valid": self._wave_part(wave),
+            "address": np.array(wave["address"], np.int64),
+            "data": np.zeros(column.shape, np.uint32),
+        }
+        self._stages[0]["data"] = total.astype(np.uint32)  # of the column that is visible now
+        self._stages = [entered, *self._stages[:-1]]
+        self.wave = {name: np.array(wave[name], np.int64) for name in _WAVE}
+        self.cycle += 1

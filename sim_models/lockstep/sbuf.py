@@ -1,0 +1,132 @@
+"""Lockstep model of all SBUF slices of a core at once: arrays over partitions, the same ports as `SbufSlice`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
+
+__all__ = ["SbufModel"]
+
+
+class SbufModel:
+    """word[p, address]: port A for two engines, port B for tensor engine and DMA, P partitions side by side.
+
+    Words are rows of `word_bytes` uint8, byte 0 first. Inputs of a cycle, by port name:
+
+    - `access`: two dicts enable, write, address, mask, start, count (the same for all partitions);
+      `write_data`: uint8 [2, P, W].
+    - `tensor`: dict of arrays [P] enable, address. `dma`: dict of arrays enable, write, address, granules [P],
+      data uint8 [P, W].
+
+    Outputs: `read_data` uint8 [2, P, W], `b_data` uint8 [P, W], `written_a` (two) and `written_b`: dicts of arrays
+    enable, address, granules [P], data [P, W] (meaningful where enable).
+
+    `undefined` collects (cycle, port, partition, address) of reads of words of which no byte was ever written, and
+    `collisions` (cycle, partition, address) of words that both ports wrote in one cycle.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        count, sbuf = config.partitions, config.sbuf
+        self.cycle = 0
+        self.memory = np.zeros((count, sbuf.words, sbuf.word_bytes), np.uint8)
+        self.known = np.zeros((count, sbuf.words), bool)
+        # what the memories' output registers show
+        self.a_out = np.zeros((count, sbuf.banks, sbuf.word_bytes), np.uint8)
+        self.b_out = np.zeros((count, sbuf.banks, sbuf.word_bytes), np.uint8)
+        self.a_bank = np.zeros((ENGINES, count), np.int64)
+        self.b_bank = np.zeros(count, np.int64)
+        self.undefined: list[tuple[int, str, int, int]] = []
+        self.collisions: list[tuple[int, int, int]] = []
+        self._rows = np.arange(count)
+        self._bits = 1 << np.arange(sbuf.word_bytes // GRANULE_BYTES)
+
+    def _takes_part(self, command: dict[str, Any]) -> NDArray[np.bool_]:
+        start, count = command["start"], command["count"]
+        part: NDArray[np.bool_] = (self._rows >= start) & (self._rows < start + count)
+        return part & bool(command["enable"])
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        sbuf, partitions = self.config.sbuf, self.config.partitions
+        read_data = self.a_out[self._rows[None, :], self.a_bank]
+        written_a = []
+        for e, command in enumerate(inputs["access"]):
+            mask = (command["mask"] >> np.arange(sbuf.word_bytes)) & 1
+            granules = mask.reshape(-1, GRANULE_BYTES).any(axis=1)
+            written_a.append(
+                {
+                    "enable": self._takes_part(command) & bool(command["write"]),
+                    "address": np.full(partitions, command["address"], np.int64),
+                    "granules": np.full(partitions, int((granules * self._bits).sum()), np.int64),
+                    "data": np.where(mask.astype(bool), inputs["write_data"][e], read_data[e]),
+                }
+            )
+        dma = inputs["dma"]
+        written_b = {
+            "enable": np.asarray(dma["enable"], bool) & np.asarray(dma["write"], bool),
+            "address": np.asarray(dma["address"]),
+            "granules": np.asarray(dma["granules"]),
+            "data": np.asarray(dma["data"], np.uint8),
+        }
+        return {
+            "read_data": read_data,
+            "b_data": self.b_out[self._rows, self.b_bank],
+            "written_a": written_a,
+            "written_b": written_b,
+        }
+
+    def _read(self, port: str, part: NDArray[np.bool_], address: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Words [len(rows), W] of the rows that read."""
+        rows = np.flatnonzero(part)
+        for row in rows[~self.known[rows, address[rows]]]:
+            self.undefined.append((self.cycle, port, int(row), int(address[row])))
+        return self.memory[rows, address[rows]].copy()
+
+    def _write(self, commit: dict[str, Any]) -> None:
+        rows = np.flatnonzero(commit["enable"])
+        if rows.size == 0:
+            return
+        address = commit["address"][rows]
+        granules = (commit["granules"][rows][:, None] & self._bits) != 0
+        chosen = np.repeat(granules, GRANULE_BYTES, axis=1)
+        self.memory[rows, address] = np.where(chosen, commit["data"][rows], self.memory[rows, address])
+        self.known[rows, address] |= granules.any(axis=1)
+
+    def tick(self, inputs: dict[str, Any]) -> None:
+        out = self.comb(inputs)
+        bank_words = self.config.sbuf.bank_words
+        # all reads see the memory as it was before this edge
+        updates = []
+        for e, command in enumerate(inputs["access"]):
+            if command["enable"] and not command["write"]:
+                part = self._takes_part(command)
+                address = np.full(part.shape, command["address"], np.int64)
+                bank = command["address"] // bank_words
+                updates.append((self.a_out, part, np.full(part.shape, bank), self._read(f"access{e}", part, address)))
+                self.a_bank[e, part] = bank
+        dma, tensor = inputs["dma"], inputs["tensor"]
+        dma_reads = np.asarray(dma["enable"], bool) & ~np.asarray(dma["write"], bool)
+        tensor_reads = np.asarray(tensor["enable"], bool) & ~np.asarray(dma["enable"], bool)
+        for port, part, where in (("dma", dma_reads, dma["address"]), ("tensor", tensor_reads, tensor["address"])):
+            if part.any():
+                address = np.asarray(where, np.int64)
+                updates.append((self.b_out, part, address // bank_words, self._read(port, part, address)))
+                self.b_bank[part] = address[part] // bank_words
+        commits = [*out["written_a"], out["written_b"]]
+        self._report_collisions(commits)
+        for commit in commits:
+            self._write(commit)
+        for register, part, banks, words in updates:
+            rows = np.flatnonzero(part)
+            register[rows, banks[rows]] = words
+        self.cycle += 1
+
+    def _report_collisions(self, commits: list[dict[str, Any]]) -> None:
+        both = commits[2]["enable"]
+        for commit in commits[:ENGINES]:
+            same = both & commit["enable"] & (commit["address"] == commits[2]["address"])
+            same &= (commit["granules"] & commits[2]["granules"]) != 0
+            self.collisions += [(self.cycle, int(row), int(commit["address"][row])) for row in np.flatnonzero(same)]

@@ -1,0 +1,108 @@
+"""`nl`: tensors, element types, sizes and operators of the kernel language."""
+
+from collections.abc import Iterator
+
+from makalu.hw.spec.formats import BF16, FP32, Format
+from makalu.hw.spec.isa import AluOp, Function
+
+from .recording import current
+from .tensor import Buffer, KernelError, Tensor
+
+__all__ = [
+    "add",
+    "affine_range",
+    "bfloat16",
+    "broadcast_to",
+    "copy",
+    "float32",
+    "hbm",
+    "maximum",
+    "minimum",
+    "multiply",
+    "ndarray",
+    "psum",
+    "relu",
+    "sbuf",
+    "sequential_range",
+    "shared_hbm",
+    "static_range",
+    "subtract",
+    "tile_size",
+]
+
+float32: Format = FP32
+bfloat16: Format = BF16
+
+sbuf = Buffer.SBUF
+psum = Buffer.PSUM
+hbm = Buffer.HBM
+shared_hbm = Buffer.SHARED_HBM
+
+add = AluOp.ADD
+subtract = AluOp.SUBTRACT
+multiply = AluOp.MULTIPLY
+maximum = AluOp.MAX
+minimum = AluOp.MIN
+
+copy = Function.IDENTITY
+relu = Function.RELU
+
+
+class _TileSize:
+    """Sizes of the core that the kernel is traced for."""
+
+    @property
+    def pmax(self) -> int:
+        """Partitions of SBUF and PSUM; contraction rows of a matmul."""
+        return current().config.partitions
+
+    @property
+    def gemm_stationary_fmax(self) -> int:
+        """Columns of a stationary tile."""
+        return current().config.tensor.columns
+
+    @property
+    def gemm_moving_fmax(self) -> int:
+        """Columns of a moving tile: what one PSUM bank holds."""
+        return current().config.psum.bank_elems
+
+    @property
+    def psum_fmax(self) -> int:
+        """fp32 elements of a PSUM bank."""
+        return current().config.psum.bank_elems
+
+
+tile_size = _TileSize()
+
+
+def ndarray(shape: tuple[int, ...], dtype: Format, *, buffer: Buffer = Buffer.SBUF, name: str = "tensor") -> Tensor:
+    """A new tensor. On the chip dimension 0 is the partition.
+
+    Errors: fewer than two dimensions or too many partitions on the chip, a size below 1, a PSUM type other than float32.
+    """
+    config = current().config
+    shape = tuple(shape)
+    if not shape or any(size < 1 for size in shape):
+        raise KernelError(f"{name}: every size must be at least 1, not {list(shape)}")
+    if buffer.on_chip:
+        if len(shape) < 2:
+            raise KernelError(f"{name}: a tensor on the chip has a partition and a free dimension, not {list(shape)}")
+        if shape[0] > config.partitions:
+            raise KernelError(f"{name}{list(shape)}: the core has {config.partitions} partitions, not {shape[0]}")
+    if buffer is Buffer.PSUM and dtype != FP32:
+        raise KernelError(f"{name}{list(shape)}: PSUM holds float32, not {dtype.name}")
+    return current().allocate(shape, dtype, buffer, name)
+
+
+def broadcast_to(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A view of `tensor` in which dimensions of size 1 repeat."""
+    return tensor.broadcast_to(*shape)
+
+
+def affine_range(count: int) -> Iterator[int]:
+    """A loop; every loop is unrolled while the kernel is traced."""
+    return iter(range(count))
+
+
+sequential_range = affine_range
+static_range = affine_range

@@ -1,0 +1,83 @@
+"""Figures: what a command measured, as JSON that a table, a check or a later run can read.
+
+`build/results/<command>-<preset>.json`: `{"command", "preset", "digest", "date", "versions", "figures": [...]}`; every
+figure has name, value and unit and, where something was promised, its bar, the kind of promise and whether it is met.
+"""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.sw.paths import BUILD
+from makalu.sw.versions import versions
+
+__all__ = ["RESULTS", "Figure", "at_least", "at_most", "failed", "read_results", "write_results"]
+
+RESULTS: Path = BUILD / "results"
+_KINDS = (None, "must", "goal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One measured number or word. `kind` "must": a miss is a failure; "goal": a miss is reported."""
+
+    name: str
+    value: float | int | str
+    unit: str
+    bar: float | int | str | None = None
+    kind: str | None = None
+    met: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise ValueError(f"Figure kind must be one of {_KINDS}, not {self.kind!r} ({self.name})")
+        if (self.kind is None) != (self.met is None):
+            raise ValueError(f"Figure {self.name} must have kind and met, or neither: {self.kind!r}, {self.met!r}")
+
+
+def at_least(name: str, value: float | int, unit: str, *, bar: float | int, kind: str) -> Figure:
+    """A figure that is met from `bar` upwards."""
+    return Figure(name=name, value=value, unit=unit, bar=bar, kind=kind, met=value >= bar)
+
+
+def at_most(name: str, value: float | int, unit: str, *, bar: float | int, kind: str) -> Figure:
+    """A figure that is met from `bar` downwards."""
+    return Figure(name=name, value=value, unit=unit, bar=bar, kind=kind, met=value <= bar)
+
+
+def failed(figures: Sequence[Figure]) -> list[Figure]:
+    """The musts that are not met."""
+    return [figure for figure in figures if figure.kind == "must" and not figure.met]
+
+
+def write_results(command: str, config: CoreConfig, figures: Sequence[Figure], *, folder: Path = RESULTS) -> Path:
+    """Write the figures of one command on one preset; a reader never sees half a file."""
+    names = [figure.name for figure in figures]
+    if len(set(names)) != len(names):
+        raise ValueError(f"figures of {command} must have distinct names, not {names}")
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "command": command,
+        "preset": config.name,
+        "digest": config.digest,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count())},
+        "figures": [asdict(figure) for figure in figures],
+    }
+    path = folder / f"{command}-{config.name}.json"
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
+        json.dump(record, file, indent=2)
+        file.write("\n")
+    Path(file.name).replace(path)
+    return path
+
+
+def read_results(path: Path) -> list[Figure]:
+    """The figures of a file that `write_results` wrote."""
+    return [Figure(**figure) for figure in json.loads(path.read_text())["figures"]]

@@ -1,0 +1,194 @@
+"""Build a bench once, run its cocotb tests, and fail with the message of the test that failed.
+
+A build is `build/benches/<name>-<simulator>-<digest>`, the digest over sources, arguments and tool versions. It is made
+in a temporary folder and renamed when it is whole, so an interrupted build is never used. `params` reach the bench as
+JSON in the environment variable `MAKALU_BENCH_PARAMS`; a bench reads them with `bench_params()`.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from amaranth.lib import wiring
+from cocotb_tools.runner import get_runner
+
+from makalu.hw.lib.emit import Emission, inlined_verilog
+from makalu.sw.paths import BUILD, ROOT
+from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
+from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment, have_icarus, patched
+from makalu.sw.versions import versions
+
+__all__ = ["BenchFailure", "bench_params", "cocotb_bench", "have_icarus", "run_bench"]
+
+BENCHES: Path = BUILD / "benches"
+TIMESCALE = ("1ns", "1ps")
+_LOG_LINES = 60
+
+
+class BenchFailure(AssertionError):
+    """A cocotb test failed, none ran, or the build stopped; the message carries names, messages and the log's end."""
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else ["(no log)"]
+    return "\n".join(lines[-_LOG_LINES:])
+
+
+def _arguments(simulator: str, hierarchical: bool, build_args: Sequence[str]) -> list[str]:
+    if simulator == "icarus":
+        return list(build_args)
+    if simulator != "verilator":
+        raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}")
+    common = [*VERIFY_ARGS, *(f"-Wno-{name}" for name in WAIVED)]
+    return [*common, *(["--hierarchical"] if hierarchical else []), *build_args]
+
+
+def _build(sources: Mapping[str, str], top: str, name: str, simulator: str, arguments: list[str]) -> Path:
+    """The folder with the built simulation; `sources` maps file names to text."""
+    identity = json.dumps([sources, top, simulator, arguments, versions(), TIMESCALE], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    final = BENCHES / f"{name}-{simulator}-{digest}"
+    if final.is_dir():
+        return final
+    BENCHES.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=BENCHES))
+    try:
+        paths = []
+        for file_name, text in sources.items():
+            paths.append(work / file_name)
+            paths[-1].write_text(text)
+        log = work / "build.log"
+        with patched(environment()):
+            try:
+                get_runner(simulator).build(
+                    sources=paths,
+                    hdl_toplevel=top,
+                    build_dir=work / "model",
+                    build_args=arguments,
+                    timescale=TIMESCALE,
+                    log_file=log,
+                )
+            except (RuntimeError, SystemExit) as error:
+                raise BenchFailure(f"{name}: build for {simulator} failed ({error})\n{_tail(log)}") from error
+        # of Verilator's folder only the program is needed again: the rest is a hundred times its size
+        whole = work / "whole"
+        whole.mkdir()
+        for path in [*paths, log, work / "model" / ("sim.vvp" if simulator == "icarus" else top)]:
+            shutil.move(path, whole)
+        try:
+            whole.rename(final)
+        except OSError:  # another process was first with the same bytes
+            if not final.is_dir():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return final
+
+
+def _check(results: Path, name: str, log: Path) -> int:
+    if not results.is_file():
+        raise BenchFailure(f"{name}: the simulation ended without results\n{_tail(log)}")
+    cases = list(ElementTree.parse(results).getroot().iter("testcase"))
+    failures = []
+    for case in cases:
+        for kind in ("failure", "error"):
+            for found in case.iter(kind):
+                message = found.get("error_msg") or found.get("message") or found.text or ""
+                failures.append(f"{case.get('classname')}.{case.get('name')}: {found.get('error_type')} {message}")
+    if failures:
+        details = "\n".join([*failures, _tail(log)])
+        raise BenchFailure(f"{name}: {len(failures)} of {len(cases)} tests failed\n{details}")
+    ran = sum(1 for case in cases if case.find("skipped") is None)
+    if ran == 0:
+        raise BenchFailure(f"{name}: no test ran\n{_tail(log)}")
+    return ran
+
+
+def cocotb_bench(
+    *,
+    sources: Mapping[str, str],
+    top: str,
+    name: str,
+    test_module: str,
+    simulator: str = "verilator",
+    params: Mapping[str, Any] | None = None,
+    hierarchical: bool = False,
+    build_args: Sequence[str] = (),
+    plusargs: Sequence[str] = (),
+    seed: int = 1,
+) -> int:
+    """Build `sources` (file name -> Verilog text) and run all tests of `test_module`; returns how many ran.
+
+    Errors: `BenchFailure`. The run's folder (log, results) stays behind when it fails.
+    """
+    folder = _build(sources, top, name, simulator, _arguments(simulator, hierarchical, build_args))
+    run = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
+    log, results = run / "sim.log", run / "results.xml"
+    if simulator == "verilator":
+        plusargs = [*plusargs, "+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+    changes = {**environment(), PARAMS_VARIABLE: json.dumps(dict(params or {})), "PYTHONDONTWRITEBYTECODE": "1"}
+    saved_path = list(sys.path)
+    sys.path.insert(0, str(ROOT))  # the runner hands sys.path to the simulation: `verif` is found from the root
+    try:
+        # with PYTEST_CURRENT_TEST the runner would leave through sys.exit before we can read the results
+        with patched(changes, without=("PYTEST_CURRENT_TEST", "COCOTB_TEST_FILTER", "COCOTB_RESOLVE_X")):
+            get_runner(simulator).test(
+                test_module=test_module,
+                hdl_toplevel=top,
+                hdl_toplevel_lang="verilog",
+                build_dir=folder,
+                test_dir=run,
+                plusargs=list(plusargs),
+                seed=seed,
+                results_xml=str(results),
+                log_file=log,
+                timescale=TIMESCALE,
+            )
+    except (RuntimeError, SystemExit) as error:
+        if not results.is_file():
+            raise BenchFailure(f"{name}: simulation stopped ({error})\n{_tail(log)}") from error
+    finally:
+        sys.path[:] = saved_path
+    ran = _check(results, name, log)
+    shutil.rmtree(run, ignore_errors=True)
+    return ran
+
+
+def run_bench(
+    component: wiring.Component,
+    *,
+    name: str,
+    test_module: str,
+    simulator: str = "verilator",
+    params: Mapping[str, Any] | None = None,
+    hierarchical: bool = False,
+    inlined: bool = False,
+    build_args: Sequence[str] = (),
+    seed: int = 1,
+) -> int:
+    """Emit `component` as module `dut`, build it and run the cocotb module; returns how many tests ran.
+
+    `inlined` takes Amaranth's own hierarchy instead of the shared modules, so that a bench can see inner signals.
+    """
+    icarus = simulator == "icarus"
+    if inlined:
+        text = inlined_verilog(component, name="dut", icarus=icarus)
+    else:
+        text = Emission().verilog(component, name="dut", icarus=icarus)
+    return cocotb_bench(
+        sources={"dut.v": text},
+        top="dut",
+        name=name,
+        test_module=test_module,
+        simulator=simulator,
+        params=params,
+        hierarchical=hierarchical,
+        build_args=build_args,
+        seed=seed,
+    )

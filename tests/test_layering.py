@@ -1,0 +1,86 @@
+"""The one-way rule: spec <- hw, spec <- sim_models, both <- sw; nothing but benches and tests imports sw/rtl and sw/cli.
+
+Walks every import statement of the tree, so an import inside a function counts too.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("hw", "sim_models", "sw", "verif")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+ALLOWED = {
+    "hw/spec": ("makalu.hw.spec",),
+    "hw": ("makalu.hw",),
+    "sim_models": ("makalu.sim_models", "makalu.hw.spec"),
+    "sw/rtl": ("makalu",),
+    "sw/cli": ("makalu",),
+    "sw": ("makalu.sw", "makalu.sim_models", "makalu.hw.spec"),
+    "verif": ("makalu", "verif"),
+}
+"""What a folder may import of the project; the first prefix that matches a file counts."""
+
+OWN = ("makalu", "verif", "tests", "examples", "hw", "sim_models", "sw")
+NOT_IN_SPEC = ("amaranth", "numpy")
+ONLY_FOR_BENCHES = ("makalu.sw.rtl", "makalu.sw.cli")
+
+
+def below(module, packages):
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def imports(path, text=None):
+    """Absolute names of the modules that a file imports; relative imports are resolved."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    package = ([] if parts[0] == "verif" else ["makalu"]) + list(parts[:-1])
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            # `from makalu.sw import rtl` names a module too
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names if below(module, ("makalu",))}
+    return found
+
+
+def rule_of(path):
+    name = str(path.relative_to(ROOT).parent) + "/"
+    return next(prefix for prefix in ALLOWED if name.startswith(prefix + "/"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_one_way(path):
+    rule = rule_of(path)
+    for module in imports(path):
+        if below(module, OWN):
+            first = module.split(".")[0]
+            assert first in ("makalu", "verif"), f"{path}: import {module} as makalu.{module}"
+            parents = tuple(allowed.rsplit(".", n)[0] for allowed in ALLOWED[rule] for n in range(allowed.count(".")))
+            assert below(module, ALLOWED[rule]) or module in parents, f"{path}: {rule} must not import {module}"
+        if rule == "hw/spec":
+            assert not below(module, NOT_IN_SPEC), f"{path}: hw/spec must not import {module}"
+        if rule == "sw":
+            assert not below(module, ONLY_FOR_BENCHES), f"{path}: {module} is for benches and tests only"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_module_says_what_it_exports(path):
+    """Benches export nothing: cocotb finds their tests."""
+    tree = ast.parse(path.read_text())
+    if path.name == "__init__.py" or path.name.startswith("test_"):
+        return
+    names = [t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)]
+    assert "__all__" in names, f"{path} has no __all__"
+    assert ast.get_docstring(tree), f"{path} has no docstring"
+
+
+def test_the_walk_sees_relative_and_inner_imports():
+    text = "from ..sw.rtl import runner\nfrom makalu.sw import cli\ndef f():\n    import numpy.linalg\n"
+    found = imports(ROOT / "hw" / "imaginary.py", text)
+    assert {"makalu.sw.rtl", "makalu.sw.cli", "numpy.linalg"} <= found
+    assert not any(below(module, ALLOWED["hw"]) for module in found)

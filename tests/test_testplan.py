@@ -1,0 +1,52 @@
+"""Test plans are data: every listed test exists, and every bench test is listed by some point."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PLANS = sorted((ROOT / "verif").glob("*/testplan.yaml"))
+KEYS = {"name", "goal", "stimulus", "check", "stage", "tests"}
+
+
+def functions(path):
+    """Names of the test functions of a module, nested in nothing."""
+    tree = ast.parse(path.read_text())
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.name.startswith("test") or _cocotb(node))
+    }
+
+
+def _cocotb(node):
+    return any("cocotb" in ast.unparse(decorator) and "test" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def test_every_bench_folder_has_a_plan():
+    benches = {path.parent for path in (ROOT / "verif").glob("*/test_*.py")}
+    assert benches
+    assert not [str(b.relative_to(ROOT)) for b in sorted(benches) if not (b / "testplan.yaml").is_file()]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.parent.name)
+def test_plan_and_tests_name_each_other(plan):
+    points = yaml.safe_load(plan.read_text())
+    listed = set()
+    for point in points:
+        assert set(point) == KEYS, f"{plan}: {point.get('name')} has {sorted(point)}"
+        assert point["stage"] in ("V1", "V2", "V3")
+        assert point["tests"], f"{plan}: {point['name']} lists no test"
+        for test in point["tests"]:
+            file, _, function = test.partition("::")
+            path = ROOT / file
+            assert path.is_file(), f"{plan}: {point['name']}: no file {file}"
+            if function:
+                assert function in functions(path), f"{plan}: {point['name']}: no test {function} in {file}"
+            listed.add(test)
+    for path in sorted(plan.parent.glob("test_*.py")):
+        for function in functions(path):
+            name = f"{path.relative_to(ROOT)}::{function}"
+            assert name in listed, f"{plan} lists no point for {name}"

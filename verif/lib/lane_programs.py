@@ -1,0 +1,142 @@
+"""Random legal instructions of the Vector and Scalar engines, and operand values with every corner class."""
+
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
+from makalu.hw.spec.isa import AP_DIMS, AluOp, Function, Instruction, Opcode, Space
+
+__all__ = ["corner_values", "random_instruction", "random_instructions"]
+
+LONGEST = 40
+"""Elements of one instruction: several words of either type, several turns of the buffers."""
+
+CORNERS = (
+    0x00000000,
+    0x80000000,  # zeros
+    0x3F800000,
+    0xBF800000,
+    0x3F800001,  # one and its neighbour
+    0x00000001,
+    0x807FFFFF,
+    0x00800000,  # subnormals, smallest normal
+    0x7F7FFFFF,
+    0xFF7FFFFF,
+    0x7F7F8000,  # largest, halfway to bf16 infinity
+    0x7F800000,
+    0xFF800000,  # infinities
+    0x7FC00000,
+    0xFFC00001,
+    0x7F800001,
+    0xFFBFFFFF,  # NaNs
+    0x3F808000,
+    0x3F818000,
+    0x3F808001,  # ties of the cast to bf16
+)
+
+
+def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint32]:
+    """fp32 bits: a third near one another (cancellation), a third of any exponent, a third corners."""
+    near = rng.integers(0x3F000000, 0x41000000, shape, dtype=np.uint32) | (
+        rng.integers(0, 2, shape, dtype=np.uint32) << np.uint32(31)
+    )
+    anything = rng.integers(0, 1 << 32, shape, dtype=np.uint32)
+    corner = rng.choice(np.array(CORNERS, np.uint32), shape)
+    kind = rng.integers(0, 3, shape)
+    return np.where(kind == 0, near, np.where(kind == 1, anything, corner)).astype(np.uint32)
+
+
+def _sizes(rng: Random) -> list[int]:
+    if rng.random() < 0.5:
+        return [rng.randint(1, LONGEST), 1, 1, 1]
+    while True:
+        sizes = [rng.randint(1, 7) for _ in range(AP_DIMS)]
+        if np.prod(sizes) <= LONGEST:
+            return sizes
+
+
+def _strides(rng: Random, sizes: list[int], kind: str) -> list[int]:
+    if kind == "dense":
+        return [1, sizes[0], sizes[0] * sizes[1], sizes[0] * sizes[1] * sizes[2]]
+    if kind == "rows":
+        return [1, sizes[0] + rng.randint(0, 3), rng.randint(-20, 20), rng.randint(-20, 20)]
+    return [rng.randint(-5, 5) for _ in range(AP_DIMS)]
+
+
+def _operand(
+    rng: Random, slot: str, sizes: list[int], form: Format, space: Space, low: int, high: int
+) -> dict[str, int]:
+    """Fields of an operand whose bytes lie in low .. high-1 of each partition."""
+    while True:
+        strides = _strides(rng, sizes, rng.choice(("dense", "dense", "rows", "any")))
+        steps = [form.bytes * (size - 1) * stride for size, stride in zip(sizes, strides, strict=True)]
+        down, up = sum(min(0, s) for s in steps), sum(max(0, s) for s in steps) + form.bytes
+        first, last = (low - down + form.bytes - 1) // form.bytes, (high - up) // form.bytes
+        if first <= last:
+            break
+    fields = {f"{slot}_space": int(space), f"{slot}_dtype": form.code}
+    fields[f"{slot}_offset"] = form.bytes * rng.randint(first, last)
+    for d in range(AP_DIMS):
+        fields[f"{slot}_size{d}"] = sizes[d]
+        fields[f"{slot}_stride{d}"] = strides[d]
+    return fields
+
+
+def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: int) -> Instruction:
+    """One legal instruction. Sources lie in the first `window` bytes of a bank, destinations behind them.
+
+    Each engine has its own part for destinations, in every bank: engines often meet in one bank, but no result depends
+    on which comes first.
+    """
+    opcode = Opcode.ACTIVATION
+    if engine == "vector":
+        opcode = rng.choice((Opcode.TENSOR_COPY, Opcode.TENSOR_TENSOR, Opcode.TENSOR_SCALAR))
+    sizes = _sizes(rng)
+    count = rng.randint(1, config.partitions)
+    start = rng.randint(0, config.partitions - count)
+    values: dict[str, int] = {"partitions": count, "tag": rng.getrandbits(16)}
+
+    def source(slot: str, shape: list[int], forms: tuple[Format, ...], spaces: tuple[Space, ...]) -> None:
+        space = rng.choice(spaces)
+        if space == Space.PSUM:
+            bank = config.psum.bank_bytes * rng.randrange(config.psum.banks)
+            values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
+        else:
+            bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
+            values.update(_operand(rng, slot, shape, rng.choice(forms), space, bank, bank + window))
+
+    both, anywhere = tuple(FORMATS.values()), (Space.SBUF, Space.SBUF, Space.PSUM)
+    source("src0", sizes, both, anywhere)
+    if opcode == Opcode.TENSOR_TENSOR:
+        source("src1", sizes, both, anywhere)
+        values["op0"] = rng.choice(list(AluOp))
+    elif opcode != Opcode.TENSOR_COPY:
+        if rng.random() < 0.5:
+            values["operand0_tensor"] = 1
+            source("src1", [1, 1, 1, 1], (FP32,), (Space.SBUF,))
+        values |= {f"immediate{i}": rng.choice((rng.getrandbits(32), *CORNERS)) for i in range(2)}
+    if opcode == Opcode.TENSOR_SCALAR:
+        values |= {f"op{i}": rng.choice(list(AluOp)) for i in range(2)}
+        values |= {f"reverse{i}": rng.getrandbits(1) for i in range(2)}
+    if opcode == Opcode.ACTIVATION:
+        values["function"] = rng.choice(list(Function))
+
+    bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
+    half = window + (window // 2 if engine == "scalar" else 0)
+    target = _operand(rng, "dst", sizes, rng.choice((BF16, FP32)), Space.SBUF, bank + half, bank + half + window // 2)
+    values.update(target)
+    for slot in ("dst", "src0", "src1"):
+        if f"{slot}_space" in values:
+            values[f"{slot}_partition"] = start
+    return Instruction(opcode, {name: int(value) for name, value in values.items() if value})
+
+
+def random_instructions(
+    config: CoreConfig, *, engine: str, count: int, seed: int, window: int = 512
+) -> list[Instruction]:
+    """`count` instructions of one engine, the same for the same seed."""
+    rng = Random(f"{engine}-{seed}")
+    return [random_instruction(rng, config, engine=engine, window=window) for _ in range(count)]

@@ -1,0 +1,179 @@
+"""Encoded instructions for the sequencer's benches: legal ones, ones that break one rule, and programs of them."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.isa import (
+    AP_DIMS,
+    FIELDS,
+    INSTRUCTION_BYTES,
+    INSTRUCTIONS,
+    AluOp,
+    Function,
+    Instruction,
+    Opcode,
+    Queue,
+    SignalKind,
+    Space,
+    WaitKind,
+    encode,
+)
+
+__all__ = ["BROKEN", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
+
+
+def operand(slot: str, space: Space, dtype: int, offset: int, sizes, strides=(1, 0, 0, 0), partition: int = 0):
+    """Fields of one slot."""
+    out = {f"{slot}_space": int(space), f"{slot}_dtype": dtype, f"{slot}_offset": offset}
+    out[f"{slot}_partition"] = partition
+    for d in range(AP_DIMS):
+        out[f"{slot}_size{d}"], out[f"{slot}_stride{d}"] = sizes[d], strides[d]
+    return out
+
+
+def _pattern(rng: random.Random, sizes, dtype: int, limit: int) -> tuple[int, list[int]]:
+    """Offset and signed strides of a pattern that just fits or fits easily in `limit` bytes."""
+    size = FP32.bytes if dtype == FP32.code else BF16.bytes
+    room = limit // size
+    while True:
+        strides = [rng.choice((0, 1, 1, 2, -1, rng.randint(-20, 20))) for _ in range(AP_DIMS)]
+        steps = [(n - 1) * s for n, s in zip(sizes, strides, strict=True)]
+        low, high = -sum(min(s, 0) for s in steps), sum(max(s, 0) for s in steps)
+        if low + high < room:
+            start = rng.choice((low, room - 1 - high, rng.randint(low, room - 1 - high)))
+            if start * size < 1 << FIELDS["dst_offset"].bits:
+                return start * size, strides
+
+
+def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, int]:
+    """Random fields of a legal instruction, without waits and signals."""
+    spec = INSTRUCTIONS[opcode]
+    out: dict[str, int] = {"tag": rng.getrandbits(16), "after": rng.random() < 0.1}
+    partitions = rng.randint(1, config.partitions)
+    start = rng.randint(0, config.partitions - partitions)
+    sizes = [rng.randint(1, 4) for _ in range(AP_DIMS)]
+    if opcode is Opcode.LOAD_STATIONARY:
+        sizes = [rng.randint(1, config.tensor.columns), 1, 1, 1]
+    scalar = rng.random() < 0.5 and "operand0_tensor" in spec.fields
+    for slot, allowed in spec.operands.items():
+        if allowed.scalar and not scalar:
+            continue
+        space = rng.choice(allowed.spaces)
+        dtype = {"fp32": FP32.code, "bf16": BF16.code}[rng.choice(allowed.dtypes)]
+        dtype = FP32.code if space is Space.PSUM else dtype
+        own = [1] * AP_DIMS if allowed.scalar else sizes
+        limit = config.sbuf.partition_bytes if space is Space.SBUF else config.psum.partition_bytes
+        bank = 0
+        if opcode is Opcode.MATMUL and slot == "dst":
+            limit = config.psum.bank_bytes
+            bank = rng.randrange(config.psum.banks) * limit
+            sizes = own = [rng.randint(1, 2) for _ in range(AP_DIMS)]
+        offset, strides = _pattern(rng, own, dtype, limit)
+        if opcode is Opcode.LOAD_STATIONARY:
+            strides[0] = 1
+            offset = rng.randrange(config.sbuf.words // 2) * config.sbuf.word_bytes
+        place = 0 if opcode is Opcode.MATMUL and slot == "dst" else start
+        out |= operand(slot, space, dtype, offset + bank, own, strides, place)
+    choices = {
+        "partitions": partitions,
+        "columns": rng.randint(1, config.tensor.columns),
+        "accumulate": rng.getrandbits(1),
+        "operand0_tensor": int(scalar),
+        "op0": rng.choice(list(AluOp)),
+        "op1": rng.choice(list(AluOp)),
+        "function": rng.choice(list(Function)),
+    }
+    for name in spec.fields:
+        f = FIELDS[name]
+        out[name] = int(choices.get(name, rng.randint(f.low, f.high)))
+    return out
+
+
+def replace_field(word: bytes, name: str, value: int) -> bytes:
+    """The instruction with another value in a field; nothing is checked."""
+    f = FIELDS[name]
+    mask = ((1 << f.bits) - 1) << f.lsb
+    old = int.from_bytes(word, "little")
+    return (old & ~mask | (value << f.lsb) & mask).to_bytes(INSTRUCTION_BYTES, "little")
+
+
+BROKEN: tuple[ErrorCode, ...] = tuple(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.SEMAPHORE)
+
+
+def broken(rng: random.Random, code: ErrorCode, config: CoreConfig) -> tuple[Queue, bytes]:
+    """A queue and an instruction that breaks the rule of `code` and no rule of a lower code."""
+    opcode, fields = _broken_choices(rng, config)[code]
+    word = encode(Instruction(opcode, legal(rng, opcode, config)))
+    for name, value in fields.items():
+        word = replace_field(word, name, value)
+    if code is ErrorCode.RESERVED:
+        gaps = set(range(8 * INSTRUCTION_BYTES))
+        for f in FIELDS.values():
+            gaps -= set(range(f.lsb, f.lsb + f.bits))
+        bit = rng.choice(sorted(gaps))
+        word = (int.from_bytes(word, "little") | 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
+    return INSTRUCTIONS[opcode].queues[0], word
+
+
+def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, tuple[Opcode, Mapping[str, int]]]:
+    ones = {f"src0_size{d}": 1 for d in range(AP_DIMS)} | {f"dst_size{d}": 1 for d in range(AP_DIMS)}
+    copy, matmul = Opcode.TENSOR_COPY, Opcode.MATMUL
+    beyond = {"src0_space": Space.PSUM, "src0_dtype": FP32.code, "src0_offset": config.psum.partition_bytes}
+    return {
+        ErrorCode.OPCODE: (copy, {"opcode": rng.choice((0, 0x11, 0x30, 0x41, 0x7F, 0xFF))}),
+        ErrorCode.RESERVED: (rng.choice((copy, matmul, Opcode.DMA_LOAD, Opcode.ACTIVATION)), {}),
+        ErrorCode.OPERAND: (copy, {"dst_space": rng.choice((Space.NONE, Space.PSUM, 3))}),
+        ErrorCode.SIZE: (matmul, {rng.choice(("columns", "partitions")): rng.choice((0, config.partitions + 1, 255))}),
+        ErrorCode.PARTITION: (matmul, {rng.choice(("dst_partition", "src0_partition")): config.partitions}),
+        ErrorCode.ALIGNMENT: (Opcode.LOAD_STATIONARY, {"src0_stride0": rng.choice((0, 2, -1))}),
+        ErrorCode.SBUF_ADDRESS: (Opcode.DMA_LOAD, {"dst_offset": 0, "dst_size0": 2, "dst_stride0": -0x8000}),
+        ErrorCode.PSUM_ADDRESS: (copy, ones | {f"src0_stride{d}": 0 for d in range(AP_DIMS)} | beyond),
+        ErrorCode.SEMAPHORE: (copy, {"wait1_kind": 1, "wait1_semaphore": config.sequencer.semaphores}),
+    }
+
+
+@dataclass
+class Programs:
+    """Instructions of each queue, halts included, and the increments that they make in the end."""
+
+    words: dict[Queue, list[bytes]] = field(default_factory=lambda: {q: [] for q in Queue})
+    increments: dict[int, int] = field(default_factory=dict)
+
+    def image(self, base: int, spacing: int) -> tuple[dict[int, bytes], dict[Queue, int]]:
+        """Instructions by address, and where each queue's program starts."""
+        starts = {q: base + spacing * q for q in Queue}
+        words = {starts[q] + INSTRUCTION_BYTES * n: w for q, list_ in self.words.items() for n, w in enumerate(list_)}
+        return words, starts
+
+
+def random_programs(rng: random.Random, config: CoreConfig, length: int, *, base: int = 0) -> Programs:
+    """`length` instructions over all queues; waits name signals of instructions before them, so none waits for ever.
+
+    `base` is the value that every semaphore has at the start.
+    """
+    out = Programs()
+    reached: dict[int, int] = {}
+    opcodes = {q: [o for o, s in INSTRUCTIONS.items() if q in s.queues and o is not Opcode.HALT] for q in Queue}
+    for n in range(length + len(Queue)):
+        queue = Queue(n - length) if n >= length else rng.choice(list(Queue))
+        opcode = Opcode.HALT if n >= length else rng.choice(opcodes[queue])
+        fields = legal(rng, opcode, config)
+        for w in range(2):
+            if reached and rng.random() < 0.4:
+                semaphore = rng.choice(sorted(reached))
+                value = rng.choice((reached[semaphore], rng.randint(0, reached[semaphore])))
+                fields |= {f"wait{w}_kind": WaitKind.REACHED, f"wait{w}_semaphore": semaphore}
+                fields[f"wait{w}_value"] = (base + value) % (1 << FIELDS["wait0_value"].bits)
+        for s in range(2):
+            if rng.random() < 0.5:
+                # few semaphores, so that several increments meet in one cycle
+                semaphore = rng.randrange(4) if rng.random() < 0.7 else rng.randrange(config.sequencer.semaphores)
+                fields |= {f"signal{s}_kind": SignalKind.INCREMENT, f"signal{s}_semaphore": semaphore}
+                reached[semaphore] = reached.get(semaphore, 0) + 1
+        out.words[queue].append(encode(Instruction(opcode, {k: int(v) for k, v in fields.items()})))
+    out.increments = reached
+    return out

@@ -1,0 +1,294 @@
+"""The sequencer against its lockstep model, every port in every cycle, and against what a host sees."""
+
+import random
+
+import cocotb
+
+from makalu.hw.spec.axi import Response
+from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Instruction, Opcode, Queue, encode
+from makalu.hw.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
+from makalu.sim_models.lockstep.instruction_rules import verdict
+from makalu.sw.rtl.params import bench_params
+from verif.sequencer.environment import Environment
+from verif.sequencer.programs import BROKEN, Programs, broken, legal, random_programs, replace_field
+
+BASE, SPACING = 0x1_0000_0F80, 0x1_0000
+
+
+async def environment(dut, **options) -> Environment:
+    params = bench_params()
+    config = load_preset(params["preset"])
+    env = Environment(dut, config, seed=params.get("seed", 1), **options)
+    await env.reset()
+    return env
+
+
+def _word(opcode: Opcode, **values: int) -> bytes:
+    return encode(Instruction(opcode, values))
+
+
+def _halt(**values: int) -> bytes:
+    return _word(Opcode.HALT, **values)
+
+
+async def _run(env: Environment, programs: Programs, *, watchdog: int = 0, limit: int = 20_000) -> int:
+    words, starts = programs.image(BASE, SPACING)
+    env.memory = words
+    await env.start(starts, watchdog=watchdog)
+    return await env.finish(limit)
+
+
+@cocotb.test()
+async def random_programs_run(dut):
+    """Programs with waits and signals at several speeds of bus and engines; restarts between them."""
+    env = await environment(dut)
+    for chance, delay, latency in ((0.6, 20, 6), (1.0, 1, 0), (0.95, 4, 20), (0.2, 60, 2), (1.0, 8, 3)):
+        env.chance, env.delay, env.latency = chance, delay, latency
+        programs = random_programs(env.rng, env.config, bench_params()["length"])
+        assert await _run(env, programs) == Status.DONE
+        for semaphore, count in programs.increments.items():
+            assert env.model.semaphores[semaphore] == count
+        env.chance = 0.9
+        await env.expect_interrupt(Status.DONE)
+        await env.counters_add_up()
+        for queue in Queue:
+            assert await env.value(f"{queue.name.lower()}_state") == QueueState.HALTED
+
+
+@cocotb.test()
+async def decoded_pair_issues_in_consecutive_cycles(dut):
+    """Two decoded instructions that wait for one semaphore issue in t and t + 1."""
+    env = await environment(dut, chance=1.0, delay=1)
+    programs = Programs()
+    for opcode in (Opcode.LOAD_STATIONARY, Opcode.MATMUL):
+        fields = legal(env.rng, opcode, env.config) | {"after": 0}
+        if opcode is Opcode.LOAD_STATIONARY:
+            fields |= {"wait0_kind": 1, "wait0_semaphore": 3, "wait0_value": 1}
+        programs.words[Queue.TENSOR].append(encode(Instruction(opcode, fields)))
+    programs.words[Queue.TENSOR].append(_halt())
+    programs.words[Queue.SYNC] = [_word(Opcode.NOP)] * 10
+    programs.words[Queue.SYNC] += [_word(Opcode.NOP, signal1_kind=1, signal1_semaphore=3), _halt()]
+    env.memory, starts = programs.image(BASE, SPACING)
+    await env.start({q: starts[q] for q in (Queue.TENSOR, Queue.SYNC)})
+    cycles = []
+    while len(cycles) < 2:
+        out = await env.step()
+        if out["trace_issue"] & 1:
+            cycles.append(env.cycle)
+    assert cycles[1] == cycles[0] + 1
+    await env.finish()
+
+
+@cocotb.test()
+async def broken_rules_stop_the_queue(dut):
+    """One instruction for each code: it does not issue, the registers name it, the other queues go on."""
+    env = await environment(dut, chance=0.9, delay=6)
+    rounds = bench_params()["rounds"]
+    for code in [c for c in BROKEN for _ in range(rounds)]:
+        programs = random_programs(env.rng, env.config, 8)
+        queue, word = broken(env.rng, code, env.config)
+        for list_ in programs.words.values():
+            list_[-1] = _halt()  # no halt waits for one that is replaced
+        # the broken instruction stands where the halt was; what follows must not run
+        programs.words[queue][-1:] = [replace_field(word, "after", 0), _word(Opcode.NOP), _halt()]
+        place = len(programs.words[queue]) - 3
+        env.issued.clear()
+        status = await _run(env, programs, watchdog=200)
+        assert status == Status.ERROR
+        tag = int.from_bytes(word[2:4], "little")
+        _, starts = programs.image(BASE, SPACING)
+        assert await env.error_of(queue) == (code, starts[queue] + INSTRUCTION_BYTES * place, tag), code.name
+        for other in set(Queue) - {queue}:
+            assert await env.value(f"{other.name.lower()}_state") == QueueState.HALTED
+        await env.expect_interrupt(Status.ERROR)
+        await env.counters_add_up()
+
+
+@cocotb.test()
+async def mutated_instructions(dut):
+    """A random field of a random legal instruction gets a random value; hardware and model give the same verdict."""
+    env = await environment(dut, chance=1.0, delay=2, latency=0)
+    seen = set()
+    for _ in range(bench_params()["mutants"]):
+        programs = Programs()
+        for queue in Queue:
+            own = [o for o, c in _executed(queue)]
+            for _ in range(2):
+                programs.words[queue].append(_mutant(env.rng, env.rng.choice(own), env.config))
+            programs.words[queue].append(_halt())
+        await _run(env, programs, watchdog=60)
+        for queue in Queue:
+            words = [int.from_bytes(w, "little") for w in programs.words[queue]]
+            codes = [verdict(w, queue, env.config) for w in words]
+            first = next((c for c in codes if c), ErrorCode.NONE)
+            found = env.model.queues[queue].error[0]
+            # an instruction that was made to wait may stop by the watchdog before the refused one is reached
+            assert found in (first, ErrorCode.WATCHDOG)
+            seen.add(found)
+    assert len(seen) > 7 or bench_params()["mutants"] < 40
+
+
+def _executed(queue: Queue) -> list[tuple[Opcode, int]]:
+    from_table = {Queue.TENSOR: 0x10, Queue.VECTOR: 0x20, Queue.SCALAR: 0x30, Queue.SYNC: 0x40}
+    return [(o, o & 0xF) for o in Opcode if o & 0xF0 == from_table[queue]]
+
+
+def _mutant(rng: random.Random, opcode: Opcode, config) -> bytes:
+    word = encode(Instruction(opcode, legal(rng, opcode, config) | {"after": 0}))
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        name = rng.choice([n for n in FIELDS if n not in ("opcode", "tag", "after")])
+        f = FIELDS[name]
+        value = rng.randint(f.low, f.high)
+        value = rng.choice((0, 1, 2, f.high, f.low, value, value >> f.bits // 2))
+        word = replace_field(word, name, value)
+    return word
+
+
+@cocotb.test()
+async def fetch_error(dut):
+    """An instruction that the bus does not give stops its queue when all before it have issued."""
+    env = await environment(dut)
+    for queue in Queue:
+        programs = random_programs(env.rng, env.config, 16)
+        words, starts = programs.image(BASE, SPACING)
+        place = len(programs.words[queue]) - 1
+        env.memory = words
+        env.broken_addresses = {starts[queue] + INSTRUCTION_BYTES * place}
+        await env.start(starts, watchdog=300)
+        assert await env.finish() & Status.ERROR
+        assert await env.error_of(queue) == (ErrorCode.FETCH, starts[queue] + INSTRUCTION_BYTES * place, 0)
+    # beyond a halt nothing counts
+    programs = random_programs(env.rng, env.config, 16)
+    env.memory, starts = programs.image(BASE, SPACING)
+    env.broken_addresses = {starts[q] + INSTRUCTION_BYTES * len(programs.words[q]) for q in Queue}
+    await env.start(starts)
+    assert await env.finish() == Status.DONE
+
+
+@cocotb.test()
+async def unaligned_program(dut):
+    env = await environment(dut)
+    await env.start({Queue.SCALAR: BASE + 64})
+    assert await env.finish() == Status.ERROR
+    assert await env.error_of(Queue.SCALAR) == (ErrorCode.ALIGNMENT, BASE + 64, 0)
+    await env.expect_interrupt(Status.ERROR)
+    # from error to error: that is an event too
+    await env.start({Queue.SCALAR: BASE + 32})
+    assert await env.finish() == Status.ERROR
+    await env.expect_interrupt(Status.ERROR)
+
+
+@cocotb.test()
+async def dma_bus_errors(dut):
+    """The Sync queue stops and names the descriptor; the other channel finishes; a restart works."""
+    env = await environment(dut, chance=0.9, delay=40)
+    for opcode, code in ((Opcode.DMA_LOAD, ErrorCode.BUS_READ), (Opcode.DMA_STORE, ErrorCode.BUS_WRITE)):
+        programs = Programs({q: [_halt()] for q in Queue})
+        list_ = []
+        for n in range(10):
+            kind = opcode if n in (2, 3, 5) else (Opcode.DMA_LOAD, Opcode.DMA_STORE)[n % 2]
+            fields = legal(env.rng, kind, env.config) | {"after": 0, "tag": 0x100 + n}
+            fields |= {"signal0_kind": 1, "signal0_semaphore": n % 4}
+            list_.append(encode(Instruction(kind, fields)))
+        programs.words[Queue.SYNC] = [*list_, _halt()]
+        env.bus_error_tags = {0x103}
+        assert await _run(env, programs) == Status.ERROR
+        _, starts = programs.image(BASE, SPACING)
+        assert await env.error_of(Queue.SYNC) == (code, starts[Queue.SYNC] + INSTRUCTION_BYTES * 3, 0x103)
+        await env.expect_interrupt(Status.ERROR)
+        env.bus_error_tags = set()
+        assert await _run(env, programs) == Status.DONE
+        await env.expect_interrupt(Status.DONE)
+
+
+@cocotb.test()
+async def watchdog_stops_waiting_queues(dut):
+    """A wait that nobody serves: the queue stops after the programmed cycles and names its instruction."""
+    env = await environment(dut, chance=0.9)
+    programs = Programs({q: [_halt()] for q in Queue})
+    waits = dict(tag=77, wait0_kind=1, wait0_semaphore=5, wait0_value=1)
+    programs.words[Queue.VECTOR] = [_word(Opcode.NOP), _word(Opcode.NOP, **waits), _halt()]
+    assert await _run(env, programs, watchdog=100) == Status.ERROR
+    _, starts = programs.image(BASE, SPACING)
+    assert await env.error_of(Queue.VECTOR) == (ErrorCode.WATCHDOG, starts[Queue.VECTOR] + INSTRUCTION_BYTES, 77)
+    await env.counters_add_up()
+    # without a limit it waits: the watchdog is armed later
+    words, starts = programs.image(BASE, SPACING)
+    env.memory = words
+    await env.start(starts)
+    for _ in range(400):
+        await env.step()
+    assert await env.value("status") == Status.RUNNING
+    await env.write("control", START)  # ignored while running
+    assert await env.value("vector_state") == QueueState.RUNNING
+    await env.write("watchdog", 50)
+    assert await env.finish() == Status.ERROR
+
+
+@cocotb.test()
+async def waits_compare_modulo(dut):
+    """Value v is reached from S = v to S = v + 2^15 - 1 (mod 2^16): both sides of the wrap, without 2^15 increments."""
+    env = await environment(dut, chance=1.0, delay=1)
+    half = 1 << (FIELDS["wait0_value"].bits - 1)
+    for value, reached in ((0, True), (0xFFFF, True), (half + 1, True), (half, False), (1, False), (half - 1, False)):
+        programs = Programs({q: [_halt()] for q in Queue})
+        waits = dict(tag=5, wait1_kind=1, wait1_semaphore=2, wait1_value=value)
+        programs.words[Queue.SCALAR] = [_word(Opcode.NOP, **waits), _halt()]
+        status = await _run(env, programs, watchdog=60)
+        assert status == (Status.DONE if reached else Status.ERROR), hex(value)
+
+
+@cocotb.test()
+async def increments_of_one_cycle_are_summed(dut):
+    """Every queue signals one semaphore twice in the same cycle: eight increments at once."""
+    env = await environment(dut, chance=1.0, delay=1)
+    programs = Programs()
+    signals = dict(signal0_kind=1, signal0_semaphore=7, signal1_kind=1, signal1_semaphore=7)
+    together = dict(wait0_kind=1, wait0_semaphore=1, wait0_value=1)
+    for queue in Queue:
+        programs.words[queue] = [_word(Opcode.NOP, **together, **signals), _halt()]
+    # an engine that is slow enough for all four to be decoded gives the mark
+    env.least_delay = 100
+    mark = legal(env.rng, Opcode.DMA_LOAD, env.config) | {"signal0_kind": 1, "signal0_semaphore": 1}
+    programs.words[Queue.SYNC].insert(0, encode(Instruction(Opcode.DMA_LOAD, mark)))
+    env.memory, starts = programs.image(BASE, SPACING)
+    await env.start(starts)
+    most = 0
+    for _ in range(1000):
+        out = await env.step()
+        most = max(most, (out["semaphore_update"] >> (5 * 7)) & 31)
+    assert most == 2 * len(Queue)
+    assert env.model.semaphores[7] == 2 * len(Queue)
+    assert await env.finish() == Status.DONE
+
+
+@cocotb.test()
+async def registers_answer(dut):
+    """Every mapped address, and what is refused."""
+    env = await environment(dut)
+    assert await env.value("identity") == IDENTITY
+    assert await env.value("digest") == int(env.config.digest[:8], 16)
+    for register in REGISTERS.values():
+        if register.access == "ro":
+            assert await env.write(register.name, 1) is Response.SLVERR
+        elif register.name not in ("control", "interrupt"):
+            assert await env.write(register.name, 0xFFFF_FFFF) is Response.OKAY
+            assert await env.write(register.name, 0, strobe=7) is Response.SLVERR
+            assert await env.value(register.name) == _stored_ones(register.name, env.config.bus.address_bits)
+            await env.write(register.name, 0)
+    mapped = {r.address for r in REGISTERS.values()}
+    for address in (1, 2, 0x24, 0xFFFC, *(a + 2 for a in mapped)):
+        assert await env.read("", address=address) == (0, Response.SLVERR)
+        assert await env.write("", 1, address=address) is Response.SLVERR
+    await env.write("control", START)  # with nothing enabled: clears, starts nothing
+    assert await env.finish() == 0
+
+
+def _stored_ones(name: str, address_bits: int) -> int:
+    if name == "enable":
+        return (1 << len(Queue)) - 1
+    if name.endswith("_high"):
+        return (1 << (address_bits - 32)) - 1
+    return 0xFFFF_FFFF
