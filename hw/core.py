@@ -116,7 +116,11 @@ class Core(wiring.Component):
         ]
 
         # tensor engine -> partitions -> array -> partitions
-        m.d.comb += [head.frame.eq(frame), partitions[0].control_in.eq(head.control), partitions[0].wave_in.eq(head.wave)]
+        m.d.comb += [
+            head.frame.eq(frame),
+            partitions[0].control_in.eq(head.control),
+            partitions[0].wave_in.eq(head.wave),
+        ]
         for p, partition in enumerate(partitions):
             m.d.comb += [
                 partition.index.eq(p),

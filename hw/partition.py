@@ -13,8 +13,7 @@ from makalu.hw.psum.slice import PsumSlice
 from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.lanes import ENGINES
-from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.hw.spec.memory_map import INDEX_BITS, SCALAR, VECTOR
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
@@ -25,6 +24,8 @@ __all__ = ["FRAME_BITS", "Partition"]
 
 FRAME_BITS = 3
 """Frame counter and phase: two frames of four slots."""
+
+_LANES = {"vector": VECTOR, "scalar": SCALAR}
 
 
 class Partition(wiring.Component):
@@ -67,7 +68,7 @@ class Partition(wiring.Component):
                 "dma": In(dma_control(config)),
                 "dma_status": Out(dma_status(config)),
                 "commit": Out(commit(config.psum)),
-                "written_a": Out(data.ArrayLayout(written(config), len(ENGINES))),
+                "written_a": Out(data.ArrayLayout(written(config), len(_LANES))),
                 "written_b": Out(written(config)),
             }
         )
@@ -81,8 +82,9 @@ class Partition(wiring.Component):
         config = self.config
         sbuf, psum = SbufSlice(config=config), PsumSlice(config=config)
         edge, dma = TensorEdge(config=config), DmaLane(config=config)
-        lanes = {name: Lane(config=config) for name in ENGINES}
-        parts = {"sbuf": sbuf, "psum": psum, "edge": edge, "dma": dma, **{f"{n}_lane": lane for n, lane in lanes.items()}}
+        lanes = {name: Lane(config=config) for name in _LANES}
+        parts = {"sbuf": sbuf, "psum": psum, "edge": edge, "dma": dma}
+        parts |= {f"{name}_lane": lane for name, lane in lanes.items()}
         for name, part in parts.items():
             m.submodules[name] = place(part, platform)
             m.d.comb += part.index.eq(self.index)
@@ -114,7 +116,7 @@ class Partition(wiring.Component):
             self.written_a.eq(sbuf.written_a),
             self.written_b.eq(sbuf.written_b),
         ]
-        for e, name in enumerate(ENGINES):
+        for name, e in _LANES.items():
             lane = lanes[name]
             m.d.comb += [
                 lane.control.eq(getattr(self, name)),

@@ -1,7 +1,7 @@
-"""Addresses of SBUF and PSUM tiles: each tile lives from its first to its last operation, no two live tiles overlap.
+"""Addresses of SBUF and PSUM tiles: a tile lives from its first to its last operation, no two live tiles overlap.
 
-Placement is next fit: the search starts behind the tile placed last, so that a kernel that makes a tile in every turn of
-a loop gets as many buffers as the memory holds. When that does not fit, everything is placed again first fit from
+Placement is next fit: the search starts behind the tile placed last, so that a kernel that makes a tile in every turn
+of a loop gets as many buffers as the memory holds. When that does not fit, everything is placed again, first fit from
 address 0. SBUF tiles start on a word; PSUM tiles own whole banks, so an engine that reads one tile never waits for the
 matmul that writes another.
 """

@@ -38,9 +38,7 @@ def common_patterns(frees: Sequence[Sequence[tuple[int, int]]]) -> Iterator[Comm
         dims.append((size, strides))
     inner, outer_dims = dims[-AP_DIMS:], dims[:-AP_DIMS]
     sizes = tuple(size for size, _ in reversed(inner)) + (1,) * (AP_DIMS - len(inner))
-    strides = tuple(
-        _padded([s[operand] for _, s in reversed(inner)]) for operand in range(len(frees))
-    )
+    strides = tuple(_padded([s[operand] for _, s in reversed(inner)]) for operand in range(len(frees)))
     for place in product(*[range(size) for size, _ in outer_dims]):
         offsets = tuple(
             sum(i * s[operand] for i, (_, s) in zip(place, outer_dims, strict=True)) for operand in range(len(frees))

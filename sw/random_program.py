@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import AluOp, Function, Instruction, Opcode, Queue, SignalKind, WaitKind
-from makalu.hw.spec.sequencer import Channel
+from makalu.hw.spec.isa import AluOp, Function, Queue
 
-from .compiler import Queues, compile_recording
+from .compiler import compile_recording
 from .nki import isa as nisa
 from .nki.recording import TensorSpec, current, trace
 from .nki.tensor import Buffer, Tensor
 from .program import Program
+from .random_data import RandomPatterns, decorated, random_bits
 
 __all__ = ["RandomProgram", "random_program"]
 
@@ -28,13 +28,8 @@ ROOM = 4
 INPUT_ROOMS = 4
 OUTPUT_ROOMS = 32
 """Sizes of the inputs and outputs, in transfers of all partitions."""
-SPECIAL_SHARE = 1 / 1024
 TILES = 4
 """Live SBUF tiles of each type, and live PSUM tiles."""
-_SPECIALS = {
-    FP32: (0x00000000, 0x80000000, 0x00000001, 0x807FFFFF, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7FC00000),
-    BF16: (0x0000, 0x8000, 0x0001, 0x807F, 0x7F7F, 0x7F80, 0xFF80, 0x7FC0),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,41 +53,9 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
         words=TensorSpec((count,), FP32),
         halves=TensorSpec((count,), BF16),
     )
-    program = compile_recording(recording, transform=lambda queues: _decorated(queues, config, random))
-    inputs = {"words": _values(random, FP32, count), "halves": _values(random, BF16, count)}
+    program = compile_recording(recording, transform=lambda queues: decorated(queues, config, random))
+    inputs = {"words": random_bits(random, FP32, count), "halves": random_bits(random, BF16, count)}
     return RandomProgram(config=config, seed=seed, program=program, inputs=inputs)
-
-
-def _values(random: np.random.Generator, form: Format, count: int) -> NDArray[np.unsignedinteger]:
-    """Mostly small numbers, so that sums stay finite, and a few of every special class."""
-    wide = random.normal(size=count).astype(np.float32).view(np.uint32)
-    bits = (wide if form == FP32 else wide >> 16).astype(f"u{form.bytes}")
-    special = random.random(count) < SPECIAL_SHARE
-    bits[special] = random.choice(np.array(_SPECIALS[form], bits.dtype), int(special.sum()))
-    return bits
-
-
-def _decorated(queues: Queues, config: CoreConfig, random: np.random.Generator) -> Queues:
-    """Nops, `after`, signals of free semaphores and waits that always hold, none of which changes the result."""
-    free = range(len(Channel), config.sequencer.semaphores)
-
-    def one(instruction: Instruction) -> Instruction:
-        extra: dict[str, int] = {}
-        if random.random() < 1 / 16:
-            extra["after"] = 1
-        if random.random() < 1 / 8:
-            extra |= {"signal1_kind": int(SignalKind.INCREMENT), "signal1_semaphore": int(random.choice(free))}
-        if random.random() < 1 / 8 and not instruction["wait1_kind"]:
-            extra |= {"wait1_kind": int(WaitKind.REACHED), "wait1_semaphore": int(random.choice(free))}
-        return replace(instruction, values={**instruction.values, **extra})
-
-    out: Queues = {queue: [] for queue in Queue}
-    for queue, stream in queues.items():
-        for instruction in stream:
-            if random.random() < 1 / 16:
-                out[queue].append(one(Instruction(Opcode.NOP, {"tag": int(random.integers(1 << 16))})))
-            out[queue].append(one(instruction))
-    return out
 
 
 class _Builder:
@@ -101,13 +64,13 @@ class _Builder:
     def __init__(self, config: CoreConfig, random: np.random.Generator, instructions: int, elements: int) -> None:
         self._config, self._random = config, random
         self._budget, self._elements = instructions, elements
+        self._shapes = RandomPatterns(random, elements)
         self._output_elements = OUTPUT_ROOMS * ROOM * elements * config.partitions
         self._tiles: dict[Format, list[Tensor]] = {FP32: [], BF16: []}
         self._psum: list[Tensor] = []
         self._sources: dict[Format, Tensor] = {}
         self._outputs: dict[Format, Tensor] = {}
         self._used: dict[Format, int] = {FP32: 0, BF16: 0}
-        self._stored: list[Tensor] = []
 
     def kernel(self, words: Tensor, halves: Tensor) -> tuple[Tensor, ...]:
         recording = current()
@@ -136,12 +99,8 @@ class _Builder:
                 self._store_view(tile)
         return tuple(self._outputs.values())
 
-    def _int(self, low: int, high: int) -> int:
-        """Uniform in low..high, both included."""
-        return int(self._random.integers(low, high + 1))
-
     def _pick(self, items: list[Tensor]) -> Tensor:
-        return items[self._int(0, len(items) - 1)]
+        return items[self._shapes.integer(0, len(items) - 1)]
 
     def _form(self) -> Format:
         return FP32 if self._random.random() < 1 / 2 else BF16
@@ -149,41 +108,13 @@ class _Builder:
     def _new_tile(self, form: Format | None = None) -> None:
         """A tile whose rows come from memory; it replaces an old one, which is stored."""
         form = form or self._form()
-        shape = (self._int(1, self._config.partitions), self._int(1, 2 * self._elements))
+        shape = (self._shapes.integer(1, self._config.partitions), self._shapes.integer(1, 2 * self._elements))
         tile = current().allocate(shape, form, Buffer.SBUF, f"tile_{form.name}")
         nisa.dma_copy(tile, self._memory_view(self._sources[form], shape[0], (shape[1],), overlapping=True))
         tiles = self._tiles[form]
         tiles.append(tile)
         if len(tiles) > TILES:
-            self._store_view(tiles.pop(self._int(0, TILES - 1)))
-
-    def _sizes(self, limit: int) -> tuple[int, ...]:
-        """One to five free dimensions with a product of at most `limit`."""
-        sizes: list[int] = []
-        for _ in range(self._int(1, 3) if self._random.random() < 7 / 8 else self._int(4, 5)):
-            sizes.append(self._int(1, max(1, min(limit, self._elements))))
-            limit //= sizes[-1]
-        self._random.shuffle(sizes)
-        return tuple(sizes)
-
-    def _strides(self, sizes: tuple[int, ...], limit: int, *, overlapping: bool) -> tuple[tuple[int, ...], int]:
-        """Strides (outermost first) within `limit` elements, and the offset; elements differ unless `overlapping`."""
-        strides: list[int] = []
-        span = 1
-        left = int(np.prod(sizes))
-        for size in reversed(sizes):
-            left //= size
-            # room that the dimensions outside of this one still need when they are packed
-            spare = max(1, limit // left // max(1, span * size))
-            stride = span * (self._int(1, min(4, spare)) if self._random.random() < 1 / 2 else 1)
-            if overlapping and self._random.random() < 1 / 8:
-                stride = 0
-            if stride * (size - 1) + span > limit // left:
-                stride = span
-            span += stride * (size - 1)
-            strides.append(-stride if self._random.random() < 1 / 8 else stride)
-        low = sum(min(0, stride * (size - 1)) for size, stride in zip(reversed(sizes), strides, strict=True))
-        return tuple(reversed(strides)), self._int(0, limit - span) - low
+            self._store_view(tiles.pop(self._shapes.integer(0, TILES - 1)))
 
     def _view(
         self,
@@ -193,24 +124,24 @@ class _Builder:
         *,
         overlapping: bool,
     ) -> Tensor:
-        strides, offset = self._strides(sizes, tile.storage.row_elements, overlapping=overlapping)
+        strides, offset = self._shapes.strides(sizes, tile.storage.row_elements, overlapping=overlapping)
         return Tensor(tile.storage, (rows[1], *sizes), (1, *strides), offset, rows[0])
 
     def _memory_view(self, source: Tensor, rows: int, sizes: tuple[int, ...], *, overlapping: bool) -> Tensor:
         limit = source.shape[0] // rows
-        strides, offset = self._strides(sizes, min(limit, ROOM * self._elements), overlapping=overlapping)
-        pitch = self._int(0 if overlapping else min(limit, ROOM * self._elements), limit)
+        strides, offset = self._shapes.strides(sizes, min(limit, ROOM * self._elements), overlapping=overlapping)
+        pitch = self._shapes.integer(0 if overlapping else min(limit, ROOM * self._elements), limit)
         return Tensor(source.storage, (rows, *sizes), (pitch, *strides), offset)
 
     def _rows(self, *tiles: Tensor) -> tuple[int, int]:
         """Partitions (first, count) that all tiles have."""
         most = min(tile.shape[0] for tile in tiles)
-        first = self._int(0, most - 1)
-        return first, self._int(1, most - first)
+        first = self._shapes.integer(0, most - 1)
+        return first, self._shapes.integer(1, most - first)
 
     def _operands(self, *tiles: Tensor) -> list[Tensor]:
         """Views of the same sizes and partitions; the first is a destination."""
-        sizes = self._sizes(min(tile.storage.row_elements for tile in tiles))
+        sizes = self._shapes.sizes(min(tile.storage.row_elements for tile in tiles))
         rows = self._rows(*tiles)
         views: list[Tensor] = []
         for i, tile in enumerate(tiles):
@@ -234,17 +165,19 @@ class _Builder:
         if not tiles or self._random.random() < 1 / 2:
             return self._number()
         tile = self._pick(tiles)
-        column = self._int(0, tile.shape[1] - 1)
+        column = self._shapes.integer(0, tile.shape[1] - 1)
         return tile[view.partition : view.partition + view.shape[0], column]
 
     def _alu(self) -> AluOp:
-        return AluOp(self._int(0, len(AluOp) - 1))
+        return AluOp(self._shapes.integer(0, len(AluOp) - 1))
 
     def _copy(self) -> None:
-        nisa.tensor_copy(*self._operands(self._target(), self._source()))
+        dst, src = self._operands(self._target(), self._source())
+        nisa.tensor_copy(dst, src)
 
     def _tensor_tensor(self) -> None:
-        nisa.tensor_tensor(*self._operands(self._target(), self._source(), self._source()), op=self._alu())
+        dst, data1, data2 = self._operands(self._target(), self._source(), self._source())
+        nisa.tensor_tensor(dst, data1, data2, op=self._alu())
 
     def _tensor_scalar(self) -> None:
         dst, data = self._operands(self._target(), self._source())
@@ -253,27 +186,27 @@ class _Builder:
             data,
             op0=self._alu(),
             operand0=self._operand0(dst),
-            reverse0=bool(self._int(0, 1)),
+            reverse0=bool(self._shapes.integer(0, 1)),
             op1=self._alu(),
             operand1=self._number(),
-            reverse1=bool(self._int(0, 1)),
+            reverse1=bool(self._shapes.integer(0, 1)),
         )
 
     def _activation(self) -> None:
         dst, data = self._operands(self._target(), self._source())
-        function = Function.RELU if self._int(0, 1) else Function.IDENTITY
+        function = Function.RELU if self._shapes.integer(0, 1) else Function.IDENTITY
         nisa.activation(dst, op=function, data=data, bias=self._operand0(dst), scale=self._number())
 
     def _load(self) -> None:
         tile = self._target()
         first, count = self._rows(tile)
-        view = self._view(tile, self._sizes(tile.shape[1]), (first, count), overlapping=False)
+        view = self._view(tile, self._shapes.sizes(tile.shape[1]), (first, count), overlapping=False)
         memory = self._memory_view(self._sources[tile.dtype], count, view.shape[1:], overlapping=True)
         nisa.dma_copy(view, memory)
 
     def _store(self) -> None:
         tile = self._target()
-        self._store_view(self._view(tile, self._sizes(tile.shape[1]), self._rows(tile), overlapping=True))
+        self._store_view(self._view(tile, self._shapes.sizes(tile.shape[1]), self._rows(tile), overlapping=True))
 
     def _store_view(self, view: Tensor) -> Tensor:
         """To a fresh piece of the output (an old one once it is full); returns the memory side."""
@@ -291,7 +224,7 @@ class _Builder:
     def _round_trip(self) -> None:
         """Store, and load the same bytes again."""
         tile = self._target()
-        view = self._view(tile, self._sizes(tile.shape[1]), self._rows(tile), overlapping=False)
+        view = self._view(tile, self._shapes.sizes(tile.shape[1]), self._rows(tile), overlapping=False)
         nisa.dma_copy(view, self._store_view(view))
 
     def _matmul_operands(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
@@ -299,14 +232,14 @@ class _Builder:
         stationary, moving = self._pick(self._tiles[BF16]), self._pick(self._tiles[BF16])
         rows = self._rows(stationary, moving)
         word = self._config.sbuf.word_bytes // BF16.bytes
-        start = word * self._int(0, (stationary.shape[1] - 1) // word)
-        count = self._int(1, min(self._config.tensor.columns, stationary.shape[1] - start))
+        start = word * self._shapes.integer(0, (stationary.shape[1] - 1) // word)
+        count = self._shapes.integer(1, min(self._config.tensor.columns, stationary.shape[1] - start))
         return stationary[rows[0] : sum(rows), start : start + count], moving, rows
 
     def _matmul_new(self) -> None:
         """Overwrites a whole new PSUM tile."""
         stationary, moving, rows = self._matmul_operands()
-        sizes = self._sizes(min(self._config.psum.bank_elems, moving.shape[1]))
+        sizes = self._shapes.sizes(min(self._config.psum.bank_elems, moving.shape[1]))
         shape = (stationary.shape[1], int(np.prod(sizes)))
         tile = current().allocate(shape, FP32, Buffer.PSUM, "sums")
         view = self._view(moving, sizes, rows, overlapping=True)
@@ -320,7 +253,7 @@ class _Builder:
         stationary, moving, rows = self._matmul_operands()
         tile = self._pick(self._psum)
         count = min(stationary.shape[1], tile.shape[0])
-        sizes = self._sizes(min(tile.shape[1], moving.shape[1]))
+        sizes = self._shapes.sizes(min(tile.shape[1], moving.shape[1]))
         nisa.nc_matmul(
             self._view(tile, sizes, (0, count), overlapping=True),
             stationary[:, :count],

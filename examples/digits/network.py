@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
+from examples.digits.train import Weights
+from examples.gemm.gemm import blocks
 from makalu.hw.spec.config import CoreConfig
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
@@ -10,10 +14,6 @@ from makalu.sw.nki import language as nl
 from makalu.sw.nki.recording import TensorSpec
 from makalu.sw.nki.tensor import Tensor
 from makalu.sw.program import Program
-from numpy.typing import NDArray
-
-from examples.digits.train import Weights
-from examples.gemm.gemm import blocks
 
 __all__ = ["compile_network", "network", "network_inputs"]
 

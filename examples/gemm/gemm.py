@@ -30,7 +30,9 @@ def gemm(a: Tensor, b: Tensor, *, resident: bool = False) -> Tensor:
     ]
     panels = _Resident(a, b, ks) if resident else _Streamed(a, b, ks, steps)
     for number, (columns, rows) in enumerate(steps):
-        sums = nl.ndarray((rows.stop - rows.start, columns.stop - columns.start), nl.float32, buffer=nl.psum, name="sums")
+        sums = nl.ndarray(
+            (rows.stop - rows.start, columns.stop - columns.start), nl.float32, buffer=nl.psum, name="sums"
+        )
         for stationary, moving in panels.pairs(number, columns, rows):
             nisa.nc_matmul(sums, stationary, moving)
         out = nl.ndarray(sums.shape, nl.float32, name="out")

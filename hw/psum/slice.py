@@ -64,6 +64,8 @@ class PsumSlice(wiring.Component):
     Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
     """
 
+    hier_block = True  # Verilator compiles one slice and links it `partitions` times
+
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
         psum = config.psum

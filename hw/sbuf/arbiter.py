@@ -59,6 +59,10 @@ class AccessArbiter(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        return (self.config.sbuf, self.config.psum)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._sbuf(m)

@@ -57,6 +57,10 @@ class InstructionBuffer(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[str]:
+        return (self._config.digest,)
+
     def elaborate(self, platform):
         m = Module()
         depth = self._config.sequencer.buffer_instructions

@@ -42,6 +42,10 @@ class QueueCounters(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[()]:
+        return ()
+
     def elaborate(self, platform):
         m = Module()
         hits = {name: Signal(name=f"in_{name}") for name in COUNTERS}

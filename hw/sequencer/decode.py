@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
@@ -93,7 +94,7 @@ class Decoder(wiring.Component):
             s2_matmul.eq(i.opcode == Opcode.MATMUL),
         ]
         violations = {code: s2_static[code.name.lower()] for code in STATIC_CODES}
-        violations |= self._ranges(m, i, s1_busy, s1_step, s2_matmul)
+        violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_matmul)
 
         code = ErrorCode.NONE
         for rule in sorted(violations, reverse=True):
@@ -101,11 +102,12 @@ class Decoder(wiring.Component):
         m.d.comb += self.code.eq(Mux(s2_fault, ErrorCode.FETCH, code))
         return m
 
-    def _ranges(self, m: Module, i, s1_busy: Signal, s1_step: Signal, s2_matmul: Signal):
+    def _ranges(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal, s2_matmul: Signal):
         slots = [s for s in OPERANDS if any(s in x.operands for x in INSTRUCTIONS.values() if self._queue in x.queues)]
         ranges = {}
         for slot in slots:
-            m.submodules[slot] = ranges[slot] = walk = OperandRange(config=self._config)
+            ranges[slot] = walk = OperandRange(config=self._config)
+            m.submodules[slot] = place(walk, platform)
             m.d.comb += [
                 walk.step.eq(Mux(s1_busy, s1_step, 0)),
                 walk.space.eq(i[f"{slot}_space"]),

@@ -47,6 +47,7 @@ class FinishFifo(wiring.Component):
 
     def __init__(self, *, depth: int, address_bits: int):
         self._depth = depth
+        self._address_bits = address_bits
         self._entry = issued_layout(address_bits)
         super().__init__(
             {
@@ -59,6 +60,10 @@ class FinishFifo(wiring.Component):
                 "empty": Out(1),
             }
         )
+
+    @property
+    def emit_key(self) -> tuple[int, int]:
+        return (self._depth, self._address_bits)
 
     def elaborate(self, platform):
         m = Module()

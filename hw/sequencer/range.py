@@ -62,6 +62,10 @@ class OperandRange(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[str]:
+        return (self._config.digest,)
+
     def elaborate(self, platform):
         m = Module()
         config = self._config

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
+from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sequencer.buffer import InstructionBuffer
 from makalu.hw.sequencer.counters import QueueCounters
@@ -13,11 +14,12 @@ from makalu.hw.sequencer.fetch import Fetch
 from makalu.hw.sequencer.finish import TAG_BITS, FinishFifo
 from makalu.hw.sequencer.queue import IssueQueue
 from makalu.hw.sequencer.registers import ControlPort
+from makalu.hw.sequencer.run_state import RunState
 from makalu.hw.sequencer.semaphores import COUNTER_BITS, Semaphores
 from makalu.hw.sequencer.watchdog import Watchdog
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import QUEUES, Queue
-from makalu.hw.spec.registers import COUNTERS, REGISTER_BITS, QueueState, Status
+from makalu.hw.spec.registers import COUNTERS, REGISTER_BITS, QueueState
 from makalu.hw.spec.sequencer import QUEUE_CHANNELS, SIGNALS, WAITS, Channel, finish_depth
 
 __all__ = ["TRACE", "Sequencer"]
@@ -137,50 +139,45 @@ class Sequencer(wiring.Component):
         fifos = {}
         for c in Channel:
             depth = finish_depth(config, c)
-            m.submodules[f"finish_{c.name.lower()}"] = fifos[c] = FinishFifo(
-                depth=depth, address_bits=config.bus.address_bits
-            )
+            fifos[c] = FinishFifo(depth=depth, address_bits=config.bus.address_bits)
+            m.submodules[f"finish_{c.name.lower()}"] = place(fifos[c], platform)
 
-        running, errors = Signal(len(QUEUES)), Signal(len(QUEUES))
-        starting, start = Signal(), Signal()
+        m.submodules.run_state = run = RunState()
+        start = run.start
         m.d.comb += [
-            running.eq(Cat(queues[q].state == QueueState.RUNNING for q in QUEUES)),
-            errors.eq(Cat(queues[q].state == QueueState.ERROR for q in QUEUES)),
-            start.eq(
-                starting & fetch.quiet & ~self.active.any() & Cat(fifos[c].empty for c in Channel).all()
-            ),
+            run.request.eq(port.start),
+            run.drained.eq(fetch.quiet & ~self.active.any() & Cat(fifos[c].empty for c in Channel).all()),
+            run.running.eq(Cat(queues[q].state == QueueState.RUNNING for q in QUEUES)),
+            run.halted.eq(Cat(queues[q].state == QueueState.HALTED for q in QUEUES)),
+            run.errors.eq(Cat(queues[q].state == QueueState.ERROR for q in QUEUES)),
             self.clear.eq(start),
             self.irq.eq(port.irq),
         ]
-        with m.If(start):
-            m.d.sync += starting.eq(0)
-        with m.Elif(port.start & ~running.any()):
-            m.d.sync += starting.eq(1)
-
         for q in QUEUES:
-            self._queue(m, q, queues[q], fetch, port, fifos, start)
+            self._queue(m, platform, q, queues[q], fetch, port, fifos, start)
         for c in Channel:
             self._channel(m, c, fifos[c], semaphores)
         self._semaphores(m, semaphores, queues, start)
         m.d.comb += [
             fetch.start.eq(start),
             fetch.addresses.eq(port.addresses),
-            fetch.running.eq(running),
+            fetch.running.eq(run.running),
             watchdog.limit.eq(port.watchdog),
             watchdog.activity.eq(
-                ~running.any()
+                ~run.running.any()
                 | Cat(queues[q].issue for q in QUEUES).any()
                 | Cat(self.trace_finish[c].valid for c in Channel).any()
             ),
         ]
         m.d.comb += [queues[q].expired.eq(watchdog.expired) for q in QUEUES]
-        self._status(m, port, queues, running, errors, starting, start)
+        self._status(m, platform, port, queues, run)
         return m
 
-    def _queue(self, m: Module, q: Queue, queue: IssueQueue, fetch, port, fifos, start) -> None:
+    def _queue(self, m: Module, platform, q: Queue, queue: IssueQueue, fetch, port, fifos, start) -> None:
         """Buffer, decoder, queue; commands to its engines; entries of its channels."""
         name = q.name.lower()
-        m.submodules[f"buffer_{name}"] = buffer = InstructionBuffer(config=self._config)
+        buffer = InstructionBuffer(config=self._config)
+        m.submodules[f"buffer_{name}"] = place(buffer, platform)
         m.submodules[f"decode_{name}"] = decoder = Decoder(config=self._config, queue=q)
         channels = QUEUE_CHANNELS[q]
         m.d.comb += [
@@ -250,36 +247,24 @@ class Sequencer(wiring.Component):
             for n in range(SIGNALS):
                 m.d.comb += semaphores.signal[SIGNALS * (len(Channel) + q) + n].eq(queues[q].control_signals[n])
 
-    def _status(self, m: Module, port: ControlPort, queues, running, errors, starting, start) -> None:
+    def _status(self, m: Module, platform, port: ControlPort, queues, run: RunState) -> None:
         """Counters and everything that the control port shows."""
-        done, was_done = Signal(), Signal()
-        were_errors = Signal.like(errors)
-        halted = Cat(queues[q].state == QueueState.HALTED for q in QUEUES)
-        cycles = Signal(REGISTER_BITS)
+        any_running = Signal()
         m.d.comb += [
-            done.eq(~running.any() & ~errors.any() & halted.any()),
-            port.done.eq(done & ~was_done),
-            port.error.eq((errors & ~were_errors).any()),
-            port.status.status.eq(
-                Mux(starting | running.any(), Status.RUNNING, 0)
-                | Mux(done, Status.DONE, 0)
-                | Mux(errors.any(), Status.ERROR, 0)
-            ),
-            port.status.cycles.eq(cycles),
-        ]
-        # a start may lead from error to error: that is an entry too
-        m.d.sync += [
-            was_done.eq(done),
-            were_errors.eq(Mux(start, 0, errors)),
-            cycles.eq(Mux(start, 0, cycles + running.any())),
+            any_running.eq(run.running.any()),
+            port.done.eq(run.done_rises),
+            port.error.eq(run.error_rises),
+            port.status.status.eq(run.status),
+            port.status.cycles.eq(run.cycles),
         ]
         for q in QUEUES:
             name, queue = q.name.lower(), queues[q]
-            m.submodules[f"counters_{name}"] = counters = QueueCounters()
+            counters = QueueCounters()
+            m.submodules[f"counters_{name}"] = place(counters, platform)
             m.d.comb += [
-                counters.clear.eq(start),
-                counters.count.eq(running.any()),
-                counters.running.eq(running[q]),
+                counters.clear.eq(run.start),
+                counters.count.eq(any_running),
+                counters.running.eq(run.running[q]),
                 counters.issue.eq(queue.issue),
                 counters.ready_to_issue.eq(queue.ready_to_issue),
                 counters.decoded.eq(queue.decoded),

@@ -4,7 +4,8 @@ Does not: compute. `hw/arith` builds the datapaths, `sim_models` the numbers, ea
 
 Operand (24 bits, low to high): kind, significand (leading bit explicit, value `significand / 2^11`), signed exponent,
 sign. A subnormal has leading bit 0 and the exponent of the smallest normal: it is not normalised. A zero has
-`ZERO_EXPONENT`, so that it can never decide an alignment. The stationary operand's exponent is `STATIONARY_BIAS`
+`ZERO_EXPONENT`, so that it can never decide an alignment. An infinity or NaN has the exponent of the
+largest number: it means nothing, but fits. The stationary operand's exponent is `STATIONARY_BIAS`
 larger, so the exponent of a product's top bit, biased as fp32, is one addition without constants.
 
 Chain word (34 bits, low to high): fraction, exponent, sign, increment. It is an fp32 number whose last rounding step is

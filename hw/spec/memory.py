@@ -46,23 +46,15 @@ from fractions import Fraction
 from makalu.hw.spec.config import MemoryConfig
 
 __all__ = [
-    "BURST_INCR",
     "CAP_BEATS",
     "DEFAULT_LATENCY",
     "LOG_FIELDS",
     "MAX_OUTSTANDING",
     "NO_STALLS",
-    "RESP_OKAY",
-    "RESP_SLVERR",
     "STALL_UNIT",
     "MemoryTiming",
     "StallProbabilities",
 ]
-
-BURST_INCR = 1
-"""AxBURST of an incrementing burst."""
-RESP_OKAY = 0
-RESP_SLVERR = 2
 
 CAP_BEATS = 2
 """Beats that unused bandwidth is kept for."""
@@ -82,7 +74,7 @@ MAX_OUTSTANDING = 256
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryTiming:
-    """Parameters of the contract `fixed`; `numerator / denominator`: bytes a cycle of the data port, R and W together."""
+    """Parameters of the contract `fixed`; `numerator / denominator`: bytes a cycle of the data port, R plus W."""
 
     latency: int = DEFAULT_LATENCY
     numerator: int

@@ -122,12 +122,11 @@ class TensorEdge(wiring.Component):
     def _send_group(self, m: Module, buffers: tuple[Array, Array]) -> None:
         tensor, control = self.config.tensor, self.control_in.group
         words, actives = buffers
-        half_bits = BF16.bits * tensor.load_columns
         word = Signal(8 * self.config.sbuf.word_bytes, name="stationary_word")
-        half = Signal(half_bits, name="stationary_half")
+        half = Signal(len(word) // 2, name="stationary_half")
         m.d.comb += [
             word.eq(words[control.buffer]),
-            half.eq(word.word_select(control.half, half_bits)),
+            half.eq(Mux(control.half, word[len(half) :], word[: len(half)])),
             self.w.valid.eq(control.valid & actives[control.buffer]),
         ]
         decoders = [OperandDecode(stationary=True, subnormals=tensor.subnormals) for _ in range(tensor.load_columns)]
@@ -142,12 +141,15 @@ class TensorEdge(wiring.Component):
     def _send_column(self, m: Module, buffers: tuple[Array, Array]) -> None:
         control = self.control_in.column
         words, actives = buffers
-        word = Signal(data.ArrayLayout(BF16.bits, word_elements(self.config)), name="moving_word")
+        word = Signal(8 * self.config.sbuf.word_bytes, name="moving_word")
         m.submodules.moving_decode = decode = OperandDecode(stationary=False, subnormals=self.config.tensor.subnormals)
         m.d.comb += [
             word.eq(words[control.buffer]),
-            decode.bits.eq(word[control.element]),
             self.x.active.eq(control.valid & actives[control.buffer]),
             self.x.swap.eq(control.valid & control.swap),
             self.x.operand.eq(Mux(self.x.active, data.View.as_value(decode.operand), 0)),
         ]
+        with m.Switch(control.element):
+            for i in range(word_elements(self.config)):
+                with m.Case(i):
+                    m.d.comb += decode.bits.eq(word.word_select(i, BF16.bits))

@@ -178,12 +178,17 @@ class TensorHead(wiring.Component):
         guard = swap_guard(self.config)
         self._pending = pending = Signal()  # a load was accepted, its matmul was not
         swap_waits = Signal()  # a matmul after a load was accepted, its first column was not sent
-        guard_left = Signal(range(guard + 1))
-        m.d.comb += shadow_free.eq(~swap_waits & (guard_left == 0))
-        with m.If(guard_left != 0):
-            m.d.sync += guard_left.eq(guard_left - 1)
+        guarded = Signal()
+        m.d.comb += shadow_free.eq(~swap_waits & ~guarded)
         with m.If(swap_sent):
-            m.d.sync += [swap_waits.eq(0), guard_left.eq(guard)]
+            m.d.sync += swap_waits.eq(0)
+        if guard:
+            guard_left = Signal(range(guard + 1))
+            m.d.comb += guarded.eq(guard_left != 0)
+            with m.If(swap_sent):
+                m.d.sync += guard_left.eq(guard)
+            with m.Elif(guarded):
+                m.d.sync += guard_left.eq(guard_left - 1)
         with m.If(takes_load):
             m.d.sync += pending.eq(1)
         with m.If(takes_matmul):

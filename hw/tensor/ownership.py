@@ -39,10 +39,15 @@ class BankOwnership(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        sent = Signal(self.psum.banks)
+        with m.Switch(self.bank):
+            for bank in range(self.psum.banks):
+                with m.Case(bank):
+                    m.d.comb += sent[bank].eq(self.send)
         for bank in range(self.psum.banks):
             left = Signal(range(self.cycles + 1), name=f"left{bank}")
             m.d.comb += self.owned[bank].eq(left != 0)
-            with m.If(self.send & (self.bank == bank)):
+            with m.If(sent[bank]):
                 m.d.sync += left.eq(self.cycles)
             with m.Elif(self.owned[bank]):
                 m.d.sync += left.eq(left - 1)

@@ -85,7 +85,7 @@ class PeTile(wiring.Component):
             passing = Signal(layout.size, name=f"passing_{k}_{j}")
             m.d.sync += [operands.eq(group.operands.as_value()), tag.eq(group.tag), valid.eq(group.valid)]
             m.d.comb += [
-                capture.eq(valid & (tag == 0)),
+                capture.eq(valid & ~tag.any()),
                 layout(passing).operands.eq(operands),
                 layout(passing).tag.eq(tag - 1),
                 layout(passing).valid.eq(valid & ~capture),

@@ -4,15 +4,15 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.arith.fp32 import Fp32Add, Fp32MinMax, Fp32Mul
+from makalu.hw.arith.fp32_add import Fp32Add
+from makalu.hw.arith.fp32_minmax import Fp32MinMax
+from makalu.hw.arith.fp32_mul import Fp32Mul
 from makalu.hw.spec.formats import FP32
 from makalu.hw.spec.isa import AluOp
 from makalu.hw.spec.lanes import ALU_STAGES
 from makalu.hw.vector.control import OP_BITS
 
 __all__ = ["AluStep"]
-
-_SIGN = 1 << (FP32.bits - 1)
 
 
 class AluStep(wiring.Component):
@@ -58,15 +58,16 @@ class AluStep(wiring.Component):
             left.eq(Mux(self.reverse, self.operand, self.data)),
             right.eq(Mux(self.reverse, self.data, self.operand)),
             add.a.eq(left),
-            add.b.eq(right ^ Mux(self.op == AluOp.SUBTRACT, _SIGN, 0)),
+            add.b.eq(right),
+            add.subtract.eq(self.op == AluOp.SUBTRACT),
             add.enable.eq(self.enable),
             mul.a.eq(left),
             mul.b.eq(right),
             mul.enable.eq(self.enable),
             min_max.a.eq(left),
             min_max.b.eq(right),
-            min_max.minimum.eq(self.op == AluOp.MIN),
-            moved.eq(Mux(self.op == AluOp.BYPASS, self.data, min_max.result)),
+            min_max.smaller.eq(self.op == AluOp.MIN),
+            moved.eq(Mux(self.op == AluOp.BYPASS, self.data, min_max.o)),
         ]
         # what needs no rounding keeps step with the adder and the multiplier
         for stage in range(1, ALU_STAGES + 1):
@@ -76,9 +77,9 @@ class AluStep(wiring.Component):
             moved = following
         with m.Switch(self.op):
             with m.Case(AluOp.ADD, AluOp.SUBTRACT):
-                m.d.comb += self.result.eq(add.result)
+                m.d.comb += self.result.eq(add.o)
             with m.Case(AluOp.MULTIPLY):
-                m.d.comb += self.result.eq(mul.result)
+                m.d.comb += self.result.eq(mul.o)
             with m.Default():
                 m.d.comb += self.result.eq(moved)
         return m

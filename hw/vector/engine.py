@@ -28,7 +28,8 @@ class LaneEngine(wiring.Component):
     Reads run ahead of the element pipeline by at most `ELEMENT_BUFFER` elements a source; reads and writes go on in
     every core cycle, the pipeline moves in engine cycles (`RateTick`).
     Requests that compete in a cycle go in the order src0, src1, write: a write can wait while the next word is being
-    combined, a read holds up the pipeline. Reads cannot starve writes: their buffers fill. A request stays until granted.
+    combined, a read holds up the pipeline. Reads cannot starve writes: their buffers fill. A request stays until
+    granted.
 
     Does not: check the instruction (the sequencer did), nor order reads against its own writes: `dst` may be exactly a
     source (same pattern, each element once), any other overlap leaves open what is read.

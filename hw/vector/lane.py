@@ -1,10 +1,10 @@
 """One partition's part of Vector or Scalar: element buffers, two ALU steps, function, cast, combining buffer."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.arith.convert import Fp32ToBf16
+from makalu.hw.arith.convert import Bf16ToFp32, Fp32ToBf16
 from makalu.hw.lib.range import in_range
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32
@@ -14,8 +14,6 @@ from makalu.hw.vector.alu import AluStep
 from makalu.hw.vector.control import STEPS, lane_control
 
 __all__ = ["Lane"]
-
-_NARROW_SHIFT = FP32.bits - BF16.bits
 
 
 class Lane(wiring.Component):
@@ -130,17 +128,18 @@ class Lane(wiring.Component):
         element = Signal(FP32.bits, name=f"element{s}")
         push = Signal(name=f"push{s}")
         buffer = Signal(data.ArrayLayout(FP32.bits, ELEMENT_BUFFER), name=f"buffer{s}", reset_less=True)
-        half = shown.word_select(position[_log2(BF16.bytes) :], BF16.bits)
+        m.submodules[f"widen{s}"] = widen = Bf16ToFp32()
         m.d.comb += [
             push.eq(takes_part & control.push[s]),
             position.eq(control.position[s]),
             shown.eq(Mux(control.load[s], self.sbuf_data, word)),
             element.eq(shown.word_select(position[_log2(FP32.bytes) :], FP32.bits)),
+            widen.i.eq(shown.word_select(position[_log2(BF16.bytes) :], BF16.bits)),
         ]
         with m.If(setup.psum[s]):
             m.d.comb += element.eq(self.psum_data)
         with m.Elif(setup.bf16[s]):
-            m.d.comb += element.eq(Cat(Const(0, _NARROW_SHIFT), half))
+            m.d.comb += element.eq(widen.o)
         with m.If(push):
             m.d.sync += [word.eq(shown), buffer[control.push_index[s]].eq(element)]
         return buffer

@@ -22,6 +22,9 @@ class RateTick(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         num, den = self.engine.ratio.numerator, self.engine.ratio.denominator
+        if num == den:  # nothing to count
+            m.d.comb += self.tick.eq(1)
+            return m
         total = Signal(range(2 * den))
         phase = Signal(range(den))
         m.d.comb += [total.eq(phase + num), self.tick.eq(total >= den)]

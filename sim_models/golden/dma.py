@@ -29,9 +29,7 @@ def memory_addresses(instruction: Instruction, pattern: OperandPattern) -> NDArr
 class GoldenDma:
     """dma_load: dst[P, N] = memory[P, N]; dma_store: memory[P, N] = src0[P, N]; bytes move unchanged."""
 
-    def __init__(
-        self, *, sbuf: PartitionedMemory, memory: NDArray[np.uint8], report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, *, sbuf: PartitionedMemory, memory: NDArray[np.uint8], report: Callable[[str], None]) -> None:
         self._sbuf, self._memory, self._report = sbuf, memory, report
 
     def execute(self, instruction: Instruction) -> None:

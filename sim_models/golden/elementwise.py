@@ -21,9 +21,7 @@ class GoldenElementwise:
     A destination that overlaps a source other than element by element is reported: engines read ahead.
     """
 
-    def __init__(
-        self, *, sbuf: PartitionedMemory, psum: PartitionedMemory, report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, *, sbuf: PartitionedMemory, psum: PartitionedMemory, report: Callable[[str], None]) -> None:
         self._memories = {Space.SBUF: sbuf, Space.PSUM: psum}
         self._report = report
 
@@ -50,4 +48,3 @@ class GoldenElementwise:
                 continue
             if np.intersect1d(byte_set(source), byte_set(target)).size:
                 self._report(f"dst overlaps {slot} in another order; what {slot} reads is open")
-

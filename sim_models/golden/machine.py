@@ -32,6 +32,7 @@ from .check import check_bytes
 from .dma import BusError, GoldenDma
 from .elementwise import GoldenElementwise
 from .memory import PartitionedMemory
+from .result import Deadlock, Finding, GoldenError, IllegalInstruction, QueueError, Result
 from .tensor import GoldenTensor
 
 __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "Machine", "QueueError", "Result", "reached"]
@@ -39,58 +40,6 @@ __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "Machine"
 _VALUE_MASK = (1 << 16) - 1
 _HALF = 1 << 15
 _COUNTER_MASK = (1 << 32) - 1
-
-
-class GoldenError(RuntimeError):
-    """A program that the golden machine refuses in strict mode."""
-
-
-class IllegalInstruction(GoldenError):
-    """An instruction breaks a rule of `check`; its queue stops."""
-
-
-class Deadlock(GoldenError):
-    """No queue can go on; the message names what each waits for."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A read of what was never written, or another use whose result the contract leaves open."""
-
-    queue: Queue
-    address: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.queue.name.lower()} at {self.address:#x}: {self.text}"
-
-
-@dataclass(frozen=True)
-class QueueError:
-    """What the hardware shows in the queue's error registers, and a sentence."""
-
-    code: ErrorCode
-    address: int
-    tag: int
-    text: str
-
-
-@dataclass(kw_only=True)
-class Result:
-    """Images after the run: bytes of memory, SBUF [P, bytes] and PSUM [P, elements] with their written masks."""
-
-    memory: NDArray[np.uint8]
-    sbuf: NDArray[np.uint8]
-    sbuf_written: NDArray[np.bool_]
-    psum: NDArray[np.uint32]
-    psum_written: NDArray[np.bool_]
-    semaphores: tuple[int, ...]
-    findings: list[Finding]
-    errors: dict[Queue, QueueError]
-    blocked: dict[Queue, str]
-    """Queues that neither halted nor stopped, and what they wait for."""
-    executed: list[tuple[Queue, Opcode, int]]
-    """Queue, opcode and tag in the order of issue."""
 
 
 @dataclass
@@ -131,9 +80,7 @@ class Machine:
         self._config = config
         self._strict = strict
 
-    def run(
-        self, memory: NDArray[np.uint8], programs: Mapping[Queue, int], *, seed: int | None = None
-    ) -> Result:
+    def run(self, memory: NDArray[np.uint8], programs: Mapping[Queue, int], *, seed: int | None = None) -> Result:
         """Run from the first instruction of each queue in `programs` (byte addresses) until nothing can go on."""
         run = _Run(self._config, self._strict, memory, programs, seed)
         run.loop()
@@ -275,9 +222,7 @@ class _Run:
             return True
         # loads and stores finish independently of each other; every other queue finishes in order
         name = instruction.opcode.name if state.queue == Queue.SYNC else state.queue.name
-        self._channels.setdefault(name, deque()).append(
-            _Issued(state, address, instruction)
-        )
+        self._channels.setdefault(name, deque()).append(_Issued(state, address, instruction))
         state.outstanding += 1
         return True
 

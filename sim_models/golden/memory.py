@@ -25,9 +25,7 @@ class PartitionedMemory:
     report : called with a sentence when bytes are read that were never written.
     """
 
-    def __init__(
-        self, *, space: Space, partitions: int, partition_bytes: int, report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, *, space: Space, partitions: int, partition_bytes: int, report: Callable[[str], None]) -> None:
         self.space = space
         self.data: NDArray[np.uint8] = np.zeros((partitions, partition_bytes), np.uint8)
         self.written: NDArray[np.bool_] = np.zeros((partitions, partition_bytes), np.bool_)

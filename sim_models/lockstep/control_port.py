@@ -61,7 +61,7 @@ class ControlPortModel:
         return self.stored[name] if name in self.stored else self._read_status(name)
 
     def tick(self, inputs: Mapping[str, int], *, done: bool, error: bool) -> None:
-        answered = None
+        answered: tuple[int, int] | None = None
         if self._r is None and inputs["control__ar__valid"]:
             register = _BY_ADDRESS.get(inputs["control__ar__addr"])
             answered = (self._value(register.name) & _WORD, Response.OKAY) if register else (0, Response.SLVERR)

@@ -144,7 +144,7 @@ class _Instruction:
         return low // self.config.psum.bank_bytes != high // self.config.psum.bank_bytes
 
     def semaphore(self) -> bool:
-        kinds = {f"wait{n}": WaitKind.REACHED for n in range(WAITS)}
+        kinds: dict[str, int] = {f"wait{n}": WaitKind.REACHED for n in range(WAITS)}
         kinds |= {f"signal{n}": SignalKind.INCREMENT for n in range(SIGNALS)}
         count = self.config.sequencer.semaphores
         for name, last in kinds.items():

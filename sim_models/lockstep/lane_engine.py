@@ -117,7 +117,7 @@ class LaneEngineModel:
     def registered(self) -> dict[str, Any]:
         sbuf, psum = self._turns()
         who = {"start": self.setup["start"], "count": self.setup["count"]}
-        request = {**_NO_REQUEST, **who}
+        request: dict[str, Any] = {**_NO_REQUEST, **who}
         if sbuf == "write":
             assert self.plan is not None and self.waiting is not None
             to = self.plan.destination

@@ -22,7 +22,8 @@ class LanesModel:
     """dst = cast(function(op1(op0(src0, operand0), operand1))) in P partitions side by side.
 
     Inputs: `control` (`to_lanes` of `LaneEngineModel`), `sbuf_data` uint8 [P, W], `psum_data` uint32 [P].
-    Output: `write_data` uint8 [P, W], from the state alone.
+    Outputs, from the state alone: `write_data` uint8 [P, W]; `known` bool [P, W], bytes of it that were ever placed
+    (the RTL's data registers have no reset).
     An element is computed when it enters the pipeline and only travels then: what it becomes does not depend on when.
     """
 
@@ -34,16 +35,19 @@ class LanesModel:
         self.pipeline: list[Bits] = [np.zeros(count, np.uint32) for _ in range(LANE_STAGES)]
         self.combined = np.zeros((count, width), np.uint8)
         self.write_data = np.zeros((count, width), np.uint8)
+        self.combined_known = np.zeros((count, width), bool)
+        self.known = np.zeros((count, width), bool)
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        return {"write_data": self.write_data.copy()}
+        return {"write_data": self.write_data.copy(), "known": self.known.copy()}
 
     def tick(self, inputs: dict[str, Any]) -> None:
         control = inputs["control"]
         setup = control["setup"]
         part = (self._rows >= setup["start"]) & (self._rows < setup["start"] + setup["count"])
         if control["move"]:
-            self.write_data = np.where(part[:, None], self.combined, self.write_data)
+            self.write_data[part] = self.combined[part]
+            self.known[part] = self.combined_known[part]
         if control["place"]:
             self._place(control["place_position"], bool(setup["dst_bf16"]), part)
         if control["advance"]:
@@ -57,7 +61,7 @@ class LanesModel:
     def _push(self, s: int, control: dict[str, Any], inputs: dict[str, Any], part: NDArray[np.bool_]) -> None:
         setup = control["setup"]
         if control["load"][s]:
-            self.word[s] = np.where(part[:, None], inputs["sbuf_data"], self.word[s])
+            self.word[s][part] = inputs["sbuf_data"][part]
         form = BF16 if setup["bf16"][s] else FP32
         raw = self.word[s][:, control["position"][s] :][:, : form.bytes].copy()
         element: Bits = raw.view({BF16: np.uint16, FP32: np.uint32}[form])[:, 0].astype(np.uint32)
@@ -77,3 +81,4 @@ class LanesModel:
         size = BF16.bytes if is_bf16 else FP32.bytes
         raw = np.ascontiguousarray(self.pipeline[-1]).view(np.uint8).reshape(-1, FP32.bytes)[:, :size]
         self.combined[part, position : position + size] = raw[part]
+        self.combined_known[part, position : position + size] = True

@@ -1,4 +1,4 @@
-"""The memory contract `fixed` (hw/spec/memory.py), cycle by cycle: what `sw/rtl/memory.v` does without random stalls."""
+"""The memory contract `fixed` (hw/spec/memory.py), cycle by cycle: `sw/rtl/memory.v` without random stalls."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.memory import BURST_INCR, CAP_BEATS, RESP_OKAY, RESP_SLVERR, MemoryTiming
+from makalu.hw.spec.axi import BURST_INCR, Response
+from makalu.hw.spec.memory import CAP_BEATS, MemoryTiming
 
 __all__ = ["FixedMemory"]
 
@@ -46,7 +47,7 @@ class _Reader:
         place = head.addr + head.beat * self.beat_bytes
         error = head.bad or place + self.beat_bytes > memory.size
         data = 0 if error else int.from_bytes(memory[place : place + self.beat_bytes].tobytes(), "little")
-        resp = RESP_SLVERR if error else RESP_OKAY
+        resp = int(Response.SLVERR if error else Response.OKAY)
         return {"valid": 1, "data": data, "resp": resp, "last": int(head.beat == head.len), "id": head.id}
 
     def tick(self, now: int, inputs: Ports, r: dict[str, int], ar_ready: int) -> None:
@@ -120,7 +121,7 @@ class FixedMemory:
             "data__aw__ready": int(len(self.writes) + len(self.responses) < timing.outstanding_writes),
             "data__w__ready": int(grant_w),
             "data__b__valid": int(response is not None),
-            "data__b__resp": RESP_SLVERR if response is not None and response.error else RESP_OKAY,
+            "data__b__resp": int(Response.SLVERR if response is not None and response.error else Response.OKAY),
             "data__b__id": response.id if response is not None else 0,
         }
         for reader, granted in ((self.reader, grant_r), (self.fetcher, self.fetcher.want(now))):

@@ -52,7 +52,8 @@ class SequencerModel:
         self.unfinished: dict[Channel, deque[Issued]] = {c: deque() for c in Channel}
         self.semaphores = [0] * config.sequencer.semaphores
         self.cycles = 0
-        self._starting = False
+        self.starting = False
+        """A start is written and waits for the core to drain."""
         self._quiet_cycles = 0
         self._was_done = False
         self._were_errors = [False] * len(QUEUES)
@@ -63,7 +64,8 @@ class SequencerModel:
         states = [q.state for q in self.queues]
         return QueueState.HALTED in states and not {QueueState.RUNNING, QueueState.ERROR} & set(states)
 
-    def _any_running(self) -> bool:
+    def any_running(self) -> bool:
+        """A queue runs in this cycle."""
         return any(q.running for q in self.queues)
 
     def _status(self, name: str) -> int:
@@ -71,7 +73,7 @@ class SequencerModel:
             return self.cycles
         if name == "status":
             error = any(q.state is QueueState.ERROR for q in self.queues)
-            running = self._starting or self._any_running()
+            running = self.starting or self.any_running()
             return (running and Status.RUNNING) | (self._done() and Status.DONE) | (error and Status.ERROR)
         owner, part = name.split("_", 1)
         queue = next(q for q in self.queues if q.queue.name.lower() == owner)
@@ -116,7 +118,7 @@ class SequencerModel:
 
     def _starts_now(self, inputs: Mapping[str, int]) -> bool:
         idle = self.fetch.quiet and not inputs["active"] and not any(self.unfinished.values())
-        return self._starting and idle
+        return self.starting and idle
 
     def comb(self, inputs: Mapping[str, int]) -> dict[str, int | None]:
         out = self.port.comb(inputs) | self.fetch.comb()
@@ -144,7 +146,7 @@ class SequencerModel:
         increments, starts = self._increments(inputs), self._starts_now(inputs)
         outstanding = [self._outstanding(q) for q in self.queues]
         free = [q.free(self.semaphores, o) for q, o in zip(self.queues, outstanding, strict=True)]
-        any_running, done = self._any_running(), self._done()
+        any_running, done = self.any_running(), self._done()
         running = [q.running for q in self.queues]
         errors = [q.state is QueueState.ERROR for q in self.queues]
         addresses = [self.port.address(q) for q in QUEUES]
@@ -154,7 +156,7 @@ class SequencerModel:
         self.port.tick(inputs, done=done and not self._was_done, error=entered)
         self._was_done = done
         self._were_errors = [False] * len(QUEUES) if starts else errors
-        self._starting = False if starts else self._starting or written
+        self.starting = False if starts else self.starting or written
 
         expired = limit != 0 and self._quiet_cycles >= limit
         moved = any(issues) or bool(finished) or not any_running
@@ -193,8 +195,8 @@ class SequencerModel:
         self.fetch.tick(inputs, running=running, taken=taken)
         for channel in finished:
             self.unfinished[channel].popleft()
-        for entry, channel in zip(entries, requests, strict=True):
-            if entry is not None and channel is not None:
-                self.unfinished[channel].append(entry)
+        for entry, target in zip(entries, requests, strict=True):
+            if entry is not None and target is not None:
+                self.unfinished[target].append(entry)
         for channel in failures:
             self.unfinished[channel].clear()

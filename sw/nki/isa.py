@@ -54,11 +54,13 @@ def nc_matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bo
         raise KernelError(f"nc_matmul: stationary must have one contiguous free dimension, not {list(stationary.free)}")
     count = columns[0][0] if columns else 1
     if count > config.tensor.columns:
-        raise KernelError(f"nc_matmul: stationary has {count} columns, the array has {config.tensor.columns} ({shapes})")
+        raise KernelError(
+            f"nc_matmul: stationary has {count} columns, the array has {config.tensor.columns} ({shapes})"
+        )
     if stationary.offset * BF16.bytes % config.sbuf.word_bytes:
         raise KernelError(
-            f"nc_matmul: stationary starts at byte {stationary.offset * BF16.bytes} of its tile, which is no multiple of "
-            f"the SBUF word of {config.sbuf.word_bytes} bytes"
+            f"nc_matmul: stationary starts at byte {stationary.offset * BF16.bytes} of its tile, which is no multiple "
+            f"of the SBUF word of {config.sbuf.word_bytes} bytes"
         )
     if dst.shape[0] != count or dst.partition != 0:
         raise KernelError(
@@ -123,9 +125,7 @@ def tensor_scalar(
     _record(Opcode.TENSOR_SCALAR, tensors, fields)
 
 
-def activation(
-    dst: Tensor, op: Function, data: Tensor, bias: Tensor | float | None = None, scale: float = 1.0
-) -> None:
+def activation(dst: Tensor, op: Function, data: Tensor, bias: Tensor | float | None = None, scale: float = 1.0) -> None:
     """dst[P, N] = cast(op(data[P, N] * scale + bias)); bias is a number or a float32 tensor [P, 1]."""
     _elementwise("activation", dst=dst, data=data)
     if not isinstance(op, Function):

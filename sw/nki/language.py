@@ -78,7 +78,7 @@ tile_size = _TileSize()
 def ndarray(shape: tuple[int, ...], dtype: Format, *, buffer: Buffer = Buffer.SBUF, name: str = "tensor") -> Tensor:
     """A new tensor. On the chip dimension 0 is the partition.
 
-    Errors: fewer than two dimensions or too many partitions on the chip, a size below 1, a PSUM type other than float32.
+    Errors: fewer than two dimensions or too many partitions on the chip; a size below 1; PSUM other than float32.
     """
     config = current().config
     shape = tuple(shape)

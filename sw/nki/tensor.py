@@ -178,6 +178,4 @@ class Tensor:
         )
 
     def _with(self, dims: list[tuple[int, int]]) -> "Tensor":
-        return Tensor(
-            self.storage, tuple(s for s, _ in dims), tuple(t for _, t in dims), self.offset, self.partition
-        )
+        return Tensor(self.storage, tuple(s for s, _ in dims), tuple(t for _, t in dims), self.offset, self.partition)

@@ -7,6 +7,8 @@
 // +outstanding_instructions= +size= (bytes in range, at most SIZE); +stall_aw= ... +stall_ir= (in 1/256), +stall_seed=,
 // +image= (raw bytes), +log= (handshakes), +dump= (raw bytes, written in the edge that sees `dump` high).
 
+// counts and addresses of many widths meet here; no bit of a port depends on how they are extended
+/* verilator lint_off WIDTH */
 module memory #(
     parameter ADDRESS_BITS = 40,
     parameter DATA_BYTES = 8,
@@ -78,7 +80,8 @@ module memory #(
     // settings
     integer latency, numerator, denominator, reads_limit, writes_limit, instructions_limit;
     reg [63:0] limit;
-    integer stall_probability [0:CHANNELS-1];
+    reg [7:0] stall_probability [0:CHANNELS-1];
+    integer probability;
     integer seed;
     reg [8*1024-1:0] image_path, dump_path, log_path;
     integer log_file, dump_file, image_file, got, missing;
@@ -150,16 +153,21 @@ module memory #(
             $display("memory: %0d plusargs are missing, or size %0d is above %0d", missing, limit, SIZE);
             $finish;
         end
-        for (i = 0; i < CHANNELS; i = i + 1) stall_probability[i] = 0;
-        seed = 1;
-        got = $value$plusargs("stall_aw=%d", stall_probability[AW]);
-        got = $value$plusargs("stall_w=%d", stall_probability[W]);
-        got = $value$plusargs("stall_b=%d", stall_probability[B]);
-        got = $value$plusargs("stall_ar=%d", stall_probability[AR]);
-        got = $value$plusargs("stall_r=%d", stall_probability[R]);
-        got = $value$plusargs("stall_iar=%d", stall_probability[IAR]);
-        got = $value$plusargs("stall_ir=%d", stall_probability[IR]);
-        got = $value$plusargs("stall_seed=%d", seed);
+        if (!$value$plusargs("stall_aw=%d", probability)) probability = 0;
+        stall_probability[AW] = probability;
+        if (!$value$plusargs("stall_w=%d", probability)) probability = 0;
+        stall_probability[W] = probability;
+        if (!$value$plusargs("stall_b=%d", probability)) probability = 0;
+        stall_probability[B] = probability;
+        if (!$value$plusargs("stall_ar=%d", probability)) probability = 0;
+        stall_probability[AR] = probability;
+        if (!$value$plusargs("stall_r=%d", probability)) probability = 0;
+        stall_probability[R] = probability;
+        if (!$value$plusargs("stall_iar=%d", probability)) probability = 0;
+        stall_probability[IAR] = probability;
+        if (!$value$plusargs("stall_ir=%d", probability)) probability = 0;
+        stall_probability[IR] = probability;
+        if (!$value$plusargs("stall_seed=%d", seed)) seed = 1;
         log_file = 0;
         if ($value$plusargs("log=%s", log_path)) log_file = $fopen(log_path, "w");
         got = 0;
@@ -339,3 +347,4 @@ module memory #(
         end
     end
 endmodule
+/* verilator lint_on WIDTH */

@@ -49,9 +49,11 @@ def _arguments(simulator: str, hierarchical: bool, build_args: Sequence[str]) ->
     return [*common, *(["--hierarchical"] if hierarchical else []), *build_args]
 
 
-def _build(sources: Mapping[str, str], top: str, name: str, simulator: str, arguments: list[str]) -> Path:
+def _build(
+    sources: Mapping[str, str], top: str, name: str, simulator: str, arguments: list[str], parameters: dict[str, int]
+) -> Path:
     """The folder with the built simulation; `sources` maps file names to text."""
-    identity = json.dumps([sources, top, simulator, arguments, versions(), TIMESCALE], sort_keys=True)
+    identity = json.dumps([sources, top, simulator, arguments, parameters, versions()], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     final = BENCHES / f"{name}-{simulator}-{digest}"
     if final.is_dir():
@@ -71,6 +73,7 @@ def _build(sources: Mapping[str, str], top: str, name: str, simulator: str, argu
                     hdl_toplevel=top,
                     build_dir=work / "model",
                     build_args=arguments,
+                    parameters=parameters,
                     timescale=TIMESCALE,
                     log_file=log,
                 )
@@ -120,14 +123,19 @@ def cocotb_bench(
     params: Mapping[str, Any] | None = None,
     hierarchical: bool = False,
     build_args: Sequence[str] = (),
+    parameters: Mapping[str, int] | None = None,
     plusargs: Sequence[str] = (),
     seed: int = 1,
+    test_filter: str | None = None,
 ) -> int:
-    """Build `sources` (file name -> Verilog text) and run all tests of `test_module`; returns how many ran.
+    """Build `sources` (file name -> Verilog text) and run the tests of `test_module`; returns how many ran.
+
+    `parameters` are the top module's, `test_filter` a pattern of test names.
 
     Errors: `BenchFailure`. The run's folder (log, results) stays behind when it fails.
     """
-    folder = _build(sources, top, name, simulator, _arguments(simulator, hierarchical, build_args))
+    arguments = _arguments(simulator, hierarchical, build_args)
+    folder = _build(sources, top, name, simulator, arguments, dict(parameters or {}))
     run = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     log, results = run / "sim.log", run / "results.xml"
     if simulator == "verilator":
@@ -149,6 +157,7 @@ def cocotb_bench(
                 results_xml=str(results),
                 log_file=log,
                 timescale=TIMESCALE,
+                test_filter=test_filter,
             )
     except (RuntimeError, SystemExit) as error:
         if not results.is_file():

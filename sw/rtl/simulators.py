@@ -15,6 +15,7 @@ WAIVED: tuple[str, ...] = (
     "CASEOVERLAP",  # patterns of `m.Case` are tried in order
     "UNOPTFLAT",  # wires that Yosys merged to one vector look circular
     "WIDTHEXPAND",  # Yosys writes constants of minimal width
+    "WIDTHTRUNC",  # and `!` of a vector where Amaranth compares with zero
     "CMPCONST",  # comparisons that a parameter made constant
     "UNSIGNED",  # the same, for unsigned against zero
 )

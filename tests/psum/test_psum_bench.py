@@ -2,27 +2,27 @@
 
 import pytest
 
-from makalu.hw.spec.config import load_preset
 from makalu.sw.rtl.runner import run_bench
+from verif.lib.variants import bench_config
 from verif.psum.assembly import PsumAssembly
 
-CYCLES = {"tiny": 1500, "trn2-mini": 300}
+CYCLES = {"tiny": 1500, "psum-add-1": 600, "psum-add-2": 600}
 
 
-def run(preset, simulator, cycles):
+def run(config, simulator, cycles):
     ran = run_bench(
-        PsumAssembly(config=load_preset(preset)),
-        name=f"psum-{preset}",
+        PsumAssembly(config=bench_config(config)),
+        name=f"psum-{config}",
         test_module="verif.psum.test_psum",
         simulator=simulator,
-        params={"preset": preset, "cycles": cycles},
+        params={"config": config, "cycles": cycles},
     )
     assert ran == 2
 
 
-@pytest.mark.parametrize("preset", CYCLES)
-def test_psum_bench_verilator(preset):
-    run(preset, "verilator", CYCLES[preset])
+@pytest.mark.parametrize("config", CYCLES)
+def test_psum_bench_verilator(config):
+    run(config, "verilator", CYCLES[config])
 
 
 @pytest.mark.icarus

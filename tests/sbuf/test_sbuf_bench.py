@@ -2,19 +2,29 @@
 
 import pytest
 
-from makalu.hw.spec.config import load_preset
 from makalu.sw.rtl.runner import run_bench
+from verif.lib.variants import bench_config
 from verif.sbuf.assembly import SbufAssembly
 
-CYCLES = {"tiny": 1500, "trn2-mini": 300}
+CYCLES = {"tiny": 1500, "wide-words": 1000}
 
 
-@pytest.mark.parametrize("preset", CYCLES)
-def test_sbuf_bench_verilator(preset):
+def run(config, simulator, cycles):
     ran = run_bench(
-        SbufAssembly(config=load_preset(preset)),
-        name=f"sbuf-{preset}",
+        SbufAssembly(config=bench_config(config)),
+        name=f"sbuf-{config}",
         test_module="verif.sbuf.test_sbuf",
-        params={"preset": preset, "cycles": CYCLES[preset]},
+        simulator=simulator,
+        params={"config": config, "cycles": cycles},
     )
     assert ran == 3
+
+
+@pytest.mark.parametrize("config", CYCLES)
+def test_sbuf_bench_verilator(config):
+    run(config, "verilator", CYCLES[config])
+
+
+@pytest.mark.icarus
+def test_sbuf_bench_icarus():
+    run("tiny", "icarus", 300)

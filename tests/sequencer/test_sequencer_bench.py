@@ -22,7 +22,11 @@ def bench(preset, simulator, params, module="test_sequencer"):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_sequencer_verilator(seed):
-    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 60, "seed": seed}) == 11
+    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 40, "seed": seed}) == 11
+
+
+def test_control_port_outside_master():
+    assert bench("tiny", "verilator", {}, "test_control_axi") == 1
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ def lane_port_fields(control: dict[str, Any]) -> dict[str, int]:
     """
     flat: dict[str, int] = {}
     for name, value in control["setup"].items():
-        items = value if isinstance(value, tuple) else (value,)
+        items = value if isinstance(value, (tuple, list)) else (value,)
         flat |= {f"setup.{name}[{i}]": int(item) for i, item in enumerate(items)}
     for s, push in enumerate(control["push"]):
         flat[f"push[{s}]"], flat[f"load[{s}]"] = int(push), int(control["load"][s])

@@ -38,6 +38,9 @@ CORNERS = (
 )
 
 
+FORMATS_BY_CODE = {form.code: form for form in FORMATS.values()}
+
+
 def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint32]:
     """fp32 bits: a third near one another (cancellation), a third of any exponent, a third corners."""
     near = rng.integers(0x3F000000, 0x41000000, shape, dtype=np.uint32) | (
@@ -102,13 +105,13 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
     def source(slot: str, shape: list[int], forms: tuple[Format, ...], spaces: tuple[Space, ...]) -> None:
         space = rng.choice(spaces)
         if space == Space.PSUM:
-            bank = config.psum.bank_bytes * rng.randrange(config.psum.banks)
+            bank = config.psum.bank_bytes * rng.choice((0, 0, 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
         else:
             bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
             values.update(_operand(rng, slot, shape, rng.choice(forms), space, bank, bank + window))
 
-    both, anywhere = tuple(FORMATS.values()), (Space.SBUF, Space.SBUF, Space.PSUM)
+    both, anywhere = tuple(FORMATS.values()), (Space.SBUF, Space.PSUM)
     source("src0", sizes, both, anywhere)
     if opcode == Opcode.TENSOR_TENSOR:
         source("src1", sizes, both, anywhere)
@@ -128,6 +131,13 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
     half = window + (window // 2 if engine == "scalar" else 0)
     target = _operand(rng, "dst", sizes, rng.choice((BF16, FP32)), Space.SBUF, bank + half, bank + half + window // 2)
     values.update(target)
+    if rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
+        dense = _strides(rng, sizes, "dense")
+        low = bank + half
+        bytes_all = FORMATS_BY_CODE[values["dst_dtype"]].bytes * int(np.prod(sizes))
+        values["dst_offset"] = low + FP32.bytes * rng.randint(0, (window // 2 - bytes_all) // FP32.bytes)
+        values |= {f"dst_stride{d}": stride for d, stride in enumerate(dense)}
+        values |= {name.replace("dst", "src0"): value for name, value in values.items() if name.startswith("dst_")}
     for slot in ("dst", "src0", "src1"):
         if f"{slot}_space" in values:
             values[f"{slot}_partition"] = start

@@ -55,7 +55,8 @@ def random_fp32(rng: random.Random, *, near: int | None = None) -> int:
         return _tidy(rng.getrandbits(1) << 31 | rng.getrandbits(_FRACTION))
     if kind < 0.9:
         return _tidy(rng.getrandbits(1) << 31 | 254 << _FRACTION | rng.getrandbits(_FRACTION))
-    return rng.choice([0, _SIGN, _INFINITY, _SIGN | _INFINITY, FP32.canonical_nan, 1, _SIGN | 1, _tidy(rng.getrandbits(32))])
+    edges = [0, _SIGN, _INFINITY, _SIGN | _INFINITY, FP32.canonical_nan, 1, _SIGN | 1]
+    return rng.choice([*edges, _tidy(rng.getrandbits(FP32.bits))])
 
 
 def _tidy(bits: int) -> int:

@@ -5,8 +5,8 @@ from typing import Any
 
 import cocotb
 
-from makalu.hw.spec.config import load_preset
 from makalu.sw.rtl.params import bench_params
+from verif.lib.variants import bench_config
 from verif.psum.tb import PsumBench
 from verif.psum.traffic import Traffic
 
@@ -15,7 +15,7 @@ POINTS = ("overwrite", "accumulate", "outside columns", "commit", "read 0", "rea
 
 
 async def run(dut: Any, *, density: float) -> None:
-    config = load_preset(PARAMS["preset"])
+    config = bench_config(PARAMS["config"])
     bench = PsumBench(dut, config)
     await bench.run(Traffic(config, random.Random(cocotb.RANDOM_SEED), density=density), PARAMS["cycles"])
     cocotb.log.info("seen: %s", dict(bench.seen))

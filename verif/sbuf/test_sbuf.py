@@ -6,8 +6,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.spec.config import load_preset
 from makalu.sw.rtl.params import bench_params
+from verif.lib.variants import bench_config
 from verif.sbuf.tb import SbufBench
 from verif.sbuf.traffic import Traffic
 
@@ -26,7 +26,7 @@ POINTS = (
 
 
 async def run(dut: Any, *, density: float, shared: float, points: tuple[str, ...]) -> None:
-    config = load_preset(PARAMS["preset"])
+    config = bench_config(PARAMS["config"])
     bench = SbufBench(dut, config)
     traffic = Traffic(config, random.Random(cocotb.RANDOM_SEED), density=density, shared=shared)
     await bench.run(traffic, PARAMS["cycles"])

@@ -203,7 +203,7 @@ class Environment:
         """Runs until the core does not run and is drained; returns the bits of `status`."""
         for _ in range(limit):
             await self.step(control__ar__valid=0)
-            if not self.model._starting and not self.model._any_running() and self._drained():
+            if not self.model.starting and not self.model.any_running() and self._drained():
                 return await self.value("status")
         raise AssertionError(f"the core still runs after {limit} cycles: {await self.value('status'):#x}")
 

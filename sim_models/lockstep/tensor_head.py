@@ -1,0 +1,250 @@
+"""Lockstep model of the tensor engine's head: what `TensorHead` shows in every cycle."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.isa import Instruction, Opcode
+
+from ..golden.operand import operand
+from ..golden.walker import addresses
+
+__all__ = ["Column", "EdgeControl", "Group", "Read", "Segment", "TensorHeadModel", "Wave", "segments_of"]
+
+_FRAME = 4
+_SLOT_MOVING = 2
+_SLOT_ACCEPT = 3
+
+
+class Read(NamedTuple):
+    moving: int
+    address: int
+    buffer: int
+    start: int
+    count: int
+
+
+class Group(NamedTuple):
+    buffer: int
+    half: int
+    tag: int
+
+
+class Column(NamedTuple):
+    swap: int
+    buffer: int
+    element: int
+
+
+class Wave(NamedTuple):
+    address: int
+    accumulate: int
+    columns: int
+
+
+class EdgeControl(NamedTuple):
+    """What partition 0 does in a cycle; None where it does nothing."""
+
+    read: Read | None
+    group: Group | None
+    column: Column | None
+
+
+class Segment(NamedTuple):
+    """A run of moving elements in one SBUF word."""
+
+    address: int
+    element: int
+    length: int
+
+
+def segments_of(instruction: Instruction, config: CoreConfig) -> list[Segment]:
+    """The moving operand cut at words (stride 1 in dimension 0) or into single elements."""
+    moving = operand(instruction, "src0", count=instruction["partitions"])
+    width, word = moving.format.bytes, config.sbuf.word_bytes
+    places = addresses(moving.offset, width, moving.sizes, moving.strides).tolist()
+    row, unit = moving.sizes[0], moving.strides[0] == 1
+    out: list[Segment] = []
+    for i, place in enumerate(places):
+        if unit and i % row and place % word:
+            out[-1] = out[-1]._replace(length=out[-1].length + 1)
+        else:
+            out.append(Segment(place // word, place % word // width, 1))
+    return out
+
+
+@dataclass
+class _Matmul:
+    segments: deque[Segment]
+    destinations: deque[int]
+    swap: bool
+    accumulate: bool
+    columns: int
+    start: int
+    count: int
+
+
+@dataclass
+class _Held:
+    """A word in a line buffer."""
+
+    segment: Segment
+    buffer: int
+    read: int
+    gone: int = field(default=0)
+
+
+class TensorHeadModel:
+    """Control of partition 0, cycle by cycle.
+
+    Inputs of a cycle: `command` (an `Instruction`, or None while not valid), `frame`.
+
+    Outputs: `ready` (meaningful with a command), `control` (EdgeControl), `wave` (Wave or None), `finish_load`,
+    `finish_matmul`, `owned` (bits), `active`, `stalled`.
+
+    Does not: know data; walk partitions (`TensorEdgesModel` does).
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        tensor = config.tensor
+        self.cycle = 0
+        self._to_psum = tensor.mul_stages + tensor.rows * tensor.add_stages
+        self._to_commit = 1 + self._to_psum + (tensor.columns - 1) + config.psum.add_stages
+        # loads
+        self._reads: dict[int, Read] = {}
+        self._groups: dict[int, Group] = {}
+        self._last_group = -1
+        self._pending = False
+        self._swap_waits = False
+        self._next_load = 0
+        # matmuls
+        self._fetching: _Matmul | None = None
+        self._waiting: _Matmul | None = None
+        self._sending: _Matmul | None = None
+        self._first = False
+        self._held: deque[_Held] = deque()
+        self._words = 0
+        self._column: Column | None = None
+        self._was_busy = False
+        self._sent: dict[int, int] = {}
+        # what follows
+        self._waves: dict[int, Wave] = {}
+        self._finishes: dict[str, set[int]] = {"finish_load": set(), "finish_matmul": set()}
+        self._owned_until = [-1] * config.psum.banks
+        self._owned_from: deque[tuple[int, int]] = deque()
+        self._outstanding = 0
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        t, slot, command = self.cycle, inputs["frame"] % _FRAME, inputs["command"]
+        ready = False
+        if command is not None and command.opcode == Opcode.LOAD_STATIONARY:
+            enough = t + 3 > self._last_group and not self._swap_waits and t >= self._next_load
+            ready = slot == _SLOT_ACCEPT and enough
+        elif command is not None:
+            ready = self._fetching is None and self._waiting is None
+        return {
+            "ready": ready,
+            "control": EdgeControl(self._read(slot), self._groups.get(t), self._column),
+            "wave": self._waves.get(t),
+            "finish_load": t in self._finishes["finish_load"],
+            "finish_matmul": t in self._finishes["finish_matmul"],
+            "owned": sum(1 << bank for bank, until in enumerate(self._owned_until) if until >= t),
+            "active": self._outstanding > 0,
+            "stalled": self._was_busy and self._column is None,
+        }
+
+    def _read(self, slot: int) -> Read | None:
+        matmul = self._fetching
+        if matmul is not None and slot == _SLOT_MOVING and len(self._held) < self.config.tensor.moving_buffers:
+            buffer = self._words % self.config.tensor.moving_buffers
+            return Read(1, matmul.segments[0].address, buffer, matmul.start, matmul.count)
+        return self._reads.get(self.cycle)
+
+    def tick(self, inputs: dict[str, Any]) -> None:
+        t, command = self.cycle, inputs["command"]
+        out = self.comb(inputs)
+        read = out["control"].read
+        busy = self._waiting is not None or self._sending is not None
+        self._decide_column(t + 1)
+        if self._sending is None and self._waiting is not None:
+            self._sending, self._waiting, self._first = self._waiting, None, True
+        if read is not None and read.moving:
+            assert self._fetching is not None
+            self._held.append(_Held(self._fetching.segments.popleft(), read.buffer, t))
+            self._words += 1
+            if not self._fetching.segments:
+                self._fetching = None
+        self._outstanding -= out["finish_load"] + out["finish_matmul"]
+        if out["ready"]:
+            self._outstanding += 1
+            if command.opcode == Opcode.LOAD_STATIONARY:
+                self._accept_load(t, command)
+            else:
+                self._accept_matmul(command)
+        self._was_busy = busy
+        for past in (self._reads, self._groups, self._waves):
+            past.pop(t, None)
+        for finishes in self._finishes.values():
+            finishes.discard(t)
+        while self._owned_from and self._owned_from[0][0] == t:
+            self._owned_until[self._owned_from.popleft()[1]] = t + self._to_commit
+        self.cycle = t + 1
+
+    def _accept_load(self, a: int, load: Instruction) -> None:
+        tensor, word = self.config.tensor, self.config.sbuf.word_bytes
+        source = operand(load, "src0", count=load["partitions"])
+        groups = -(-source.elements // tensor.load_columns)
+        for i in range((groups + 1) // 2):
+            where = Read(0, source.offset // word + i, i % 2, source.partition, source.count)
+            self._reads[a + 1 + 4 * (i // 2) + i % 2] = where
+        for g in range(groups):
+            self._groups[a + 3 + g] = Group(g // 2 % 2, g % 2, g)
+        self._last_group = a + 3 + groups - 1
+        self._finishes["finish_load"].add(self._last_group + (tensor.rows - 1) * tensor.add_stages)
+        self._pending = True
+
+    def _accept_matmul(self, matmul: Instruction) -> None:
+        target = operand(matmul, "dst", count=matmul["columns"])
+        places = addresses(target.offset, target.format.bytes, target.sizes, target.strides)
+        self._fetching = self._waiting = _Matmul(
+            segments=deque(segments_of(matmul, self.config)),
+            destinations=deque((places // target.format.bytes).tolist()),
+            swap=self._pending,
+            accumulate=bool(matmul["accumulate"]),
+            columns=matmul["columns"],
+            start=matmul["src0_partition"],
+            count=matmul["partitions"],
+        )
+        self._swap_waits |= self._pending
+        self._pending = False
+
+    def _decide_column(self, h: int) -> None:
+        """Which column, if any, is at the edge in cycle h, the next one."""
+        self._column = None
+        matmul = self._sending
+        if matmul is None or not self._held or h < self._held[0].read + 2:
+            return
+        destination = matmul.destinations[0]
+        safe = self.config.psum.add_stages + 2
+        if matmul.accumulate and h - self._sent.get(destination, -safe) < safe:
+            return
+        held = self._held[0]
+        swap = matmul.swap and self._first
+        self._column = Column(int(swap), held.buffer, held.segment.element + held.gone)
+        self._first = False
+        held.gone += 1
+        if held.gone == held.segment.length:
+            self._held.popleft()
+        if swap:
+            tensor = self.config.tensor
+            guard = tensor.columns // tensor.load_columns * (tensor.load_columns - 2) - 3
+            self._swap_waits, self._next_load = False, h + max(0, guard)
+        matmul.destinations.popleft()
+        self._sent[destination] = h
+        self._waves[h + self._to_psum] = Wave(destination, int(matmul.accumulate), matmul.columns)
+        self._owned_from.append((h, destination // self.config.psum.bank_elems))
+        if not matmul.destinations:
+            self._finishes["finish_matmul"].add(h + self._to_commit)
+            self._sending = None

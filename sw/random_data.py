@@ -1,0 +1,92 @@
+"""Parts of random programs: element bits, access patterns, and changes to the queues that change no result."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FP32, Format
+from makalu.hw.spec.isa import Instruction, Opcode, Queue, SignalKind, WaitKind
+from makalu.hw.spec.sequencer import Channel
+
+from .compiler import Queues
+
+__all__ = ["RandomPatterns", "decorated", "random_bits"]
+
+SPECIAL_SHARE = 1 / 1024
+_SPECIALS = {
+    FP32: (0x00000000, 0x80000000, 0x00000001, 0x807FFFFF, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7FC00000),
+    BF16: (0x0000, 0x8000, 0x0001, 0x807F, 0x7F7F, 0x7F80, 0xFF80, 0x7FC0),
+}
+
+
+def random_bits(random: np.random.Generator, form: Format, count: int) -> NDArray[np.unsignedinteger]:
+    """Mostly small numbers, so that sums stay finite, and a few of every special class."""
+    wide = random.normal(size=count).astype(np.float32).view(np.uint32)
+    bits = (wide if form == FP32 else wide >> 16).astype(f"u{form.bytes}")
+    special = random.random(count) < SPECIAL_SHARE
+    bits[special] = random.choice(np.array(_SPECIALS[form], bits.dtype), int(special.sum()))
+    return bits
+
+
+def decorated(queues: Queues, config: CoreConfig, random: np.random.Generator) -> Queues:
+    """Nops, `after`, signals of free semaphores and waits that always hold, none of which changes the result."""
+    free = range(len(Channel), config.sequencer.semaphores)
+
+    def one(instruction: Instruction) -> Instruction:
+        extra: dict[str, int] = {}
+        if random.random() < 1 / 16:
+            extra["after"] = 1
+        if random.random() < 1 / 8:
+            extra |= {"signal1_kind": int(SignalKind.INCREMENT), "signal1_semaphore": int(random.choice(free))}
+        if random.random() < 1 / 8 and not instruction["wait1_kind"]:
+            extra |= {"wait1_kind": int(WaitKind.REACHED), "wait1_semaphore": int(random.choice(free))}
+        return replace(instruction, values={**instruction.values, **extra})
+
+    out: Queues = {queue: [] for queue in Queue}
+    for queue, stream in queues.items():
+        for instruction in stream:
+            if random.random() < 1 / 16:
+                out[queue].append(one(Instruction(Opcode.NOP, {"tag": int(random.integers(1 << 16))})))
+            out[queue].append(one(instruction))
+    return out
+
+
+class RandomPatterns:
+    """Sizes and strides of views, of at most `elements` elements a dimension."""
+
+    def __init__(self, random: np.random.Generator, elements: int) -> None:
+        self._random, self._elements = random, elements
+
+    def integer(self, low: int, high: int) -> int:
+        """Uniform in low..high, both included."""
+        return int(self._random.integers(low, high + 1))
+
+    def sizes(self, limit: int) -> tuple[int, ...]:
+        """One to five free dimensions with a product of at most `limit`."""
+        sizes: list[int] = []
+        for _ in range(self.integer(1, 3) if self._random.random() < 7 / 8 else self.integer(4, 5)):
+            sizes.append(self.integer(1, max(1, min(limit, self._elements))))
+            limit //= sizes[-1]
+        self._random.shuffle(sizes)
+        return tuple(sizes)
+
+    def strides(self, sizes: tuple[int, ...], limit: int, *, overlapping: bool) -> tuple[tuple[int, ...], int]:
+        """Strides (outermost first) within `limit` elements, and the offset; elements differ unless `overlapping`."""
+        strides: list[int] = []
+        span = 1
+        left = int(np.prod(sizes))
+        for size in reversed(sizes):
+            left //= size
+            # room that the dimensions outside of this one still need when they are packed
+            spare = max(1, limit // left // max(1, span * size))
+            stride = span * (self.integer(1, min(4, spare)) if self._random.random() < 1 / 2 else 1)
+            if overlapping and self._random.random() < 1 / 8:
+                stride = 0
+            if stride * (size - 1) + span > limit // left:
+                stride = span
+            span += stride * (size - 1)
+            strides.append(-stride if self._random.random() < 1 / 8 else stride)
+        low = sum(min(0, stride * (size - 1)) for size, stride in zip(reversed(sizes), strides, strict=True))
+        return tuple(reversed(strides)), self.integer(0, limit - span) - low

@@ -1,0 +1,183 @@
+// Host of `bench` on Verilator: resets it, plays a script on the AXI4-Lite port, samples `observe`, dumps the memory.
+//
+// Script lines (numbers in hex): `write ADDRESS DATA`, `read ADDRESS`, `wait CYCLES` (until the interrupt, or that many
+// cycles). Lines of the result file: `write ADDRESS RESP`, `read ADDRESS DATA RESP` (hex), `wait CYCLE IRQ SECONDS`
+// (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with reset low).
+// Plusargs: +script= +result= +trace= (binary, OBSERVE_BITS rounded up to bytes for every cycle) and the memory's.
+// stdout: `progress CYCLE` about twice a second.
+
+#include <chrono>
+#include <cinttypes>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "Vbench.h"
+#include "verilated.h"
+
+#ifndef OBSERVE_BITS
+#define OBSERVE_BITS 0
+#endif
+
+namespace {
+
+constexpr int kResetCycles = 8;
+constexpr int kAnswerLimit = 10000;
+constexpr uint64_t kProgressMask = 0xff;  // look at the wall clock every 256 cycles
+constexpr double kProgressSeconds = 0.5;
+constexpr int kAllStrobes = 0xf;
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+class Host {
+public:
+    explicit Host(VerilatedContext* context) : context_{context}, top_{new Vbench{context}} {
+        script_ = open("script=", "r");
+        result_ = open("result=", "w");
+        if (!plus("trace=").empty()) trace_ = open("trace=", "wb");
+        top_->rst = 1;
+        for (int i = 0; i < kResetCycles; ++i) step();
+        top_->rst = 0;
+        cycle_ = 0;
+    }
+
+    void play() {
+        char word[16];
+        uint64_t first = 0;
+        uint64_t second = 0;
+        while (std::fscanf(script_, "%15s %" SCNx64, word, &first) == 2) {
+            if (!std::strcmp(word, "write")) {
+                if (std::fscanf(script_, "%" SCNx64, &second) != 1) fail("write without data");
+                write(static_cast<uint32_t>(first), static_cast<uint32_t>(second));
+            } else if (!std::strcmp(word, "read")) {
+                read(static_cast<uint32_t>(first));
+            } else if (!std::strcmp(word, "wait")) {
+                wait(first);
+            } else {
+                fail(word);
+            }
+        }
+        top_->dump = 1;
+        step();
+        top_->dump = 0;
+        step();
+        top_->final();
+        std::fclose(result_);
+        if (trace_) std::fclose(trace_);
+    }
+
+private:
+    VerilatedContext* context_;
+    std::unique_ptr<Vbench> top_;
+    FILE* script_ = nullptr;
+    FILE* result_ = nullptr;
+    FILE* trace_ = nullptr;
+    uint64_t cycle_ = 0;
+    Clock::time_point said_ = Clock::now();
+
+    [[noreturn]] void fail(const char* what) {
+        std::fprintf(stderr, "harness: %s in cycle %" PRIu64 "\n", what, cycle_);
+        std::exit(1);
+    }
+
+    std::string plus(const char* name) {
+        const std::string match = context_->commandArgsPlusMatch(name);
+        return match.empty() ? match : match.substr(std::strlen(name) + 1);
+    }
+
+    FILE* open(const char* name, const char* mode) {
+        FILE* file = std::fopen(plus(name).c_str(), mode);
+        if (!file) fail(name);
+        return file;
+    }
+
+    // What ports show after this call's first half is what they show in this cycle; inputs set afterwards belong to the
+    // next one. `look` runs between the halves.
+    template <typename Look>
+    void step(Look look) {
+        top_->clk = 0;
+        top_->eval();
+        if (trace_ && !top_->rst) std::fwrite(&top_->observe, 1, (OBSERVE_BITS + 7) / 8, trace_);
+        look();
+        top_->clk = 1;
+        top_->eval();
+        if (context_->gotFinish()) fail("the model finished");
+        ++cycle_;
+        if ((cycle_ & kProgressMask) == 0 && since(said_) > kProgressSeconds) {
+            said_ = Clock::now();
+            std::printf("progress %" PRIu64 "\n", cycle_);
+            std::fflush(stdout);
+        }
+    }
+    void step() {
+        step([] {});
+    }
+
+    void write(uint32_t address, uint32_t data) {
+        top_->control_aw_valid = 1;
+        top_->control_aw_addr = static_cast<uint16_t>(address);
+        top_->control_w_valid = 1;
+        top_->control_w_data = data;
+        top_->control_w_strb = kAllStrobes;
+        top_->control_b_ready = 1;
+        bool address_taken = false, data_taken = false, answered = false;
+        unsigned resp = 0;
+        for (int i = 0; !answered; ++i) {
+            if (i == kAnswerLimit) fail("no answer to a write");
+            step([&] {
+                address_taken |= top_->control_aw_valid && top_->control_aw_ready;
+                data_taken |= top_->control_w_valid && top_->control_w_ready;
+                answered = top_->control_b_valid;
+                resp = top_->control_b_resp;
+            });
+            top_->control_aw_valid = !address_taken;
+            top_->control_w_valid = !data_taken;
+        }
+        top_->control_b_ready = 0;
+        std::fprintf(result_, "write %x %x\n", address, resp);
+    }
+
+    void read(uint32_t address) {
+        top_->control_ar_valid = 1;
+        top_->control_ar_addr = static_cast<uint16_t>(address);
+        top_->control_r_ready = 1;
+        bool taken = false, answered = false;
+        unsigned resp = 0;
+        uint32_t data = 0;
+        for (int i = 0; !answered; ++i) {
+            if (i == kAnswerLimit) fail("no answer to a read");
+            step([&] {
+                taken |= top_->control_ar_valid && top_->control_ar_ready;
+                answered = top_->control_r_valid;
+                data = top_->control_r_data;
+                resp = top_->control_r_resp;
+            });
+            top_->control_ar_valid = !taken;
+        }
+        top_->control_r_ready = 0;
+        std::fprintf(result_, "read %x %x %x\n", address, data, resp);
+    }
+
+    void wait(uint64_t limit) {
+        const auto begin = Clock::now();
+        bool irq = false;
+        for (uint64_t i = 0; i < limit && !irq; ++i) step([&] { irq = top_->irq; });
+        std::fprintf(result_, "wait %" PRIu64 " %d %.6f\n", cycle_, irq, since(begin));
+    }
+};
+
+}  // namespace
+
+double sc_time_stamp() { return 0; }
+
+int main(int argc, char** argv) {
+    const std::unique_ptr<VerilatedContext> context{new VerilatedContext};
+    context->commandArgs(argc, argv);
+    Host{context.get()}.play();
+    return 0;
+}

@@ -1,0 +1,234 @@
+"""A whole core in simulation: build it once, give it a memory image and programs, get the memory back.
+
+`Machine(config=...).run(image, {Queue.TENSOR: address}, max_cycles=...)` on Verilator (a C++ host) or Icarus.
+"""
+
+import contextlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.core import Core
+from makalu.hw.generate import core_verilog
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.isa import QUEUES, Queue
+from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.hw.spec.registers import QUEUE_STATES, REGISTERS, Status
+from makalu.sw.paths import BUILD
+from makalu.sw.rtl.machine_build import build_machine
+from makalu.sw.rtl.memory import memory_plusargs
+from makalu.sw.rtl.progress import progress_bar
+
+__all__ = ["Machine", "MachineError", "MachineTimeout", "RunResult"]
+
+RUNS: Path = BUILD / "runs"
+_START = 1
+_GRANULE = 4
+_DEFAULT_BYTES = {"verilator": 1 << 26, "icarus": 1 << 20}
+_PROGRESS = re.compile(r"progress (\d+)")
+
+
+class MachineError(RuntimeError):
+    """The simulation stopped, or a register access was answered with an error."""
+
+
+class MachineTimeout(MachineError):
+    """No interrupt within the limit; the message says what every queue was doing, `result` has the rest."""
+
+    def __init__(self, message: str, result: "RunResult") -> None:
+        super().__init__(message)
+        self.result = result
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run left behind."""
+
+    memory: NDArray[np.uint8]
+    """The whole memory, [bytes]."""
+    cycles: int
+    """Register `cycles`: from start to done or error."""
+    registers: dict[str, int]
+    trace: Path | None
+    """Samples of `observe` from the first cycle after reset; read with `makalu.sw.rtl.trace.read_trace`."""
+    log: Path | None
+    """Handshakes of the memory's ports, lines of `LOG_FIELDS`."""
+    simulated_cycles: int
+    """Cycles after reset until the interrupt, with those in which the host wrote registers."""
+    seconds: float
+    """Wall clock between start and interrupt, as the host measured it (0 on Icarus)."""
+
+    @property
+    def error(self) -> bool:
+        return bool(self.registers["status"] & Status.ERROR)
+
+    @property
+    def cycles_per_second(self) -> float:
+        return self.cycles / self.seconds if self.seconds else 0.0
+
+
+def _states(registers: Mapping[str, int]) -> str:
+    names = [queue.name.lower() for queue in QUEUES]
+    return ", ".join(f"{name} {QUEUE_STATES[registers[f'{name}_state'] % len(QUEUE_STATES)]}" for name in names)
+
+
+class Machine:
+    """One core of `config` with `memory_bytes` of memory at most.
+
+    Parameters: `simulator` "verilator" or "icarus"; `observe` "none", "trace" or "all"; `fast` builds for speed, with
+    fixed initial values (a run to measure), otherwise registers without reset start at random (`seed` of `run`);
+    `core` takes the place of the project's core, with the same ports (tests of the harness).
+    """
+
+    def __init__(
+        self,
+        *,
+        config: CoreConfig,
+        simulator: str = "verilator",
+        observe: str = "none",
+        fast: bool = False,
+        memory_bytes: int | None = None,
+        core: Any = None,
+    ) -> None:
+        if simulator not in _DEFAULT_BYTES:
+            raise ValueError(f"simulator must be one of {list(_DEFAULT_BYTES)}, not {simulator!r}")
+        self.config, self.simulator, self.observe, self.fast = config, simulator, observe, fast
+        self.memory_bytes = memory_bytes or _DEFAULT_BYTES[simulator]
+        self._core = core
+        self._program: list[str] | None = None
+        self.observe_bits = 0
+
+    def build(self) -> None:
+        """Generate and compile, or take what an earlier build of the same text left."""
+        if self._program is None:
+            core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
+            self.observe_bits = len(core.observe) if self.observe != "none" else 0
+            self._program = build_machine(
+                core_verilog(core, icarus=self.simulator == "icarus"),
+                name=f"{self.config.name}-{self.observe}",
+                bus=self.config.bus,
+                simulator=self.simulator,
+                fast=self.fast,
+                memory_bytes=self.memory_bytes,
+                observe_bits=self.observe_bits,
+            )
+
+    def run(
+        self,
+        image: bytes | NDArray[np.uint8],
+        programs: Mapping[Queue, int],
+        *,
+        max_cycles: int,
+        memory: MemoryTiming | None = None,
+        stalls: StallProbabilities = NO_STALLS,
+        watchdog: int = 0,
+        log: bool = False,
+        seed: int = 1,
+        progress: bool = False,
+    ) -> RunResult:
+        """Start the queues of `programs` (queue -> address of its first instruction) and wait for the interrupt.
+
+        `image` is the whole memory, from address 0; `memory` is by default the preset's rate and latency. With
+        `progress` a bar on the terminal counts cycles. Errors: `MachineTimeout`, `MachineError`, `ValueError` for an
+        image that does not fit.
+        """
+        self.build()
+        content = np.frombuffer(image, np.uint8) if isinstance(image, bytes) else np.ascontiguousarray(image, np.uint8)
+        if not 0 < content.size <= self.memory_bytes or content.size % _GRANULE:
+            rule = f"a multiple of {_GRANULE} from {_GRANULE} to {self.memory_bytes} bytes"
+            raise ValueError(f"the memory image must be {rule}, not {content.size}")
+        RUNS.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{self.config.name}-", dir=RUNS))
+        paths = {name: folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
+        content.tofile(paths["image"])
+        paths["script"].write_text(self._script(programs, max_cycles, watchdog))
+        arguments = memory_plusargs(
+            memory or MemoryTiming.of(self.config.memory),
+            size=content.size,
+            stalls=stalls,
+            image=paths["image"],
+            dump=paths["dump"],
+            log=paths["log"] if log else None,
+        )
+        arguments += [f"+script={paths['script']}", f"+result={paths['result']}"]
+        if self.observe_bits:
+            arguments.append(f"+trace={paths['trace']}")
+        if self.simulator == "verilator":
+            arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+        with progress_bar(max_cycles) if progress else contextlib.nullcontext(None) as report:
+            self._simulate(arguments, report)
+        result = self._result(paths, log)
+        for name in ("image", "dump", "script", "result"):
+            paths[name].unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        if not result.registers["interrupt"]:
+            raise MachineTimeout(f"no interrupt within {max_cycles} cycles: {_states(result.registers)}", result)
+        return result
+
+    def _script(self, programs: Mapping[Queue, int], max_cycles: int, watchdog: int) -> str:
+        writes: list[tuple[str, int]] = []
+        for queue, address in programs.items():
+            name = queue.name.lower()
+            writes += [(f"{name}_address_low", address & 0xFFFF_FFFF), (f"{name}_address_high", address >> 32)]
+        writes += [("enable", sum(1 << queue for queue in programs)), ("watchdog", watchdog), ("control", _START)]
+        lines = [f"write {REGISTERS[name].address:x} {value:x}" for name, value in writes]
+        lines.append(f"wait {max_cycles:x}")
+        lines += [f"read {register.address:x}" for register in REGISTERS.values()]
+        return "\n".join(lines) + "\n"
+
+    def _simulate(self, arguments: list[str], report: Callable[[int], None] | None) -> None:
+        assert self._program is not None
+        output = []
+        command = [*self._program, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                match = _PROGRESS.match(line)
+                if match is None:
+                    output.append(line)
+                elif report is not None:
+                    report(int(match[1]))
+        if process.returncode:
+            raise MachineError(f"the simulation ended with {process.returncode}:\n{''.join(output)}")
+
+    def _result(self, paths: Mapping[str, Path], log: bool) -> RunResult:
+        names = {register.address: name for name, register in REGISTERS.items()}
+        registers: dict[str, int] = {}
+        waited = ["0", "0", "0"]
+        for line in paths["result"].read_text().splitlines():
+            kind, *fields = line.split()
+            if kind == "wait":
+                waited = fields
+                continue
+            name = names[int(fields[0], 16)]
+            if int(fields[-1], 16):
+                raise MachineError(f"{kind} of register {name} was answered with an error: {line}")
+            if kind == "read":
+                registers[name] = int(fields[1], 16)
+        if set(registers) != set(REGISTERS) or not paths["dump"].is_file():
+            raise MachineError(f"the simulation stopped early; results in {paths['result'].parent}")
+        if self.observe_bits and self.simulator == "icarus":
+            _trim_rows(paths["trace"], self.observe_bits)
+        return RunResult(
+            memory=np.fromfile(paths["dump"], np.uint8),
+            cycles=registers["cycles"],
+            registers=registers,
+            trace=paths["trace"] if self.observe_bits else None,
+            log=paths["log"] if log else None,
+            simulated_cycles=int(waited[0]),
+            seconds=float(waited[2]),
+        )
+
+
+def _trim_rows(path: Path, bits: int) -> None:
+    """Icarus writes words of 32 bits; a trace has rows of whole bytes."""
+    words = np.fromfile(path, np.uint8).reshape(-1, 4 * -(-bits // 32))
+    np.ascontiguousarray(words[:, : -(-bits // 8)]).tofile(path)

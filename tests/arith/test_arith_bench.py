@@ -1,0 +1,26 @@
+"""RTL of every arithmetic unit against SoftFloat, on Verilator, and a sample on Icarus."""
+
+import pytest
+
+from makalu.sw.rtl.runner import have_icarus, run_bench
+from verif.arith.assembly import ArithAssembly
+
+VECTORS = {"verilator": 66_000, "icarus": 300}
+"""More than 50,000 results of every unit: a flushing chain cannot hold each number, and a fifth of the cycles has the
+vector units' registers disabled (see ENABLED)."""
+ENABLED = {"verilator": 63_000, "icarus": 300}
+TESTS = 3
+
+
+@pytest.mark.parametrize("simulator", list(VECTORS))
+def test_arith(simulator):
+    if simulator == "icarus" and not have_icarus():
+        return
+    ran = run_bench(
+        ArithAssembly(),
+        name="arith",
+        test_module="verif.arith.test_arith",
+        simulator=simulator,
+        params={"vectors": VECTORS[simulator], "enabled_vectors": ENABLED[simulator]},
+    )
+    assert ran == TESTS

@@ -1,0 +1,96 @@
+"""The harness around a core: script, interrupt, registers, trace, log and dump, on both simulators."""
+
+import numpy as np
+import pytest
+
+from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.isa import Queue
+from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
+from makalu.sw.rtl.machine import Machine, MachineTimeout
+from tests.rtl.copy_core import BEATS, CopyCore
+
+CONFIG = load_preset("tiny")
+BEAT = CONFIG.bus.data_bytes
+SIZE, PROGRAM, TARGET = 4096, 0x800, 0x400
+TIMING = MemoryTiming(latency=10, numerator=BEAT)
+SIMULATORS = ["verilator", pytest.param("icarus", marks=pytest.mark.icarus)]
+
+
+def image():
+    content = np.random.default_rng(3).integers(0, 256, SIZE, np.uint8)
+    content[PROGRAM : PROGRAM + 8] = np.frombuffer(TARGET.to_bytes(8, "little"), np.uint8)
+    return content
+
+
+@pytest.fixture(scope="module", params=SIMULATORS)
+def machine(request):
+    core = CopyCore(config=CONFIG)
+    return Machine(config=CONFIG, simulator=request.param, observe="trace", memory_bytes=1 << 16, core=core)
+
+
+def test_copies_and_reports(machine):
+    before = image()
+    result = machine.run(before, {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING, log=True)
+    after = before.copy()
+    after[TARGET : TARGET + BEATS * BEAT] = before[: BEATS * BEAT]
+    assert np.array_equal(result.memory, after)
+    # a fetch, a read and a write answer of latency 10 each, and the handshakes between them
+    assert 30 < result.cycles < result.simulated_cycles < 60
+    assert result.registers["interrupt"] == 2
+    lines = [line.split() for line in result.log.read_text().splitlines()]
+    channels = [line[1] for line in lines]
+    assert {name: channels.count(name) for name in ("iar", "ir", "ar", "r", "aw", "w", "b")} == {
+        "iar": 1,
+        "ir": 1,
+        "ar": 1,
+        "r": BEATS,
+        "aw": 1,
+        "w": BEATS,
+        "b": 1,
+    }
+    fetch = next(line for line in lines if line[1] == "iar")
+    assert int(fetch[3], 16) == PROGRAM
+    assert int(next(line for line in lines if line[1] == "ir")[0]) == int(fetch[0]) + 1 + TIMING.latency
+
+
+def test_trace_has_every_cycle(machine):
+    result = machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING)
+    width = (8 + 8 * BEAT + 2 + 7) // 8
+    rows = np.fromfile(result.trace, np.uint8).reshape(-1, width)
+    assert len(rows) > result.simulated_cycles
+    assert np.array_equal(rows[:, 0], np.arange(len(rows)) % 256)
+
+
+def test_stalls_change_time_but_no_byte(machine):
+    plain = machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING)
+    stalls = StallProbabilities(aw=200, w=200, b=200, ar=200, r=200, iar=200, ir=200, seed=9)
+    stalled = machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING, stalls=stalls)
+    assert np.array_equal(plain.memory, stalled.memory) and stalled.cycles > plain.cycles + 10
+
+
+def test_no_interrupt_is_a_timeout(machine):
+    with pytest.raises(MachineTimeout, match="no interrupt within 5 cycles: tensor idle") as caught:
+        machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=5, memory=TIMING)
+    assert caught.value.result.memory.size == SIZE
+
+
+def test_image_must_fit(machine):
+    with pytest.raises(ValueError, match="multiple of 4 from 4 to 65536 bytes, not 70000"):
+        machine.run(bytes(70000), {}, max_cycles=5)
+
+
+@pytest.mark.icarus
+def test_both_simulators_agree_to_the_cycle():
+    runs = [
+        Machine(
+            config=CONFIG,
+            simulator=simulator,
+            observe="trace",
+            fast=simulator == "verilator",
+            memory_bytes=1 << 16,
+            core=CopyCore(config=CONFIG),
+        ).run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING)
+        for simulator in ("verilator", "icarus")
+    ]
+    assert runs[0].cycles == runs[1].cycles and runs[0].simulated_cycles == runs[1].simulated_cycles
+    assert runs[0].registers == runs[1].registers and np.array_equal(runs[0].memory, runs[1].memory)

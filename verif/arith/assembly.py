@@ -1,0 +1,139 @@
+"""All arithmetic units in all their variants beside each other, fed by one vector a cycle: one build tests them all."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.arith.accumulator import Accumulator
+from makalu.hw.arith.chain_adder import ChainAdder
+from makalu.hw.arith.convert import Bf16ToFp32, Fp32ToBf16
+from makalu.hw.arith.finalise import Finalise
+from makalu.hw.arith.fp32_add import Fp32Add
+from makalu.hw.arith.fp32_minmax import Fp32MinMax
+from makalu.hw.arith.fp32_mul import Fp32Mul
+from makalu.hw.arith.operand import OperandDecode
+from makalu.hw.arith.product import Product
+from makalu.hw.arith.words import CHAIN_WORD
+from makalu.hw.spec.chain import CHAIN_BITS, ZERO_EXPONENT
+
+__all__ = ["INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
+
+INPUTS = data.StructLayout(
+    {"a": 16, "b": 16, "word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1}
+)
+"""a * b + word; word + x if accumulate; x op y (`select`: subtract, or the smaller), its registers by `enable`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One unit: its place in the output vector (32 bits each) follows from its place in OUTPUTS."""
+
+    operation: str
+    latency: int
+    """Cycles from the inputs; enabled ones for the units with `enable`."""
+    subnormals: str = "keep"
+    mul_stages: int = 0
+
+    @property
+    def add_stages(self) -> int:
+        return self.latency - self.mul_stages
+
+
+OUTPUTS: tuple[Output, ...] = (
+    *(
+        Output(operation="fma", latency=s + a, mul_stages=s, subnormals=subnormals)
+        for subnormals in ("keep", "flush")
+        for s in (1, 2)
+        for a in (1, 2, 3)
+    ),
+    *(Output(operation="psum", latency=a, subnormals=s) for s in ("keep", "flush") for a in (1, 2, 3)),
+    *(Output(operation="add", latency=a) for a in (1, 2, 3)),
+    *(Output(operation="mul", latency=a) for a in (1, 2, 3)),
+    Output(operation="minmax", latency=0),
+    Output(operation="narrow", latency=0),
+    Output(operation="widen", latency=0),
+)
+
+
+class ArithAssembly(wiring.Component):
+    """o[i] = OUTPUTS[i] of the inputs, `latency` cycles later.
+
+    Members
+    -------
+    i : In(INPUTS)
+    o : Out(ArrayLayout(32, len(OUTPUTS)))
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"i": In(INPUTS.size), "o": Out(32 * len(OUTPUTS))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        results = []
+        for number, output in enumerate(OUTPUTS):
+            inner = Module()
+            result, latency = getattr(self, f"_{output.operation}")(inner, output, INPUTS(self.i))
+            if latency != output.latency:
+                raise ValueError(f"{output} must have its latency, not {latency}")
+            m.submodules[f"unit_{number}"] = inner
+            results.append(result)
+        m.d.comb += self.o.eq(Cat(results))
+        return m
+
+    def _fma(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        m.submodules.moving = moving = OperandDecode(stationary=False, subnormals=output.subnormals)
+        m.submodules.stationary = stationary = OperandDecode(stationary=True, subnormals=output.subnormals)
+        m.submodules.product = product = Product(mul_stages=output.mul_stages, subnormals=output.subnormals)
+        m.submodules.adder = adder = ChainAdder(add_stages=output.add_stages, subnormals=output.subnormals)
+        m.submodules.finalise = finalise = Finalise(subnormals=output.subnormals)
+        # the PE's chain arrives with the product: delay the word by the product's stages
+        word = i.word
+        for stage in range(output.mul_stages):
+            s_word = Signal(CHAIN_BITS, name=f"s{stage + 1}_word", reset_less=True)
+            m.d.sync += s_word.eq(word)
+            word = s_word
+        m.d.comb += [
+            moving.bits.eq(i.a),
+            stationary.bits.eq(i.b),
+            product.active.eq(i.active),
+            product.moving.eq(moving.operand),
+            product.stationary.eq(stationary.operand),
+            adder.addend.eq(product.addend),
+            adder.i.eq(CHAIN_WORD(word)),
+            finalise.word.eq(adder.o),
+        ]
+        with m.If(~i.active):  # as the PE's x register does
+            m.d.comb += [product.moving.significand.eq(0), product.moving.exponent.eq(ZERO_EXPONENT)]
+        return finalise.bits, product.latency_cycles + adder.latency_cycles
+
+    def _psum(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        m.submodules.unit = unit = Accumulator(add_stages=output.latency, subnormals=output.subnormals)
+        m.d.comb += [unit.chain.eq(i.word), unit.old.eq(i.x), unit.accumulate.eq(i.accumulate)]
+        return unit.result, unit.latency_cycles
+
+    def _add(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        m.submodules.unit = unit = Fp32Add(stages=output.latency)
+        m.d.comb += [unit.a.eq(i.x), unit.b.eq(i.y), unit.subtract.eq(i.select), unit.enable.eq(i.enable)]
+        return unit.o, unit.latency_cycles
+
+    def _mul(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        m.submodules.unit = unit = Fp32Mul(stages=output.latency)
+        m.d.comb += [unit.a.eq(i.x), unit.b.eq(i.y), unit.enable.eq(i.enable)]
+        return unit.o, unit.latency_cycles
+
+    def _minmax(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        m.submodules.unit = unit = Fp32MinMax()
+        m.d.comb += [unit.a.eq(i.x), unit.b.eq(i.y), unit.smaller.eq(i.select)]
+        return unit.o, unit.latency_cycles
+
+    def _narrow(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        m.submodules.unit = unit = Fp32ToBf16()
+        m.d.comb += unit.i.eq(i.x)
+        return Cat(unit.o, Const(0, 16)), unit.latency_cycles
+
+    def _widen(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        m.submodules.unit = unit = Bf16ToFp32()
+        m.d.comb += unit.i.eq(i.a)
+        return unit.o, unit.latency_cycles

@@ -1,0 +1,167 @@
+"""Every arithmetic unit on streams of operands, one a cycle, against SoftFloat (and golden where flush is defined)."""
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import RisingEdge
+
+from makalu.sim_models.golden.arithmetic import (
+    bf16_to_fp32,
+    fma_chain_step,
+    fp32_add,
+    fp32_max,
+    fp32_min,
+    fp32_to_bf16,
+)
+from makalu.sw.rtl.runner import bench_params
+from verif.arith.assembly import INPUTS, OUTPUTS
+from verif.arith.vectors import (
+    canonical,
+    fma_operands,
+    fp32_operands,
+    fp32_pairs,
+    fp32_partners,
+    softfloat_add,
+    softfloat_fma,
+    softfloat_mul,
+    softfloat_sub,
+)
+
+SIGN = 1 << 31
+SMALLEST_NORMAL = 0x00800000
+
+
+def chain_words(rng, bits):
+    """Chain words of fp32 bits as an adder may leave them: increment pending or not, infinity and NaN in any form."""
+    bits = bits.astype(np.uint64)
+    sign, magnitude = bits >> np.uint64(31), bits & np.uint64(SIGN - 1)
+    pending = (rng.integers(0, 2, len(bits)) == 1) & (magnitude > 0) & (magnitude <= 0x7F800000)
+    magnitude = magnitude - pending
+    infinite = (bits & np.uint64(SIGN - 1) == 0x7F800000) & ~pending
+    # a product beyond fp32: exponents 255 .. 383 with any fraction
+    beyond = rng.integers(255 << 23, 384 << 23, len(bits)).astype(np.uint64)
+    nan = bits & np.uint64(SIGN - 1) > 0x7F800000
+    magnitude = np.select([infinite, nan], [beyond, (511 << 23) | (magnitude & np.uint64(0x7FFFFF))], magnitude)
+    increment = np.where(nan | infinite, rng.integers(0, 2, len(bits)), pending).astype(np.uint64)
+    # exponent 383 with all ones may carry; it stays infinity
+    return magnitude | sign << np.uint64(32) | increment << np.uint64(33)
+
+
+def flush_chain(bits):
+    """Which numbers a flushing chain can hold; not the smallest normal one either, as a subnormal with an increment."""
+    magnitude = bits & (SIGN - 1)
+    return (magnitude == 0) | (magnitude > SMALLEST_NORMAL)
+
+
+def packed(columns, count):
+    """One integer a vector, fields as in INPUTS."""
+    total = [0] * count
+    for name, field in INPUTS:
+        if name in columns:
+            offset = field.offset
+            total = [t | int(v) << offset for t, v in zip(total, np.asarray(columns[name]).tolist(), strict=True)]
+    return total
+
+
+async def stream(dut, columns):
+    """Drive the vectors, one a cycle; what is visible in each cycle, [cycles, outputs]."""
+    count = len(next(iter(columns.values())))
+    Clock(dut.clk, 2, unit="ns").start()
+    dut.rst.value = 0
+    await RisingEdge(dut.clk)  # the clock starts with an edge, before the first vector
+    seen = []
+    for vector in packed(columns, count):
+        dut.i.value = vector
+        await RisingEdge(dut.clk)  # reads what this cycle shows, before its edge takes effect
+        seen.append(dut.o.value.to_bytes(byteorder="little"))
+    shape = (count, len(OUTPUTS))
+    return np.frombuffer(b"".join(seen), "<u4").reshape(shape)
+
+
+def same(output, got, want, *operands):
+    wrong = np.flatnonzero(got != want)
+    if wrong.size:
+        i = wrong[0]
+        shown = " ".join(f"{int(operand[i]):#x}" for operand in operands)
+        text = f"{wrong.size} of {len(got)} differ, first ({shown}): {got[i]:#x}, not {want[i]:#x}"
+        raise AssertionError(f"{output}: {text}")
+
+
+def each(operation, subnormals="keep"):
+    found = [(i, o) for i, o in enumerate(OUTPUTS) if (o.operation, o.subnormals) == (operation, subnormals)]
+    assert found
+    return found
+
+
+@cocotb.test()
+async def chain(dut):
+    """Fused multiply-add for each cut and subnormal rule, PSUM's adder, and the converters beside them.
+
+    round(a * b + word), inactive: word; round(word + old), or word; bf16 of `old`; fp32 of a.
+    """
+    count = bench_params()["vectors"]
+    rng = np.random.default_rng(11)
+    a, b, p = fma_operands(rng, count)
+    old = fp32_partners(rng, p)
+    tie = rng.integers(0, 8, count) == 0
+    old = np.where(tie, (old & 0xFFFF0000) | 0x8000, old).astype(np.uint32)
+    active, accumulate = rng.integers(0, 10, count) > 0, rng.integers(0, 4, count) > 0
+    word = chain_words(rng, p)
+    seen = await stream(dut, {"a": a, "b": b, "word": word, "x": old, "active": active, "accumulate": accumulate})
+    wants = {
+        ("fma", "keep"): np.where(active, softfloat_fma(a, b, p), canonical(p)),
+        ("fma", "flush"): np.where(active, fma_chain_step(a, b, p, subnormals="flush"), canonical(p)),
+        ("psum", "keep"): np.where(accumulate, softfloat_add(p, old), canonical(p)),
+        ("psum", "flush"): np.where(accumulate, fp32_add(p, old, subnormals="flush"), canonical(p)),
+        ("narrow", "keep"): fp32_to_bf16(old).astype(np.uint32),
+        ("widen", "keep"): bf16_to_fp32(a),
+    }
+    for (operation, subnormals), want in wants.items():
+        legal = np.full(count, True) if subnormals == "keep" else flush_chain(p)
+        for i, output in each(operation, subnormals):
+            # a result for every legal vector but the last ones, which are still inside
+            source = np.flatnonzero(legal[: count - output.latency])
+            operands = [column[source] for column in (a, b, p, old)]
+            same(output, seen[source + output.latency, i], want[source], *operands)
+
+
+async def enabled(dut, rng, columns, wants):
+    """Registers move in enabled cycles only: a result shows after `latency` of them."""
+    count = len(columns["x"])
+    enable = rng.integers(0, 5, count) > 0
+    seen = await stream(dut, {**columns, "enable": enable})
+    moved = np.flatnonzero(enable)
+    before = np.cumsum(enable) - enable
+    for operation, want in wants.items():
+        for i, output in each(operation):
+            valid = np.arange(count)
+            source = valid
+            if output.latency:
+                valid = np.flatnonzero(before >= output.latency)
+                source = moved[before[valid] - output.latency]
+            same(output, seen[valid, i], want[source], columns["x"][source], columns["y"][source])
+
+
+@cocotb.test()
+async def add_and_compare(dut):
+    """x + y or x - y; the larger or the smaller (against golden, which is held against numpy)."""
+    rng = np.random.default_rng(13)
+    x, y = fp32_pairs(rng, bench_params()["enabled_vectors"])
+    select = rng.integers(0, 2, len(x))
+    wants = {
+        "add": np.where(select, softfloat_sub(x, y), softfloat_add(x, y)),
+        "minmax": np.where(select, fp32_min(x, y), fp32_max(x, y)),
+    }
+    await enabled(dut, rng, {"x": x, "y": y, "select": select}, wants)
+
+
+@cocotb.test()
+async def multiply(dut):
+    """x * y, half of them around either end of the range."""
+    count = bench_params()["enabled_vectors"]
+    rng = np.random.default_rng(14)
+    x, y = fp32_operands(rng, count), fp32_operands(rng, count)
+    target = rng.choice(np.array([-24, -12, -1, 0, 1, 254, 255]), count)
+    exponent = np.clip(target + 127 - ((x >> 23) & 0xFF).astype(np.int64), 0, 254).astype(np.uint32)
+    y = np.where(rng.integers(0, 2, count) == 0, (y & 0x807FFFFF) | (exponent << 23), y).astype(np.uint32)
+    await enabled(dut, rng, {"x": x, "y": y}, {"mul": softfloat_mul(x, y)})

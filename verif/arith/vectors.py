@@ -1,0 +1,152 @@
+"""Operands that find mistakes in floating-point units, and the outside oracle (Berkeley SoftFloat) for the results.
+
+Every generator is seeded and returns arrays of bits; each mixes all classes of its kind in random order.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import softfloatpy as softfloat
+from numpy.typing import NDArray
+
+__all__ = [
+    "CANONICAL_NAN",
+    "bf16_operands",
+    "canonical",
+    "fma_operands",
+    "fp32_operands",
+    "fp32_pairs",
+    "fp32_partners",
+    "softfloat_add",
+    "softfloat_fma",
+    "softfloat_mul",
+    "softfloat_sub",
+]
+
+Bits = NDArray[np.uint32]
+
+CANONICAL_NAN = 0x7FC00000
+SPECIALS = np.array(
+    [
+        0x00000000,  # +0
+        0x00000001,  # smallest subnormal
+        0x00000002,
+        0x007FFFFF,  # largest subnormal
+        0x00800000,  # smallest normal
+        0x00800001,
+        0x33800000,  # 2^-24
+        0x3F7FFFFF,  # just below 1
+        0x3F800000,  # 1
+        0x3F800001,
+        0x7F7FFFFF,  # largest
+        0x7F7FFFFE,
+        0x7F800000,  # infinity
+        0x7F800001,  # signalling NaN
+        0x7FC00000,  # canonical NaN
+        0x7FFFFFFF,  # NaN, all ones
+    ],
+    np.uint32,
+)
+
+
+def canonical(bits: Bits) -> Bits:
+    """Every NaN as 0x7FC00000."""
+    return np.where((bits & 0x7FFFFFFF) > 0x7F800000, np.uint32(CANONICAL_NAN), bits).astype(np.uint32)
+
+
+def _fractions(rng: np.random.Generator, count: int) -> Bits:
+    """Fractions with long runs, single bits and random bits: carries and sticky bits in every place."""
+    random = rng.integers(0, 1 << 23, count, np.uint32)
+    ones = (np.uint32(1) << rng.integers(0, 24, count, np.uint32)) - np.uint32(1)
+    single = np.uint32(1) << rng.integers(0, 23, count, np.uint32)
+    kind = rng.integers(0, 6, count)
+    return np.select(
+        [kind == 0, kind == 1, kind == 2, kind == 3],
+        [ones, single, ones ^ np.uint32(0x7FFFFF), random & ~ones],
+        random,
+    ).astype(np.uint32)
+
+
+def fp32_operands(rng: np.random.Generator, count: int) -> Bits:
+    """Any fp32: random bits, all exponents alike, few exponents, subnormals, both ends, specials."""
+    kind = rng.integers(0, 12, count)
+    any_exponent = rng.integers(1, 255, count, np.uint32)
+    middle = rng.integers(120, 135, count, np.uint32)
+    low, high = rng.integers(0, 4, count, np.uint32), rng.integers(251, 255, count, np.uint32)
+    exponent = np.select([kind < 4, kind < 8, kind == 8, kind == 9], [any_exponent, middle, low, high], np.uint32(0))
+    bits = (rng.integers(0, 2, count, np.uint32) << 31) | (exponent.astype(np.uint32) << 23) | _fractions(rng, count)
+    special = rng.choice(SPECIALS, count) | (rng.integers(0, 2, count, np.uint32) << 31)
+    return np.where(kind == 11, special, bits).astype(np.uint32)
+
+
+def fp32_partners(rng: np.random.Generator, a: Bits) -> Bits:
+    """A second fp32 for each of `a`: independent, or one that cancels to a few last places, or one that overlaps."""
+    count = len(a)
+    b = fp32_operands(rng, count)
+    near = ((a ^ np.uint32(1 << 31)) + rng.integers(-4, 5, count)).astype(np.uint32)
+    exponent = ((a >> 23) & 0xFF).astype(np.int64)
+    shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
+    close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
+    kind = rng.integers(0, 4, count)
+    return np.select([kind == 0, kind == 1], [near, close], b).astype(np.uint32)
+
+
+def fp32_pairs(rng: np.random.Generator, count: int) -> tuple[Bits, Bits]:
+    """Two fp32 each, as `fp32_partners`."""
+    a = fp32_operands(rng, count)
+    return a, fp32_partners(rng, a)
+
+
+def bf16_operands(rng: np.random.Generator, count: int) -> NDArray[np.uint16]:
+    """Any bf16, with subnormals and specials often."""
+    return (fp32_operands(rng, count) >> 16).astype(np.uint16)
+
+
+def fma_operands(rng: np.random.Generator, count: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16], Bits]:
+    """bf16 a and b and fp32 p: independent; p near -a*b; p some places from a*b; products near either end."""
+    a, b, p = bf16_operands(rng, count), bf16_operands(rng, count), fp32_operands(rng, count)
+    # the partner exponent that brings the product to a chosen one
+    target = rng.choice(np.array([-24, -2, 0, 1, 2, 100, 127, 253, 254, 255]), count)
+    partner = np.clip(target + 127 - ((a >> 7) & 0xFF).astype(np.int64) + rng.integers(-1, 2, count), 0, 254)
+    aimed = (b & 0x807F) | (partner.astype(np.uint16) << 7)
+    b = np.where(rng.integers(0, 2, count) == 0, aimed, b).astype(np.uint16)
+    with np.errstate(all="ignore"):
+        values = [(x.astype(np.uint32) << 16).view(np.float32).astype(np.float64) for x in (a, b)]
+        product = (values[0] * values[1]).astype(np.float32).view(np.uint32)
+    near = ((product ^ np.uint32(1 << 31)) + rng.integers(-3, 4, count)).astype(np.uint32)
+    exponent = ((product >> 23) & 0xFF).astype(np.int64)
+    shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
+    close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
+    kind = rng.integers(0, 4, count)
+    return a, b, np.select([kind == 0, kind == 1], [near, close], p).astype(np.uint32)
+
+
+def _float32(bits: int) -> softfloat.Float32:
+    return softfloat.Float32.from_bytes(bits.to_bytes(4, "big"))
+
+
+def _apply(function: Callable[..., softfloat.Float32], *operands: Bits) -> Bits:
+    softfloat.set_rounding_mode(softfloat.RoundingMode.NEAR_EVEN)
+    columns = [[_float32(x) for x in column.tolist()] for column in operands]
+    results = b"".join(function(*row).to_bytes() for row in zip(*columns, strict=True))
+    return canonical(np.frombuffer(results, ">u4").astype(np.uint32))
+
+
+def softfloat_add(a: Bits, b: Bits) -> Bits:
+    """a + b by SoftFloat."""
+    return _apply(softfloat.f32_add, a, b)
+
+
+def softfloat_sub(a: Bits, b: Bits) -> Bits:
+    """a - b by SoftFloat."""
+    return _apply(softfloat.f32_sub, a, b)
+
+
+def softfloat_mul(a: Bits, b: Bits) -> Bits:
+    """a * b by SoftFloat."""
+    return _apply(softfloat.f32_mul, a, b)
+
+
+def softfloat_fma(a: NDArray[np.uint16], b: NDArray[np.uint16], p: Bits) -> Bits:
+    """a * b + p by SoftFloat, bf16 operands widened."""
+    return _apply(softfloat.f32_mul_add, a.astype(np.uint32) << 16, b.astype(np.uint32) << 16, p)

@@ -1,0 +1,52 @@
+"""Words of the array as the RTL carries them, from the numbers that the models know."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.chain import (
+    CHAIN_EXPONENT_BITS,
+    CHAIN_INFINITY_EXPONENT,
+    CHAIN_NAN_EXPONENT,
+    KIND_BITS,
+    OPERAND_EXPONENT_BITS,
+    STATIONARY_BIAS,
+    ZERO_EXPONENT,
+    Kind,
+)
+from makalu.hw.spec.formats import BF16, FP32, SIGNIFICAND_BITS
+
+__all__ = ["finalised", "operand_words"]
+
+
+def operand_words(bits: NDArray[np.uint16], *, stationary: bool, subnormals: str) -> NDArray[np.int64]:
+    """Operands (24 bits) of bf16 bits."""
+    values = bits.astype(np.int64)
+    fraction = values & ((1 << BF16.fraction_bits) - 1)
+    exponent = (values >> BF16.fraction_bits) & BF16.exponent_mask
+    sign = values >> (BF16.bits - 1)
+    tiny = exponent == 0
+    zero = tiny & ((fraction == 0) | (subnormals == "flush"))
+    full = exponent == BF16.exponent_mask
+    kind = np.where(full, np.where(fraction == 0, Kind.INFINITE, Kind.NAN), np.where(zero, Kind.ZERO, Kind.FINITE))
+    significand = (fraction + np.where(tiny, 0, 1 << BF16.fraction_bits)) << (SIGNIFICAND_BITS - 1 - BF16.fraction_bits)
+    true = np.where(tiny, BF16.emin, exponent - BF16.bias)
+    biased = np.where(zero, ZERO_EXPONENT, true) + (STATIONARY_BIAS if stationary else 0)
+    word = kind | (np.where(zero, 0, significand) << KIND_BITS)
+    word |= (biased & ((1 << OPERAND_EXPONENT_BITS) - 1)) << (KIND_BITS + SIGNIFICAND_BITS)
+    return word | (sign << (KIND_BITS + SIGNIFICAND_BITS + OPERAND_EXPONENT_BITS))
+
+
+def finalised(word: int, *, subnormals: str) -> int:
+    """fp32 bits of a chain word: {exponent, fraction} + increment, specials by exponent."""
+    fraction_bits = FP32.fraction_bits
+    magnitude = word & ((1 << (fraction_bits + CHAIN_EXPONENT_BITS)) - 1)
+    exponent = magnitude >> fraction_bits
+    sign = word >> (fraction_bits + CHAIN_EXPONENT_BITS) & 1
+    if exponent == CHAIN_NAN_EXPONENT:
+        return FP32.canonical_nan
+    if exponent == 0 and subnormals == "flush":
+        return sign << (FP32.bits - 1)
+    magnitude += word >> (fraction_bits + CHAIN_EXPONENT_BITS + 1)
+    if magnitude >> fraction_bits >= CHAIN_INFINITY_EXPONENT:
+        magnitude = FP32.exponent_mask << fraction_bits
+    return sign << (FP32.bits - 1) | magnitude

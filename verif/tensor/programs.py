@@ -1,0 +1,215 @@
+"""Legal instruction streams for the tensor engine, with the idle cycles in front of each command."""
+
+import random
+from dataclasses import dataclass
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode, Space
+from makalu.sim_models.golden.walker import extent
+
+__all__ = [
+    "PSUM_WINDOW",
+    "SBUF_WINDOW",
+    "Command",
+    "back_to_back",
+    "hazards",
+    "load",
+    "matmul",
+    "ragged",
+    "warm_up",
+]
+
+SBUF_WINDOW = 512
+"""Bytes at the start of each SBUF bank that programs read (and benches initialise)."""
+PSUM_WINDOW = 16
+"""Elements at the start of each PSUM bank that programs write."""
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Command:
+    instruction: Instruction
+    gap: int = 0
+    """Cycles without a valid command in front of this one, counted from the acceptance of the one before."""
+
+
+def _operand(
+    slot: str, space: Space, code: int, partition: int, offset: int, sizes: Sizes, strides: Sizes
+) -> dict[str, int]:
+    values = {f"{slot}_space": int(space), f"{slot}_dtype": code, f"{slot}_partition": partition}
+    values[f"{slot}_offset"] = offset
+    for d in range(AP_DIMS):
+        values |= {f"{slot}_size{d}": sizes[d], f"{slot}_stride{d}": strides[d]}
+    return values
+
+
+def load(*, offset: int, columns: int, start: int, count: int, tag: int = 0) -> Instruction:
+    """shadow[count, columns]"""
+    where = _operand("src0", Space.SBUF, BF16.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
+    return Instruction(Opcode.LOAD_STATIONARY, where | {"partitions": count, "tag": tag})
+
+
+def matmul(
+    *,
+    moving: int,
+    dst: int,
+    sizes: Sizes,
+    moving_strides: Sizes,
+    dst_strides: Sizes,
+    start: int,
+    count: int,
+    columns: int,
+    accumulate: bool = False,
+    tag: int = 0,
+) -> Instruction:
+    """dst and moving are byte offsets."""
+    values = _operand("src0", Space.SBUF, BF16.code, start, moving, sizes, moving_strides)
+    values |= _operand("dst", Space.PSUM, FP32.code, 0, dst, sizes, dst_strides)
+    values |= {"partitions": count, "columns": columns, "accumulate": int(accumulate), "tag": tag}
+    return Instruction(Opcode.MATMUL, values)
+
+
+def warm_up(config: CoreConfig) -> list[Command]:
+    """Defines every stationary register and every PSUM element of the windows."""
+    rows, columns, banks = config.tensor.rows, config.tensor.columns, config.psum.banks
+    return [
+        Command(load(offset=0, columns=columns, start=0, count=rows)),
+        Command(
+            matmul(
+                moving=0,
+                dst=0,
+                sizes=(PSUM_WINDOW, banks, 1, 1),
+                moving_strides=(1, PSUM_WINDOW, 0, 0),
+                dst_strides=(1, config.psum.bank_elems, 0, 0),
+                start=0,
+                count=rows,
+                columns=columns,
+            )
+        ),
+    ]
+
+
+def back_to_back(config: CoreConfig, *, pairs: int, free: int, offset: int = 0, columns: int = 0) -> list[Command]:
+    """Pairs of load and matmul with N = `free` contiguous columns, no gaps; every tile and destination differs."""
+    tensor, word = config.tensor, config.sbuf.word_bytes
+    rows = -(-free // PSUM_WINDOW)
+    out = []
+    for i in range(pairs):
+        out.append(Command(load(offset=i % 4 * word, columns=columns or tensor.columns, start=0, count=tensor.rows)))
+        # whole rows of the window go to banks of their own; what is over goes to one row
+        sizes, strides = ((free, 1), (1, 0)) if rows == 1 else ((free // rows, rows), (1, config.psum.bank_elems))
+        out.append(
+            Command(
+                matmul(
+                    moving=offset + i % 3 * word,
+                    dst=0,
+                    sizes=(*sizes, 1, 1),
+                    moving_strides=(1, sizes[0], 0, 0),
+                    dst_strides=(*strides, 0, 0),
+                    start=0,
+                    count=tensor.rows,
+                    columns=columns or tensor.columns,
+                )
+            )
+        )
+    return out
+
+
+def _sizes(rng: random.Random, most: int) -> Sizes:
+    while True:
+        sizes = [1] * AP_DIMS
+        for d in range(rng.choice((1, 1, 2, 3, 4))):
+            sizes[d] = rng.choice((1, 2, 3, rng.randint(1, 12), rng.randint(1, most)))
+        total = 1
+        for size in sizes:
+            total *= size
+        if total <= most:
+            return tuple(sizes)
+
+
+def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes) -> tuple[int, Sizes]:
+    """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0."""
+    base = rng.randrange(config.sbuf.banks) * config.sbuf.bank_bytes
+    while True:
+        strides = [rng.choice((1, 1, 1, 2, 3, 0, -1, rng.randint(-9, 9)))]
+        strides += [rng.choice((0, 1, sizes[0], rng.randint(-20, 20))) for _ in range(AP_DIMS - 1)]
+        low, high = extent(0, BF16.bytes, sizes, strides)
+        if high - low < SBUF_WINDOW:
+            room = (SBUF_WINDOW - 1 - (high - low)) // BF16.bytes
+            return base - low + BF16.bytes * rng.randint(0, room), tuple(strides)
+
+
+def _target(rng: random.Random, config: CoreConfig, sizes: Sizes, *, narrow: bool) -> tuple[int, Sizes]:
+    """Offset and strides of a destination inside the PSUM windows; `narrow` makes addresses repeat soon."""
+    psum = config.psum
+    bank = rng.randrange(psum.banks)
+    for _ in range(50):
+        choices = (0, 0, 1, -1, 2) if narrow else (1, 1, 1, 2, 0)
+        strides = tuple(rng.choice(choices) for _ in range(AP_DIMS))
+        low, high = extent(0, FP32.bytes, sizes, strides)
+        if high - low < FP32.bytes * PSUM_WINDOW:
+            room = PSUM_WINDOW - (high - low + 1) // FP32.bytes
+            return bank * psum.bank_bytes - low + FP32.bytes * rng.randint(0, 0 if narrow else room), strides
+    return bank * psum.bank_bytes, (0,) * AP_DIMS
+
+
+def _random(
+    config: CoreConfig,
+    rng: random.Random,
+    *,
+    commands: int,
+    most: int,
+    loads: float,
+    accumulate: float,
+    gaps: float,
+    narrow: bool,
+) -> list[Command]:
+    """A matmul uses rows and columns that the last load before it defined."""
+    tensor, word = config.tensor, config.sbuf.word_bytes
+    tile = (0, tensor.rows, tensor.columns)
+    out = []
+    for tag in range(commands):
+        gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
+        if rng.random() < loads:
+            count = rng.choice((tensor.rows, rng.randint(1, tensor.rows)))
+            columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
+            tile = (rng.randint(0, tensor.rows - count), count, columns)
+            offset = rng.randrange(config.sbuf.banks) * config.sbuf.bank_bytes
+            offset += word * rng.randrange((SBUF_WINDOW - BF16.bytes * tensor.columns) // word)
+            out.append(Command(load(offset=offset, columns=columns, start=tile[0], count=count, tag=tag), gap))
+            continue
+        start, count, columns = tile
+        taken = rng.choice((count, rng.randint(1, count)))
+        sizes = _sizes(rng, most)
+        moving, moving_strides = _moving(rng, config, sizes)
+        dst, dst_strides = _target(rng, config, sizes, narrow=narrow)
+        out.append(
+            Command(
+                matmul(
+                    moving=moving,
+                    dst=dst,
+                    sizes=sizes,
+                    moving_strides=moving_strides,
+                    dst_strides=dst_strides,
+                    start=start + rng.randint(0, count - taken),
+                    count=taken,
+                    columns=rng.choice((columns, rng.randint(1, columns))),
+                    accumulate=rng.random() < accumulate,
+                    tag=tag,
+                ),
+                gap,
+            )
+        )
+    return out
+
+
+def ragged(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
+    """Ragged K, M, N, strides of every sign, loads without matmuls, matmuls without loads, idle gaps."""
+    return _random(config, rng, commands=commands, most=40, loads=0.4, accumulate=0.5, gaps=0.3, narrow=False)
+
+
+def hazards(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
+    """Short matmuls that accumulate on few addresses, stride 0 among them."""
+    return _random(config, rng, commands=commands, most=10, loads=0.15, accumulate=0.85, gaps=0.1, narrow=True)
