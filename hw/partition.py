@@ -46,7 +46,7 @@ class Partition(wiring.Component):
     commit, written_a, written_b : what the memories write in this cycle, for observation
     """
 
-    hier_block = True
+    hier_block = True  # Verilator compiles one partition and links it `partitions` times
 
     def __init__(self, *, config: CoreConfig):
         self.config = config
@@ -83,7 +83,7 @@ class Partition(wiring.Component):
         sbuf, psum = SbufSlice(config=config), PsumSlice(config=config)
         edge, dma = TensorEdge(config=config), DmaLane(config=config)
         lanes = {name: Lane(config=config) for name in _LANES}
-        parts = {"sbuf": sbuf, "psum": psum, "edge": edge, "dma": dma}
+        parts = {"sbuf_slice": sbuf, "psum_slice": psum, "tensor_edge": edge, "dma_lane": dma}
         parts |= {f"{name}_lane": lane for name, lane in lanes.items()}
         for name, part in parts.items():
             m.submodules[name] = place(part, platform)

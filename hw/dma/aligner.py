@@ -65,7 +65,10 @@ class Aligner(wiring.Component):
         width = self.config.bus.data_bytes
         step = Signal(unit_bits(self.config))
         steps = Signal.like(step)
-        takes, gives, go, last = Signal(), Signal(), Signal(), Signal()
+        takes = Signal()
+        gives = Signal()
+        go = Signal()
+        last = Signal()
         carry = Signal(8 * width, reset_less=True)
         rotated = Signal(8 * width)
         p = self.plan

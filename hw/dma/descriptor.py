@@ -70,7 +70,8 @@ class DescriptorQueue(wiring.Component):
         depth = self.config.dma.queue
         m.submodules.places = places = memory.Memory(shape=descriptor(self.config), depth=depth, init=[])
         write = places.write_port()
-        tail, held = Signal(slot_bits(self.config)), Signal(bits_for(depth))
+        tail = Signal(slot_bits(self.config))
+        held = Signal(bits_for(depth))
         accept = Signal()
         m.d.comb += [
             self.command.ready.eq((held != depth) & ~self.stopped),
@@ -88,7 +89,8 @@ class DescriptorQueue(wiring.Component):
         for r, port in enumerate(self.starts):
             read = places.read_port(domain="comb")
             place = Signal(slot_bits(self.config), name=f"place{r}")
-            waiting, taken = Signal(bits_for(depth), name=f"waiting{r}"), Signal(name=f"taken{r}")
+            waiting = Signal(bits_for(depth), name=f"waiting{r}")
+            taken = Signal(name=f"taken{r}")
             m.d.comb += [
                 read.addr.eq(place),
                 port.valid.eq(waiting.any()),
@@ -102,7 +104,7 @@ class DescriptorQueue(wiring.Component):
     def _translate(self, m: Module, out: Any) -> None:
         word, slot = self.command.payload, self.operand
         wide = Signal()
-        element = Signal(bits_for(1 << _WIDE_SHIFT))
+        element = Signal(bits_for(1 << _WIDE_SHIFT) + 1)  # and a sign
         sizes = [word[f"{slot}_size{d}"] for d in range(AP_DIMS)]
         strides = [word[f"{slot}_stride{d}"] for d in range(AP_DIMS)]
         m.d.comb += [
@@ -114,7 +116,7 @@ class DescriptorQueue(wiring.Component):
             out.last_partition.eq(word.partitions - 1),
             out.row.eq(Mux(wide, sizes[0] << _WIDE_SHIFT, sizes[0] << _NARROW_SHIFT)),
             out.wide.eq(wide),
-            out.contiguous.eq((strides[0] == 1) & (word.memory_stride0 == element.as_signed())),
+            out.contiguous.eq((strides[0] == 1) & (word.memory_stride0 == element)),
         ]
         for d in range(AP_DIMS):
             m.d.comb += [

@@ -15,6 +15,7 @@ __all__ = [
     "beat_bits",
     "burst",
     "descriptor",
+    "flight_places",
     "lane_control",
     "lane_status",
     "line",
@@ -55,6 +56,11 @@ def line_words(config: CoreConfig) -> int:
 def page_bytes(config: CoreConfig) -> int:
     """No burst crosses a multiple of this: AXI's 4 KiB, or less where that would be more than 256 beats."""
     return min(PAGE_BYTES, LONGEST_BURST * config.bus.data_bytes)
+
+
+def flight_places(outstanding: int) -> int:
+    """Depth of a queue of bursts; one of a single place would have an address of no bits."""
+    return max(2, outstanding)
 
 
 def slot_bits(config: CoreConfig) -> int:
@@ -150,6 +156,7 @@ def lane_control(config: CoreConfig) -> data.StructLayout:
             "request": request(config),
             "pop": 1,
             "pop_partition": INDEX_BITS,
+            "drop": 1,  # every lane forgets the stores that it has read ahead
         }
     )
 

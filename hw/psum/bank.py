@@ -14,7 +14,8 @@ __all__ = ["PsumBank"]
 class PsumBank(wiring.Component):
     """element[address] of `bank_elems` fp32 elements: one read and one write a cycle.
 
-    Does not: write through (a read beside a write of the same element shows the old one).
+    Does not: write through: a read beside a write of the same element shows the old one. In a block RAM that read is
+    undefined (synthesise with `-no-rw-check`); the tensor head's hazard rule and `owned` keep such reads away.
 
     Parameters
     ----------

@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
-from makalu.hw.arith.accumulator import Accumulator
 
+from makalu.hw.arith.accumulator import Accumulator
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.psum.bank import PsumBank
@@ -64,7 +64,6 @@ class PsumSlice(wiring.Component):
     Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
     """
 
-    hier_block = True  # Verilator compiles one slice and links it `partitions` times
 
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config

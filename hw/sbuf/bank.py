@@ -14,8 +14,9 @@ __all__ = ["SbufBank"]
 class SbufBank(wiring.Component):
     """data[word] of `bank_words` words, two ports that read or write one word a cycle each.
 
-    Does not: write through (a read beside a write of the same word shows the old word on either port); define the word
-    after both ports write the same granule in one cycle: software and DMA slots keep writers apart.
+    Does not: write through: a read beside the other port's write of the same word shows the old word. In a block RAM
+    that read is undefined (synthesise with `-no-rw-check`, else the bank becomes flip-flops); it is a race that
+    programs do not have. Does not define a granule that both ports write in one cycle, for the same reason.
 
     Parameters
     ----------

@@ -62,7 +62,6 @@ class SbufSlice(wiring.Component):
     write, so the engine's previous command must have been a read of the same word (the arbiter sees to it).
     """
 
-    hier_block = True  # Verilator compiles one slice and links it `partitions` times
 
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config

@@ -64,9 +64,7 @@ def group_control(config: CoreConfig) -> data.StructLayout:
 
 def column_control(config: CoreConfig) -> data.StructLayout:
     """Element `element` of line buffer `buffer` is at the array's edge in this cycle."""
-    return data.StructLayout(
-        {"valid": 1, "swap": 1, "buffer": buffer_bits(config), "element": element_bits(config)}
-    )
+    return data.StructLayout({"valid": 1, "swap": 1, "buffer": buffer_bits(config), "element": element_bits(config)})
 
 
 def edge_control(config: CoreConfig) -> data.StructLayout:

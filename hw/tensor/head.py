@@ -88,9 +88,10 @@ class TensorHead(wiring.Component):
     - finish(n) = hl(n) + 1 + S + R*L + (C-1) + A. `owned[bank]` in h + 1 .. h + 1 + S + R*L + (C-1) + A.
 
     A matmul after a load starts at acc(load) + 5 or later without a rule of its own: its first word is read in the
-    slot 2 after. First pair: load in a, matmul in a + 1, first column in a + 5. No bubble between matmuls with a load
-    each if N is a multiple of 4, N >= C/2 + 2 and the pattern has at most N/4 segments, apart from buffers that an
-    unaligned start leaves half empty (none from N = 24 with 16-byte words).
+    slot 2 after. First pair: load in a, matmul in a + 1, first column in a + 5; from a to the last commit, both
+    included, N + S + R*L + (M-1) + c0 cycles with c0 = 6 + A.
+    No bubble between matmuls with a load each if the pattern is contiguous, N >= 4 * words and N >= C/2 + 2 rounded up
+    to the frame, and N >= 24 where the offset is not a multiple of W (W = 16).
     """
 
     def __init__(self, *, config: CoreConfig) -> None:

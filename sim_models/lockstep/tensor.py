@@ -7,7 +7,7 @@ import numpy as np
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.memory_map import ENGINES
 
-from .array import ArrayLockstep, encode_operand
+from .array import ArrayModel
 from .psum import PsumModel
 from .sbuf import SbufModel
 from .tensor_edge import TensorEdgesModel
@@ -32,7 +32,7 @@ class TensorModel:
         self.head = TensorHeadModel(config)
         self.edges = TensorEdgesModel(config)
         self.sbuf = SbufModel(config)
-        self.array = ArrayLockstep(tensor=config.tensor)
+        self.array = ArrayModel(config)
         self.psum = PsumModel(config)
         self._write_data = np.zeros((ENGINES, config.partitions, config.sbuf.word_bytes), np.uint8)
         self._access = [dict(_IDLE_ACCESS) for _ in range(ENGINES)]
@@ -45,22 +45,13 @@ class TensorModel:
         wave_in = {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.psum.wave.items()}
         return {"column": column, "wave_in": wave_in, "access": self._access}
 
-    def _array_inputs(self, x: dict[str, Any], w: dict[str, Any]) -> dict[str, Any]:
-        subnormals = self.config.tensor.subnormals
-        moving = encode_operand(x["bits"], stationary=False, subnormals=subnormals)
-        stationary = encode_operand(w["bits"], stationary=True, subnormals=subnormals)
-        return {
-            "x": {"operand": moving, "active": x["active"], "swap": x["swap"]},
-            "w": {"operands": stationary, "tag": w["tag"], "valid": w["valid"]},
-        }
-
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         out = self.head.comb(inputs)
         idle = {"enable": np.zeros(self.config.partitions, bool), "address": np.zeros(self.config.partitions, np.int64)}
         b_data = self.sbuf.comb(self._sbuf_inputs(inputs, idle))["b_data"]
         out |= {"b_data": b_data}
         out |= self.edges.comb({"control": out["control"], "sbuf_data": b_data})
-        out["p"] = self.array.comb()["p"]
+        out["p"] = self.array.comb()
         out["commit"] = self.psum.comb(self._psum_inputs(out["wave"], out["p"]))["commit"]
         return out
 
@@ -69,5 +60,5 @@ class TensorModel:
         self.head.tick(inputs)
         self.edges.tick({"control": out["control"], "sbuf_data": out["b_data"]})
         self.sbuf.tick(self._sbuf_inputs(inputs, out["sbuf"]))
-        self.array.tick(self._array_inputs(out["x"], out["w"]))
+        self.array.tick(out["x"], out["w"])
         self.psum.tick(self._psum_inputs(out["wave"], out["p"]))

@@ -11,7 +11,7 @@ from .tensor_head import EdgeControl
 
 __all__ = ["TensorEdgesModel"]
 
-_READ = ("moving", "address", "buffer", "start", "count")
+_READ = ("moving", "address", "buffer", "start", "partitions")
 _GROUP = ("buffer", "half", "tag")
 _COLUMN = ("swap", "buffer", "element")
 _FIELDS = (
@@ -57,7 +57,7 @@ class TensorEdgesModel:
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         c = self._controls(inputs["control"])
         tensor, rows = self.config.tensor, self._rows
-        start, count = c["read", "start"], c["read", "count"]
+        start, count = c["read", "start"], c["read", "partitions"]
         reads = (c["read", "enable"] != 0) & (rows >= start) & (rows < start + count)
 
         buffer = c["column", "buffer"]

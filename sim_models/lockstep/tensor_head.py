@@ -22,7 +22,7 @@ class Read(NamedTuple):
     address: int
     buffer: int
     start: int
-    count: int
+    partitions: int
 
 
 class Group(NamedTuple):

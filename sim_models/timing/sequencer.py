@@ -107,7 +107,7 @@ class QueueTiming:
 
 
 class SequencerTiming:
-    """Issue and finish of every instruction, from the cycle 0 in which the queues run first.
+    """Issue and finish of every instruction, from the cycle in which the queues run first.
 
     In cycle t the head of a queue issues when it is ready, its waits are met by the signals of cycles before t, with
     `after` or `halt` nothing of the queue was unfinished at the start of t, its finish channel had a place then, and
@@ -145,9 +145,9 @@ class SequencerTiming:
         self.issues: list[Event] = []
         self.finishes: list[Event] = []
 
-    def run(self, *, limit: int | None = None) -> int:
-        """To the end; returns the cycle after the last halt issued (the first in which no queue runs)."""
-        t, last = 0, -1
+    def run(self, *, start: int = 0, limit: int | None = None) -> int:
+        """To the end, with queues that run first in cycle `start`; returns the first cycle in which none runs."""
+        t, last = start, start - 1
         while any(q.running for q in self.queues):
             if limit is not None and t > limit:
                 raise TimeoutError(f"the program still runs in cycle {t}; {self._blocked(t)}")

@@ -1,4 +1,5 @@
 // The core with its memory behind it: what the hosts (harness.cpp for Verilator, host.v for Icarus) drive.
+// `observe.vh` is generated: connections of the core's ports `observe...` to slices of `observe`.
 // Port names have single underscores because C++ cannot spell double ones.
 
 module bench #(
@@ -47,7 +48,7 @@ module bench #(
     core core (
         .clk(clk), .rst(rst), .irq(irq),
 `ifdef OBSERVE
-        .observe(observe),
+`include "observe.vh"
 `endif
         .control__aw__valid(control_aw_valid), .control__aw__ready(control_aw_ready),
         .control__aw__addr(control_aw_addr),

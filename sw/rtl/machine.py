@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from makalu.hw.core import Core
 from makalu.hw.generate import core_verilog
+from makalu.hw.lib.emit import port_list
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import QUEUES, Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
@@ -105,20 +106,24 @@ class Machine:
         self._program: list[str] | None = None
         self.observe_bits = 0
 
-    def build(self) -> None:
-        """Generate and compile, or take what an earlier build of the same text left."""
+    def build(self) -> bool:
+        """Generate and compile, or take what an earlier build of the same text left; returns whether it was taken."""
+        reused = True
         if self._program is None:
             core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
-            self.observe_bits = len(core.observe) if self.observe != "none" else 0
-            self._program = build_machine(
+            ports = [(name, len(value)) for name, value, _ in port_list(core)] if self.observe != "none" else []
+            observed = [(name, bits) for name, bits in ports if name.split("__")[0] == "observe"]
+            self.observe_bits = sum(bits for _, bits in observed)
+            self._program, reused = build_machine(
                 core_verilog(core, icarus=self.simulator == "icarus"),
                 name=f"{self.config.name}-{self.observe}",
                 bus=self.config.bus,
                 simulator=self.simulator,
                 fast=self.fast,
                 memory_bytes=self.memory_bytes,
-                observe_bits=self.observe_bits,
+                observed=observed,
             )
+        return reused
 
     def run(
         self,

@@ -44,6 +44,14 @@ def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bi
     ]
 
 
+def _connections(observed: list[tuple[str, int]]) -> str:
+    lines, lsb = [], 0
+    for name, bits in observed:
+        lines.append(f".{name}(observe[{lsb} +: {bits}]),\n")
+        lsb += bits
+    return "".join(lines)
+
+
 def build_machine(
     core: str,
     *,
@@ -52,22 +60,26 @@ def build_machine(
     simulator: str,
     fast: bool,
     memory_bytes: int,
-    observe_bits: int,
-) -> list[str]:
-    """The command that starts the simulation; plusargs follow it.
+    observed: list[tuple[str, int]],
+) -> tuple[list[str], bool]:
+    """The command that starts the simulation (plusargs follow it), and whether an earlier build was taken.
 
-    `core` is Verilog with a module `core`; `observe_bits` the width of its port `observe`, 0 for none.
+    `core` is Verilog with a module `core`; `observed` are name and width of its observation ports, the one in the
+    lowest bits of a sample first.
     """
+    observe_bits = sum(bits for _, bits in observed)
     parameters = memory_parameters(bus, size=memory_bytes) | {"OBSERVE_BITS": max(observe_bits, 1)}
     command = _commands(simulator, fast, parameters, observe_bits)
     sources = {file: (RTL_SOURCES / file).read_text() for file in _SOURCES[simulator]} | {"core.v": core}
-    identity = json.dumps([sources, command, versions()], sort_keys=True)
+    headers = {"observe.vh": _connections(observed)}
+    identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    if not final.is_dir():
+    reused = final.is_dir()
+    if not reused:
         MACHINES.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=MACHINES))
         try:
-            for file, text in sources.items():
+            for file, text in (sources | headers).items():
                 (work / file).write_text(text)
             built = subprocess.run(
                 [*command, *sources],
@@ -89,4 +101,4 @@ def build_machine(
         finally:
             shutil.rmtree(work, ignore_errors=True)
     program = str(final / _PROGRAM)
-    return ["vvp", "-n", program] if simulator == "icarus" else [program]
+    return (["vvp", "-n", program] if simulator == "icarus" else [program]), reused

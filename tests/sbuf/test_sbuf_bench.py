@@ -20,6 +20,7 @@ def run(config, simulator, cycles):
     assert ran == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CYCLES)
 def test_sbuf_bench_verilator(config):
     run(config, "verilator", CYCLES[config])

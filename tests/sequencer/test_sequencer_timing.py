@@ -10,7 +10,7 @@ from makalu.hw.spec.config import load_preset
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, Instruction, Opcode, Queue, SignalKind, WaitKind, decode, encode
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.registers import START
-from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
+from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_CYCLES, Channel
 from makalu.sim_models.lockstep.memory import FixedMemory
 from makalu.sim_models.lockstep.sequencer import SequencerModel
 from makalu.sim_models.timing.fetch import FixedInstructionPort, RecordedInstructionPort
@@ -156,12 +156,13 @@ def test_a_wait_for_ever_is_named():
         model.run()
 
 
-def test_first_issue_is_the_formula():
+@pytest.mark.parametrize("start", [0, 1003])
+def test_first_issue_is_the_formula(start):
     """AR in 1, its beats, a read, DECODE_CYCLES: from the cycle in which the queues run first."""
     config = load_preset("tiny")
     timing = MemoryTiming(latency=10, numerator=8)
     port = FixedInstructionPort(config=config, timing=timing)
     model = SequencerTiming(config=config, programs=_program({}), port=port, engines=engines(1, 1))
-    model.run()
+    model.run(start=start)
     beats = INSTRUCTION_BYTES // config.bus.instruction_bytes
-    assert model.issues[0].cycle == 1 + (1 + timing.latency) + (beats - 1) + 1 + 7
+    assert model.issues[0].cycle == start + 1 + (1 + timing.latency) + (beats - 1) + 1 + DECODE_CYCLES

@@ -79,6 +79,12 @@ def fp32_operands(rng: np.random.Generator, count: int) -> Bits:
     return np.where(kind == 11, special, bits).astype(np.uint32)
 
 
+def _borrows(rng: np.random.Generator, a: Bits) -> Bits:
+    """Just above a power of two, of the opposite sign and some places larger: the leading bit is lost in the sum."""
+    exponent = np.clip(((a >> 23) & 0xFF).astype(np.int64) + rng.integers(1, 7, len(a)), 0, 254).astype(np.uint32)
+    return ((a ^ np.uint32(1 << 31)) & np.uint32(1 << 31)) | (exponent << 23) | rng.integers(0, 3, len(a), np.uint32)
+
+
 def fp32_partners(rng: np.random.Generator, a: Bits) -> Bits:
     """A second fp32 for each of `a`: independent, or one that cancels to a few last places, or one that overlaps."""
     count = len(a)
@@ -87,8 +93,8 @@ def fp32_partners(rng: np.random.Generator, a: Bits) -> Bits:
     exponent = ((a >> 23) & 0xFF).astype(np.int64)
     shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
     close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
-    kind = rng.integers(0, 4, count)
-    return np.select([kind == 0, kind == 1], [near, close], b).astype(np.uint32)
+    kind = rng.integers(0, 5, count)
+    return np.select([kind == 0, kind == 1, kind == 2], [near, close, _borrows(rng, a)], b).astype(np.uint32)
 
 
 def fp32_pairs(rng: np.random.Generator, count: int) -> tuple[Bits, Bits]:
@@ -117,8 +123,9 @@ def fma_operands(rng: np.random.Generator, count: int) -> tuple[NDArray[np.uint1
     exponent = ((product >> 23) & 0xFF).astype(np.int64)
     shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
     close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
-    kind = rng.integers(0, 4, count)
-    return a, b, np.select([kind == 0, kind == 1], [near, close], p).astype(np.uint32)
+    kind = rng.integers(0, 5, count)
+    choices = [near, close, _borrows(rng, product)]
+    return a, b, np.select([kind == 0, kind == 1, kind == 2], choices, p).astype(np.uint32)
 
 
 def _float32(bits: int) -> softfloat.Float32:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["lane_port_fields", "request_fields"]
+__all__ = ["lane_port_fields", "lane_port_values", "request_fields"]
 
 
 def request_fields(out: dict[str, Any]) -> dict[str, int]:
@@ -27,4 +27,17 @@ def lane_port_fields(control: dict[str, Any]) -> dict[str, int]:
     for name in ("advance", "place", "move"):
         flat[name] = int(control[name])
     flat["place_position"] = int(control["place_position"]) if control["place"] else 0
+    return flat
+
+
+def lane_port_values(control: dict[str, Any], undefined: dict[str, Any]) -> dict[str, int | None]:
+    """As `lane_port_fields`, None for a field with a bit of X or Z; `undefined` has the masks of those bits."""
+    orders = {name: control[name] for name in ("push", "advance", "place")}
+    setup = {**undefined["setup"], "psum": control["setup"]["psum"]}
+    lost = lane_port_fields({**undefined, **orders, "setup": setup})
+    gates = lane_port_fields(undefined)
+    flat: dict[str, int | None] = {}
+    for name, value in lane_port_fields(control).items():
+        is_gate = name.split("[")[0] in (*orders, "setup.psum")
+        flat[name] = None if (gates if is_gate else lost)[name] else value
     return flat

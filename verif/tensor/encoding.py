@@ -29,7 +29,8 @@ def operand_words(bits: NDArray[np.uint16], *, stationary: bool, subnormals: str
     full = exponent == BF16.exponent_mask
     kind = np.where(full, np.where(fraction == 0, Kind.INFINITE, Kind.NAN), np.where(zero, Kind.ZERO, Kind.FINITE))
     significand = (fraction + np.where(tiny, 0, 1 << BF16.fraction_bits)) << (SIGNIFICAND_BITS - 1 - BF16.fraction_bits)
-    true = np.where(tiny, BF16.emin, exponent - BF16.bias)
+    # what an infinity's or NaN's exponent is means nothing to the array; it is that of the largest number
+    true = np.clip(exponent, 1, BF16.exponent_mask - 1) - BF16.bias
     biased = np.where(zero, ZERO_EXPONENT, true) + (STATIONARY_BIAS if stationary else 0)
     word = kind | (np.where(zero, 0, significand) << KIND_BITS)
     word |= (biased & ((1 << OPERAND_EXPONENT_BITS) - 1)) << (KIND_BITS + SIGNIFICAND_BITS)

@@ -17,6 +17,7 @@ __all__ = [
     "load",
     "matmul",
     "ragged",
+    "streams_without_bubbles",
     "warm_up",
 ]
 
@@ -24,6 +25,9 @@ SBUF_WINDOW = 512
 """Bytes at the start of each SBUF bank that programs read (and benches initialise)."""
 PSUM_WINDOW = 16
 """Elements at the start of each PSUM bank that programs write."""
+
+FRAME = 4
+"""Cycles in which one moving word is read."""
 
 Sizes = tuple[int, ...]
 
@@ -93,27 +97,30 @@ def warm_up(config: CoreConfig) -> list[Command]:
 
 def back_to_back(config: CoreConfig, *, pairs: int, free: int, offset: int = 0, columns: int = 0) -> list[Command]:
     """Pairs of load and matmul with N = `free` contiguous columns, no gaps; every tile and destination differs."""
-    tensor, word = config.tensor, config.sbuf.word_bytes
-    rows = -(-free // PSUM_WINDOW)
+    tensor, psum, word = config.tensor, config.psum, config.sbuf.word_bytes
+    columns = columns or tensor.columns
+    contiguous = {"sizes": (free, 1, 1, 1), "moving_strides": (1, 0, 0, 0), "dst_strides": (1, 0, 0, 0)}
+    tile = {"start": 0, "count": tensor.rows, "columns": columns}
     out = []
     for i in range(pairs):
-        out.append(Command(load(offset=i % 4 * word, columns=columns or tensor.columns, start=0, count=tensor.rows)))
-        # whole rows of the window go to banks of their own; what is over goes to one row
-        sizes, strides = ((free, 1), (1, 0)) if rows == 1 else ((free // rows, rows), (1, config.psum.bank_elems))
-        out.append(
-            Command(
-                matmul(
-                    moving=offset + i % 3 * word,
-                    dst=0,
-                    sizes=(*sizes, 1, 1),
-                    moving_strides=(1, sizes[0], 0, 0),
-                    dst_strides=(*strides, 0, 0),
-                    start=0,
-                    count=tensor.rows,
-                    columns=columns or tensor.columns,
-                )
-            )
-        )
+        out.append(Command(load(offset=i % 4 * word, columns=columns, start=0, count=tensor.rows)))
+        moving, dst = offset + i % 3 * word, i % psum.banks * psum.bank_bytes
+        out.append(Command(matmul(moving=moving, dst=dst, **contiguous, **tile)))
+    return out
+
+
+def streams_without_bubbles(config: CoreConfig) -> list[tuple[int, int]]:
+    """(N, offset) of contiguous moving tiles, N = 16 .. 64, that `back_to_back` must send without a bubble.
+
+    A word read a frame must be enough (N >= 4 * words), and the next tile's load and first read must fit into N.
+    """
+    elements = config.sbuf.word_bytes // BF16.bytes
+    out = []
+    for free in range(16, 65):
+        for first in range(elements):
+            words = -(-(free + first) // elements)
+            if free >= FRAME * words and (free >= 24 or not first):
+                out.append((free, BF16.bytes * first))
     return out
 
 

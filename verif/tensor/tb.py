@@ -25,6 +25,8 @@ from verif.tensor.programs import SBUF_WINDOW, Command
 
 __all__ = ["Accepted", "TensorBench"]
 
+LONGEST_WAIT = 2000
+"""No legal command waits longer for its acceptance [cycles]."""
 SPECIALS = (0x0000, 0x8000, 0x0001, 0x807F, 0x7F80, 0xFF80, 0x7FC0, 0x7F7F)
 """Zeros, subnormals, infinities, NaN, largest bf16."""
 
@@ -91,7 +93,7 @@ class TensorBench:
                 await self._step(None)
             arrival = self.cycle
             while not await self._step(command.instruction):
-                pass
+                assert self.cycle < arrival + LONGEST_WAIT, f"{command} waits since cycle {arrival}"
             self.accepted.append(Accepted(command.instruction, arrival, self.cycle - 1))
         while (await self._observe())["active"]:
             pass
@@ -167,6 +169,8 @@ class TensorBench:
         expected["frame"] = frame
         masks: dict[str, int] = {}
         parts = {name: part and part._asdict() for name, part in out["control"]._asdict().items()}
+        if parts["read"]:
+            parts["read"]["count"] = parts["read"].pop("partitions")
         go = {"read": "enable", "group": "valid", "column": "valid"}
         layout = edge_control(config)
         expected["control"], masks["control"] = self._masked_struct(

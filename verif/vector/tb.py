@@ -20,18 +20,14 @@ from makalu.sim_models.lockstep.lanes import LanesModel
 from makalu.sim_models.lockstep.psum import PsumModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
 from verif.lib.compare import compare
-from verif.lib.lane_ports import lane_port_fields, request_fields
 from verif.lib.lane_programs import corner_values
-from verif.lib.pack import bytes_to_word, pack, unpack, word_to_bytes
+from verif.lib.pack import pack
 from verif.lib.sampling import drive, reset, start_clock
 from verif.psum.chain import chain_word
-from verif.vector.assembly import LanesAssembly
+from verif.vector.ports import NAMES, LanePorts
 
-__all__ = ["NAMES", "LanesBench"]
+__all__ = ["LanesBench"]
 
-NAMES = ("vector", "scalar")
-OUTPUTS = ("finish", "active", "stalled", "request", "psum_request", "to_lanes", "write_data", "written_a")
-GRANTS = ("grant", "psum_grant")
 DRAIN = 8
 """Cycles after the last finish: nothing may happen any more."""
 
@@ -44,8 +40,8 @@ class LanesBench:
         self.arbiter, self.sbuf, self.psum = AccessArbiterModel(config), SbufModel(config), PsumModel(config)
         self.engines = [LaneEngineModel(config, engine=name) for name in NAMES]
         self.lanes = [LanesModel(config) for _ in NAMES]
-        members = LanesAssembly(config=config).signature.members.items()
-        self.layout = {name: member.shape for name, member in members if member.is_port}
+        self.ports = LanePorts(dut, config)
+        self.layout = self.ports.layout
         self.seen: Counter[str] = Counter()
         self.durations: list[list[int]] = [[] for _ in NAMES]
         count = config.partitions
@@ -86,10 +82,13 @@ class LanesBench:
             chain = [columns[p][d] if 0 <= d < count else 0 for p, d in enumerate(at_column)]
             drive(self.dut, self._memory_inputs(dma, moving, chain))
             await RisingEdge(self.dut.clk)
-            for engine in self.engines:
-                engine.tick({"command": None, "grant": 0, "psum_grant": 0})
+            self._idle_tick()
         self.psum.memory[:], self.psum.known[:] = elements, True
         drive(self.dut, self._memory_inputs(self.idle_dma, self.idle_wave, [0] * config.partitions))
+
+    def _idle_tick(self) -> None:
+        for engine in self.engines:
+            engine.tick({"command": None, "grant": 0, "psum_grant": 0})
 
     def _memory_inputs(self, dma: dict[str, Any], moving: dict[str, int], chain: list[int]) -> dict[str, int]:
         rows = range(self.config.partitions)
@@ -121,6 +120,7 @@ class LanesBench:
         idle = self._memory_inputs(self.idle_dma, self.idle_wave, [0] * self.config.partitions)
         commands = {f"{name}__{port}": 0 for name in NAMES for port in ("valid", "payload")}
         await reset(self.dut, {**idle, **commands, "owned": 0})
+        self._idle_tick()  # the cycle that the reset has left behind: clocks of the engines already count
         await self.fill()
         golden, golden_sbuf, reports = self._golden()
         for name in NAMES:
@@ -184,8 +184,8 @@ class LanesBench:
         psum_inputs = {"column": columns, "wave_in": no_wave, "access": arbiter["psum_command"]}
         psum = self.psum.comb(psum_inputs)
 
-        expected = self._expected(outs, arbiter, lanes, memory)
-        compare(cycle, self._sampled(lanes, expected), expected, "lanes")
+        expected = self.ports.expected(outs, arbiter, lanes, memory)
+        compare(cycle, self.ports.sampled(lanes), expected, "lanes")
         self._count(asked, arbiter, mask)
 
         for e, engine in enumerate(self.engines):
@@ -201,51 +201,6 @@ class LanesBench:
         self.sbuf.tick(slices)
         self.psum.tick(psum_inputs)
         return outs
-
-    def _expected(
-        self, outs: list[dict[str, Any]], arbiter: dict[str, Any], lanes: list[dict[str, Any]], memory: dict[str, Any]
-    ) -> dict[str, int]:
-        flat: dict[str, int] = {name: arbiter[name] for name in GRANTS}
-        for e, out in enumerate(outs):
-            flat[f"{NAMES[e]}.ready"] = out["ready"]
-            named = {port: out[port] for port in ("finish", "active", "stalled")}
-            named |= request_fields(out) | lane_port_fields(out["to_lanes"])
-            flat |= {f"{NAMES[e]}.{name}": int(value) for name, value in named.items()}
-            for p in range(self.config.partitions):
-                shown = np.where(lanes[e]["known"][p], lanes[e]["write_data"][p], 0)
-                flat[f"{NAMES[e]}.write_data[{p}]"] = bytes_to_word(shown)
-                commit = {name: value[p] for name, value in memory["written_a"][e].items()}
-                flat |= self._written(f"{NAMES[e]}.written_a[{p}]", {**commit, "data": bytes_to_word(commit["data"])})
-        return flat
-
-    def _written(self, name: str, commit: dict[str, Any]) -> dict[str, int]:
-        """A commit's fields; without `enable` only that."""
-        if not commit["enable"]:
-            return {f"{name}.enable": 0}
-        granules = [commit["granules"] >> g & 1 for g in range(self.config.sbuf.word_bytes // 4)]
-        mask = sum(0xFFFFFFFF << 32 * g for g, used in enumerate(granules) if used)
-        return {
-            **{f"{name}.{field}": int(commit[field]) for field in ("enable", "address", "granules")},
-            f"{name}.data": int(commit["data"]) & mask,
-        }
-
-    def _sampled(self, lanes: list[dict[str, Any]], expected: dict[str, int]) -> dict[str, int | None]:
-        flat: dict[str, int | None] = {}
-        bits = {name: self.dut[name].value.to_unsigned() for name in (*OUTPUTS, *GRANTS)}
-        flat |= {name: bits[name] for name in GRANTS}
-        values = {name: unpack(self.layout[name], bits[name]) for name in OUTPUTS}
-        for e, engine in enumerate(NAMES):
-            flat[f"{engine}.ready"] = int(self.dut[f"{engine}__ready"].value)
-            named = {port: bits[port] >> e & 1 for port in ("finish", "active", "stalled")}
-            named |= request_fields({port: values[port][e] for port in ("request", "psum_request")})
-            named |= lane_port_fields(values["to_lanes"][e])
-            flat |= {f"{engine}.{name}": value for name, value in named.items()}
-            for p in range(self.config.partitions):
-                row = word_to_bytes(values["write_data"][p][e], self.config.sbuf.word_bytes)
-                shown = np.where(lanes[e]["known"][p], row, 0)
-                flat[f"{engine}.write_data[{p}]"] = bytes_to_word(shown)
-                flat |= self._written(f"{engine}.written_a[{p}]", values["written_a"][p][e])
-        return flat
 
     def _count(self, asked: dict[str, Any], arbiter: dict[str, Any], mask: int) -> None:
         words, elems = self.config.sbuf.bank_words, self.config.psum.bank_elems

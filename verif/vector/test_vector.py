@@ -1,5 +1,6 @@
 """Vector and Scalar, arbiter, slices and lanes against models, every port in every cycle, and against golden."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -9,14 +10,14 @@ import cocotb
 from makalu.hw.spec.config import EngineConfig, load_preset
 from makalu.sw.rtl.params import bench_params
 from verif.lib.lane_programs import random_instructions
-from verif.vector.tb import NAMES, LanesBench
+from verif.vector.ports import NAMES
+from verif.vector.tb import LanesBench
 
 PARAMS = bench_params()
 WINDOW = 512
-BOTH = ("sbuf conflict", "both granted", "merge", "psum conflict", "owned")
 
 
-async def run(dut: Any, *, engines: tuple[str, ...], gap: int, owned: float, points: tuple[str, ...]) -> None:
+async def run(dut: Any, *, engines: tuple[str, ...], gap: int, owned: float, points: Sequence[str]) -> None:
     config = load_preset(PARAMS["preset"])
     rates = {name: EngineConfig(rate=PARAMS["rates"][name]) for name in NAMES}
     config = replace(config, vector=rates["vector"], scalar=rates["scalar"])
@@ -45,7 +46,7 @@ async def run(dut: Any, *, engines: tuple[str, ...], gap: int, owned: float, poi
 @cocotb.test()
 async def both_engines(dut: Any) -> None:
     """Both without a pause, in the same banks, with banks of the tensor engine coming and going."""
-    await run(dut, engines=NAMES, gap=0, owned=0.5, points=BOTH)
+    await run(dut, engines=NAMES, gap=0, owned=0.5, points=PARAMS["points"])
 
 
 @cocotb.test()

@@ -1,0 +1,88 @@
+"""Cycle-stepped model of one processing element, from docs/contract.md; numbers as in the array's model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import TensorConfig
+from makalu.hw.spec.formats import FP32
+
+from .array import bf16_values, round_chain
+
+__all__ = ["PeInputs", "PeModel", "PeOutputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeInputs:
+    """One cycle's inputs; operands as bf16 bits, the chain as finalised fp32 bits."""
+
+    x: int
+    active: bool
+    swap: bool
+    w: int
+    load: bool
+    p: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeOutputs:
+    """One cycle's outputs; None where a register was never written or depends on one."""
+
+    x: int | None
+    active: bool
+    swap: bool
+    p: int | None
+
+
+class PeModel:
+    """p_out = round(x * stationary + p_in), p_in for an inactive x.
+
+    Parameters
+    ----------
+    tensor : TensorConfig
+        mul_stages, add_stages, subnormals.
+    """
+
+    def __init__(self, *, tensor: TensorConfig) -> None:
+        self._subnormals = tensor.subnormals
+        self._x: int | None = None
+        self._flags = (False, False)
+        self._shadow: int | None = None
+        self._active: int | None = None
+        # newest first
+        self._products: list[NDArray[np.float64] | None] = [None] * tensor.mul_stages
+        self._sums: list[int | None] = [None] * tensor.add_stages
+
+    def comb(self) -> PeOutputs:
+        """Outputs depend on registers only."""
+        return PeOutputs(x=self._x, active=self._flags[0], swap=self._flags[1], p=self._sums[-1])
+
+    def tick(self, inputs: PeInputs) -> None:
+        """The edge at the end of the cycle."""
+        self._sums = [self._sum(inputs.p), *self._sums[:-1]]
+        self._products = [self._product(), *self._products[:-1]]
+        self._x, self._flags = inputs.x, (inputs.active, inputs.swap)
+        if inputs.swap:
+            self._active = self._shadow
+        if inputs.load:
+            self._shadow = inputs.w
+
+    def _product(self) -> NDArray[np.float64] | None:
+        if not self._flags[0]:
+            return np.array([-0.0])
+        if self._x is None or self._active is None:
+            return None
+        factors = bf16_values(np.array([[self._x], [self._active]]), subnormals=self._subnormals)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(factors[0] * factors[1])
+
+    def _sum(self, p: int) -> int | None:
+        product = self._products[-1]
+        if product is None:
+            return None
+        chain: NDArray[Any] = np.array([p], np.uint32).view(np.float32)
+        with np.errstate(invalid="ignore"):
+            total = round_chain(product, chain.astype(np.float64), subnormals=self._subnormals)
+        return FP32.canonical_nan if np.isnan(total[0]) else int(total.view(np.uint32)[0])

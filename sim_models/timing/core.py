@@ -1,0 +1,97 @@
+"""Timing of the whole core: every issue and finish of a program, without data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, Queue
+from makalu.hw.spec.memory import MemoryTiming
+from makalu.hw.spec.sequencer import Channel
+
+from .dma import DmaTiming
+from .fetch import FixedInstructionPort, InstructionPort, RecordedInstructionPort
+from .handshakes import Handshakes
+from .lanes import LanesTiming
+from .sequencer import Engine, SequencerTiming
+from .tensor import TensorTiming
+
+__all__ = ["CoreTiming", "Timeline", "TimelineEvent"]
+
+
+@dataclass(frozen=True)
+class TimelineEvent:
+    """An issue (where: Queue) or a finish (where: Channel)."""
+
+    cycle: int
+    where: Queue | Channel
+    tag: int
+    index: int
+    """Place of the instruction in its queue's program."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Issues by cycle and queue, finishes by cycle and channel; cycles count from the first after reset.
+
+    `start`: the queues run first; `done`: the first cycle in which none runs. done - start is the register `cycles`.
+    """
+
+    start: int
+    done: int
+    issues: list[TimelineEvent]
+    finishes: list[TimelineEvent]
+
+    @property
+    def cycles(self) -> int:
+        return self.done - self.start
+
+
+class CoreTiming:
+    """timeline = f(programs, memory, start), to the cycle.
+
+    The frame counter and the engines' clocks run freely from reset, so the cycle of the start matters. The time that a
+    simulation takes goes with instructions, SBUF words of the tensor engine and bursts of the DMA, not with cycles,
+    except where Vector and Scalar run at the same time or wait for a PSUM bank.
+
+    Does not: know data; model refused instructions, bus errors or the watchdog; check programs.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    memory : the contract `fixed`, or the record of a run, whose handshakes are replayed
+    start : cycle after `clear`, the first in which the queues run; 0 is the first cycle after reset
+    """
+
+    def __init__(self, config: CoreConfig, memory: MemoryTiming | Handshakes, *, start: int = 0) -> None:
+        self.config, self.memory, self.start = config, memory, start
+
+    def run(self, streams: Mapping[Queue, bytes], *, limit: int | None = None) -> Timeline:
+        """Timeline of encoded programs. Errors: `TimeoutError` for a program that stops, or beyond cycle `limit`."""
+        tensor = TensorTiming(self.config)
+        lanes = LanesTiming(self.config, owned=tensor.owned_banks)
+        dma = DmaTiming(self.config, self.memory)
+        # the lanes go first: they look at who owned a bank in cycles that the tensor engine forgets when it advances
+        engines: dict[Channel, Engine] = {
+            Channel.VECTOR: lanes.vector,
+            Channel.SCALAR: lanes.scalar,
+            Channel.TENSOR_LOAD: tensor,
+            Channel.MATMUL: tensor,
+            Channel.DMA_LOAD: dma.load,
+            Channel.DMA_STORE: dma.store,
+        }
+        programs = {queue: _words(stream) for queue, stream in streams.items()}
+        model = SequencerTiming(config=self.config, programs=programs, port=self._port(), engines=engines)
+        done = model.run(start=self.start, limit=limit)
+        issues = [TimelineEvent(e.cycle, e.queue, e.tag, e.index) for e in model.issues]
+        finishes = [TimelineEvent(e.cycle, e.channel, e.tag, e.index) for e in model.finishes if e.channel is not None]
+        finishes.sort(key=lambda e: (e.cycle, e.where))
+        return Timeline(self.start, done, issues, finishes)
+
+    def _port(self) -> InstructionPort:
+        if isinstance(self.memory, MemoryTiming):
+            return FixedInstructionPort(config=self.config, timing=self.memory)
+        return RecordedInstructionPort(self.memory.instruction_bursts())
+
+
+def _words(stream: bytes) -> list[bytes]:
+    return [stream[i : i + INSTRUCTION_BYTES] for i in range(0, len(stream), INSTRUCTION_BYTES)]

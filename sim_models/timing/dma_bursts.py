@@ -1,0 +1,90 @@
+"""The bursts of a DMA descriptor, and what each costs: beats, lines, turns at the SBUF."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from makalu.hw.spec.axi import PAGE_BYTES
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import FP32
+from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS, Instruction
+from makalu.hw.spec.memory_map import GRANULE_BYTES
+
+__all__ = ["Moves", "descriptor_bursts"]
+
+_LONGEST_BURST = 256
+_NARROW, _WIDE = 2, 4
+
+
+@dataclass(frozen=True)
+class Moves:
+    """A burst's path through the aligner: `prefill` steps give nothing, those beyond `units_in` take nothing."""
+
+    units_in: int
+    units_out: int
+    prefill: int
+    turns: tuple[int, ...]
+    """Load: SBUF accesses of each line; a word with a partly written granule takes two."""
+    lines: tuple[int, ...]
+    """Store: SBUF words of each line."""
+
+    @property
+    def steps(self) -> int:
+        return self.units_out + self.prefill
+
+
+def descriptor_bursts(instruction: Instruction, config: CoreConfig, *, load: bool) -> Iterator[tuple[int, Moves]]:
+    """(partition, moves) in the order of the walk: dimensions 3, 2, 1, piece of dimension 0, partition, page."""
+    slot = "dst" if load else "src0"
+    wide = instruction[f"{slot}_dtype"] == FP32.code
+    element = _WIDE if wide else _NARROW
+    beat, word, longest = config.bus.data_bytes, config.sbuf.word_bytes, config.dma.burst_bytes
+    page = min(PAGE_BYTES, _LONGEST_BURST * beat)
+    sizes = [instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)]
+    strides = [instruction[f"{slot}_stride{d}"] * element for d in range(AP_DIMS)]
+    memory = [instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
+    contiguous = strides[0] == element and memory[0] == element
+    partitions = range(instruction["partitions"])
+    first = instruction[f"{slot}_partition"]
+    for i3 in range(sizes[3]):
+        for i2 in range(sizes[2]):
+            for i1 in range(sizes[1]):
+                address = instruction["address"] + i3 * memory[3] + i2 * memory[2] + i1 * memory[1]
+                offset = instruction[f"{slot}_offset"] + i3 * strides[3] + i2 * strides[2] + i1 * strides[1]
+                remaining = sizes[0] * element
+                while remaining:
+                    piece = min(remaining, longest - address % beat) if contiguous else element
+                    for p in partitions:
+                        at = address + p * memory[MEMORY_DIMS - 1]
+                        head = min(piece, page - at % page)
+                        yield first + p, _moves(load, at % beat, offset % word, head, beat, word)
+                        if head < piece:
+                            yield first + p, _moves(load, 0, (offset + head) % word, piece - head, beat, word)
+                    address += piece if contiguous else memory[0]
+                    offset += piece if contiguous else strides[0]
+                    remaining -= piece
+
+
+@lru_cache(maxsize=1 << 16)
+def _moves(load: bool, in_memory: int, in_sbuf: int, length: int, beat: int, word: int) -> Moves:
+    """`in_memory`, `in_sbuf`: place of the first byte within its beat and its word."""
+    place_in, place_out = (in_memory, in_sbuf) if load else (in_sbuf, in_memory)
+    units_in, units_out = -(-(place_in + length) // beat), -(-(place_out + length) // beat)
+    prefill = int(place_out < place_in and not units_in == units_out == 1)
+    end = in_sbuf + length
+    bounds = [(max(in_sbuf - at, 0), min(end - at, beat)) for at in range(0, end, beat)]
+    return Moves(
+        units_in,
+        units_out,
+        prefill,
+        tuple(_turns(low, high, word) for low, high in bounds),
+        tuple(-(-high // word) for _, high in bounds),
+    )
+
+
+def _turns(low: int, high: int, word: int) -> int:
+    words = -(-high // word)
+    ragged = {0} if low % GRANULE_BYTES else set()
+    if high % GRANULE_BYTES:
+        ragged.add(words - 1)
+    return words + len(ragged)

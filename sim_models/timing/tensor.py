@@ -1,0 +1,204 @@
+"""Timing of the tensor engine: accept, columns and finish of every instruction, without data and without stepping."""
+
+import heapq
+from collections import deque
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode
+
+from ..golden.walker import addresses
+
+__all__ = ["TensorTimes", "TensorTiming"]
+
+_FRAME = 4
+_SLOT_MOVING = 2
+_SLOT_ACCEPT = 3
+LOAD, MATMUL = "tensor_load", "matmul"
+"""Finish channels, as in `hw/spec/observe.py`."""
+
+Cycles = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TensorTimes:
+    """Cycles of one instruction; `first` and `last` are its groups or columns at the edge of row 0."""
+
+    accept: int
+    first: int
+    last: int
+    finish: int
+
+
+class TensorTiming:
+    """Times of LoadStationary and Matmul from the cycles in which they are issued.
+
+    Nothing outside the engine can hold it once an instruction is accepted, so everything about an instruction is known
+    when it is issued. Work per instruction: one step a segment (an SBUF word), one a column only where destinations of
+    an accumulating matmul may return within A + 1 columns.
+
+    Does not: know data; check instructions.
+
+    Parameters
+    ----------
+    config
+        The core. Cycle 0 is the first after reset: its frame counter is 0.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        tensor, psum = config.tensor, config.psum
+        self.times: TensorTimes | None = None
+        """Of the instruction that was issued last."""
+        self._rows_delay = (tensor.rows - 1) * tensor.add_stages
+        chain = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages
+        self._commit_delay = chain + tensor.columns - 1 + psum.add_stages
+        self._guard = max(0, tensor.columns // tensor.load_columns * (tensor.load_columns - 2) - 3)
+        self._window = psum.add_stages + 1
+        # earliest accepts
+        self._last_accept = -1
+        self._load_after = 0
+        self._matmul_after = 0
+        self._pending = False
+        # where the last matmul is
+        self._last_read = -1
+        self._last_column = -1
+        self._recent: deque[tuple[int, int]] = deque(maxlen=self._window)
+        self._emptied: deque[int] = deque([-1] * tensor.moving_buffers, maxlen=tensor.moving_buffers)
+        # what is still to come
+        self._finishes: list[tuple[int, str]] = []
+        self._owned: list[deque[tuple[int, int]]] = [deque() for _ in range(psum.banks)]
+
+    def next_accept(self, t: int, instruction: Instruction) -> int:
+        """Earliest cycle >= t in which the instruction, valid from t on, would be accepted."""
+        t = max(t, self._last_accept + 1)
+        if instruction.opcode == Opcode.LOAD_STATIONARY:
+            return _at_slot(max(t, self._load_after), _SLOT_ACCEPT)
+        return max(t, self._matmul_after)
+
+    def issue(self, t: int, instruction: Instruction) -> None:
+        """The instruction is accepted in cycle t."""
+        self._last_accept = t
+        if instruction.opcode == Opcode.LOAD_STATIONARY:
+            self.times = self._load(t, instruction)
+            heapq.heappush(self._finishes, (self.times.finish, LOAD))
+        else:
+            self.times = self._matmul(t, instruction)
+            heapq.heappush(self._finishes, (self.times.finish, MATMUL))
+
+    def next_event(self) -> int | None:
+        """Cycle of the next finish."""
+        return self._finishes[0][0] if self._finishes else None
+
+    def advance(self, t: int) -> list[tuple[int, str]]:
+        """Finishes (cycle, channel) up to and including cycle t, in order, each once."""
+        out = []
+        while self._finishes and self._finishes[0][0] <= t:
+            out.append(heapq.heappop(self._finishes))
+        for intervals in self._owned:
+            while intervals and intervals[0][1] < t:
+                intervals.popleft()
+        return out
+
+    def owned_banks(self, first: int, last: int) -> int:
+        """Mask of the PSUM banks that are owned in any of the cycles first .. last, from the last `advance` on."""
+        mask = 0
+        for bank, intervals in enumerate(self._owned):
+            if any(begin <= last and first <= end for begin, end in intervals):
+                mask |= 1 << bank
+        return mask
+
+    def _load(self, a: int, instruction: Instruction) -> TensorTimes:
+        groups = -(-instruction["src0_size0"] // self.config.tensor.load_columns)
+        self._pending = True
+        self._load_after = max(self._load_after, a + groups)
+        last = a + 3 + groups - 1
+        return TensorTimes(a, a + 3, last, last + self._rows_delay)
+
+    def _matmul(self, b: int, instruction: Instruction) -> TensorTimes:
+        sizes, moving_strides = _pattern(instruction, "src0")
+        word = self.config.sbuf.word_bytes
+        lengths = _segment_lengths(instruction["src0_offset"] % word, sizes, moving_strides, word)
+        _, dst_strides = _pattern(instruction, "dst")
+        places = addresses(instruction["dst_offset"], FP32.bytes, sizes, dst_strides) // FP32.bytes
+        checked = self._checked(places) if instruction["accumulate"] else 0
+
+        taken = max(b + 1, self._last_column - 1)
+        read, sent = max(self._last_read, b), max(self._last_column, taken + 1)
+        columns: Cycles = np.empty(len(places), np.int64)
+        i = 0
+        for length in lengths:
+            read = _at_slot(max(read + 1, self._emptied[0]), _SLOT_MOVING)
+            sent = max(sent, read + 1)
+            for _ in range(min(length, checked - i)):
+                sent = self._free(int(places[i]), sent + 1)
+                self._recent.append((int(places[i]), sent))
+                columns[i] = sent
+                i += 1
+                length -= 1
+            columns[i : i + length] = np.arange(sent + 1, sent + 1 + length)
+            i += length
+            sent += length
+            self._emptied.append(sent)
+        for place, cycle in zip(places[-self._window :].tolist(), columns[-self._window :].tolist(), strict=True):
+            self._recent.append((place, cycle))
+        self._own(places, columns)
+
+        self._last_read, self._last_column = read, sent
+        self._matmul_after = max(read, taken) + 1
+        first = int(columns[0])
+        if self._pending:
+            self._pending = False
+            self._load_after = max(self._load_after, first + self._guard)
+        return TensorTimes(b, first, sent, sent + self._commit_delay)
+
+    def _checked(self, places: Cycles) -> int:
+        """How many of the first columns may meet a destination that was sent within the window."""
+        near = any((places[k:] == places[:-k]).any() for k in range(1, min(self._window, len(places) - 1) + 1))
+        return len(places) if near else min(len(places), self._window)
+
+    def _free(self, place: int, cycle: int) -> int:
+        """Earliest cycle from `cycle` on in which `place` was not sent within the window."""
+        for other, sent in self._recent:
+            if other == place:
+                cycle = max(cycle, sent + self._window + 1)
+        return cycle
+
+    def _own(self, places: Cycles, columns: Cycles) -> None:
+        """Intervals [h + 1, h + commit delay] of each bank, joined where they touch."""
+        banks = places // self.config.psum.bank_elems
+        for bank in np.unique(banks).tolist():
+            intervals = self._owned[bank]
+            cycles = columns[banks == bank]
+            cuts = np.flatnonzero(np.diff(cycles) > self._commit_delay) + 1
+            for run in np.split(cycles, cuts):
+                first, last = int(run[0]) + 1, int(run[-1]) + self._commit_delay
+                if intervals and first <= intervals[-1][1] + 1:
+                    first = intervals.pop()[0]
+                intervals.append((first, last))
+
+
+def _at_slot(t: int, slot: int) -> int:
+    """First cycle >= t in this slot of partition 0."""
+    return t + (slot - t) % _FRAME
+
+
+def _pattern(instruction: Instruction, slot: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    dims = range(AP_DIMS)
+    return tuple(instruction[f"{slot}_size{d}"] for d in dims), tuple(instruction[f"{slot}_stride{d}"] for d in dims)
+
+
+@lru_cache(maxsize=1024)
+def _segment_lengths(offset: int, sizes: tuple[int, ...], strides: tuple[int, ...], word: int) -> tuple[int, ...]:
+    """Elements of each word read; an offset by whole words does not matter."""
+    total = int(np.prod(sizes))
+    if strides[0] != 1:
+        return (1,) * total
+    places = addresses(offset, BF16.bytes, sizes, strides)
+    begins = np.flatnonzero((np.arange(total) % sizes[0] == 0) | (places % word == 0))
+    return tuple(np.diff(np.append(begins, total)).tolist())

@@ -1,0 +1,134 @@
+"""`makalu sim`: the trained digit classifier on the RTL, every logit compared with the golden model."""
+
+import importlib
+import sys
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from makalu.hw.spec.config import CoreConfig, load_preset
+from makalu.hw.spec.isa import QUEUES
+from makalu.sw.paths import ROOT
+from makalu.sw.program import Program
+from makalu.sw.results import Figure, at_least, at_most, failed, write_results
+from makalu.sw.rtl.machine import Machine, RunResult
+from makalu.sw.rtl.simulators import have_icarus
+from makalu.sw.run import run_golden
+
+__all__ = ["SimError", "simulate"]
+
+ACCURACY_BAR = 0.96
+ACCURACY_POINTS = 0.005
+"""Largest distance to numpy's float32, as a share of the images."""
+MAX_CYCLES = 5_000_000
+SMALL_PARTITIONS = 16
+"""Cores below this take a small batch: their SBUF holds no more, and Icarus is slow."""
+SMALL_BATCH = 16
+
+
+class SimError(RuntimeError):
+    """The simulator is missing, the core stopped with an error, or a must was missed."""
+
+
+def simulate(preset: str, simulator: str, images: int | None, console: Console) -> list[Figure]:
+    """Train, compile, run on golden and on the RTL, compare, report.
+
+    `images` held-out images (all 360 by default; a small batch for small cores). Writes `build/results/sim.json`.
+    """
+    config = load_preset(preset)
+    if simulator == "icarus" and not have_icarus():
+        raise SimError(
+            "Icarus Verilog is not on PATH: it is no Python package. Debian and Ubuntu: apt-get install iverilog; "
+            "others: https://steveicarus.github.io/iverilog/usage/installation.html"
+        )
+    example, network = _example("train"), _example("network")
+    with console.status("training 64-64-10 on scikit-learn's digits"):
+        data = example.digits()
+        weights = example.train(data)
+    available = len(data.test_labels)
+    default = available if config.partitions >= SMALL_PARTITIONS else SMALL_BATCH
+    count = min(images or default, available)
+    batch, labels = data.test_images[:count], data.test_labels[:count]
+    program: Program = network.compile_network(config, weights, images=count)
+    inputs = network.network_inputs(weights, batch)
+    with console.status("golden model"):
+        golden = run_golden(program, inputs, config=config)["logits"]
+    float32 = example.logits(weights, batch)
+
+    machine = Machine(config=config, simulator=simulator, fast=True)
+    with console.status(f"generating {config.name} and building it with {simulator}"):
+        reused = machine.build()
+    console.print(f"{config.name} on {simulator}: {'reused the earlier build' if reused else 'built'}")
+    result = machine.run(program.image(inputs), program.addresses, max_cycles=MAX_CYCLES, progress=True)
+    if result.error:
+        raise SimError(f"the core stopped with an error: {result.registers}")
+    logits = program.read(result.memory)["logits"]
+
+    figures = _figures(config, program, result, logits, golden, float32, labels)
+    path = write_results("sim", config, figures)
+    _report(console, config, figures)
+    console.print(f"figures: {path.relative_to(path.parents[2])}")
+    missed = failed(figures)
+    if missed:
+        raise SimError("; ".join(f"{f.name} is {f.value}, must be {f.bar}" for f in missed))
+    return figures
+
+
+def _example(module: str) -> Any:
+    """A module of `examples/digits`, which is not installed: it is found from the checkout."""
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
+    return importlib.import_module(f"examples.digits.{module}")
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return float(np.mean(np.argmax(logits, axis=0) == labels))
+
+
+def _figures(
+    config: CoreConfig,
+    program: Program,
+    result: RunResult,
+    logits: np.ndarray,
+    golden: np.ndarray,
+    float32: np.ndarray,
+    labels: np.ndarray,
+) -> list[Figure]:
+    mismatched = int(np.count_nonzero(logits.view(np.uint32) != golden.view(np.uint32)))
+    accuracy, reference = _accuracy(logits, labels), _accuracy(float32, labels)
+    shapes = [program.tensors[name].shape for name in ("w1", "w2")]
+    macs = len(labels) * sum(int(np.prod(shape)) for shape in shapes)
+    cycles = result.cycles
+    small = len(labels) < SMALL_BATCH * 2  # the promise is about the held-out set, not about a handful
+    figures = [
+        Figure(name="images", value=len(labels), unit="images"),
+        Figure(name="logits_compared", value=int(logits.size), unit="values"),
+        at_most("logits_mismatched", mismatched, "values", bar=0, kind="must"),
+        Figure(name="accuracy", value=accuracy, unit="share")
+        if small
+        else at_least("accuracy", accuracy, "share", bar=ACCURACY_BAR, kind="must"),
+        Figure(name="accuracy_float32", value=reference, unit="share"),
+        Figure(name="accuracy_difference", value=abs(accuracy - reference), unit="share")
+        if small
+        else at_most("accuracy_difference", abs(accuracy - reference), "share", bar=ACCURACY_POINTS, kind="must"),
+        Figure(name="cycles", value=cycles, unit="cycles"),
+        Figure(name="array_utilisation", value=macs / (cycles * config.tensor.rows * config.tensor.columns), unit="share"),
+        Figure(name="cycles_per_second", value=round(result.cycles_per_second), unit="cycles/s"),
+    ]
+    for queue in QUEUES:
+        name = queue.name.lower()
+        figures.append(Figure(name=f"{name}_busy", value=result.registers[f"{name}_busy"] / cycles, unit="share"))
+    return figures
+
+
+def _report(console: Console, config: CoreConfig, figures: list[Figure]) -> None:
+    table = Table(title=f"digits on {config.name}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("must")
+    for f in figures:
+        value = f"{f.value:.2%}" if f.unit == "share" else f"{f.value:,}"
+        table.add_row(f.name, value, "" if f.met is None else ("met" if f.met else f"MISSED ({f.bar})"))
+    console.print(table)

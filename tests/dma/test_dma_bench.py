@@ -1,0 +1,45 @@
+"""Entries of the DMA's cocotb benches."""
+
+import pytest
+
+from makalu.sw.rtl.runner import have_icarus, run_bench
+from verif.dma.assembly import DmaAssembly
+from verif.dma.configs import dma_config
+
+DESCRIPTORS = {"tiny": 40, "wide-bus": 25, "narrow": 15}
+ONLY = {"tiny": ["w before aw", "store queue full"], "wide-bus": ["store queue full"], "narrow": []}
+"""What the random traffic must show with one configuration, beside what it must show with all."""
+
+
+@pytest.mark.parametrize("config", DESCRIPTORS)
+def test_dma_bench_verilator(config):
+    ran = run_bench(
+        DmaAssembly(config=dma_config(config)),
+        name=f"dma-{config}",
+        test_module="verif.dma.test_dma",
+        params={"config": config, "descriptors": DESCRIPTORS[config], "ragged": 30, "points": ONLY[config]},
+    )
+    assert ran == 6
+
+
+@pytest.mark.skipif(not have_icarus(), reason="Icarus Verilog is not installed")
+def test_dma_bench_icarus():
+    ran = run_bench(
+        DmaAssembly(config=dma_config("tiny")),
+        name="dma-tiny",
+        test_module="verif.dma.test_dma",
+        simulator="icarus",
+        params={"config": "tiny", "descriptors": 8, "ragged": 6, "points": []},
+    )
+    assert ran == 6
+
+
+@pytest.mark.parametrize("config", ["tiny", "wide-bus"])
+def test_dma_outside_slave(config):
+    ran = run_bench(
+        DmaAssembly(config=dma_config(config)),
+        name=f"dma-{config}",
+        test_module="verif.dma.test_dma_axi",
+        params={"config": config, "descriptors": 25},
+    )
+    assert ran == 1

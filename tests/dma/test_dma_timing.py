@@ -1,0 +1,59 @@
+"""The timing model of the DMA against the lockstep model in front of the `fixed` memory: every finish, to the cycle."""
+
+from random import Random
+
+import pytest
+
+from makalu.hw.spec.isa import Instruction
+from makalu.hw.spec.memory import MemoryTiming
+from makalu.sim_models.timing.dma import DmaTiming
+from verif.dma.configs import dma_config
+from verif.dma.model_run import CHANNELS, run_model
+from verif.dma.programs import random_descriptor
+
+ROUNDS = 12
+
+
+def predict(config, timing, program, gaps):
+    """(issue cycles, finish cycles) of both channels, by the timing model alone."""
+    model = DmaTiming(config, timing)
+    faces = {"load": model.load, "store": model.store}
+    waiting = {name: list(zip(program[name], gaps[name], strict=True)) for name in CHANNELS}
+    due = {name: 1 + waiting[name][0][1] for name in CHANNELS}
+    issues = {name: [] for name in CHANNELS}
+    finishes = {name: [] for name in CHANNELS}
+    while any(waiting.values()) or any(face.next_event() is not None for face in faces.values()):
+        accepts = {name: faces[name].next_accept(due[name], waiting[name][0][0]) for name in CHANNELS if waiting[name]}
+        events = [e for face in faces.values() if (e := face.next_event()) is not None]
+        now = min([*accepts.values(), *events])
+        for name, face in faces.items():
+            finishes[name] += [cycle for cycle, _ in face.advance(now)]
+        for name, cycle in accepts.items():
+            if cycle == now and faces[name].next_accept(now, waiting[name][0][0]) == now:
+                faces[name].issue(now, waiting[name].pop(0)[0])
+                issues[name].append(now)
+                due[name] = now + 1 + (waiting[name][0][1] if waiting[name] else 0)
+    return issues, finishes
+
+
+def programs(config, rng, count) -> dict[str, list[Instruction]]:
+    return {name: [random_descriptor(rng, config, opcode) for _ in range(count)] for name, opcode in CHANNELS.items()}
+
+
+@pytest.mark.parametrize("latency", [0, 7, 100])
+@pytest.mark.parametrize("config", ["tiny", "wide-bus", "narrow"])
+def test_finishes_are_exact(config, latency):
+    config = dma_config(config)
+    rng = Random(f"{config.name}-{latency}")
+    for _ in range(ROUNDS):
+        timing = MemoryTiming(
+            latency=latency,
+            numerator=config.bus.data_bytes * rng.choice((1, 2, 3, 9)),
+            denominator=rng.choice((1, 2, 5)),
+            outstanding_reads=rng.choice((1, 4, 64)),
+            outstanding_writes=rng.choice((1, 4, 64)),
+        )
+        program = programs(config, rng, 6)
+        gaps = {name: [rng.choice((0, 0, 1, rng.randint(0, 200))) for _ in program[name]] for name in CHANNELS}
+        ran, predicted = run_model(config, timing, program, gaps), predict(config, timing, program, gaps)
+        assert predicted == (ran.issues, ran.finishes), timing

@@ -1,0 +1,90 @@
+"""Planted faults in the text of Vector's and Scalar's parts; each must be caught by a check at the port named here."""
+
+import importlib
+import inspect
+import types
+
+import pytest
+
+from makalu.hw.spec.config import load_preset
+from tests.vector.central import ENGINES, run_engines
+from tests.vector.lane_bench import run_lane
+from verif.lib.lane_programs import random_instructions
+
+CENTRAL = {
+    "request_is_not_held": (
+        "priority.HeldPriority",
+        "Mux(held.any(), held, lowest)",
+        "lowest",
+        r"port (request|psum_request)\.",
+    ),
+    "write_moves_before_its_grant": (
+        "combiner.WriteCombiner",
+        "out_free.eq(~self.want | self.granted)",
+        "out_free.eq(1)",
+        r"port (advance|move|request\.)",
+    ),
+    "buffer_is_overrun": (
+        "stream.SourceStream",
+        "level != ELEMENT_BUFFER",
+        "level != ELEMENT_BUFFER + 1",
+        r"port (push|request|stalled|psum_request)",
+    ),
+    "word_is_read_again_for_each_element": (
+        "stream.SourceStream",
+        "(~word_known | (self.word != last_word))",
+        "1",
+        r"port (request|stalled|load)",
+    ),
+    "mask_of_a_bf16_element_covers_a_granule": (
+        "combiner.WriteCombiner",
+        "Mux(narrow, (1 << BF16.bytes) - 1, (1 << FP32.bytes) - 1)",
+        "((1 << FP32.bytes) - 1)",
+        r"port request\.mask",
+    ),
+}
+
+LANE = {
+    "relu_keeps_negative_numbers": ("scalar", "with m.Elif(passing[-1])", "with m.Elif(0)"),
+    "bf16_result_is_cut_off": (
+        "vector",
+        "Mux(setup.dst_bf16, narrow.o, function)",
+        "Mux(setup.dst_bf16, function[16:], function)",
+    ),
+    "second_step_ignores_the_bias_of_its_partition": (
+        "scalar",
+        "Mux(setup.from_src1[step], from_src1, setup.immediate[step])",
+        "Mux(setup.from_src1[0], from_src1, setup.immediate[step])",
+    ),
+    "word_is_not_kept": ("vector", "Mux(control.load[s], self.sbuf_data, word)", "self.sbuf_data"),
+}
+
+
+def planted(place, old, new):
+    """The class at `place` (module.Class below makalu.hw.vector), from a text with `new` instead of `old`."""
+    module_name, class_name = place.split(".")
+    original = importlib.import_module(f"makalu.hw.vector.{module_name}")
+    text = inspect.getsource(original)
+    assert text.count(old) == 1, f"{old} is in {module_name}.py {text.count(old)} times"
+    module = types.ModuleType(original.__name__)
+    exec(compile(text.replace(old, new), original.__file__, "exec"), module.__dict__)
+    return getattr(module, class_name)
+
+
+@pytest.mark.parametrize("fault", CENTRAL)
+def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
+    place, old, new, port = CENTRAL[fault]
+    monkeypatch.setattr(f"makalu.hw.vector.engine.{place.split('.')[1]}", planted(place, old, new))
+    config = load_preset("tiny")
+    programs = {name: random_instructions(config, engine=name, count=15, seed=1) for name in ENGINES}
+    with pytest.raises(AssertionError, match=port):
+        run_engines(config, programs, gap=0, limit=3000)
+
+
+@pytest.mark.parametrize("fault", LANE)
+def test_planted_fault_in_the_lane_is_caught(fault):
+    engine, old, new = LANE[fault]
+    config = load_preset("tiny")
+    program = random_instructions(config, engine=engine, count=12, seed=7)
+    with pytest.raises(AssertionError, match="port write_data: RTL"):
+        run_lane(config, program, engine=engine, partition=1, lane=planted("lane.Lane", old, new))

@@ -1,0 +1,78 @@
+"""The lockstep array by itself: sums at the contract's cycles equal golden's column chains."""
+
+import random
+
+import numpy as np
+import pytest
+
+from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fma_chain_step, matmul_column_chain
+from makalu.sim_models.lockstep.array import ArrayModel, bf16_values, round_chain
+from verif.arith.vectors import bf16_operands, canonical, fma_operands
+from verif.array.schedule import Schedule, random_matmuls
+from verif.tensor.configs import small_core
+
+
+def sums_differ(config, matmuls):
+    """Sums that differ from golden, and whether every one of them was known."""
+    tensor = config.tensor
+    schedule = Schedule(tensor=tensor, matmuls=matmuls)
+    model = ArrayModel(config)
+    bottom, known = [], []
+    for cycle in range(schedule.cycles):
+        bottom.append(model.comb())
+        known.append(model.known)
+        model.tick(*schedule.edge(cycle))
+    wants = [matmul_column_chain(m.stationary, m.moving, subnormals=tensor.subnormals) for m in matmuls]
+    wrong, all_known = 0, True
+    for cycle, number, n in schedule.results:
+        want = wants[number][:, n]
+        columns = np.arange(len(want))
+        wrong += int(sum(bottom[cycle + m][m] != want[m] for m in columns))
+        all_known &= all(known[cycle + m][m] for m in columns)
+    return wrong, all_known
+
+
+@pytest.mark.parametrize("partitions", [4, 16])
+@pytest.mark.parametrize(("mul_stages", "add_stages"), [(1, 1), (2, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("subnormals", ["keep", "flush"])
+def test_waves_give_column_chains(partitions, mul_stages, add_stages, subnormals):
+    config = small_core(
+        partitions=partitions, word_bytes=16, mul_stages=mul_stages, add_stages=add_stages, subnormals=subnormals
+    )
+    matmuls = random_matmuls(random.Random(partitions + add_stages), config.tensor, count=8)
+    assert sums_differ(config, matmuls) == (0, True)
+
+
+def test_undefined_stationary_is_reported():
+    config = small_core(partitions=4, word_bytes=8, mul_stages=1, add_stages=1)
+    model = ArrayModel(config)
+    rows, columns = config.tensor.rows, config.tensor.load_columns
+    idle = {"bits": np.zeros((rows, columns)), "tag": np.zeros(rows, int), "valid": np.zeros(rows, bool)}
+    x = {"bits": np.zeros(rows), "active": np.arange(rows) == 0, "swap": np.zeros(rows, bool)}
+    seen = set()
+    for _ in range(12):
+        model.tick(x, idle)
+        seen.add(tuple(model.known))
+    assert (True,) * rows in seen  # before the first sum arrives
+    assert (False,) * rows in seen
+
+
+@pytest.mark.parametrize("subnormals", ["keep", "flush"])
+def test_rounding_equals_golden(subnormals):
+    """Two readings of one rounding: the model's sticky bit, golden's rounding to odd."""
+    a, b, p = fma_operands(np.random.default_rng(21), 100_000)
+    flush = subnormals == "flush"
+    legal = ~((p & 0x7F800000 == 0) & (p & 0x7FFFFF > 0)) if flush else np.full(len(p), True)
+    a, b, p = a[legal], b[legal], p[legal]
+    with np.errstate(invalid="ignore"):
+        product = bf16_values(a, subnormals=subnormals) * bf16_values(b, subnormals=subnormals)
+        chain = p.view(np.float32).astype(np.float64)
+    got = canonical(round_chain(product, chain, subnormals=subnormals).view(np.uint32))
+    assert (got == fma_chain_step(a, b, p, subnormals=subnormals)).all()
+
+
+def test_values_are_widened():
+    bits = bf16_operands(np.random.default_rng(22), 1000)
+    want = bf16_to_fp32(bits).view(np.float32)
+    got = bf16_values(bits, subnormals="keep")
+    assert np.array_equal(got, want.astype(np.float64), equal_nan=True)

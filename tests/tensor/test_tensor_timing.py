@@ -1,0 +1,109 @@
+"""Event-driven timing of the tensor engine against the lockstep model of its head, cycle for cycle."""
+
+import random
+
+import pytest
+
+from makalu.hw.spec.isa import Opcode
+from makalu.sim_models.lockstep.tensor_head import TensorHeadModel
+from makalu.sim_models.timing.tensor import LOAD, MATMUL, TensorTiming
+from verif.tensor.configs import small_core
+from verif.tensor.programs import back_to_back, hazards, ragged
+
+SHAPES = [
+    {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1, "psum_stages": 1},
+    {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2},
+    {"partitions": 16, "word_bytes": 16, "mul_stages": 2, "add_stages": 3, "psum_stages": 2},
+]
+
+
+def lockstep(config, commands, start):
+    """Accept cycles, finishes, columns and owned banks of each cycle, as the head's model shows them."""
+    head = TensorHeadModel(config)
+    accepts, finishes, columns, owned = [], [], [], []
+    waiting, gap = list(commands), start + commands[0].gap
+    while waiting or head.comb({"command": None, "frame": 0})["active"]:
+        t = head.cycle
+        command = waiting[0].instruction if waiting and gap == 0 else None
+        inputs = {"command": command, "frame": t % 8}
+        out = head.comb(inputs)
+        gap = max(0, gap - 1)
+        if out["ready"]:
+            accepts.append(t)
+            waiting.pop(0)
+            gap = waiting[0].gap if waiting else 0
+        finishes += [(t, name) for name, port in ((MATMUL, "finish_matmul"), (LOAD, "finish_load")) if out[port]]
+        if out["control"].column is not None:
+            columns.append(t)
+        owned.append(out["owned"])
+        head.tick(inputs)
+    return accepts, sorted(finishes), columns, owned
+
+
+def timing(config, commands, start):
+    model = TensorTiming(config)
+    accepts, finishes, times = [], [], []
+    t = start
+    for command in commands:
+        t += command.gap
+        t = model.next_accept(t, command.instruction)
+        finishes += model.advance(t)
+        model.issue(t, command.instruction)
+        accepts.append(t)
+        times.append((command.instruction.opcode, model.times))
+        t += 1
+    while (event := model.next_event()) is not None:
+        done = model.advance(event)
+        assert done and all(cycle == event for cycle, _ in done)
+        finishes += done
+    return accepts, finishes, times
+
+
+def compare(config, commands, start=0):
+    accepts, finishes, columns, _ = lockstep(config, commands, start)
+    got_accepts, got_finishes, times = timing(config, commands, start)
+    assert got_accepts == accepts
+    assert sorted(got_finishes) == finishes
+    at = 0
+    for opcode, one in times:
+        if opcode == Opcode.MATMUL:
+            span = [c for c in columns if one.first <= c <= one.last]
+            assert span[0] == one.first and span[-1] == one.last
+            at += len(span)
+    assert at == len(columns)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s['partitions']}x{s['partitions']}")
+@pytest.mark.parametrize("seed", range(6))
+def test_random_programs_take_the_cycles_of_the_lockstep_model(shape, seed):
+    config, rng = small_core(**shape), random.Random(seed)
+    compare(config, ragged(config, rng, commands=60), start=seed)
+    compare(config, hazards(config, rng, commands=60), start=seed)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s['partitions']}x{s['partitions']}")
+def test_back_to_back_tiles(shape):
+    config = small_core(**shape)
+    for free in (4, 8, 16, 20, 32, 64):
+        compare(config, back_to_back(config, pairs=6, free=free, offset=2), start=free % 4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_owned_banks(seed):
+    """Every bank, every cycle: intervals at the end of the program against the head's port."""
+    config, rng = small_core(**SHAPES[0]), random.Random(seed)
+    commands = ragged(config, rng, commands=25)
+    accepts, _, _, owned = lockstep(config, commands, 0)
+    model = TensorTiming(config)
+    for t, command in zip(accepts, commands, strict=True):
+        model.issue(t, command.instruction)  # nothing is dropped without `advance`
+    for t, banks in enumerate(owned):
+        assert model.owned_banks(t, t) == banks, t
+    rng = random.Random(seed)
+    for _ in range(300):
+        first = rng.randrange(len(owned))
+        last = min(len(owned) - 1, first + rng.randrange(20))
+        together = 0
+        for banks in owned[first : last + 1]:
+            together |= banks
+        assert model.owned_banks(first, last) == together, (first, last)

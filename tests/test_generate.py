@@ -1,0 +1,71 @@
+"""Generated Verilog: the same bytes, the side file tells what is in it, and the linters have nothing to say."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from typer.testing import CliRunner
+
+from makalu.hw.generate import generate
+from makalu.hw.spec.config import load_preset
+from makalu.sw.cli.main import app
+from makalu.sw.rtl.simulators import lint
+
+CONFIG = load_preset("tiny")
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    return generate(CONFIG, tmp_path_factory.mktemp("first"))
+
+
+def test_same_bytes_each_time(generated, tmp_path):
+    again = generate(CONFIG, tmp_path)
+    assert again.verilog.read_bytes() == generated.verilog.read_bytes()
+    assert again.side.read_bytes() == generated.side.read_bytes()
+
+
+def test_each_module_once(generated):
+    names = re.findall(r"(?m)^module (\S+?)\s*\(", generated.verilog.read_text())
+    assert len(names) == len(set(names))
+    assert sum(name.startswith("partition_") for name in names) == 1
+    assert sum(name.startswith("pe_tile_") for name in names) == 1
+
+
+def test_side_file_matches_the_verilog(generated):
+    side = json.loads(generated.side.read_text())
+    assert side["digest"] == CONFIG.digest and side["parameters"]["partitions"] == CONFIG.partitions
+    text = generated.verilog.read_text()
+    top = text[re.search(r"(?m)^module core\(", text).start() :]
+    header = top[: top.index(";")]
+    declared = set(re.findall(r"[\w]+", header[header.index("(") :]))
+    assert declared == {port["name"] for port in side["ports"]}
+    for port in side["ports"]:
+        width = f" [{port['bits'] - 1}:0]" if port["bits"] > 1 else ""
+        assert f"  {port['direction']}put{width} {port['name']};" in top, port
+    assert side["latencies"]["first_commit"] == 1 + 2 + 4 * 1 + 3
+
+
+def test_lints_clean(generated):
+    assert lint(generated.verilog, top="core") == ""
+
+
+@pytest.mark.icarus
+def test_icarus_takes_its_form(tmp_path):
+    paths = generate(CONFIG, tmp_path, icarus=True)
+    command = [shutil.which("iverilog"), "-g2005", "-Wall", "-Wno-timescale", "-t", "null", "-s", "core", paths.verilog]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stderr == ""
+
+
+def test_the_command_says_what_it_wrote(tmp_path):
+    result = CliRunner().invoke(app, ["generate", "--preset", "tiny", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.json", "tiny.v"]
+
+
+def test_a_wrong_preset_is_one_line():
+    result = CliRunner().invoke(app, ["lint", "--preset", "huge"])
+    assert result.exit_code == 1 and "preset must be one of" in result.output

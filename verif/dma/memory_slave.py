@@ -1,0 +1,134 @@
+"""An AXI4 slave with random stalls on every channel, errors where asked for, and AXI's rules checked."""
+
+from collections import deque
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.axi import BURST_INCR, PAGE_BYTES, Response
+from makalu.hw.spec.config import CoreConfig
+
+__all__ = ["IDLE_BUS", "MemorySlave"]
+
+IDLE_BUS = {
+    "bus__ar__ready": 0,
+    "bus__r__valid": 0,
+    "bus__r__data": 0,
+    "bus__r__resp": 0,
+    "bus__r__last": 0,
+    "bus__r__id": 0,
+    "bus__aw__ready": 0,
+    "bus__w__ready": 0,
+    "bus__b__valid": 0,
+    "bus__b__resp": 0,
+    "bus__b__id": 0,
+}
+
+
+class MemorySlave:
+    """Inputs and outputs of a cycle by port name. `busy` is the chance that a channel moves; a valid stays.
+
+    `bad` holds the numbers of beats (address // data_bytes) that answer with an error. `latency`: cycles from AR to
+    the first R and from the last W to B.
+    """
+
+    def __init__(
+        self, config: CoreConfig, memory: NDArray[np.uint8], rng: Random, *, busy: float, latency: int = 3
+    ) -> None:
+        self.config, self.memory, self.rng, self.busy, self.latency = config, memory, rng, busy, latency
+        self.beat = config.bus.data_bytes
+        self.bad: dict[int, Response] = {}
+        self.reads: deque[tuple[int, int]] = deque()
+        """(due, beat) of each R to come, and whether it is a burst's last, in `lasts`."""
+        self.lasts: deque[int] = deque()
+        self.addresses: deque[tuple[int, int]] = deque()
+        self.data: deque[dict[str, int]] = deque()
+        self.responses: deque[tuple[int, int]] = deque()
+        self.outputs = dict(IDLE_BUS)
+        self.previous: dict[str, int] = {}
+        self.cycle = 0
+        self.counts = {"ar": 0, "r": 0, "aw": 0, "w": 0, "b": 0}
+
+    def drive(self) -> dict[str, int]:
+        """What the core sees in the coming cycle."""
+        out = dict(IDLE_BUS)
+        for name in ("ar", "aw", "w"):
+            out[f"bus__{name}__ready"] = int(self.rng.random() < self.busy)
+        held = self.outputs
+        if held["bus__r__valid"]:
+            out.update({name: value for name, value in held.items() if name.startswith("bus__r__")})
+        elif self.reads and self.reads[0][0] <= self.cycle and self.rng.random() < self.busy:
+            place = self.reads[0][1]
+            row = self.memory[place * self.beat : (place + 1) * self.beat]
+            out["bus__r__valid"], out["bus__r__last"] = 1, self.lasts[0]
+            out["bus__r__data"] = int.from_bytes(row.tobytes(), "little")
+            out["bus__r__resp"] = int(self.bad.get(place, Response.OKAY))
+        if held["bus__b__valid"]:
+            out.update({name: value for name, value in held.items() if name.startswith("bus__b__")})
+        elif self.responses and self.responses[0][0] <= self.cycle and self.rng.random() < self.busy:
+            out["bus__b__valid"], out["bus__b__resp"] = 1, self.responses[0][1]
+        self.outputs = out
+        return out
+
+    def _check(self, seen: dict[str, Any]) -> None:
+        for name in ("ar", "aw", "w"):
+            if self.previous and self.previous[f"bus__{name}__valid"] and not self.previous[f"bus__{name}__ready"]:
+                for key in (k for k in seen if k.startswith(f"bus__{name}__") and not k.endswith("ready")):
+                    assert seen[key] == self.previous[key], f"{key} changed while it waited for ready"
+        for name in ("ar", "aw"):
+            if seen[f"bus__{name}__valid"]:
+                first, beats = seen[f"bus__{name}__addr"], seen[f"bus__{name}__len"] + 1
+                assert first % self.beat == 0 and 1 << seen[f"bus__{name}__size"] == self.beat
+                assert seen[f"bus__{name}__burst"] == BURST_INCR
+                end = first + beats * self.beat
+                assert first // PAGE_BYTES == (end - 1) // PAGE_BYTES, (
+                    f"{name} {first:#x} crosses 4 KiB ({beats} beats)"
+                )
+
+    def tick(self, seen: dict[str, Any]) -> None:
+        """The edge: `seen` are the core's outputs of the cycle that `drive` made the inputs of."""
+        self._check(seen)
+        moved = {n: seen[f"bus__{n}__valid"] and self.outputs[f"bus__{n}__ready"] for n in ("ar", "aw", "w")}
+        moved |= {n: self.outputs[f"bus__{n}__valid"] and seen[f"bus__{n}__ready"] for n in ("r", "b")}
+        for name, did in moved.items():
+            self.counts[name] += did
+        if moved["r"]:
+            self.reads.popleft()
+            self.lasts.popleft()
+            self.outputs["bus__r__valid"] = 0
+        if moved["b"]:
+            self.responses.popleft()
+            self.outputs["bus__b__valid"] = 0
+        due = self.cycle + 1 + self.latency
+        if moved["ar"]:
+            first, last = seen["bus__ar__addr"] // self.beat, seen["bus__ar__len"]
+            self.reads.extend((due, first + k) for k in range(last + 1))
+            self.lasts.extend(int(k == last) for k in range(last + 1))
+        if moved["aw"]:
+            self.addresses.append((seen["bus__aw__addr"] // self.beat, seen["bus__aw__len"]))
+        if moved["w"]:
+            self.data.append({name: seen[f"bus__w__{name}"] for name in ("data", "strb", "last")})
+        self._write(due)
+        self.previous = {**seen, **{f"bus__{n}__ready": self.outputs[f"bus__{n}__ready"] for n in ("ar", "aw", "w")}}
+        self.cycle += 1
+
+    def _write(self, due: int) -> None:
+        """Bursts of which address and all data are here."""
+        while self.addresses and len(self.data) > self.addresses[0][1]:
+            first, length = self.addresses.popleft()
+            worst = Response.OKAY
+            for k in range(length + 1):
+                beat = self.data.popleft()
+                assert beat["last"] == int(k == length), f"w.last in beat {k} of {length + 1}"
+                worst = max(worst, self.bad.get(first + k, Response.OKAY))
+                place = (first + k) * self.beat
+                for b in range(self.beat):
+                    if beat["strb"] >> b & 1:
+                        self.memory[place + b] = beat["data"] >> (8 * b) & 0xFF
+            self.responses.append((due, int(worst)))
+
+    @property
+    def quiet(self) -> bool:
+        return not (self.reads or self.addresses or self.data or self.responses)
