@@ -1,7 +1,8 @@
 # Thin: every target is one call of the `makalu` command, pytest or a linter. `make help` lists them.
 # PYTHON is only for making .venv; everything else runs from there.
 
-PRESET ?= small
+PRESET ?= trn2-mini
+SIM ?= verilator
 WORKERS ?= 2
 ARGS ?=
 
@@ -21,7 +22,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: PRESET=$(PRESET) WORKERS=$(WORKERS) ARGS=, PYTHON= for a Python of your choice"
+	@echo "  variables: PRESET=$(PRESET) SIM=$(SIM) WORKERS=$(WORKERS) ARGS=, PYTHON= for a Python of your choice"
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "makalu needs Python 3.11 or newer: none of python3.11, python3 on PATH is (set PYTHON=)" >&2; exit 1; }
@@ -30,8 +31,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,examples]'
 	@touch $@
 
-sim: $(STAMP) ## one matmul on the RTL of PRESET, checked bit for bit
-	$(MAKALU) sim --preset $(PRESET) $(ARGS)
+sim: $(STAMP) ## the trained digit classifier on the RTL of PRESET with SIM, checked bit for bit
+	$(MAKALU) sim --preset $(PRESET) --simulator $(SIM) $(ARGS)
 
 smoke: $(STAMP) ## fast tests only, under a minute
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --ignore-glob='*_bench.py' $(ARGS)

@@ -3,8 +3,8 @@
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from makalu.hw.dma.engine import DmaEngine
 
+from makalu.hw.dma.engine import DmaEngine
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
 from makalu.hw.partition import FRAME_BITS, Partition

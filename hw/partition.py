@@ -1,12 +1,14 @@
 """One partition of the core: its SBUF and PSUM slices, the edge of its PE row, its lanes. Wiring only."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
 from makalu.hw.dma.lane import DmaLane
 from makalu.hw.dma.layouts import lane_control as dma_control
 from makalu.hw.dma.layouts import lane_status as dma_status
-
 from makalu.hw.lib.emit import place
 from makalu.hw.psum.layouts import commit, psum_commands, wave
 from makalu.hw.psum.slice import PsumSlice
@@ -83,7 +85,7 @@ class Partition(wiring.Component):
         sbuf, psum = SbufSlice(config=config), PsumSlice(config=config)
         edge, dma = TensorEdge(config=config), DmaLane(config=config)
         lanes = {name: Lane(config=config) for name in _LANES}
-        parts = {"sbuf_slice": sbuf, "psum_slice": psum, "tensor_edge": edge, "dma_lane": dma}
+        parts: dict[str, Any] = {"sbuf_slice": sbuf, "psum_slice": psum, "tensor_edge": edge, "dma_lane": dma}
         parts |= {f"{name}_lane": lane for name, lane in lanes.items()}
         for name, part in parts.items():
             m.submodules[name] = place(part, platform)

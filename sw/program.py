@@ -128,7 +128,7 @@ class Program:
         }
         streams = {queue.name: np.frombuffer(stream, np.uint8) for queue, stream in self.streams.items()}
         with path.open("wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **streams)
+            np.savez_compressed(file, allow_pickle=False, header=np.array(json.dumps(header)), **streams)
 
     @classmethod
     def load(cls, path: Path) -> "Program":

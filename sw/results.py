@@ -1,6 +1,6 @@
 """Figures: what a command measured, as JSON that a table, a check or a later run can read.
 
-`build/results/<command>-<preset>.json`: `{"command", "preset", "digest", "date", "versions", "figures": [...]}`; every
+`build/results/<command>.json`: `{"command", "preset", "digest", "date", "versions", "figures": [...]}`; every
 figure has name, value and unit and, where something was promised, its bar, the kind of promise and whether it is met.
 """
 
@@ -70,7 +70,7 @@ def write_results(command: str, config: CoreConfig, figures: Sequence[Figure], *
         "versions": {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count())},
         "figures": [asdict(figure) for figure in figures],
     }
-    path = folder / f"{command}-{config.name}.json"
+    path = folder / f"{command}.json"
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
         json.dump(record, file, indent=2)
         file.write("\n")

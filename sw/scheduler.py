@@ -96,7 +96,7 @@ def schedule(program: Sequence[Lowered]) -> dict[Queue, list[Instruction]]:
 
 
 def _wait_fields(waits: Sequence[tuple[Channel, int]]) -> dict[str, int]:
-    out = {}
+    out: dict[str, int] = {}
     for i, (channel, value) in enumerate(waits):
         out |= {f"wait{i}_kind": int(WaitKind.REACHED), f"wait{i}_semaphore": int(channel), f"wait{i}_value": value}
     return out

@@ -18,7 +18,7 @@ def test_what_is_written_is_read(tmp_path):
     ]
     path = write_results("bench", CONFIG, figures, folder=tmp_path)
     record = json.loads(path.read_text())
-    assert path.name == "bench-tiny.json" and record["digest"] == CONFIG.digest and "verilator" in record["versions"]
+    assert path.name == "bench.json" and record["digest"] == CONFIG.digest and "verilator" in record["versions"]
     assert read_results(path) == figures
     assert [figure.met for figure in figures] == [None, True, False]
     assert list(tmp_path.iterdir()) == [path]

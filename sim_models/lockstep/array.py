@@ -90,7 +90,8 @@ class ArrayModel:
     @property
     def known(self) -> Flags:
         """[C]: p in this cycle does not depend on a stationary register that was never loaded."""
-        return self._sums[-1][1][-1].copy()
+        known: Flags = self._sums[-1][1][-1].copy()
+        return known
 
     def comb(self) -> Bits:
         """p[C] in this cycle, finalised fp32; it depends on registers only."""

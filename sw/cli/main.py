@@ -54,7 +54,7 @@ def presets() -> None:
 
 @app.command()
 def sim(
-    preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "small",
+    preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "trn2-mini",
     simulator: Annotated[str, typer.Option(help="verilator or icarus")] = "verilator",
     images: Annotated[int | None, typer.Option(help="how many held-out images; default: all that fit")] = None,
 ) -> None:

@@ -60,6 +60,16 @@ def run(preset, case, memory, stalls=None):
     return program, result
 
 
+def accounts(program, config, result, memory=None):
+    """Prediction and trace; the run's large files go."""
+    both = predict_run(program, config, result, memory)
+    for path in (result.trace, result.log):
+        if path is not None:
+            path.unlink()
+    result.trace.parent.rmdir()
+    return both
+
+
 def memory_of(preset, latency):
     return MemoryTiming.of(load_preset(preset).memory, latency=latency)
 
@@ -67,7 +77,7 @@ def memory_of(preset, latency):
 def check_fixed(preset, case, latency):
     memory = memory_of(preset, latency)
     program, result = run(preset, case, memory)
-    timeline, trace = predict_run(program, load_preset(preset), result, memory)
+    timeline, trace = accounts(program, load_preset(preset), result, memory)
     # none is missing: everything issues once, and everything but nop and halt finishes
     assert len(trace.issues()) == program.instructions and len(timeline.issues) == program.instructions
     assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
@@ -76,7 +86,7 @@ def check_fixed(preset, case, latency):
 
 def check_recorded(preset, case, seed):
     program, result = run(preset, case, memory_of(preset, 20), dataclasses.replace(STALLS, seed=seed))
-    timeline, trace = predict_run(program, load_preset(preset), result)
+    timeline, trace = accounts(program, load_preset(preset), result)
     assert len(trace.issues()) == program.instructions
     assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
     assert timeline.cycles == result.cycles
@@ -133,14 +143,14 @@ def test_scarce_bandwidth():
     )
     for seed in range(3):
         program, result = run("tiny", random_case("tiny", seed), memory)
-        timeline, trace = predict_run(program, load_preset("tiny"), result, memory)
+        timeline, trace = accounts(program, load_preset("tiny"), result, memory)
         assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
 
 
 def test_another_memory_is_noticed():
     """The comparison sees a memory that is one cycle slower, and names the first instruction that is late."""
     program, result = run("tiny", random_case("tiny", 0), memory_of("tiny", 100))
-    timeline, trace = predict_run(program, load_preset("tiny"), result, memory_of("tiny", 101))
+    timeline, trace = accounts(program, load_preset("tiny"), result, memory_of("tiny", 101))
     assert largest_difference(timeline, trace) > 0
     first = first_difference(timeline, trace)
     assert first.kind == "issue" and first.number == 0 and first.predicted == first.seen + 1

@@ -39,7 +39,7 @@ FAULTS = (
         becomes=r"bus__w__strb <= \1 & 8'hfe;",
         times=1,
         test="ragged_offsets",
-        message="port bus__w__strb",
+        message="port bus__w__(data|strb)",
     ),
     Fault(
         name="page-ignored",
