@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from makalu.sim_models.golden.arithmetic import fp32_add
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.memory_map import ENGINES
+from makalu.sim_models.golden.arithmetic import fp32_add
 
 __all__ = ["PsumModel"]
 

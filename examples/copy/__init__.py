@@ -1,0 +1,1 @@
+"""A copy through SBUF: nothing but memory traffic."""

@@ -1,0 +1,20 @@
+"""The cores that the tests of this folder share: each is built once a process, and found again by the next."""
+
+import functools
+
+from makalu.hw.spec.config import load_preset
+from makalu.sw.rtl.machine import Machine
+
+__all__ = ["observed_machine", "traced_machine"]
+
+
+@functools.cache
+def traced_machine(preset: str) -> Machine:
+    """Built for speed, as `test_timing.py` has it: the same program."""
+    return Machine(config=load_preset(preset), observe="trace", fast=True)
+
+
+@functools.cache
+def observed_machine(preset: str) -> Machine:
+    """Every architectural port; registers without reset start at random."""
+    return Machine(config=load_preset(preset), observe="all")

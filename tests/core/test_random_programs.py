@@ -1,0 +1,48 @@
+"""Random legal programs leave the golden memory image, whatever the memory behind the core does.
+
+Seeds are in the test's names; `make soak` runs thousands more.
+"""
+
+import dataclasses
+
+import pytest
+
+from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.memory import NO_STALLS
+from makalu.sw.soak import MOST_INSTRUCTIONS, make_case, run_case
+from tests.core.machines import observed_machine, traced_machine
+
+PROGRAMS = 25
+MACHINES = {"tiny": observed_machine, "trn2-mini": traced_machine}
+SEEDS = [("tiny", seed) for seed in range(PROGRAMS)]
+SEEDS += [pytest.param("trn2-mini", seed, marks=pytest.mark.slow) for seed in range(PROGRAMS)]
+
+
+@pytest.mark.parametrize(("preset", "seed"), SEEDS)
+def test_memory_is_golden(preset, seed):
+    case = make_case(load_preset(preset), seed)
+    print(case)
+    assert case.random.program.instructions <= MOST_INSTRUCTIONS
+    verdict = run_case(MACHINES[preset](preset), case)
+    assert verdict.fault is None, f"{case}: {verdict.fault}"
+    assert verdict.bytes == case.random.program.bytes and verdict.cycles > 0
+
+
+def test_every_second_seed_has_stalls():
+    stalled = [make_case(load_preset("tiny"), seed).stalls != NO_STALLS for seed in range(4)]
+    assert stalled == [False, True, False, True]
+
+
+def test_one_wrong_byte_is_a_fault():
+    """The comparison sees an input that is one bit off, and names the place."""
+    case = make_case(load_preset("tiny"), 2)
+    inputs = {name: bits.copy() for name, bits in case.random.inputs.items()}
+    inputs["words"][-1] ^= 1
+
+    class Tampered(type(observed_machine("tiny"))):
+        def run(self, image, programs, **arguments):
+            return super().run(case.random.program.image(inputs), programs, **arguments)
+
+    machine = Tampered(config=load_preset("tiny"), observe="all")
+    assert "(words)" in run_case(machine, case).fault
+    assert dataclasses.replace(case) == case
