@@ -44,7 +44,7 @@ soak: $(STAMP) ## random programs for hours; seeds are recorded
 	$(MAKALU) soak --preset $(PRESET) $(ARGS)
 
 bench: $(STAMP) ## figures into build/results
-	$(MAKALU) bench --preset $(PRESET) $(ARGS)
+	$(MAKALU) bench $(ARGS)
 
 scaling: $(STAMP) ## size, build time and speed over the presets
 	$(MAKALU) scaling $(ARGS)

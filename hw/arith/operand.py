@@ -39,6 +39,10 @@ class OperandDecode(wiring.Component):
         self.stationary, self.subnormals = stationary, subnormals
         super().__init__({"bits": In(BF16.bits), "operand": Out(OPERAND)})
 
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        return ("stationary" if self.stationary else "moving", self.subnormals)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         fraction = self.bits[: BF16.fraction_bits]

@@ -75,6 +75,7 @@ class Walker(wiring.Component):
         if dims < 2:
             raise ValueError(f"dims of a walker must be at least 2, not {dims}")
         self.operands, self.dims, self.address_bits, self.size_bits = operands, dims, address_bits, size_bits
+        self.stride_bits = stride_bits
         super().__init__(
             {
                 "start": In(1),
@@ -109,6 +110,10 @@ class Walker(wiring.Component):
             for form in FORMATS.values():
                 with m.If(instruction[f"{slot}_dtype"] == form.code):
                     m.d.comb += self.shifts[i].eq(form.bytes.bit_length() - 1)
+
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        return (self.operands, self.dims, self.address_bits, self.size_bits, self.stride_bits)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.emit import place
 from makalu.hw.lib.walker import Walker
 from makalu.hw.psum.layouts import wave
 from makalu.hw.spec.config import CoreConfig
@@ -77,7 +78,8 @@ class ColumnUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        m.submodules.walker = walker = Walker(operands=1)
+        walker = Walker(operands=1)
+        m.submodules.walker = place(walker, platform)
         m.submodules.hazard = hazard = HazardWindow(psum=config.psum)
         walker.bind(m, self.next, ("dst",))
 

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.operand import OperandDecode
+from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.sbuf.layouts import tensor_read
 from makalu.hw.spec.config import CoreConfig
@@ -92,7 +93,7 @@ class TensorEdge(wiring.Component):
         m.d.comb += [arrives[0].eq(s1_enable & ~s1_moving), arrives[1].eq(s1_enable & s1_moving)]
         stationary = self._buffers(m, "stationary", STATIONARY_BUFFERS, arrives[0], s1_buffer, s1_active)
         moving = self._buffers(m, "moving", config.tensor.moving_buffers, arrives[1], s1_buffer, s1_active)
-        self._send_group(m, stationary)
+        self._send_group(m, platform, stationary)
         self._send_column(m, moving)
         return m
 
@@ -119,7 +120,7 @@ class TensorEdge(wiring.Component):
                             m.d.sync += words[i].eq(self.sbuf_data)
         return words, actives
 
-    def _send_group(self, m: Module, buffers: tuple[Array, Array]) -> None:
+    def _send_group(self, m: Module, platform: object, buffers: tuple[Array, Array]) -> None:
         tensor, control = self.config.tensor, self.control_in.group
         words, actives = buffers
         word = Signal(8 * self.config.sbuf.word_bytes, name="stationary_word")
@@ -131,7 +132,7 @@ class TensorEdge(wiring.Component):
         ]
         decoders = [OperandDecode(stationary=True, subnormals=tensor.subnormals) for _ in range(tensor.load_columns)]
         for i, decode in enumerate(decoders):
-            m.submodules[f"stationary_decode{i}"] = decode
+            m.submodules[f"stationary_decode{i}"] = place(decode, platform)
             m.d.comb += decode.bits.eq(half.word_select(i, BF16.bits))
         with m.If(self.w.valid):
             m.d.comb += self.w.tag.eq(control.tag)

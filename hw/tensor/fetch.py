@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
 from makalu.hw.spec.config import CoreConfig
@@ -69,7 +70,8 @@ class FetchUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        m.submodules.walker = walker = Walker(operands=1)
+        walker = Walker(operands=1)
+        m.submodules.walker = place(walker, platform)
         walker.bind(m, self.instruction, ("src0",))
         first = Signal(INDEX_BITS, reset_less=True)
         count = Signal(FIELDS["partitions"].bits, reset_less=True)

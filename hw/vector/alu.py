@@ -48,6 +48,10 @@ class AluStep(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[object, ...]:
+        return ()
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.add = add = Fp32Add(stages=ALU_STAGES)

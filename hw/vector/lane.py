@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.convert import Bf16ToFp32, Fp32ToBf16
+from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32
@@ -87,7 +88,8 @@ class Lane(wiring.Component):
         # ALU steps; the second takes src1 only as one value a partition, which stays in entry 0
         passing = s1_data
         for step, from_src1 in zip(range(STEPS), (s1_operand, buffers[1][0]), strict=True):
-            m.submodules[f"step{step}"] = alu = AluStep()
+            alu = AluStep()
+            m.submodules[f"step{step}"] = place(alu, platform)
             m.d.comb += [
                 alu.op.eq(setup.op[step]),
                 alu.reverse.eq(setup.reverse[step]),

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
 from makalu.hw.spec.config import CoreConfig
@@ -73,7 +74,8 @@ class SourceStream(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.walker = walker = Walker(operands=1)
+        walker = Walker(operands=1)
+        m.submodules.walker = place(walker, platform)
         walker.bind(m, self.instruction, (self.slot,))
 
         psum = Signal(reset_less=True)

@@ -8,13 +8,20 @@ from typer.core import TyperGroup
 
 from makalu.hw.spec.config import PRESETS, ConfigError, load_preset
 from makalu.sw.cli import generate, lint
+from makalu.sw.cli.bench import PARTS, BenchError
+from makalu.sw.cli.bench import bench as run_bench
+from makalu.sw.cli.docs import docs as write_docs
+from makalu.sw.cli.kernels import KernelError
+from makalu.sw.cli.scaling import scaling as run_scaling
 from makalu.sw.cli.sim import SimError, simulate
+from makalu.sw.cli.soak import PROGRAMS, SoakError
+from makalu.sw.cli.soak import soak as run_soak
 from makalu.sw.rtl.machine import MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
 
 __all__ = ["app"]
 
-_USER_ERRORS = (ConfigError, SimError, MachineError, MachineBuildError)
+_USER_ERRORS = (BenchError, ConfigError, KernelError, SimError, MachineError, MachineBuildError, SoakError)
 
 
 class _Group(TyperGroup):
@@ -60,3 +67,35 @@ def sim(
 ) -> None:
     """Run the trained digit classifier on the RTL and compare every logit with the golden model."""
     simulate(preset, simulator, images, Console())
+
+
+@app.command()
+def bench(
+    part: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(PARTS)}; default: all")] = None,
+) -> None:
+    """Measure GEMM utilisation on the RTL and one PE on an FPGA."""
+    for name in part or ():
+        if name not in PARTS:
+            raise BenchError(f"part must be one of {list(PARTS)}, not {name!r}")
+    run_bench(tuple(part or PARTS), Console())
+
+
+@app.command()
+def scaling() -> None:
+    """The same GEMM and copy on the three generations' quarter-size cores."""
+    run_scaling(Console())
+
+
+@app.command()
+def docs() -> None:
+    """Write the generated pages of docs/: instruction table, tables of figures."""
+    write_docs(Console())
+
+
+@app.command()
+def soak(
+    preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "tiny",
+    programs: Annotated[int, typer.Option(help="how many seeds in all, earlier calls included")] = PROGRAMS,
+) -> None:
+    """Random programs on the RTL against golden; resumes where an earlier call stopped."""
+    run_soak(preset, programs, Console())

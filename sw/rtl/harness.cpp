@@ -40,6 +40,10 @@ public:
         script_ = open("script=", "r");
         result_ = open("result=", "w");
         if (!plus("trace=").empty()) trace_ = open("trace=", "wb");
+        // inputs start at random like every other variable
+        top_->dump = 0;
+        top_->control_aw_valid = top_->control_w_valid = top_->control_b_ready = 0;
+        top_->control_ar_valid = top_->control_r_ready = 0;
         top_->rst = 1;
         for (int i = 0; i < kResetCycles; ++i) step();
         top_->rst = 0;

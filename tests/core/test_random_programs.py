@@ -9,7 +9,7 @@ import pytest
 
 from makalu.hw.spec.config import load_preset
 from makalu.hw.spec.memory import NO_STALLS
-from makalu.sw.soak import MOST_INSTRUCTIONS, make_case, run_case
+from makalu.sw.rtl.soak import MOST_INSTRUCTIONS, make_case, run_case
 from tests.core.machines import observed_machine, traced_machine
 
 PROGRAMS = 25

@@ -7,10 +7,9 @@ import numpy as np
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.memory import NO_STALLS, STALL_UNIT, MemoryTiming, StallProbabilities
-
-from .random_program import RandomProgram, random_program
-from .rtl.machine import Machine, MachineError, RunResult
-from .run import run_golden_machine
+from makalu.sw.random_program import RandomProgram, random_program
+from makalu.sw.rtl.machine import Machine, MachineError, RunResult
+from makalu.sw.run import run_golden_machine
 
 __all__ = ["MOST_INSTRUCTIONS", "Case", "Verdict", "make_case", "run_case"]
 

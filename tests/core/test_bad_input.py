@@ -1,0 +1,117 @@
+"""Bad input stops one queue and says who, where and why; it harms nobody else and writes nothing wrong."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, Space
+from makalu.hw.spec.registers import QueueState
+from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, place_of, spoil, with_fields
+
+UNKNOWN_OPCODE = 0x7F
+RESERVED_BIT = 1000
+NEVER = 0x3FFF
+"""A value that no semaphore of these programs comes near."""
+
+
+@functools.cache
+def machine():
+    return SettlingMachine(config=CONFIG, observe="all")
+
+
+def spoilt(queue, wanted=lambda i: True, seed=1, **values):
+    return spoil(seed, queue, place_of(seed, queue, wanted), lambda data: with_fields(data, **values))
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name.lower())
+def test_unknown_opcode(queue):
+    check(spoilt(queue, opcode=UNKNOWN_OPCODE), ErrorCode.OPCODE, machine())
+
+
+def test_opcode_of_another_queue():
+    check(spoilt(Queue.VECTOR, opcode=Opcode.ACTIVATION), ErrorCode.OPCODE, machine())
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name.lower())
+def test_reserved_bit(queue):
+    check(spoilt(queue, **{f"bit{RESERVED_BIT}": 1}), ErrorCode.RESERVED, machine())
+
+
+def is_(*opcodes):
+    return lambda instruction: instruction.opcode in opcodes
+
+
+BEYOND_SBUF = CONFIG.sbuf.partition_bytes
+
+
+@pytest.mark.parametrize(
+    ("queue", "opcode", "slot"),
+    [
+        (Queue.TENSOR, Opcode.LOAD_STATIONARY, "src0"),
+        (Queue.TENSOR, Opcode.MATMUL, "src0"),
+        (Queue.VECTOR, Opcode.TENSOR_COPY, "dst"),
+        (Queue.SCALAR, Opcode.ACTIVATION, "dst"),
+        (Queue.SYNC, Opcode.DMA_LOAD, "dst"),
+        (Queue.SYNC, Opcode.DMA_STORE, "src0"),
+    ],
+)
+def test_sbuf_address(queue, opcode, slot):
+    case = spoilt(queue, is_(opcode), **{f"{slot}_offset": BEYOND_SBUF})
+    check(case, ErrorCode.SBUF_ADDRESS, machine())
+
+
+def reads_psum(instruction):
+    return instruction["src0_space"] == Space.PSUM
+
+
+@pytest.mark.parametrize(
+    ("queue", "wanted", "slot", "seed"),
+    [
+        (Queue.TENSOR, is_(Opcode.MATMUL), "dst", 1),
+        (Queue.VECTOR, reads_psum, "src0", 1),
+        (Queue.SCALAR, reads_psum, "src0", 2),
+    ],
+)
+def test_psum_address(queue, wanted, slot, seed):
+    case = spoilt(queue, wanted, seed, **{f"{slot}_offset": CONFIG.psum.partition_bytes})
+    check(case, ErrorCode.PSUM_ADDRESS, machine())
+
+
+def test_semaphore_beyond_the_preset():
+    kind = {"wait0_kind": 1, "wait0_semaphore": CONFIG.sequencer.semaphores}
+    check(spoilt(Queue.SCALAR, **kind), ErrorCode.SEMAPHORE, machine())
+
+
+@pytest.mark.parametrize(
+    ("opcode", "code"), [(Opcode.DMA_LOAD, ErrorCode.BUS_READ), (Opcode.DMA_STORE, ErrorCode.BUS_WRITE)]
+)
+def test_bus_error_of_a_transfer(opcode, code):
+    case = spoilt(Queue.SYNC, is_(opcode), address=OUTSIDE)
+    # it issued, and nothing after it
+    check(case, code, machine(), issued=case.number + 1)
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name.lower())
+def test_bus_error_of_a_fetch(queue):
+    """The stream runs off the end of the memory; what comes before the end is executed."""
+    whole = spoilt(queue)
+    start, size = whole.addresses[queue], whole.number * INSTRUCTION_BYTES
+    image = np.concatenate([whole.image, whole.image[start : start + size]])
+    case = Spoilt(image, {**whole.addresses, queue: whole.image.size}, queue, whole.number)
+    check(case, ErrorCode.FETCH, machine())
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name.lower())
+def test_watchdog(queue):
+    """A semaphore that nobody signals: this queue and all that wait for it stop; the others halt."""
+    case = spoilt(queue, wait0_kind=1, wait0_semaphore=0, wait0_value=NEVER)
+    seen = check(case, ErrorCode.WATCHDOG, machine())
+    assert all(row.state in (QueueState.ERROR, QueueState.HALTED) for row in seen.queues.values())
+
+
+def test_misaligned_program():
+    whole = spoilt(Queue.SCALAR)
+    case = Spoilt(whole.image, {**whole.addresses, Queue.SCALAR: whole.addresses[Queue.SCALAR] + 4}, Queue.SCALAR, 0)
+    check(case, ErrorCode.ALIGNMENT, machine())
