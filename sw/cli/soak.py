@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -26,7 +27,9 @@ def soak(preset: str, programs: int, console: Console, *, folder: Path = RECORD)
     config = load_preset(preset)
     path = folder / f"{config.name}-{config.digest[:12]}.json"
     folder.mkdir(parents=True, exist_ok=True)
-    record = json.loads(path.read_text()) if path.is_file() else {"preset": config.name, "next": 0, "failed": {}}
+    record: dict[str, Any] = {"preset": config.name, "next": 0, "failed": {}}
+    if path.is_file():
+        record = json.loads(path.read_text())
     machine = Machine(config=config, observe="trace", fast=True)
     with console.status(f"building {config.name}"):
         machine.build()
