@@ -21,6 +21,7 @@ _LARGE_PARTITIONS = 16
 """From here on a program of long rows takes a minute: transfers are cut into pieces a partition."""
 _LARGE_ELEMENTS = 16
 _LATENCIES = (0, 3, 17, 100, 300)
+_LARGE_LATENCIES = (0, 3, 17, 60)
 _OUTSTANDING = (1, 2, 5, 16, 64)
 _CHANNELS = ("aw", "w", "b", "ar", "r", "iar", "ir")
 
@@ -54,14 +55,15 @@ class Verdict:
 def make_case(config: CoreConfig, seed: int) -> Case:
     """Sizes, memory and stalls of `seed`; every second seed has stalls on all channels."""
     random = np.random.default_rng([seed, config.partitions])
-    most = _LARGE_ELEMENTS if config.partitions > _LARGE_PARTITIONS else max(_ELEMENTS)
+    large = config.partitions >= _LARGE_PARTITIONS
+    most = _LARGE_ELEMENTS if large else max(_ELEMENTS)
     elements = int(random.choice([n for n in _ELEMENTS if n <= most]))
     low, high = _INSTRUCTIONS
     program = random_program(
         config, seed=seed, instructions=int(random.integers(low, high, endpoint=True)), elements=elements
     )
     memory = replace(
-        MemoryTiming.of(config.memory, latency=int(random.choice(_LATENCIES))),
+        MemoryTiming.of(config.memory, latency=int(random.choice(_LARGE_LATENCIES if large else _LATENCIES))),
         outstanding_reads=int(random.choice(_OUTSTANDING)),
         outstanding_writes=int(random.choice(_OUTSTANDING)),
         outstanding_instructions=int(random.choice(_OUTSTANDING)),
@@ -98,10 +100,9 @@ def _fault(case: Case, result: RunResult, golden: np.ndarray) -> str | None:
     if not wrong.size:
         return None
     at = int(wrong[0])
-    names = [
-        name for name, t in case.random.program.tensors.items() if t.address <= at < t.address + t.bytes
-    ] or ["no tensor"]
-    return f"{wrong.size} bytes differ, first at {at:#x} ({names[0]}): {result.memory[at]:#x}, golden {golden[at]:#x}"
+    tensors = case.random.program.tensors.values()
+    name = next((t.name for t in tensors if t.address <= at < t.address + t.bytes), "no tensor")
+    return f"{wrong.size} bytes differ, first at {at:#x} ({name}): {result.memory[at]:#x}, golden {golden[at]:#x}"
 
 
 def _forget(result: RunResult) -> None:

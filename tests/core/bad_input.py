@@ -36,13 +36,15 @@ MOST_CYCLES = 100_000
 
 
 class SettlingMachine(Machine):
-    """Goes on for `SETTLE` cycles after the interrupt, before registers and memory are read."""
+    """Goes on for `settle` cycles after the interrupt, before registers and memory are read."""
+
+    settle = SETTLE
 
     def _script(self, programs: Mapping[Queue, int], max_cycles: int, watchdog: int) -> str:
         lines = super()._script(programs, max_cycles, watchdog).splitlines()
         at = next(i for i, line in enumerate(lines) if line.startswith("wait"))
         # the interrupt is high already: each of these takes one cycle
-        return "\n".join([*lines[: at + 1], *["wait 1"] * SETTLE, *lines[at + 1 :]]) + "\n"
+        return "\n".join([*lines[: at + 1], *["wait 1"] * self.settle, *lines[at + 1 :]]) + "\n"
 
 
 @dataclass

@@ -1,0 +1,228 @@
+"""Lockstep model of the whole core: the models of all blocks, connected as `hw/core.py` connects the blocks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, Instruction, decode
+from makalu.hw.spec.memory_map import ENGINES, SCALAR, VECTOR
+
+from .arbiter import AccessArbiterModel
+from .array import ArrayModel
+from .dma import DmaModel
+from .lanes import LaneEngineModel, LanesModel
+from .psum import PsumModel
+from .sbuf import SbufModel
+from .sequencer import SequencerModel
+from .tensor_edge import TensorEdgesModel
+from .tensor_head import TensorHeadModel, Wave
+
+__all__ = ["CoreModel"]
+
+_FRAMES = 8
+_STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
+_NOT_READY = {f"{name}__ready": 0 for name in _STREAMS}
+_BURST = ("ar", "aw")
+
+
+class CoreModel:
+    """Every observed port of the core, cycle by cycle, from the handshakes and data of its three AXI ports.
+
+    Inputs by port name: `control__*` (AXI-Lite, driven by the host), `data__*` and `instructions__*` as the memory
+    drives them. Outputs of `comb`: `control__*` and `irq`; `data__*`, `instructions__*` as the core drives them
+    (payload 0 or None while not valid); and the fields of `hw/spec/observe.py` by name: `issue`, `finish`,
+    `semaphores`, `owned` (ints, packed as on the port), `committed` (0 or 1), `columns` (finalised fp32, uint32 [P];
+    with `columns_used` bool [P]: a moving column's result passes, all others are open), `psum` (arrays valid, address,
+    data [P]), `sbuf_vector`, `sbuf_scalar`, `sbuf_dma` (arrays enable, address, granules [P], data uint8 [P, W]), and
+    `known_vector`, `known_scalar` (bool [P, W]: bytes of the data that were ever placed).
+
+    `masters()` is what the AXI masters show before anything else of the cycle is known: they follow from state.
+    `comb` is pure; `tick` is the edge. Cycle 0 is the first with `rst` low.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        self.cycle = 0
+        self.sequencer = SequencerModel(config)
+        self.head, self.edges = TensorHeadModel(config), TensorEdgesModel(config)
+        self.array, self.psum, self.sbuf = ArrayModel(config), PsumModel(config), SbufModel(config)
+        self.arbiter, self.dma = AccessArbiterModel(config), DmaModel(config)
+        self.engines = [LaneEngineModel(config, engine=name) for name in ("vector", "scalar")]
+        self.lanes = [LanesModel(config) for _ in range(ENGINES)]
+        self._delays = np.arange(config.partitions) * config.tensor.add_stages
+        self._decoded: dict[int, Instruction] = {}
+        self._settled: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def masters(self) -> dict[str, int]:
+        """Outputs of the AXI masters `instructions` and `data` in this cycle."""
+        dma = self.dma.comb({"phase": self._phase()})
+        fetch = {name: int(value or 0) for name, value in self.sequencer.fetch.comb().items()}
+        return fetch | self._bus(dma)
+
+    def comb(self, inputs: Mapping[str, int]) -> dict[str, Any]:
+        out = self._all(inputs)
+        sequencer, sbuf, commit = out["sequencer"], out["sbuf"], out["psum"]["commit"]
+        lanes = [lane["known"] for lane in out["lanes"]]
+        wave = self.psum.wave
+        return {
+            **{name: value for name, value in sequencer.items() if name.startswith(("control__", "instructions__"))},
+            **self._bus(out["dma"]),
+            "irq": sequencer["irq"],
+            "issue": sequencer["trace_issue"],
+            "finish": sequencer["trace_finish"],
+            "committed": int(commit["valid"].any()),
+            "semaphores": sequencer["semaphores"],
+            "owned": out["head"]["owned"],
+            "columns": out["p"],
+            "columns_used": (wave["valid"] != 0) & (np.arange(self.config.partitions) < wave["columns"]),
+            "psum": commit,
+            "sbuf_vector": sbuf["written_a"][VECTOR],
+            "sbuf_scalar": sbuf["written_a"][SCALAR],
+            "sbuf_dma": sbuf["written_b"],
+            "known_vector": lanes[VECTOR],
+            "known_scalar": lanes[SCALAR],
+        }
+
+    def tick(self, inputs: Mapping[str, int]) -> None:
+        out = self._all(inputs)
+        self._settled = None
+        self.sequencer.tick(out["to_sequencer"])
+        self.head.tick(out["to_head"])
+        self.edges.tick({"control": out["head"]["control"], "sbuf_data": out["sbuf"]["b_data"]})
+        self.array.tick(out["edges"]["x"], out["edges"]["w"])
+        self.psum.tick(self._to_psum(out))
+        self.sbuf.tick(out["to_sbuf"])
+        for e, (engine, lanes) in enumerate(zip(self.engines, self.lanes, strict=True)):
+            engine.tick(out["to_engines"][e])
+            lanes.tick(
+                {
+                    "control": out["engines"][e]["to_lanes"],
+                    "sbuf_data": out["sbuf"]["read_data"][e],
+                    "psum_data": out["psum"]["read_data"][e],
+                }
+            )
+        self.arbiter.tick(out["to_arbiter"])
+        self.dma.tick(
+            {
+                **{name.replace("data__", "bus__"): value for name, value in inputs.items()},
+                "phase": self._phase(),
+                "load": out["commands"]["dma_load"],
+                "store": out["commands"]["dma_store"],
+                "sbuf_data": out["sbuf"]["b_data"],
+            }
+        )
+        self.cycle += 1
+
+    def _phase(self) -> Any:
+        return (self.cycle - self._delays) % _FRAMES
+
+    def _bus(self, dma: dict[str, Any]) -> dict[str, int]:
+        out = {name.replace("bus__", "data__"): int(v) for name, v in dma.items() if name.startswith("bus__")}
+        fetch = self.sequencer.fetch.comb()
+        size = self.config.bus.data_bytes.bit_length() - 1
+        for channel in _BURST:
+            out[f"data__{channel}__size"] = size
+            for name in ("burst", "id"):
+                out[f"data__{channel}__{name}"] = int(fetch[f"instructions__ar__{name}"] or 0)
+        return out
+
+    def _instruction(self, word: int | None) -> Instruction | None:
+        """A decoded command; each word is decoded once."""
+        if word is None:
+            return None
+        if word not in self._decoded:
+            self._decoded[word] = decode(word.to_bytes(INSTRUCTION_BYTES, "little"))
+        return self._decoded[word]
+
+    def _all(self, inputs: Mapping[str, int]) -> dict[str, Any]:
+        """Outputs and inputs of every block in this cycle, in the order in which they depend on each other."""
+        if self._settled is not None and self._settled[0] == inputs:
+            return self._settled[1]
+        frame = self.cycle % _FRAMES
+        # what follows from state alone
+        out: dict[str, Any] = {
+            "dma": self.dma.comb({"phase": self._phase()}),
+            "p": self.array.comb(),
+            "lanes": [lanes.comb({}) for lanes in self.lanes],
+            "psum": self.psum.comb({}),
+        }
+        engines = [engine.registered() for engine in self.engines]
+        head = self.head.comb({"command": None, "frame": frame})
+        # arbiter: requests and owned banks are registers
+        out["to_arbiter"] = {
+            "request": [engine["request"] for engine in engines],
+            "psum_request": [engine["psum_request"] for engine in engines],
+            "owned": head["owned"],
+        }
+        out["arbiter"] = arbiter = self.arbiter.comb(out["to_arbiter"])
+        # queues: whose head waits for an engine does not depend on the engine
+        to_sequencer = {**inputs, **_NOT_READY, **self._to_sequencer(head, engines, out["dma"], arbiter)}
+        asked = self.sequencer.comb(to_sequencer)
+        commands = {
+            name: self._instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None
+            for name in _STREAMS
+        }
+        out["commands"] = commands
+        out["to_head"] = {"command": commands["tensor"], "frame": frame}
+        out["head"] = self.head.comb(out["to_head"])
+        ready = {
+            "tensor__ready": int(out["head"]["ready"]),
+            "vector__ready": engines[VECTOR]["ready"],
+            "scalar__ready": engines[SCALAR]["ready"],
+            "dma_load__ready": out["dma"]["load_ready"],
+            "dma_store__ready": out["dma"]["store_ready"],
+        }
+        out["to_sequencer"] = {**to_sequencer, **ready}
+        out["sequencer"] = self.sequencer.comb(out["to_sequencer"]) if any(commands.values()) else asked
+        out["engines"] = engines
+        out["to_engines"] = [
+            {
+                "command": commands[name],
+                "grant": arbiter["grant"] >> e & 1,
+                "psum_grant": arbiter["psum_grant"] >> e & 1,
+            }
+            for e, name in enumerate(("vector", "scalar"))
+        ]
+        # SBUF
+        out["edges"] = self.edges.comb({"control": out["head"]["control"]})
+        out["to_sbuf"] = {
+            "access": arbiter["command"],
+            "write_data": np.stack([lanes["write_data"] for lanes in out["lanes"]]),
+            "tensor": out["edges"]["sbuf"],
+            "dma": out["dma"]["sbuf"],
+        }
+        out["sbuf"] = self.sbuf.comb(out["to_sbuf"])
+        self._settled = (dict(inputs), out)
+        return out
+
+    def _to_sequencer(
+        self, head: dict[str, Any], engines: list[dict[str, Any]], dma: dict[str, Any], arbiter: dict[str, Any]
+    ) -> dict[str, int]:
+        active = [head["active"], engines[VECTOR]["active"], engines[SCALAR]["active"]]
+        active.append(dma["active_load"] or dma["active_store"])
+        stalled = [head["stalled"]]
+        for e, engine in enumerate(engines):
+            waits = engine["request"]["valid"] and not arbiter["grant"] >> e & 1
+            psum_waits = engine["psum_request"]["valid"] and not arbiter["psum_grant"] >> e & 1
+            stalled.append(bool(waits or psum_waits))
+        return {
+            "finish_tensor_load": int(head["finish_load"]),
+            "finish_matmul": int(head["finish_matmul"]),
+            "finish_vector": engines[VECTOR]["finish"],
+            "finish_scalar": engines[SCALAR]["finish"],
+            "finish_dma_load": dma["finish_load"],
+            "finish_dma_store": dma["finish_store"],
+            "error_load": dma["error_load"],
+            "error_store": dma["error_store"],
+            "active": sum(int(bool(a)) << n for n, a in enumerate(active)),
+            "stalled": sum(int(bool(s)) << n for n, s in enumerate(stalled)),
+        }
+
+    def _to_psum(self, out: dict[str, Any]) -> dict[str, Any]:
+        """The wave enters slice 0 and rides down, a slice a cycle."""
+        wave: Wave | None = out["head"]["wave"]
+        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0))._asdict()}
+        wave_in = {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.psum.wave.items()}
+        return {"column": out["p"], "wave_in": wave_in, "access": out["arbiter"]["psum_command"]}

@@ -1,0 +1,122 @@
+"""Compiled runs of the core, replayed on the lockstep models: every observed port, handshake and register."""
+
+import functools
+import shutil
+
+import numpy as np
+import pytest
+
+from examples.gemm.gemm import gemm
+from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.isa import Opcode, Queue
+from makalu.hw.spec.memory import MemoryTiming
+from makalu.sw.compiler import compile_kernel
+from makalu.sw.nki import language as nl
+from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.random_program import random_program
+from tests.core.bad_input import OUTSIDE, SettlingMachine, place_of, spoil, with_fields
+from tests.core.machines import observed_machine
+from verif.core.observation import row_bytes
+from verif.core.replay import check_replay
+
+MOST_CYCLES = 20_000
+WATCHDOG = 400
+SETTLE = 1500
+SEEDS = (40, 41)
+TINY = load_preset("tiny")
+MEMORIES = [
+    MemoryTiming.of(TINY.memory, latency=0),
+    MemoryTiming.of(TINY.memory, latency=60),
+    MemoryTiming(latency=9, numerator=5, denominator=3, outstanding_reads=3, outstanding_writes=2),
+]
+
+
+def replay(machine, image, programs, memory, *, watchdog=0, tamper=None):
+    result = machine.run(
+        image, programs, max_cycles=MOST_CYCLES, memory=memory, log=True, watchdog=watchdog, seed=len(image)
+    )
+    try:
+        if tamper is not None:
+            tamper(result)
+        replayed = check_replay(
+            machine, result, image, programs, memory=memory, max_cycles=MOST_CYCLES, watchdog=watchdog
+        )
+    finally:
+        shutil.rmtree(result.trace.parent)
+    assert replayed.cycles > result.cycles and replayed.handshakes
+    return result
+
+
+def random_case(seed, instructions=60):
+    case = random_program(TINY, seed=seed, instructions=instructions, elements=8)
+    return case.program.image(case.inputs), case.program.addresses
+
+
+@pytest.mark.parametrize("memory", MEMORIES, ids=["at-once", "slow", "scarce"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_programs(seed, memory):
+    replay(observed_machine("tiny"), *random_case(seed), memory)
+
+
+def test_gemm():
+    spec = TensorSpec((12, 12), nl.bfloat16)
+    random = np.random.default_rng(0)
+    program = compile_kernel(gemm, TINY, a=spec, b=spec)
+    image = program.image({name: random.normal(size=(12, 12)) for name in ("a", "b")})
+    replay(observed_machine("tiny"), image, program.addresses, MEMORIES[1])
+
+
+@functools.cache
+def settling_machine():
+    machine = SettlingMachine(config=TINY, observe="all")
+    machine.settle = SETTLE
+    return machine
+
+
+BAD = {
+    "opcode": (Queue.VECTOR, lambda i: True, {"opcode": 0x7F}),
+    "sbuf-address": (Queue.SCALAR, lambda i: True, {"dst_offset": TINY.sbuf.partition_bytes}),
+    "load": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_LOAD, {"address": OUTSIDE}),
+    "store": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_STORE, {"address": OUTSIDE}),
+    "watchdog": (Queue.TENSOR, lambda i: True, {"wait0_kind": 1, "wait0_value": 0x3FFF}),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input(kind):
+    """Also when queues stop, and while others go on, model and RTL agree in every cycle."""
+    queue, wanted, values = BAD[kind]
+    case = spoil(1, queue, place_of(1, queue, wanted), lambda data: with_fields(data, **values))
+    result = replay(settling_machine(), case.image, case.addresses, MEMORIES[0], watchdog=WATCHDOG)
+    assert result.error
+
+
+def flip(cycle, bit):
+    """Flips a bit of a sample of the trace."""
+
+    def tamper(result):
+        width = row_bytes(TINY)
+        raw = np.fromfile(result.trace, np.uint8)
+        raw[cycle * width + bit // 8] ^= 1 << (bit % 8)
+        raw.tofile(result.trace)
+
+    return tamper
+
+
+def test_one_flipped_bit_is_named():
+    """The valid of the tensor queue's issue, and a bit of semaphore 0, in cycle 777."""
+    with pytest.raises(AssertionError, match=r"cycle 777, port issue\[0\].valid"):
+        replay(observed_machine("tiny"), *random_case(40), MEMORIES[0], tamper=flip(777, 0))
+    semaphores = 4 * 17 + 6 * 17 + 1
+    with pytest.raises(AssertionError, match=r"cycle 777, port semaphores\[0\].value: RTL .* tensor \d+"):
+        replay(observed_machine("tiny"), *random_case(40), MEMORIES[0], tamper=flip(777, semaphores + 3))
+
+
+def test_another_memory_is_noticed():
+    """A beat that comes a cycle later than in the model shows as a handshake or a port."""
+    machine, (image, programs) = observed_machine("tiny"), random_case(41)
+    result = machine.run(image, programs, max_cycles=MOST_CYCLES, memory=MEMORIES[1], log=True)
+    other = MemoryTiming.of(TINY.memory, latency=MEMORIES[1].latency + 1)
+    with pytest.raises(AssertionError):
+        check_replay(machine, result, image, programs, memory=other, max_cycles=MOST_CYCLES)
+    shutil.rmtree(result.trace.parent)

@@ -1,0 +1,96 @@
+"""A compiled run of the core, again on the lockstep models: every observed port in every cycle, bus and registers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.isa import Queue
+from makalu.hw.spec.memory import MemoryTiming
+from makalu.hw.spec.registers import REGISTERS
+from makalu.sim_models.lockstep.core import CoreModel
+from makalu.sim_models.lockstep.memory import FixedMemory
+from makalu.sw.rtl.machine import Machine, RunResult
+from verif.core.host import ScriptHost, start_script
+from verif.core.observation import Comparison, row_bytes
+
+__all__ = ["Replayed", "check_replay"]
+
+_CHANNELS = {
+    "aw": "data__aw",
+    "w": "data__w",
+    "b": "data__b",
+    "ar": "data__ar",
+    "r": "data__r",
+    "iar": "instructions__ar",
+    "ir": "instructions__r",
+}
+
+
+@dataclass(frozen=True)
+class Replayed:
+    cycles: int
+    handshakes: int
+
+
+def check_replay(
+    machine: Machine,
+    result: RunResult,
+    image: NDArray[np.uint8],
+    programs: Mapping[Queue, int],
+    *,
+    memory: MemoryTiming,
+    max_cycles: int,
+    watchdog: int = 0,
+) -> Replayed:
+    """Model = RTL: ports of all cycles, handshakes with cycle and address, registers, memory after the run.
+
+    `result` is of a run with `observe="all"`, a log and the memory contract `fixed`. Errors: `AssertionError`.
+    """
+    config: CoreConfig = machine.config
+    core = CoreModel(config)
+    behind = FixedMemory(
+        memory=image.copy(),
+        timing=memory,
+        data_bytes=config.bus.data_bytes,
+        instruction_bytes=config.bus.instruction_bytes,
+    )
+    host = ScriptHost(start_script(machine._script(programs, max_cycles, watchdog)))
+    comparison = Comparison(config)
+    log: list[tuple[int, str, int]] = []
+    assert result.trace is not None and result.log is not None
+    with result.trace.open("rb") as trace:
+        while not host.done:
+            ports = core.masters()
+            answers = behind.comb(ports)
+            inputs = {**host.inputs(), **answers}
+            out = core.comb(inputs)
+            row = trace.read(row_bytes(config))
+            assert row, f"the RTL's run ended before cycle {core.cycle}, the model's goes on"
+            comparison.add(row, out)
+            both = ports | answers
+            for channel, prefix in _CHANNELS.items():
+                if both[f"{prefix}__valid"] and both[f"{prefix}__ready"]:
+                    log.append((core.cycle, channel, both.get(f"{prefix}__addr", 0)))
+            core.tick(inputs)
+            behind.tick(ports)
+            host.tick(out)
+    comparison.flush()
+    _check_log(log, result.log.read_text())
+    names = {register.address: name for name, register in REGISTERS.items()}
+    assert {names[address]: value for address, value in host.values.items()} == result.registers
+    assert np.array_equal(behind.memory, result.memory), "the memory after the run differs"
+    assert not core.sbuf.collisions, f"both ports of SBUF wrote (cycle, partition, address) {core.sbuf.collisions[0]}"
+    assert not core.psum.undefined, f"PSUM read before it was written: {core.psum.undefined[0]}"
+    return Replayed(comparison.cycles, len(log))
+
+
+def _check_log(model: list[tuple[int, str, int]], text: str) -> None:
+    rows = [line.split() for line in text.splitlines()]
+    rtl = [(int(row[0]), row[1], int(row[3], 16)) for row in rows]
+    mine, theirs = sorted(model), sorted(rtl)
+    for a, b in zip(mine, theirs, strict=False):
+        assert a == b, f"handshake: RTL {b}, model {a} (cycle, channel, address)"
+    assert len(mine) == len(theirs), f"{len(theirs)} handshakes in the RTL, {len(mine)} in the model"
