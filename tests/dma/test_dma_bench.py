@@ -2,7 +2,7 @@
 
 import pytest
 
-from makalu.sw.rtl.runner import have_icarus, run_bench
+from makalu.sw.rtl.runner import run_bench
 from verif.dma.assembly import DmaAssembly
 from verif.dma.configs import dma_config
 
@@ -22,7 +22,7 @@ def test_dma_bench_verilator(config):
     assert ran == 6
 
 
-@pytest.mark.skipif(not have_icarus(), reason="Icarus Verilog is not installed")
+@pytest.mark.icarus
 def test_dma_bench_icarus():
     ran = run_bench(
         DmaAssembly(config=dma_config("tiny")),
