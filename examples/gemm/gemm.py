@@ -47,9 +47,11 @@ class _Resident:
 
     def __init__(self, a: Tensor, b: Tensor, ks: list[slice]) -> None:
         self._tiles: list[tuple[Tensor, Tensor]] = []
-        # the block that is used first is loaded last: loads finish in order, so the first matmul waits for all
+        # loads finish in order: the tile that is used first, the first stationary, is loaded last, so that the tensor
+        # engine starts when everything is there
         for part in reversed(ks):
-            self._tiles.insert(0, (_load(a[part, :], "a"), _load(b[part, :], "b")))
+            moving = _load(b[part, :], "b")
+            self._tiles.insert(0, (_load(a[part, :], "a"), moving))
 
     def pairs(self, number: int, columns: slice, rows: slice) -> list[tuple[Tensor, Tensor]]:
         return [(a[:, rows], b[:, columns]) for a, b in self._tiles]
