@@ -25,9 +25,12 @@ class Generated:
     side: Path
 
 
-def core_verilog(core: Core, *, icarus: bool = False) -> str:
-    """Verilog text of a core as module `TOP`, each component once; `icarus` in the form that Icarus 11 can run."""
-    return Emission().verilog(core, name=TOP, icarus=icarus)
+def core_verilog(core: Core, *, icarus: bool = False, idle_clocks: bool = False) -> str:
+    """Verilog text of a core as module `TOP`, each component once; `icarus` in the form that Icarus 11 can run.
+
+    With `idle_clocks` idle PE tiles have no clock: the same behaviour in less simulation time.
+    """
+    return Emission(idle_clocks=idle_clocks).verilog(core, name=TOP, icarus=icarus)
 
 
 def _latencies(config: CoreConfig) -> dict[str, int]:

@@ -23,7 +23,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value, ValueCastable
+from amaranth.hdl import (
+    ClockDomain,
+    ClockSignal,
+    DomainRenamer,
+    Elaboratable,
+    Fragment,
+    Instance,
+    ResetSignal,
+    Value,
+    ValueCastable,
+)
 from amaranth.hdl._ir import PortDirection  # not exported, but what amaranth.back's own conversions use
 from amaranth.lib import wiring
 
@@ -88,11 +98,14 @@ def module_name(component: wiring.Component) -> str:
     return f"{base}_{suffix}"
 
 
-def place(component: wiring.Component, platform: Any) -> Elaboratable | Fragment:
-    """What to add as submodule for `component`: itself, or under an `Emission` an `Instance` of its module."""
+def place(component: wiring.Component, platform: Any, *, domain: str = "sync") -> Elaboratable | Fragment:
+    """What to add as submodule for `component`: itself, or under an `Emission` an `Instance` of its module.
+
+    `domain` is the parent's domain that clocks it.
+    """
     if isinstance(platform, Emission):
-        return platform.instance(component)
-    return component
+        return platform.instance(component, domain=domain)
+    return component if domain == "sync" else DomainRenamer(domain)(component)
 
 
 def _to_rtlil(component: wiring.Component, name: str, platform: Any) -> str:
@@ -146,10 +159,13 @@ def _mark_hierarchical(text: str, names: list[str]) -> str:
 class Emission:
     """The platform that turns placed components into shared modules. One `Emission` writes one Verilog text.
 
+    `idle_clocks`: components that use `hw/lib/idle_clock.py` stop their clock while they are idle. For simulation.
+
     Errors: `EmitError` for a component without key, and for one module name with two keys or two sets of ports.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, idle_clocks: bool = False) -> None:
+        self.idle_clocks = idle_clocks
         self._components: dict[str, wiring.Component] = {}
         self._identity: dict[str, tuple[Any, ...]] = {}
         self._uses = 0
@@ -159,8 +175,8 @@ class Emission:
         """Names of the shared modules so far, in the order in which they were first placed."""
         return tuple(self._components)
 
-    def instance(self, component: wiring.Component) -> Instance:
-        """An instance of the component's module, connected to the component's own ports."""
+    def instance(self, component: wiring.Component, *, domain: str = "sync") -> Instance:
+        """An instance of the component's module, connected to the component's own ports and clocked by `domain`."""
         # it is used, by its ports: without this Amaranth reports each copy that is not elaborated itself
         component._MustUse__used = True
         self._uses += 1
@@ -172,7 +188,7 @@ class Emission:
             raise EmitError(f"module {name} must have one key and one set of ports: {self._identity[name]}, {identity}")
         self._components.setdefault(name, component)
         connections = {f"{'i' if is_input else 'o'}_{port}": value for port, value, is_input in ports}
-        return Instance(name, i_clk=ClockSignal("sync"), i_rst=ResetSignal("sync"), **connections)
+        return Instance(name, i_clk=ClockSignal(domain), i_rst=ResetSignal(domain), **connections)
 
     def verilog(self, component: wiring.Component, *, name: str, icarus: bool = False) -> str:
         """Verilog of `component` as module `name` and of every module placed below it; same bytes each time."""

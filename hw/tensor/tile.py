@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
+from makalu.hw.lib.idle_clock import idle_clock
 from makalu.hw.spec.config import TensorConfig
-from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_BITS, group_of, tag_bits
+from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_BITS, X_OPERAND, group_of, tag_bits
 from makalu.hw.tensor.pe import Pe
 
 __all__ = ["PeTile"]
@@ -57,21 +58,34 @@ class PeTile(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         edge = self.tensor.tile
+        domain = idle_clock(m, platform, busy=self._busy(), settle=self._settle())
         pes = [[Pe(tensor=self.tensor) for _ in range(edge)] for _ in range(edge)]
         for k in range(edge):
             for c in range(edge):
-                m.submodules[f"pe_{k}_{c}"] = place(pes[k][c], platform)
+                m.submodules[f"pe_{k}_{c}"] = place(pes[k][c], platform, domain=domain)
                 m.d.comb += [
                     pes[k][c].x_in.eq(self.x_in.word_select(k, X_BITS) if c == 0 else pes[k][c - 1].x_out),
                     pes[k][c].p_in.eq(self.p_in.word_select(c, CHAIN_BITS) if k == 0 else pes[k - 1][c].p_out),
                 ]
             m.d.comb += self.x_out.word_select(k, X_BITS).eq(pes[k][-1].x_out)
-            self._stationary(m, k, pes[k])
+            self._stationary(m, domain, k, pes[k])
         for c in range(edge):
             m.d.comb += self.p_out.word_select(c, CHAIN_BITS).eq(pes[-1][c].p_out)
         return m
 
-    def _stationary(self, m: Module, k: int, row: list[Pe]) -> None:
+    def _busy(self) -> Value:
+        """Something enters in this cycle: an element, a group or a sum that is not +0, the word 0."""
+        layout = group_of(self.tensor)
+        x = [X_OPERAND(self.x_in.word_select(k, X_BITS)) for k in range(self.tensor.tile)]
+        w = [layout(self.w_in.word_select(k, layout.size)) for k in range(self.tensor.tile)]
+        return Cat([e.active | e.swap for e in x], [g.valid for g in w]).any() | self.p_in.any()
+
+    def _settle(self) -> int:
+        """Cycles from an input's last change to the last change in the tile: to the right, then down."""
+        tensor = self.tensor
+        return 1 + tensor.tile + tensor.mul_stages + tensor.tile * tensor.add_stages
+
+    def _stationary(self, m: Module, domain: str, k: int, row: list[Pe]) -> None:
         """Transport registers of row k: one group each, in front of its F PEs."""
         columns = self.tensor.load_columns
         layout = group_of(self.tensor)
@@ -83,7 +97,7 @@ class PeTile(wiring.Component):
             valid = Signal(name=f"group_{k}_{j}_valid")
             capture = Signal(name=f"capture_{k}_{j}")
             passing = Signal(layout.size, name=f"passing_{k}_{j}")
-            m.d.sync += [operands.eq(group.operands.as_value()), tag.eq(group.tag), valid.eq(group.valid)]
+            m.d[domain] += [operands.eq(group.operands.as_value()), tag.eq(group.tag), valid.eq(group.valid)]
             m.d.comb += [
                 capture.eq(valid & ~tag.any()),
                 layout(passing).operands.eq(operands),

@@ -14,7 +14,7 @@ __all__ = ["command"]
 
 def command(
     preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "small",
-    out: Annotated[Path, typer.Option(help="folder to write to")] = BUILD / "verilog",
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")] = BUILD / "verilog",
     observe: Annotated[str, typer.Option(help="none, trace or all: a port for simulation")] = "none",
     icarus: Annotated[bool, typer.Option(help="the form that Icarus 11 needs")] = False,
 ) -> None:

@@ -178,18 +178,20 @@ def run_bench(
     params: Mapping[str, Any] | None = None,
     hierarchical: bool = False,
     inlined: bool = False,
+    idle_clocks: bool = False,
     build_args: Sequence[str] = (),
     seed: int = 1,
 ) -> int:
     """Emit `component` as module `dut`, build it and run the cocotb module; returns how many tests ran.
 
-    `inlined` takes Amaranth's own hierarchy instead of the shared modules, so that a bench can see inner signals.
+    `inlined` takes Amaranth's own hierarchy instead of the shared modules, so that a bench can see inner signals;
+    `idle_clocks` as `Emission` has it.
     """
     icarus = simulator == "icarus"
     if inlined:
         text = inlined_verilog(component, name="dut", icarus=icarus)
     else:
-        text = Emission().verilog(component, name="dut", icarus=icarus)
+        text = Emission(idle_clocks=idle_clocks).verilog(component, name="dut", icarus=icarus)
     return cocotb_bench(
         sources={"dut.v": text},
         top="dut",
