@@ -1,6 +1,6 @@
 """The core: sequencer, engines, PE array and partitions. Wiring only."""
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -113,7 +113,7 @@ class Core(wiring.Component):
             sequencer.error_load.eq(dma.error_load),
             sequencer.error_store.eq(dma.error_store),
             sequencer.active.eq(Cat(head.active, vector.active, scalar.active, dma_active)),
-            sequencer.stalled.eq(Cat(head.stalled, vector.stalled, scalar.stalled, Const(0, 1))),
+            sequencer.stalled.eq(Cat(head.stalled, vector.stalled, scalar.stalled, dma.stalled)),
         ]
 
         # tensor engine -> partitions -> array -> partitions

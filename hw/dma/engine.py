@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -31,6 +31,10 @@ class DmaEngine(wiring.Component):
     load, store: In(stream.Signature(INSTRUCTION))
         Each in order, at most `dma.queue` accepted and not finished.
     finish_load, finish_store, error_load, error_store, active_load, active_store: Out(1)
+    stalled: Out(1)
+        Registered; in t: in t - 1 a channel was active, no handshake was on AR, R, AW, W or B, and no lane read or
+        wrote SBUF. Both channels together: one that moves hides one that waits. The cycles between acceptance and the
+        first AR or SBUF word, and between the last B or word and the finish, count as well.
     bus
         AXI4 master; one ID, 0.
     to_lanes: Out(lane_control), from_lanes: In(lane_status).array(P)
@@ -54,6 +58,7 @@ class DmaEngine(wiring.Component):
                 "error_store": Out(1),
                 "active_load": Out(1),
                 "active_store": Out(1),
+                "stalled": Out(1),
                 "bus": Out(bus),
                 "to_lanes": Out(lane_control(config)),
                 "from_lanes": In(lane_status(config)).array(config.partitions),
@@ -94,4 +99,10 @@ class DmaEngine(wiring.Component):
             self.active_load.eq(read.active),
             self.active_store.eq(write.active),
         ]
+        channels = [getattr(self.bus, port) for port in ("ar", "r", "aw", "w", "b")]
+        moved = Signal()
+        m.d.comb += moved.eq(
+            Cat((c.valid & c.ready for c in channels), (status.access for status in self.from_lanes)).any()
+        )
+        m.d.sync += self.stalled.eq((self.active_load | self.active_store) & ~moved)
         return m

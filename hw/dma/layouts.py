@@ -162,7 +162,7 @@ def lane_control(config: CoreConfig) -> data.StructLayout:
 
 
 def lane_status(config: CoreConfig) -> data.StructLayout:
-    """One lane to the engine; registers only, so that no path goes from the engine to itself."""
+    """One lane to the engine; nothing follows from `lane_control`, so that no path goes from the engine to itself."""
     return data.StructLayout(
         {
             "room": 1,  # for a line
@@ -172,5 +172,6 @@ def lane_status(config: CoreConfig) -> data.StructLayout:
             "request_room": 1,
             "line_valid": 1,
             "data": 8 * config.bus.data_bytes,  # the line, if valid
+            "access": 1,  # the lane reads or writes SBUF in this cycle
         }
     )

@@ -34,7 +34,8 @@ COUNTERS: tuple[str, ...] = ("busy", "stall_port", "stall_semaphore", "stall_fet
 """Per queue; every cycle of `cycles` counts in exactly one of them, the first that holds in this order:
 
 busy: the queue issues, or its engine is active and not stalled;
-stall_port: the engine is active and stalled (it waits for an SBUF or PSUM port, a PSUM bank, a PSUM hazard or the bus);
+stall_port: the engine is active and stalled (it waits for an SBUF or PSUM port, a PSUM bank or a PSUM hazard; Sync: in
+    the cycle before, nothing moved on the data bus or between SBUF and a DMA lane, so it waits mostly for memory);
     or the head instruction may issue but the engine does not accept it, or its finish channel is full;
 idle: the queue is not running;
 stall_semaphore: the head instruction waits for a semaphore or, with `after` or as `halt`, for earlier instructions;

@@ -207,6 +207,7 @@ class CoreModel:
             waits = engine["request"]["valid"] and not arbiter["grant"] >> e & 1
             psum_waits = engine["psum_request"]["valid"] and not arbiter["psum_grant"] >> e & 1
             stalled.append(bool(waits or psum_waits))
+        stalled.append(dma["stalled"])
         return {
             "finish_tensor_load": int(head["finish_load"]),
             "finish_matmul": int(head["finish_matmul"]),

@@ -21,15 +21,17 @@ class DmaModel:
 
     Inputs: `load`, `store` (an `Instruction`, or None while not valid), `bus__ar__ready`, `bus__r__{valid, data,
     resp}`, `bus__aw__ready`, `bus__w__ready`, `bus__b__{valid, resp}`, `phase` [P], `sbuf_data` uint8 [P, W].
-    Outputs: `load_ready`, `store_ready`, `finish_*`, `error_*`, `active_*`, `bus__*` as the RTL's ports (payload 0
-    while not valid; bytes of W without strobe are 0) and `sbuf`: arrays enable, write, address, granules [P],
-    data uint8 [P, W] as `SbufModel` takes them.
+    Outputs: `load_ready`, `store_ready`, `finish_*`, `error_*`, `active_*`, `stalled`, `bus__*` as the RTL's ports
+    (payload 0 while not valid; bytes of W without strobe are 0) and `sbuf`: arrays enable, write, address, granules
+    [P], data uint8 [P, W] as `SbufModel` takes them.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
         self.cycle = 0
         self.load, self.store = LoadChannel(config), StoreChannel(config)
+        self.stalled = False
+        """The cycle before had a descriptor, and nothing moved on the bus or into or out of SBUF."""
 
     def _accesses(self, inputs: dict[str, Any]) -> tuple[list[PortB | None], list[PortB | None]]:
         phases = [int(phase) for phase in inputs["phase"]]
@@ -68,6 +70,7 @@ class DmaModel:
             "error_store": int(store.error()),
             "active_load": int(bool(load.held)),
             "active_store": int(bool(store.held)),
+            "stalled": int(self.stalled),
             "bus__r__ready": int(load.r_ready()),
             "bus__b__ready": 1,
             "bus__w__valid": int(store.beat is not None),
@@ -80,8 +83,17 @@ class DmaModel:
                 out[f"bus__{name}__{key}"] = value
         return out
 
+    def _on_bus(self, inputs: dict[str, Any]) -> bool:
+        """A handshake on one of the five channels."""
+        load, store = self.load, self.store
+        master = {"ar": load.address, "aw": store.address, "w": store.beat}
+        sent = any(held is not None and inputs[f"bus__{name}__ready"] for name, held in master.items())
+        return bool(sent or inputs["bus__b__valid"] or (inputs["bus__r__valid"] and load.r_ready()))
+
     def tick(self, inputs: dict[str, Any]) -> None:
         loads, stores = self._accesses(inputs)
+        waiting = not self._on_bus(inputs) and all(access is None for access in (*loads, *stores))
+        self.stalled = waiting and bool(self.load.held or self.store.held)
         sbuf_data = [row.tobytes() for row in np.asarray(inputs["sbuf_data"], np.uint8)]
         self.load.tick(self.cycle, inputs, loads, sbuf_data)
         self.store.tick(self.cycle, inputs, stores, sbuf_data)

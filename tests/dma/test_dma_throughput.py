@@ -11,8 +11,9 @@ from verif.dma.programs import rows
 PRESET = "trn1-mini"
 PITCH = 1024
 HALF = 1 << 15
-START_UP = 200
-"""Cycles until the first store beats and the last loads' words have passed the lanes."""
+FRAME = 8
+LOAD_PHASE = 3
+"""A lane writes one word in this phase of a frame."""
 
 
 def program(config, opcode, row_bytes, count, *, offset=0, shift=0):
@@ -39,11 +40,21 @@ def test_loads_take_a_beat_every_cycle(row_bytes):
     assert span(beats) == len(beats)
 
 
-def test_stores_give_a_beat_every_cycle():
+@pytest.mark.parametrize("row_bytes", [256, 512])
+def test_stores_give_a_beat_every_cycle(row_bytes):
+    """But while the lanes start. A lane reads a word a frame, so it has a line (a beat) every `line` cycles.
+
+    The first burst's lane has just begun, and its beats come `line` cycles apart. Meanwhile all other lanes read ahead.
+    Later a lane is asked for a burst after all other partitions' bursts, in which time it has read as many lines.
+    """
     config = dma_config(PRESET)
-    beats = run(config, [], program(config, Opcode.DMA_STORE, 512, 4)).beats["w"]
-    assert len(beats) == 4 * config.partitions * 512 // config.bus.data_bytes
-    assert span(beats) - len(beats) <= START_UP
+    burst = config.dma.burst_bytes // config.bus.data_bytes
+    line = FRAME * config.bus.data_bytes // config.sbuf.word_bytes
+    assert line == config.partitions  # so a lane reads a burst while a burst of each partition is sent
+    beats = run(config, [], program(config, Opcode.DMA_STORE, row_bytes, 4)).beats["w"]
+    count = 4 * config.partitions * row_bytes // config.bus.data_bytes
+    start = beats[0] + (burst - 1) * line
+    assert beats == [*range(beats[0], start, line), *range(start, start + count - burst + 1)]
 
 
 def test_both_directions_at_once_cost_nothing():
@@ -55,18 +66,27 @@ def test_both_directions_at_once_cost_nothing():
 
 
 def test_short_rows_of_consecutive_descriptors_overlap():
-    """64-byte rows in 32 partitions, a descriptor each 32 beats: their bursts follow one another with a gap of one."""
+    """64-byte rows in 32 partitions, a descriptor each 32 beats.
+
+    Their beats follow one another, with the cycle that the walker of bursts takes between two descriptors. The last
+    line of each is in the last lane: its first word goes in the lane's first slot from 3 cycles after the beat on, the
+    others in the next frames, and the finish is in the cycle after the last.
+    """
     config = dma_config(PRESET)
-    count = 8
+    count, partitions, words = 8, config.partitions, 64 // config.sbuf.word_bytes
     record = run(config, program(config, Opcode.DMA_LOAD, 64, count), [], latency=0)
     beats = record.beats["r"]
-    alone = run(config, program(config, Opcode.DMA_LOAD, 64, 1), [], latency=0)
-    assert record.finishes["load"][-1] < count * alone.finishes["load"][0] * 3 // 4
-    assert len(beats) == count * config.partitions
+    first = [beats[0] + n * (partitions + 1) for n in range(count)]
+    assert beats == [cycle + i for cycle in first for i in range(partitions)]
+    earliest = [cycle + partitions - 1 + 3 for cycle in first]
+    slot = LOAD_PHASE + (partitions - 1) * config.tensor.add_stages
+    assert record.finishes["load"] == [t + (slot - t) % FRAME + FRAME * (words - 1) + 1 for t in earliest]
 
 
-def test_a_shift_between_memory_and_sbuf_costs_a_step_a_burst():
+@pytest.mark.parametrize("offset", [4, 8, 12])
+def test_a_shift_between_memory_and_sbuf_costs_a_step_a_burst(offset):
+    """A burst's last bytes lie in one line more than it has beats: a step without a beat before the next burst's."""
     config = dma_config(PRESET)
-    beats = run(config, program(config, Opcode.DMA_LOAD, 256, 3, offset=4), []).beats["r"]
-    bursts = 3 * config.partitions
-    assert bursts - 1 <= span(beats) - len(beats)
+    beats = run(config, program(config, Opcode.DMA_LOAD, 256, 3, offset=offset), []).beats["r"]
+    bursts, burst = 3 * config.partitions, 256 // config.bus.data_bytes
+    assert beats == [beats[0] + n * (burst + 1) + i for n in range(bursts) for i in range(burst)]

@@ -65,6 +65,14 @@ FAULTS = (
         test="read_errors",
         message="port (sbuf|bus__ar|bus__r|load__ready)",
     ),
+    Fault(
+        name="never-stalled",
+        line=r"(?m)^(    stalled) <= .*;",
+        becomes=r"\1 <= 1'h0;",
+        times=1,
+        test="sparse_descriptors",
+        message="port stalled: RTL 0x0, model 0x1",
+    ),
 )
 
 

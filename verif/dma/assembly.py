@@ -25,6 +25,7 @@ SINGLE_BITS = (
     "error_store",
     "active_load",
     "active_store",
+    "stalled",
 )
 
 
