@@ -56,16 +56,19 @@ def failed(figures: Sequence[Figure]) -> list[Figure]:
     return [figure for figure in figures if figure.kind == "must" and not figure.met]
 
 
-def write_results(command: str, config: CoreConfig, figures: Sequence[Figure], *, folder: Path = RESULTS) -> Path:
-    """Write the figures of one command on one preset; a reader never sees half a file."""
+def write_results(
+    command: str, config: CoreConfig | Sequence[CoreConfig], figures: Sequence[Figure], *, folder: Path = RESULTS
+) -> Path:
+    """Write the figures of one command on one preset or several; a reader never sees half a file."""
+    configs = [config] if isinstance(config, CoreConfig) else list(config)
     names = [figure.name for figure in figures]
     if len(set(names)) != len(names):
         raise ValueError(f"figures of {command} must have distinct names, not {names}")
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "command": command,
-        "preset": config.name,
-        "digest": config.digest,
+        "preset": ", ".join(each.name for each in configs),
+        "digest": ", ".join(each.digest for each in configs),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count())},
         "figures": [asdict(figure) for figure in figures],

@@ -1,14 +1,17 @@
 """Running one kernel of `examples` on the RTL and on golden, and what the commands read off the run."""
 
 import importlib
+import shutil
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig, EngineConfig
 from makalu.hw.spec.isa import Queue
+from makalu.hw.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.sequencer import Channel
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
@@ -16,12 +19,28 @@ from makalu.sw.nki.recording import TensorSpec
 from makalu.sw.paths import ROOT
 from makalu.sw.program import Program
 from makalu.sw.rtl.machine import Machine, RunResult
-from makalu.sw.rtl.trace import Trace, read_trace
+from makalu.sw.rtl.timing import compare, predict_run
+from makalu.sw.rtl.trace import Trace
 from makalu.sw.run import run_golden
 
-__all__ = ["KernelError", "KernelRun", "example", "gemm_floor", "run_copy", "run_gemm", "unit_rates"]
+__all__ = [
+    "CONDITIONS",
+    "Case",
+    "Condition",
+    "KernelError",
+    "KernelRun",
+    "copy_case",
+    "example",
+    "gemm_case",
+    "gemm_floor",
+    "make_case",
+    "run_case",
+    "unit_rates",
+]
 
 MAX_CYCLES = 20_000_000
+STALLS = StallProbabilities(aw=90, w=60, b=120, ar=100, r=80, iar=60, ir=40, seed=5)
+STALLED_LATENCY = 20
 
 
 class KernelError(RuntimeError):
@@ -29,14 +48,46 @@ class KernelError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class KernelRun:
-    """One run: `mismatched` of `compared` values differ from golden."""
+class Condition:
+    """What the memory does in a run: `fixed` with a latency, or random stalls that are recorded and replayed."""
+
+    latency: int = DEFAULT_LATENCY
+    stalls: StallProbabilities = NO_STALLS
+
+    @property
+    def name(self) -> str:
+        return f"latency_{self.latency}" if self.stalls == NO_STALLS else "recorded"
+
+
+CONDITIONS = (Condition(0), Condition(100), Condition(300), Condition(STALLED_LATENCY, STALLS))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program, its inputs and what golden makes of them."""
 
     program: Program
+    inputs: dict[str, Any]
+    output: str
+    golden: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class KernelRun:
+    """One run: `mismatched` of `compared` values differ from golden.
+
+    `difference` is the largest distance of an issue or finish from the timing model's, over `events` of them; `first`
+    is the earliest event that is not where it was predicted.
+    """
+
+    case: Case
     result: RunResult
     trace: Trace
     compared: int
     mismatched: int
+    events: int
+    difference: float
+    first: str | None
 
     @property
     def first_load(self) -> int:
@@ -85,32 +136,48 @@ def gemm_floor(config: CoreConfig, k: int, m: int, n: int) -> int:
     return folds * n + tensor.rows * tensor.add_stages + last + tensor.mul_stages + 6 + config.psum.add_stages
 
 
-def _run(machine: Machine, program: Program, inputs: dict[str, Any], output: str) -> KernelRun:
-    config = machine.config
-    golden = run_golden(program, inputs, config=config)[output]
-    result = machine.run(program.image(inputs), program.addresses, max_cycles=MAX_CYCLES, progress=True)
-    if result.error or result.trace is None:
-        raise KernelError(f"{config.name}: the core stopped with an error: {result.registers}")
-    trace = read_trace(result.trace, config, machine.observe)
-    result.trace.unlink()
-    values = program.read(result.memory)[output]
-    mismatched = int(np.count_nonzero(values.view(np.uint32) != golden.view(np.uint32)))
-    return KernelRun(program, result, trace, golden.size, mismatched)
-
-
-def run_gemm(machine: Machine, k: int, m: int, n: int, *, resident: bool = True) -> KernelRun:
+def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True) -> Case:
     """C[M, N] = A[K, M].T @ B[K, N] in bf16 on random values."""
-    gemm = example("gemm.gemm").gemm
     specs = {"a": TensorSpec((k, m), nl.bfloat16), "b": TensorSpec((k, n), nl.bfloat16)}
-    program = compile_kernel(gemm, machine.config, **specs, resident=resident)
+    program = compile_kernel(example("gemm.gemm").gemm, config, **specs, resident=resident)
     random = np.random.default_rng(k + m + n)
     inputs = {name: random.standard_normal(spec.shape).astype(np.float32) for name, spec in specs.items()}
-    return _run(machine, program, inputs, "c")
+    return make_case(config, program, inputs, "c")
 
 
-def run_copy(machine: Machine, rows: int, columns: int) -> KernelRun:
+def copy_case(config: CoreConfig, rows: int, columns: int) -> Case:
     """out = x, bf16, through SBUF."""
-    kernel = example("copy.copy").copy
-    program = compile_kernel(kernel, machine.config, x=TensorSpec((rows, columns), nl.bfloat16))
+    program = compile_kernel(example("copy.copy").copy, config, x=TensorSpec((rows, columns), nl.bfloat16))
     x = np.random.default_rng(rows).standard_normal((rows, columns)).astype(np.float32)
-    return _run(machine, program, {"x": x}, "out")
+    return make_case(config, program, {"x": x}, "out")
+
+
+def make_case(config: CoreConfig, program: Program, inputs: dict[str, Any], output: str) -> Case:
+    """Runs golden."""
+    return Case(program, inputs, output, run_golden(program, inputs, config=config)[output])
+
+
+def run_case(machine: Machine, case: Case, condition: Condition = CONDITIONS[1]) -> KernelRun:
+    """On the RTL, against golden's bits and the timing model's cycles. Errors: `KernelError` if the core stops."""
+    config, program = machine.config, case.program
+    fixed = MemoryTiming.of(config.memory, latency=condition.latency)
+    recorded = condition.stalls != NO_STALLS
+    result = machine.run(
+        program.image(case.inputs),
+        program.addresses,
+        max_cycles=MAX_CYCLES,
+        memory=fixed,
+        stalls=condition.stalls,
+        log=recorded,
+        progress=True,
+    )
+    if result.error or result.trace is None:
+        raise KernelError(f"{config.name}: the core stopped with an error: {result.registers}")
+    timeline, trace = predict_run(program, config, result, None if recorded else fixed)
+    shutil.rmtree(result.trace.parent)
+    values = program.read(result.memory)[case.output]
+    mismatched = int(np.count_nonzero(values.view(np.uint32) != case.golden.view(np.uint32)))
+    differences = compare(timeline, trace)
+    first = next((str(d) for d in differences if d.cycles), None)
+    largest = max(d.cycles for d in differences)
+    return KernelRun(case, result, trace, case.golden.size, mismatched, len(differences), largest, first)

@@ -1,69 +1,93 @@
 """`makalu scaling`: the same GEMM and the same copy on the three generations' quarter-size cores, measured on the RTL.
 
-Clock, cores and partitions are multiplied on top afterwards, each in a column of its own, so that it shows which part
-of a published ratio is the core, the clock or the chip.
+Clock, cores and chips are multiplied on top afterwards, each in a row of its own, so that it shows which part of a
+published ratio is the core, the clock, the chip or the rack.
 """
 
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import load_preset
-from makalu.sw.cli.kernels import run_copy, run_gemm
-from makalu.sw.results import Figure, at_most, write_results
+from makalu.hw.spec.config import CoreConfig, load_preset
+from makalu.sw.cli.kernels import KernelError, copy_case, gemm_case, run_case
+from makalu.sw.results import Figure, at_most, failed, write_results
 from makalu.sw.rtl.machine import Machine
 
-__all__ = ["scaling"]
+__all__ = ["GENERATIONS", "scale_up", "scaling"]
 
 GENERATIONS = ("trn1", "trn2", "trn3")
 GEMM = 256
 COPY_ROWS, COPY_COLUMNS = 32, 8192
-PUBLISHED_TFLOPS = {"trn1": 190.0, "trn2": 667.0, "trn3": 671.0}
-"""bf16 dense TFLOPS a chip; Neuron SDK documentation, neuron-hardware/trainium{,2,3}.rst."""
-PUBLISHED_BANDWIDTH = {"trn1": 0.82, "trn2": 2.9, "trn3": 4.9}
-"""TB/s of HBM a chip; same source."""
+BF16_BYTES = 2
 FLOP_PER_MAC = 2
 TERA = 1e12
+PUBLISHED_TFLOPS = {"trn1": 190.0, "trn2": 667.0, "trn3": 671.0}
+"""bf16 dense TFLOPS a chip; Neuron SDK documentation, neuron-hardware/trainium{,2,3}.rst."""
+PUBLISHED_TERABYTES = {"trn1": 0.82, "trn2": 2.9, "trn3": 4.9}
+"""TB/s of HBM a chip; same source."""
+CHIPS = {"trn1": 16, "trn2": 64, "trn3": 144}
+"""Chips of the largest machine that is sold as one: trn1.32xlarge, Trn2 UltraServer, Trn3 UltraServer Gen2; Neuron SDK
+documentation, neuron-hardware/trn{1,2,3}-arch.rst."""
+
+
+def scale_up(generation: str, config: CoreConfig, *, macs: float, rate: float) -> dict[str, float]:
+    """What `macs` and `rate` bytes a cycle of `config` come to in the product, one factor a row.
+
+    The array is scaled by the square of full_partitions / partitions, the memory by the ratio itself: the presets scale
+    the memory's bytes a cycle in the same way.
+    """
+    product = config.product
+    ratio = product.full_partitions / config.partitions
+    clock = product.tensor_clock_hz / TERA
+    core_tflops, core_terabytes = macs * ratio**2 * FLOP_PER_MAC * clock, rate * ratio * clock
+    cores, chips = product.cores_per_chip, CHIPS[generation]
+    return {
+        "core_tflops": core_tflops,
+        "core_terabytes_per_s": core_terabytes,
+        "chip_tflops": core_tflops * cores,
+        "chip_terabytes_per_s": core_terabytes * cores,
+        "server_tflops": core_tflops * cores * chips,
+        "server_terabytes_per_s": core_terabytes * cores * chips,
+        "published_chip_tflops": PUBLISHED_TFLOPS[generation],
+        "published_chip_terabytes_per_s": PUBLISHED_TERABYTES[generation],
+        "published_server_tflops": PUBLISHED_TFLOPS[generation] * chips,
+        "published_server_terabytes_per_s": PUBLISHED_TERABYTES[generation] * chips,
+    }
 
 
 def scaling(console: Console) -> list[Figure]:
-    """Measure, print, write `build/results/scaling.json`."""
+    """Measure, print, write `build/results/scaling.json`. Errors: `KernelError` when a bit is wrong."""
     figures: list[Figure] = []
     rows: dict[str, dict[str, float]] = {}
-    for generation in GENERATIONS:
-        config = load_preset(f"{generation}-mini")
+    configs = {generation: load_preset(f"{generation}-mini") for generation in GENERATIONS}
+    for generation, config in configs.items():
         machine = Machine(config=config, observe="trace", fast=True)
-        with console.status(f"building {config.name}"):
-            machine.build()
-        gemm = run_gemm(machine, GEMM, GEMM, GEMM)
-        copy = run_copy(machine, COPY_ROWS, COPY_COLUMNS)
-        moved = 2 * 2 * COPY_ROWS * COPY_COLUMNS  # bf16, in and out
+        machine.build(progress=True)
+        gemm = run_case(machine, gemm_case(config, GEMM, GEMM, GEMM))
+        copy = run_case(machine, copy_case(config, COPY_ROWS, COPY_COLUMNS))
+        moved = 2 * BF16_BYTES * COPY_ROWS * COPY_COLUMNS  # in and out
         macs, rate = GEMM**3 / gemm.window, moved / copy.result.cycles
-        product = config.product
-        scale = product.full_partitions / config.partitions
         rows[generation] = {
             "gemm_cycles": gemm.window,
             "macs_per_cycle": macs,
             "copy_cycles": copy.result.cycles,
             "bytes_per_cycle": rate,
-            "core_tflops": macs * scale**2 * FLOP_PER_MAC * product.tensor_clock_hz / TERA,
-            "chip_tflops": macs * scale**2 * FLOP_PER_MAC * product.tensor_clock_hz * product.cores_per_chip / TERA,
-            "chip_terabytes_per_s": rate * scale * product.tensor_clock_hz * product.cores_per_chip / TERA,
-            "published_tflops": PUBLISHED_TFLOPS[generation],
-            "published_terabytes_per_s": PUBLISHED_BANDWIDTH[generation],
+            "memory_bytes_per_cycle": float(config.memory.rate),
+            **scale_up(generation, config, macs=macs, rate=rate),
         }
         mismatched = gemm.mismatched + copy.mismatched
         figures.append(at_most(f"{generation}_mismatched", mismatched, "values", bar=0, kind="must"))
     for generation, row in rows.items():
         figures += [Figure(name=f"{generation}_{name}", value=value, unit=_unit(name)) for name, value in row.items()]
-    for generation in GENERATIONS[1:]:
-        for name in ("macs_per_cycle", "bytes_per_cycle", "chip_tflops", "chip_terabytes_per_s", "published_tflops"):
-            ratio = rows[generation][name] / rows["trn1"][name]
-            figures.append(Figure(name=f"{generation}_over_trn1_{name}", value=ratio, unit="ratio"))
-    ratio = rows["trn3"]["macs_per_cycle"] / rows["trn2"]["macs_per_cycle"]
-    figures.append(Figure(name="trn3_over_trn2_macs_per_cycle", value=ratio, unit="ratio"))
+    for later, earlier in (("trn2", "trn1"), ("trn3", "trn2")):
+        for name in rows[later]:
+            ratio = rows[later][name] / rows[earlier][name]
+            figures.append(Figure(name=f"{later}_over_{earlier}_{name}", value=ratio, unit="ratio"))
     _report(console, rows)
-    path = write_results("scaling", load_preset("trn2-mini"), figures)
+    path = write_results("scaling", list(configs.values()), figures)
     console.print(f"figures: {path.relative_to(path.parents[2])}")
+    missed = failed(figures)
+    if missed:
+        raise KernelError("; ".join(f"{f.name} is {f.value}, must be {f.bar}" for f in missed))
     return figures
 
 
@@ -74,7 +98,7 @@ def _unit(name: str) -> str:
         return "TFLOPS"
     if name.endswith("terabytes_per_s"):
         return "TB/s"
-    return name.split("_")[0] + "/cycle"
+    return "MAC/cycle" if name == "macs_per_cycle" else "bytes/cycle"
 
 
 def _report(console: Console, rows: dict[str, dict[str, float]]) -> None:
@@ -89,6 +113,7 @@ def _report(console: Console, rows: dict[str, dict[str, float]]) -> None:
         table.add_row(name, *(f"{value:,.2f}" for value in (one, two, three)), f"{two / one:.2f}", f"{three / two:.2f}")
     console.print(table)
     console.print(
-        "*_per_cycle and *_cycles: measured. core_ and chip_: measured, times (128/32) partitions, clock and cores; "
-        "published_: per chip, Neuron SDK documentation. bf16 MACs a cycle and core are the same in all generations."
+        "gemm_, copy_, *_per_cycle: measured; memory_: the preset's limit. core_: measured, times (128/32)^2 PEs or "
+        "128/32 of the memory, times the clock; chip_: times cores; server_: times chips. published_: Neuron SDK "
+        "documentation. bf16 MACs a cycle and core are the same in all generations."
     )

@@ -58,9 +58,8 @@ def simulate(preset: str, simulator: str, images: int | None, console: Console) 
     float32 = example.logits(weights, batch)
 
     machine = Machine(config=config, simulator=simulator, fast=True)
-    with console.status(f"generating {config.name} and building it with {simulator}"):
-        reused = machine.build()
-    console.print(f"{config.name} on {simulator}: {'reused the earlier build' if reused else 'built'}")
+    built = machine.build(progress=True)
+    console.print(f"{config.name} on {simulator}: {'reused the earlier build' if built.reused else 'built'}")
     result = machine.run(program.image(inputs), program.addresses, max_cycles=MAX_CYCLES, progress=True)
     if result.error:
         raise SimError(f"the core stopped with an error: {result.registers}")

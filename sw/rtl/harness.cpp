@@ -2,7 +2,7 @@
 //
 // Script lines (numbers in hex): `write ADDRESS DATA`, `read ADDRESS`, `wait CYCLES` (until the interrupt, or that many
 // cycles). Lines of the result file: `write ADDRESS RESP`, `read ADDRESS DATA RESP` (hex), `wait CYCLE IRQ SECONDS`
-// (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with reset low).
+// (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with reset low), and in a wait `at CYCLE SECONDS` now and then.
 // Plusargs: +script= +result= +trace= (binary, OBSERVE_BITS rounded up to bytes for every cycle) and the memory's.
 // stdout: `progress CYCLE` about twice a second.
 
@@ -26,7 +26,8 @@ namespace {
 
 constexpr int kResetCycles = 8;
 constexpr int kAnswerLimit = 10000;
-constexpr uint64_t kProgressMask = 0xff;  // look at the wall clock every 256 cycles
+constexpr uint64_t kClockMask = 0x7f;  // look at the wall clock every 128 cycles
+constexpr double kNoteSeconds = 0.02;
 constexpr double kProgressSeconds = 0.5;
 constexpr int kAllStrobes = 0xf;
 
@@ -82,6 +83,9 @@ private:
     FILE* result_ = nullptr;
     FILE* trace_ = nullptr;
     uint64_t cycle_ = 0;
+    bool waiting_ = false;
+    Clock::time_point began_ = Clock::now();
+    Clock::time_point noted_ = Clock::now();
     Clock::time_point said_ = Clock::now();
 
     [[noreturn]] void fail(const char* what) {
@@ -112,14 +116,22 @@ private:
         top_->eval();
         if (context_->gotFinish()) fail("the model finished");
         ++cycle_;
-        if ((cycle_ & kProgressMask) == 0 && since(said_) > kProgressSeconds) {
+        if ((cycle_ & kClockMask) == 0) tell();
+    }
+    void step() {
+        step([] {});
+    }
+
+    void tell() {
+        if (since(noted_) > kNoteSeconds && waiting_) {
+            noted_ = Clock::now();
+            std::fprintf(result_, "at %" PRIu64 " %.6f\n", cycle_, since(began_));
+        }
+        if (since(said_) > kProgressSeconds) {
             said_ = Clock::now();
             std::printf("progress %" PRIu64 "\n", cycle_);
             std::fflush(stdout);
         }
-    }
-    void step() {
-        step([] {});
     }
 
     void write(uint32_t address, uint32_t data) {
@@ -168,10 +180,12 @@ private:
     }
 
     void wait(uint64_t limit) {
-        const auto begin = Clock::now();
+        began_ = Clock::now();
+        waiting_ = true;
         bool irq = false;
         for (uint64_t i = 0; i < limit && !irq; ++i) step([&] { irq = top_->irq; });
-        std::fprintf(result_, "wait %" PRIu64 " %d %.6f\n", cycle_, irq, since(begin));
+        waiting_ = false;
+        std::fprintf(result_, "wait %" PRIu64 " %d %.6f\n", cycle_, irq, since(began_));
     }
 };
 

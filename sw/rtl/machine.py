@@ -7,7 +7,7 @@ import contextlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from makalu.hw.spec.isa import QUEUES, Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.registers import QUEUE_STATES, REGISTERS, Status
 from makalu.sw.paths import BUILD
-from makalu.sw.rtl.machine_build import build_machine
+from makalu.sw.rtl.machine_build import BuiltMachine, build_machine
 from makalu.sw.rtl.memory import memory_plusargs
-from makalu.sw.rtl.progress import progress_bar
+from makalu.sw.rtl.progress import build_bar, progress_bar
 
 __all__ = ["Machine", "MachineError", "MachineTimeout", "RunResult"]
 
@@ -55,8 +55,10 @@ class RunResult:
     memory: NDArray[np.uint8]
     """The whole memory, [bytes]."""
     cycles: int
-    """Register `cycles`: from start to done or error."""
+    """Register `cycles`: from the last start to done or error."""
     registers: dict[str, int]
+    earlier: tuple[dict[str, int], ...]
+    """The registers after each of the programs of `before`."""
     trace: Path | None
     """Samples of `observe` from the first cycle after reset; read with `makalu.sw.rtl.trace.read_trace`."""
     log: Path | None
@@ -65,6 +67,19 @@ class RunResult:
     """Cycles after reset until the interrupt, with those in which the host wrote registers."""
     seconds: float
     """Wall clock between start and interrupt, as the host measured it (0 on Icarus)."""
+    notes: tuple[tuple[int, float], ...] = ()
+    """Cycle and seconds since the start, some fifty times a second (Verilator)."""
+
+    def pace(self, first: int, last: int) -> float:
+        """Simulated cycles a second from cycle `first` to `last`, counted as in the trace, between the nearest notes.
+
+        Errors: `ValueError` where there are no two notes between them.
+        """
+        inside = [note for note in self.notes if first <= note[0] <= last]
+        if len(inside) < 2:
+            raise ValueError(f"cycles {first} to {last} must have two notes of the wall clock, not {len(inside)}")
+        (early, begin), (late, end) = inside[0], inside[-1]
+        return (late - early) / (end - begin)
 
     @property
     def error(self) -> bool:
@@ -84,8 +99,9 @@ class Machine:
     """One core of `config` with `memory_bytes` of memory at most.
 
     Parameters: `simulator` "verilator" or "icarus"; `observe` "none", "trace" or "all"; `fast` builds for speed, with
-    fixed initial values (a run to measure), otherwise registers without reset start at random (`seed` of `run`);
-    `core` takes the place of the project's core, with the same ports (tests of the harness).
+    fixed initial values and clocks that stop in idle tiles (a run to measure), otherwise registers without reset start
+    at random (`seed` of `run`); `core` takes the place of the project's core, with the same ports (tests of the
+    harness).
     """
 
     def __init__(
@@ -103,27 +119,36 @@ class Machine:
         self.config, self.simulator, self.observe, self.fast = config, simulator, observe, fast
         self.memory_bytes = memory_bytes or _DEFAULT_BYTES[simulator]
         self._core = core
-        self._program: list[str] | None = None
+        self._built: BuiltMachine | None = None
         self.observe_bits = 0
 
-    def build(self) -> bool:
-        """Generate and compile, or take what an earlier build of the same text left; returns whether it was taken."""
-        reused = True
-        if self._program is None:
-            core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
-            ports = [(name, len(value)) for name, value, _ in port_list(core)] if self.observe != "none" else []
-            observed = [(name, bits) for name, bits in ports if name.split("__")[0] == "observe"]
-            self.observe_bits = sum(bits for _, bits in observed)
-            self._program, reused = build_machine(
-                core_verilog(core, icarus=self.simulator == "icarus"),
-                name=f"{self.config.name}-{self.observe}",
-                bus=self.config.bus,
-                simulator=self.simulator,
-                fast=self.fast,
-                memory_bytes=self.memory_bytes,
-                observed=observed,
-            )
-        return reused
+    def build(self, progress: bool = False) -> BuiltMachine:
+        """Generate and compile, or take what an earlier build of the same text left; with `progress` under a bar."""
+        if self._built is None:
+            with build_bar(self.config.name) if progress else contextlib.nullcontext(None) as report:
+                self._built = self._build(report)
+        return self._built
+
+    @property
+    def build_seconds(self) -> float:
+        """Wall clock of the compilation, also where an earlier build was taken."""
+        return self.build().seconds
+
+    def _build(self, report: Callable[[float, int], None] | None) -> BuiltMachine:
+        core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
+        ports = [(name, len(value)) for name, value, _ in port_list(core)] if self.observe != "none" else []
+        observed = [(name, bits) for name, bits in ports if name.split("__")[0] == "observe"]
+        self.observe_bits = sum(bits for _, bits in observed)
+        return build_machine(
+            core_verilog(core, icarus=self.simulator == "icarus", idle_clocks=self.fast),
+            name=f"{self.config.name}-{self.observe}",
+            bus=self.config.bus,
+            simulator=self.simulator,
+            fast=self.fast,
+            memory_bytes=self.memory_bytes,
+            observed=observed,
+            report=report,
+        )
 
     def run(
         self,
@@ -137,9 +162,12 @@ class Machine:
         log: bool = False,
         seed: int = 1,
         progress: bool = False,
+        before: Sequence[Mapping[Queue, int]] = (),
     ) -> RunResult:
         """Start the queues of `programs` (queue -> address of its first instruction) and wait for the interrupt.
 
+        `before` are programs to start first, one after the other and without a reset: after the interrupt of each the
+        registers are read and the interrupt is cleared. The core ignores a start while a queue still runs.
         `image` is the whole memory, from address 0; `memory` is by default the preset's rate and latency. With
         `progress` a bar on the terminal counts cycles. Errors: `MachineTimeout`, `MachineError`, `ValueError` for an
         image that does not fit.
@@ -153,7 +181,7 @@ class Machine:
         folder = Path(tempfile.mkdtemp(prefix=f"{self.config.name}-", dir=RUNS))
         paths = {name: folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
         content.tofile(paths["image"])
-        paths["script"].write_text(self._script(programs, max_cycles, watchdog))
+        paths["script"].write_text(self._script(programs, max_cycles, watchdog, before))
         arguments = memory_plusargs(
             memory or MemoryTiming.of(self.config.memory),
             size=content.size,
@@ -169,16 +197,27 @@ class Machine:
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         with progress_bar(max_cycles) if progress else contextlib.nullcontext(None) as report:
             self._simulate(arguments, report)
-        result = self._result(paths, log)
+        result = self._result(paths, log, starts=len(before) + 1)
         for name in ("image", "dump", "script", "result"):
             paths[name].unlink()
         if not any(folder.iterdir()):
             folder.rmdir()
-        if not result.registers["interrupt"]:
-            raise MachineTimeout(f"no interrupt within {max_cycles} cycles: {_states(result.registers)}", result)
+        for registers in (*result.earlier, result.registers):
+            if not registers["interrupt"]:
+                raise MachineTimeout(f"no interrupt within {max_cycles} cycles: {_states(registers)}", result)
         return result
 
-    def _script(self, programs: Mapping[Queue, int], max_cycles: int, watchdog: int) -> str:
+    def _script(
+        self,
+        programs: Mapping[Queue, int],
+        max_cycles: int,
+        watchdog: int,
+        before: Sequence[Mapping[Queue, int]] = (),
+    ) -> str:
+        clear = f"write {REGISTERS['interrupt'].address:x} {Status.DONE | Status.ERROR:x}\n"
+        return clear.join(self._start_script(each, max_cycles, watchdog) for each in (*before, programs))
+
+    def _start_script(self, programs: Mapping[Queue, int], max_cycles: int, watchdog: int) -> str:
         writes: list[tuple[str, int]] = []
         for queue, address in programs.items():
             name = queue.name.lower()
@@ -190,9 +229,8 @@ class Machine:
         return "\n".join(lines) + "\n"
 
     def _simulate(self, arguments: list[str], report: Callable[[int], None] | None) -> None:
-        assert self._program is not None
         output = []
-        command = [*self._program, *arguments]
+        command = [*self.build().command, *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -204,32 +242,41 @@ class Machine:
         if process.returncode:
             raise MachineError(f"the simulation ended with {process.returncode}:\n{''.join(output)}")
 
-    def _result(self, paths: Mapping[str, Path], log: bool) -> RunResult:
+    def _result(self, paths: Mapping[str, Path], log: bool, *, starts: int) -> RunResult:
         names = {register.address: name for name, register in REGISTERS.items()}
-        registers: dict[str, int] = {}
+        values: list[tuple[str, int]] = []
         waited = ["0", "0", "0"]
+        notes: list[tuple[int, float]] = []
         for line in paths["result"].read_text().splitlines():
             kind, *fields = line.split()
             if kind == "wait":
                 waited = fields
                 continue
+            if kind == "at":
+                notes.append((int(fields[0]), float(fields[1])))
+                continue
             name = names[int(fields[0], 16)]
             if int(fields[-1], 16):
                 raise MachineError(f"{kind} of register {name} was answered with an error: {line}")
-            if kind == "read":
-                registers[name] = int(fields[1], 16)
-        if set(registers) != set(REGISTERS) or not paths["dump"].is_file():
+            if kind == "write":
+                notes.clear()  # of an earlier start
+            else:
+                values.append((name, int(fields[1], 16)))
+        if len(values) != starts * len(REGISTERS) or not paths["dump"].is_file():
             raise MachineError(f"the simulation stopped early; results in {paths['result'].parent}")
         if self.observe_bits and self.simulator == "icarus":
             _trim_rows(paths["trace"], self.observe_bits)
+        *earlier, registers = (dict(values[i : i + len(REGISTERS)]) for i in range(0, len(values), len(REGISTERS)))
         return RunResult(
             memory=np.fromfile(paths["dump"], np.uint8),
             cycles=registers["cycles"],
             registers=registers,
+            earlier=tuple(earlier),
             trace=paths["trace"] if self.observe_bits else None,
             log=paths["log"] if log else None,
             simulated_cycles=int(waited[0]),
             seconds=float(waited[2]),
+            notes=tuple(notes),
         )
 
 

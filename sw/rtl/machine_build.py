@@ -1,11 +1,17 @@
 """Compile a core with its bench, memory and host to something that runs. Built once for the same text and settings."""
 
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from makalu.hw.spec.config import BusConfig
@@ -14,17 +20,33 @@ from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment
 from makalu.sw.versions import versions
 
-__all__ = ["MACHINES", "MachineBuildError", "build_machine"]
+__all__ = ["MACHINES", "BuiltMachine", "MachineBuildError", "build_machine"]
 
 MACHINES: Path = BUILD / "machines"
 _FAST_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast")
 _SOURCES = {"verilator": ("bench.v", "memory.v", "harness.cpp"), "icarus": ("host.v", "bench.v", "memory.v")}
 _PROGRAM = "machine"
+_SECONDS = "seconds"
+"""File beside the program: how long its compilation took."""
 _LOG_CHARACTERS = 6000
+_BLOCK = re.compile(r"(?m)^module (\w+)\(.*verilator hier_block")
 
 
 class MachineBuildError(RuntimeError):
     """A simulator refused the text; the message has the end of its output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltMachine:
+    """A program that simulates, in a folder that is named after everything that went into it."""
+
+    folder: Path
+    command: list[str]
+    """Starts the simulation; plusargs follow it."""
+    reused: bool
+    """An earlier build was taken."""
+    seconds: float
+    """Wall clock of the compilation, also where it was an earlier one."""
 
 
 def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bits: int) -> list[str]:
@@ -61,11 +83,12 @@ def build_machine(
     fast: bool,
     memory_bytes: int,
     observed: list[tuple[str, int]],
-) -> tuple[list[str], bool]:
-    """The command that starts the simulation (plusargs follow it), and whether an earlier build was taken.
+    report: Callable[[float, int], None] | None = None,
+) -> BuiltMachine:
+    """Compile, or take what an earlier call left; processes that want the same machine wait for the first one.
 
     `core` is Verilog with a module `core`; `observed` are name and width of its observation ports, the one in the
-    lowest bits of a sample first.
+    lowest bits of a sample first; `report` is called with the parts that are done and all parts.
     """
     observe_bits = sum(bits for _, bits in observed)
     parameters = memory_parameters(bus, size=memory_bytes) | {"OBSERVE_BITS": max(observe_bits, 1)}
@@ -74,31 +97,76 @@ def build_machine(
     headers = {"observe.vh": _connections(observed)}
     identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    reused = final.is_dir()
-    if not reused:
-        MACHINES.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=MACHINES))
-        try:
-            for file, text in (sources | headers).items():
-                (work / file).write_text(text)
-            built = subprocess.run(
-                [*command, *sources],
-                cwd=work,
-                env={**os.environ, **environment(optimize="-O2" if fast else "-O1")},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            if built.returncode:
-                raise MachineBuildError(f"{name} for {simulator}: {built.stdout[-_LOG_CHARACTERS:]}")
-            shutil.rmtree(work / "model", ignore_errors=True)  # a hundred times the size of the program
-            try:
-                work.rename(final)
-            except OSError:  # another process was first with the same bytes
-                if not final.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    with _alone(final):
+        reused = (final / _SECONDS).is_file()
+        if not reused:
+            _compile([*command, *sources], sources | headers, final, fast=fast, report=report)
+    if report is not None:
+        report(1, 1)
     program = str(final / _PROGRAM)
-    return (["vvp", "-n", program] if simulator == "icarus" else [program]), reused
+    start = ["vvp", "-n", program] if simulator == "icarus" else [program]
+    return BuiltMachine(folder=final, command=start, reused=reused, seconds=float((final / _SECONDS).read_text()))
+
+
+@contextmanager
+def _alone(final: Path) -> Iterator[None]:
+    """One process at a time for one folder; the lock file stays, because another process may wait for it."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with (final.parent / f".{final.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file gives it back
+        yield
+
+
+def _compile(
+    command: list[str],
+    files: Mapping[str, str],
+    final: Path,
+    *,
+    fast: bool,
+    report: Callable[[float, int], None] | None,
+) -> None:
+    """Run `command` on `files` in a temporary folder that becomes `final` when it is whole."""
+    work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    model = work / "model"
+    try:
+        for file, text in files.items():
+            (work / file).write_text(text)
+        parts = [model, *(model / f"V{name}" for name in _BLOCK.findall(files["core.v"]))]
+        done, output, began = 0.0, [], time.monotonic()
+        with subprocess.Popen(
+            command,
+            cwd=work,
+            env={**os.environ, **environment(optimize="-O2" if fast else "-O1")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None
+            if report is not None:
+                report(done, len(parts))
+            for line in process.stdout:
+                output.append(line)
+                if report is not None:
+                    done = max(done, sum(_share(part) for part in parts))
+                    report(done, len(parts))
+        if process.returncode:
+            raise MachineBuildError(f"{final.name}: {''.join(output)[-_LOG_CHARACTERS:]}")
+        (work / _SECONDS).write_text(f"{time.monotonic() - began:.1f}\n")
+        shutil.rmtree(model, ignore_errors=True)  # a hundred times the size of the program
+        shutil.rmtree(final, ignore_errors=True)  # not whole: it would have been taken
+        work.rename(final)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _share(folder: Path) -> float:
+    """How much of a part (the top, or a block that Verilator compiles once) is compiled: objects over sources.
+
+    Verilator writes a part's makefile when it has written all of its sources; before that nothing is known.
+    """
+    if not any(folder.glob("V*_classes.mk")):
+        return 0.0
+    sources = {path.stem for path in folder.glob("*.cpp")}
+    objects = {path.stem for path in folder.glob("*.o")}
+    return len(sources & objects) / max(len(sources), 1)

@@ -1,0 +1,48 @@
+"""One PE and a small array, placed and routed for an ECP5."""
+
+from rich.console import Console
+from rich.table import Table
+
+from makalu.sw.results import Figure, at_least, at_most
+from makalu.sw.rtl.fpga import place_and_route
+
+__all__ = ["measure"]
+
+LUT_GOAL, MULT_GOAL, MHZ_GOAL = 800, 1, 90.0
+GOAL_CASE = "fpga_pe_L3_keep"
+_CASES = [("pe", stages, mode) for stages in (1, 2, 3) for mode in ("keep", "flush")]
+_CASES += [("array", stages, "keep") for stages in (1, 2, 3)] + [("array", 3, "flush")]
+_HEADINGS = ("part", "L", "subnormals", "LUT4", "CCU2C", "COMB", "FF", "MULT18", "MHz -6", "MHz -7", "MHz -8")
+_CELLS = ("lut4", "ccu2c", "comb", "ff", "mult18")
+
+
+def measure(console: Console) -> list[Figure]:
+    """Cells and fmax by speed grade, seed 1, out of context."""
+    figures: list[Figure] = []
+    table = Table(title="ECP5-85, out of context, seed 1: yosys synth_ecp5 -nowidelut, nextpnr-ecp5")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right")
+    for part, stages, mode in _CASES:
+        with console.status(f"placing and routing {part}, L = {stages}, {mode}"):
+            report = place_and_route(part, add_stages=stages, mul_stages=2, subnormals=mode)
+        name = f"fpga_{part}_L{stages}_{mode}"
+        clocks = {speed: next(iter(by_seed.values())) for speed, by_seed in report["fmax_mhz"].items()}
+        values = {key: report[key] for key in _CELLS}
+        figures += [_cells(name, key, value) for key, value in values.items()]
+        figures += [_clock(name, speed, value) for speed, value in clocks.items()]
+        table.add_row(part, str(stages), mode, *map(str, values.values()), *map(str, clocks.values()))
+    console.print(table)
+    return figures
+
+
+def _cells(name: str, key: str, value: int) -> Figure:
+    bar = {"lut4": LUT_GOAL, "mult18": MULT_GOAL}.get(key) if name == GOAL_CASE else None
+    if bar is None:
+        return Figure(name=f"{name}_{key}", value=value, unit="cells")
+    return at_most(f"{name}_{key}", value, "cells", bar=bar, kind="goal")
+
+
+def _clock(name: str, speed: str, value: float) -> Figure:
+    if (name, speed) == (GOAL_CASE, "8"):
+        return at_least(f"{name}_mhz_{speed}", value, "MHz", bar=MHZ_GOAL, kind="goal")
+    return Figure(name=f"{name}_mhz_{speed}", value=value, unit="MHz")
