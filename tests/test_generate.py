@@ -14,6 +14,7 @@ from makalu.sw.cli.main import app
 from makalu.sw.rtl.simulators import lint
 
 CONFIG = load_preset("tiny")
+MOST_MODULES, MOST_BYTES = 100, 5_000_000
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,21 @@ def test_each_module_once(generated):
     assert len(names) == len(set(names))
     assert sum(name.startswith("partition_") for name in names) == 1
     assert sum(name.startswith("pe_tile_") for name in names) == 1
+
+
+def module_count(verilog):
+    return len(re.findall(r"(?m)^module ", verilog.read_text()))
+
+
+def test_few_modules(generated):
+    assert module_count(generated.verilog) < MOST_MODULES
+
+
+@pytest.mark.slow
+def test_the_full_size_has_few_modules_too(tmp_path):
+    """128 x 128 PEs: the text does not grow with the array."""
+    verilog = generate(load_preset("trn2"), tmp_path).verilog
+    assert module_count(verilog) < MOST_MODULES and verilog.stat().st_size < MOST_BYTES
 
 
 def test_side_file_matches_the_verilog(generated):
@@ -60,8 +76,9 @@ def test_icarus_takes_its_form(tmp_path):
     assert run.returncode == 0 and run.stderr == ""
 
 
-def test_the_command_says_what_it_wrote(tmp_path):
-    result = CliRunner().invoke(app, ["generate", "--preset", "tiny", "--out", str(tmp_path)])
+@pytest.mark.parametrize("option", ["--out", "-o"])
+def test_the_command_says_what_it_wrote(option, tmp_path):
+    result = CliRunner().invoke(app, ["generate", "--preset", "tiny", option, str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.json", "tiny.v"]
 

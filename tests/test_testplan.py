@@ -1,4 +1,4 @@
-"""Test plans are data: every listed test exists, and every bench test is listed by some point."""
+"""Test plans are data: every listed test exists, and every bench and every test of a block is listed by some point."""
 
 import ast
 from pathlib import Path
@@ -8,6 +8,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 PLANS = sorted((ROOT / "verif").glob("*/testplan.yaml"))
+AREAS = ("arith", "tensor", "psum", "sbuf", "dma", "sequencer", "vector", "core", "faults")
+"""Folders of `tests` about blocks: all of their tests are in plans. The others are about tools and whole examples."""
 KEYS = {"name", "goal", "stimulus", "check", "stage", "tests"}
 
 
@@ -35,6 +37,7 @@ def test_every_bench_folder_has_a_plan():
 @pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.parent.name)
 def test_plan_and_tests_name_each_other(plan):
     points = yaml.safe_load(plan.read_text())
+    assert len({point["name"] for point in points}) == len(points), f"{plan}: two points have one name"
     listed = set()
     for point in points:
         assert set(point) == KEYS, f"{plan}: {point.get('name')} has {sorted(point)}"
@@ -51,3 +54,12 @@ def test_plan_and_tests_name_each_other(plan):
         for function in functions(path):
             name = f"{path.relative_to(ROOT)}::{function}"
             assert name in listed, f"{plan} lists no point for {name}"
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_every_test_of_a_block_is_in_a_plan(area):
+    listed = {test for plan in PLANS for point in yaml.safe_load(plan.read_text()) for test in point["tests"]}
+    paths = sorted((ROOT / "tests" / area).glob("test_*.py"))
+    assert paths
+    names = [f"{path.relative_to(ROOT)}::{function}" for path in paths for function in sorted(functions(path))]
+    assert not [name for name in names if name not in listed]

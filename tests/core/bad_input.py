@@ -5,7 +5,7 @@ then wait for ever, and what the memory holds. With the watchdog on, those that 
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,8 +20,23 @@ from makalu.sim_models.golden.machine import Machine as GoldenMachine
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.trace import Event, read_trace
+from verif.core.replay import check_counters
 
-__all__ = ["CONFIG", "OUTSIDE", "Expected", "Spoilt", "check", "observed", "place_of", "spoil", "with_fields"]
+__all__ = [
+    "CONFIG",
+    "OUTSIDE",
+    "WATCHDOG",
+    "Expected",
+    "SettlingMachine",
+    "Spoilt",
+    "check",
+    "expected",
+    "observed",
+    "place_of",
+    "queues_of",
+    "spoil",
+    "with_fields",
+]
 
 CONFIG = load_preset("tiny")
 OUTSIDE = 1 << 36
@@ -40,8 +55,8 @@ class SettlingMachine(Machine):
 
     settle = SETTLE
 
-    def _script(self, programs: Mapping[Queue, int], max_cycles: int, watchdog: int) -> str:
-        lines = super()._script(programs, max_cycles, watchdog).splitlines()
+    def _start_script(self, programs: Mapping[Queue, int], max_cycles: int, watchdog: int) -> str:
+        lines = super()._start_script(programs, max_cycles, watchdog).splitlines()
         at = next(i for i, line in enumerate(lines) if line.startswith("wait"))
         # the interrupt is high already: each of these takes one cycle
         return "\n".join([*lines[: at + 1], *["wait 1"] * self.settle, *lines[at + 1 :]]) + "\n"
@@ -122,6 +137,17 @@ def expected(spoilt: Spoilt) -> tuple[dict[Queue, Expected], NDArray[np.uint8]]:
     return queues, result.memory
 
 
+def queues_of(r: Mapping[str, int], queues: Iterable[Queue]) -> dict[Queue, Expected]:
+    """What the status registers say of `queues`."""
+    seen = {}
+    for queue in queues:
+        name = queue.name.lower()
+        where = r[f"{name}_error_low"] | r[f"{name}_error_high"] << 32
+        state = QueueState(r[f"{name}_state"] % len(QUEUE_STATES))
+        seen[queue] = Expected(state, ErrorCode(r[f"{name}_error"]), where, r[f"{name}_tag"])
+    return seen
+
+
 def observed(spoilt: Spoilt, machine: Machine) -> Observed:
     """The RTL's account of the same."""
     result = machine.run(
@@ -132,16 +158,11 @@ def observed(spoilt: Spoilt, machine: Machine) -> Observed:
         watchdog=WATCHDOG,
     )
     r = result.registers
-    queues = {}
-    for queue in spoilt.addresses:
-        name = queue.name.lower()
-        where = r[f"{name}_error_low"] | r[f"{name}_error_high"] << 32
-        state = QueueState(r[f"{name}_state"] % len(QUEUE_STATES))
-        queues[queue] = Expected(state, ErrorCode(r[f"{name}_error"]), where, r[f"{name}_tag"])
+    check_counters(r)
     assert result.trace is not None
     issues = read_trace(result.trace, CONFIG, machine.observe).issues()
     shutil.rmtree(result.trace.parent)
-    return Observed(queues, result.memory, r["status"], r["interrupt"], issues)
+    return Observed(queues_of(r, spoilt.addresses), result.memory, r["status"], r["interrupt"], issues)
 
 
 def check(spoilt: Spoilt, code: ErrorCode, machine: Machine, *, issued: int | None = None) -> Observed:

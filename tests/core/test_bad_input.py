@@ -1,17 +1,21 @@
 """Bad input stops one queue and says who, where and why; it harms nobody else and writes nothing wrong."""
 
+import ast
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, Space
+from makalu.hw.spec.formats import BF16
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, AluOp, Function, Opcode, Queue, Space
 from makalu.hw.spec.registers import QueueState
 from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, place_of, spoil, with_fields
 
 UNKNOWN_OPCODE = 0x7F
 RESERVED_BIT = 1000
+UNKNOWN_DTYPE = 0x1F
 NEVER = 0x3FFF
 """A value that no semaphore of these programs comes near."""
 
@@ -43,6 +47,79 @@ def is_(*opcodes):
     return lambda instruction: instruction.opcode in opcodes
 
 
+def reads_psum(instruction):
+    return instruction["src0_space"] == Space.PSUM
+
+
+def has_scalar_operand(instruction):
+    return instruction["operand0_tensor"] == 1
+
+
+def leaves_a_partition(instruction):
+    return instruction.opcode == Opcode.TENSOR_COPY and instruction["partitions"] < CONFIG.partitions
+
+
+WRONG_OPERANDS = {
+    "space-none": (Queue.SYNC, is_(Opcode.DMA_LOAD), {"dst_space": Space.NONE}),
+    "space-of-a-store": (Queue.SYNC, is_(Opcode.DMA_STORE), {"src0_space": Space.PSUM}),
+    "space-of-a-result": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"dst_space": Space.PSUM}),
+    "type": (Queue.TENSOR, is_(Opcode.MATMUL), {"src0_dtype": UNKNOWN_DTYPE}),
+    "bf16-in-psum": (Queue.VECTOR, reads_psum, {"src0_dtype": BF16.code}),
+    "alu-op": (Queue.VECTOR, is_(Opcode.TENSOR_TENSOR), {"op0": max(AluOp) + 1}),
+    "function": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"function": min(Function) - 1}),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_OPERANDS)
+def test_operand(kind):
+    queue, wanted, values = WRONG_OPERANDS[kind]
+    check(spoilt(queue, wanted, **values), ErrorCode.OPERAND, machine())
+
+
+WRONG_SIZES = {
+    "empty": (Queue.SYNC, is_(Opcode.DMA_STORE), {"src0_size2": 0}),
+    "different": (Queue.VECTOR, is_(Opcode.TENSOR_COPY), {"src0_size3": 2}),
+    "scalar-operand": (Queue.VECTOR, has_scalar_operand, {"src1_size0": 2}),
+    "no-partition": (Queue.SYNC, is_(Opcode.DMA_LOAD), {"partitions": 0}),
+    "partitions": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"partitions": CONFIG.partitions + 1}),
+    "columns": (Queue.TENSOR, is_(Opcode.MATMUL), {"columns": CONFIG.tensor.columns + 1}),
+    "stationary-columns": (Queue.TENSOR, is_(Opcode.LOAD_STATIONARY), {"src0_size0": CONFIG.tensor.columns + 1}),
+    "stationary-rows": (Queue.TENSOR, is_(Opcode.LOAD_STATIONARY), {"src0_size1": 2}),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_SIZES)
+def test_size(kind):
+    queue, wanted, values = WRONG_SIZES[kind]
+    check(spoilt(queue, wanted, **values), ErrorCode.SIZE, machine())
+
+
+WRONG_PARTITIONS = {
+    "beyond": (Queue.SYNC, is_(Opcode.DMA_LOAD), {"dst_partition": CONFIG.partitions}),
+    "matmul-destination": (Queue.TENSOR, is_(Opcode.MATMUL), {"dst_partition": 1}),
+    "different": (Queue.VECTOR, leaves_a_partition, {"dst_partition": 0, "src0_partition": 1}),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_PARTITIONS)
+def test_partition(kind):
+    queue, wanted, values = WRONG_PARTITIONS[kind]
+    check(spoilt(queue, wanted, **values), ErrorCode.PARTITION, machine())
+
+
+WRONG_ALIGNMENTS = {
+    "element": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"dst_offset": 1}),
+    "stationary-offset": (Queue.TENSOR, is_(Opcode.LOAD_STATIONARY), {"src0_offset": CONFIG.sbuf.word_bytes // 2}),
+    "stationary-stride": (Queue.TENSOR, is_(Opcode.LOAD_STATIONARY), {"src0_stride0": 2}),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_ALIGNMENTS)
+def test_alignment(kind):
+    queue, wanted, values = WRONG_ALIGNMENTS[kind]
+    check(spoilt(queue, wanted, **values), ErrorCode.ALIGNMENT, machine())
+
+
 BEYOND_SBUF = CONFIG.sbuf.partition_bytes
 
 
@@ -60,10 +137,6 @@ BEYOND_SBUF = CONFIG.sbuf.partition_bytes
 def test_sbuf_address(queue, opcode, slot):
     case = spoilt(queue, is_(opcode), **{f"{slot}_offset": BEYOND_SBUF})
     check(case, ErrorCode.SBUF_ADDRESS, machine())
-
-
-def reads_psum(instruction):
-    return instruction["src0_space"] == Space.PSUM
 
 
 @pytest.mark.parametrize(
@@ -115,3 +188,11 @@ def test_misaligned_program():
     whole = spoilt(Queue.SCALAR)
     case = Spoilt(whole.image, {**whole.addresses, Queue.SCALAR: whole.addresses[Queue.SCALAR] + 4}, Queue.SCALAR, 0)
     check(case, ErrorCode.ALIGNMENT, machine())
+
+
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code is not ErrorCode.NONE], ids=lambda c: c.name)
+def test_every_code_has_a_test(code):
+    """A test of this file names it, in its body or its parameters."""
+    tree = ast.parse(Path(__file__).read_text())
+    tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    assert any(f"ErrorCode.{code.name}" in map(ast.unparse, ast.walk(test)) for test in tests)

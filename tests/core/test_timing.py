@@ -1,4 +1,4 @@
-"""The timing model of the core is the RTL's issue and finish of every instruction, to the cycle, under any memory."""
+"""Every issue and finish on the RTL is in the timing model's cycle, every byte of memory is golden's; any memory."""
 
 import dataclasses
 import functools
@@ -15,17 +15,11 @@ from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.recording import TensorSpec
 from makalu.sw.random_program import random_program
-from makalu.sw.rtl.machine import Machine
-from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run
+from makalu.sw.rtl.timing import first_difference, largest_difference
+from tests.core.timed import Case, accounts, check, memory_of, run
 
 LATENCIES = [0, 100, 300]
 STALLS = StallProbabilities(aw=90, w=60, b=120, ar=100, r=80, iar=110, ir=70, seed=5)
-MOST_CYCLES = 400_000
-
-
-@functools.cache
-def machine(preset):
-    return Machine(config=load_preset(preset), observe="trace", fast=True)
 
 
 @functools.cache
@@ -33,7 +27,7 @@ def network(preset, images):
     data = digits()
     weights = train(data)
     program = compile_network(load_preset(preset), weights, images=images)
-    return program, network_inputs(weights, data.test_images[:images])
+    return Case(preset, program, network_inputs(weights, data.test_images[:images]))
 
 
 @functools.cache
@@ -41,55 +35,21 @@ def gemm_program(preset, size):
     spec = TensorSpec((size, size), nl.bfloat16)
     random = np.random.default_rng(size)
     inputs = {name: random.normal(size=(size, size)) for name in ("a", "b")}
-    return compile_kernel(gemm, load_preset(preset), a=spec, b=spec), inputs
+    return Case(preset, compile_kernel(gemm, load_preset(preset), a=spec, b=spec), inputs)
 
 
 @functools.cache
 def random_case(preset, seed):
     case = random_program(load_preset(preset), seed=seed, instructions=60)
-    return case.program, case.inputs
+    return Case(preset, case.program, case.inputs)
 
 
-def run(preset, case, memory, stalls=None):
-    program, inputs = case
-    extra = {} if stalls is None else {"stalls": stalls, "log": True}
-    result = machine(preset).run(
-        program.image(inputs), program.addresses, max_cycles=MOST_CYCLES, memory=memory, **extra
-    )
-    assert not result.error
-    return program, result
+def check_fixed(case, latency):
+    check(case, memory_of(case.preset, latency))
 
 
-def accounts(program, config, result, memory=None):
-    """Prediction and trace; the run's large files go."""
-    both = predict_run(program, config, result, memory)
-    for path in (result.trace, result.log):
-        if path is not None:
-            path.unlink()
-    result.trace.parent.rmdir()
-    return both
-
-
-def memory_of(preset, latency):
-    return MemoryTiming.of(load_preset(preset).memory, latency=latency)
-
-
-def check_fixed(preset, case, latency):
-    memory = memory_of(preset, latency)
-    program, result = run(preset, case, memory)
-    timeline, trace = accounts(program, load_preset(preset), result, memory)
-    # none is missing: everything issues once, and everything but nop and halt finishes
-    assert len(trace.issues()) == program.instructions and len(timeline.issues) == program.instructions
-    assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
-    assert timeline.cycles == result.cycles
-
-
-def check_recorded(preset, case, seed):
-    program, result = run(preset, case, memory_of(preset, 20), dataclasses.replace(STALLS, seed=seed))
-    timeline, trace = accounts(program, load_preset(preset), result)
-    assert len(trace.issues()) == program.instructions
-    assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
-    assert timeline.cycles == result.cycles
+def check_recorded(case, seed):
+    check(case, memory_of(case.preset, 20), dataclasses.replace(STALLS, seed=seed))
 
 
 NETWORKS = [("tiny", 8), pytest.param("trn2-mini", 64, marks=pytest.mark.slow)]
@@ -100,34 +60,34 @@ SEEDS += [pytest.param("trn2-mini", seed, marks=pytest.mark.slow) for seed in ra
 @pytest.mark.parametrize("latency", LATENCIES)
 @pytest.mark.parametrize(("preset", "images"), NETWORKS)
 def test_network(preset, images, latency):
-    check_fixed(preset, network(preset, images), latency)
+    check_fixed(network(preset, images), latency)
 
 
 @pytest.mark.parametrize(("preset", "images"), NETWORKS)
 def test_network_under_stalls(preset, images):
-    check_recorded(preset, network(preset, images), seed=1)
+    check_recorded(network(preset, images), seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("latency", LATENCIES)
 def test_gemm(latency):
-    check_fixed("small", gemm_program("small", 64), latency)
+    check_fixed(gemm_program("small", 64), latency)
 
 
 @pytest.mark.slow
 def test_gemm_under_stalls():
-    check_recorded("small", gemm_program("small", 64), seed=2)
+    check_recorded(gemm_program("small", 64), seed=2)
 
 
 @pytest.mark.parametrize("latency", LATENCIES)
 @pytest.mark.parametrize(("preset", "seed"), SEEDS)
 def test_random_programs(preset, seed, latency):
-    check_fixed(preset, random_case(preset, seed), latency)
+    check_fixed(random_case(preset, seed), latency)
 
 
 @pytest.mark.parametrize(("preset", "seed"), SEEDS)
 def test_random_programs_under_stalls(preset, seed):
-    check_recorded(preset, random_case(preset, seed), seed=seed + 3)
+    check_recorded(random_case(preset, seed), seed=seed + 3)
 
 
 def test_scarce_bandwidth():
@@ -142,15 +102,13 @@ def test_scarce_bandwidth():
         outstanding_instructions=2,
     )
     for seed in range(3):
-        program, result = run("tiny", random_case("tiny", seed), memory)
-        timeline, trace = accounts(program, load_preset("tiny"), result, memory)
-        assert largest_difference(timeline, trace) == 0, first_difference(timeline, trace)
+        check(random_case("tiny", seed), memory)
 
 
 def test_another_memory_is_noticed():
     """The comparison sees a memory that is one cycle slower, and names the first instruction that is late."""
-    program, result = run("tiny", random_case("tiny", 0), memory_of("tiny", 100))
-    timeline, trace = accounts(program, load_preset("tiny"), result, memory_of("tiny", 101))
+    case = random_case("tiny", 0)
+    timeline, trace = accounts(case, run(case, memory_of("tiny", 100)), memory_of("tiny", 101))
     assert largest_difference(timeline, trace) > 0
     first = first_difference(timeline, trace)
     assert first.kind == "issue" and first.number == 0 and first.predicted == first.seen + 1

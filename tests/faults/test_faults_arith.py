@@ -1,13 +1,16 @@
-"""Planted faults in PE and array: the benches must fail, each in the named test."""
+"""Planted faults in PE, array and the clocks of idle tiles: the benches must fail, each in the named test."""
 
 import pytest
 
 from makalu.hw.arith import chain_adder
 from makalu.hw.tensor import pe
 from makalu.hw.tensor.array import PeArray
+from makalu.hw.tensor.tile import PeTile
 from makalu.sw.rtl.runner import BenchFailure, have_icarus, run_bench
 from verif.tensor.configs import small_core
 
+SIMULATOR = "icarus" if have_icarus() else "verilator"  # either shows them; Icarus builds faster
+ARRAY = {"partitions": 4, "tile": 2, "word_bytes": 8, "mul_stages": 2, "add_stages": 1}
 STAGES = {"mul_stages": 2, "add_stages": 1, "subnormals": "keep"}
 
 
@@ -16,14 +19,12 @@ def run_pe(name, **params):
         pe.Pe(tensor=small_core(partitions=4, word_bytes=8, **STAGES).tensor),
         name=f"fault-{name}",
         test_module="verif.pe.test_pe",
-        simulator="icarus",
+        simulator=SIMULATOR,
         params={"stages": STAGES, "cycles": 1000, "seed": 1, **params},
     )
 
 
 def test_lost_guard_bit_is_caught(monkeypatch):
-    if not have_icarus():
-        return
     monkeypatch.setattr(chain_adder, "GUARD_BITS", chain_adder.GUARD_BITS - 1)
     monkeypatch.setattr(chain_adder, "FRAME_BITS", chain_adder.FRAME_BITS - 1)
     with pytest.raises(BenchFailure, match="test_pe.random_cycles"):
@@ -31,22 +32,31 @@ def test_lost_guard_bit_is_caught(monkeypatch):
 
 
 def test_inactive_x_that_decides_the_alignment_is_caught(monkeypatch):
-    if not have_icarus():
-        return
     monkeypatch.setattr(pe, "ZERO_EXPONENT", 0)
     with pytest.raises(BenchFailure, match="test_pe.random_cycles"):
         run_pe("inactive")
 
 
+def run_array(name, *, core, **options):
+    run_bench(
+        PeArray(config=small_core(**core)),
+        name=f"fault-{name}",
+        test_module="verif.array.test_array",
+        simulator=SIMULATOR,
+        params={"core": ARRAY, "matmuls": 4, "seed": 1},
+        **options,
+    )
+
+
 def test_array_one_cycle_early_is_caught():
-    if not have_icarus():
-        return
-    core = {"partitions": 4, "tile": 2, "word_bytes": 8, "mul_stages": 2, "add_stages": 1}
     with pytest.raises(BenchFailure, match="test_array.random_waves"):
-        run_bench(
-            PeArray(config=small_core(**{**core, "mul_stages": 1})),
-            name="fault-array",
-            test_module="verif.array.test_array",
-            simulator="icarus",
-            params={"core": core, "matmuls": 4, "seed": 1},
-        )
+        run_array("array", core={**ARRAY, "mul_stages": 1})
+
+
+@pytest.mark.parametrize("early", [3, 6])
+def test_idle_clock_that_stops_too_early_is_caught(early, monkeypatch):
+    """A tile rests `early` cycles before its formula says, which is 7 cycles here; test_array_bench.py has no fault."""
+    settle = PeTile._settle
+    monkeypatch.setattr(PeTile, "_settle", lambda tile: settle(tile) - early)
+    with pytest.raises(BenchFailure, match=r"test_array.phases: .*cycle \d+, port p\d: RTL 0x"):
+        run_array("settle", core=ARRAY, idle_clocks=True)

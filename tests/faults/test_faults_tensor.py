@@ -70,7 +70,8 @@ def test_tensor_bench_catches(fault):
     text = Emission().verilog(component, name="dut", icarus=simulator == "icarus")
     text, times = re.subn(fault.line, fault.becomes, text)
     assert times == 1, f"{fault.name}: its line occurs {times} times, not once"
-    with pytest.raises(BenchFailure, match=rf"{fault.test}: .*cycle \d+, port {fault.port}: RTL 0x"):
+    first = rf"{fault.test}: .*last tags issued: tensor \d+: cycle \d+, port {fault.port}: RTL 0x"
+    with pytest.raises(BenchFailure, match=first):
         cocotb_bench(
             sources={"dut.v": text},
             top="dut",

@@ -77,7 +77,7 @@ def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
     monkeypatch.setattr(f"makalu.hw.vector.engine.{place.split('.')[1]}", planted(place, old, new))
     config = load_preset("tiny")
     programs = {name: random_instructions(config, engine=name, count=15, seed=1) for name in ENGINES}
-    with pytest.raises(AssertionError, match=port):
+    with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{port}"):
         run_engines(config, programs, gap=0, limit=3000)
 
 
@@ -86,5 +86,5 @@ def test_planted_fault_in_the_lane_is_caught(fault):
     engine, old, new = LANE[fault]
     config = load_preset("tiny")
     program = random_instructions(config, engine=engine, count=12, seed=7)
-    with pytest.raises(AssertionError, match="port write_data: RTL"):
+    with pytest.raises(AssertionError, match=rf"last tags issued: {engine} \d+: cycle \d+, port write_data: RTL"):
         run_lane(config, program, engine=engine, partition=1, lane=planted("lane.Lane", old, new))

@@ -1,4 +1,7 @@
-"""Matmuls with another stationary tile each follow without a bubble: the head's lockstep model, all N and offsets."""
+"""Matmuls with another stationary tile each follow without a bubble: the timing model, all N and offsets.
+
+Its columns are the lockstep model's (`test_tensor_timing.py`), and those the RTL's (`test_tensor_bench.py`).
+"""
 
 import pytest
 

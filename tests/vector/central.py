@@ -13,7 +13,7 @@ from makalu.hw.spec.isa import Instruction, encode
 from makalu.hw.vector.engine import VectorEngine
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
-from verif.lib.compare import compare
+from verif.lib.compare import after, compare
 from verif.lib.lane_ports import lane_port_fields, request_fields
 
 __all__ = ["ENGINES", "run_engines"]
@@ -40,6 +40,7 @@ def run_engines(
     queues = {name: list(programs.get(name, ())) for name in ENGINES}
     times: dict[str, list[tuple[int, int]]] = {name: [] for name in ENGINES}
     issued: dict[str, int] = {}
+    tags: dict[str, int] = {}
     rng = Random(seed)
     waits = dict.fromkeys(ENGINES, 0)
 
@@ -82,12 +83,12 @@ def run_engines(
                     {"request": _struct(ctx.get(engine.request)), "psum_request": _struct(ctx.get(engine.psum_request))}
                 )
                 sampled |= lane_port_fields(_struct(ctx.get(lanes)))
-                compare(cycle, sampled, expected, name)
+                compare(cycle, sampled, expected, after(f"{name} engine", tags))
                 if out["finish"]:
                     times[name].append((issued.pop(name), cycle))
                 if out["ready"] and offer is not None:
                     issued[name] = cycle
-                    queues[name].pop(0)
+                    tags[name] = queues[name].pop(0)["tag"]
                     waits[name] = rng.randint(0, gap)
                 model.tick(inputs)
             arbiter.tick(asked)

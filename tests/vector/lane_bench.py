@@ -15,7 +15,7 @@ from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lanes import LaneEngineModel, LanesModel
 from makalu.sim_models.lockstep.psum import PsumModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
-from verif.lib.compare import compare
+from verif.lib.compare import after, compare
 from verif.lib.lane_programs import corner_values
 from verif.lib.pack import bytes_to_word, pack
 
@@ -46,6 +46,7 @@ def run_lane(
     wave = dict.fromkeys(("valid", "address", "accumulate", "columns"), nothing)
     left = list(program)
     cycles = [0]
+    tags: dict[str, int] = {}
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.index, partition)
@@ -80,11 +81,11 @@ def run_lane(
                 cycles[0],
                 {"write_data": bytes_to_word(np.where(known, seen, 0))},
                 {"write_data": bytes_to_word(np.where(known, shown["write_data"][partition], 0))},
-                engine,
+                after(f"{engine} lane", tags),
             )
             command = left[0] if left else None
             if out["ready"] and command is not None:
-                left.pop(0)
+                tags[engine] = left.pop(0)["tag"]
             granted = {"grant": arbitrated["grant"] & 1, "psum_grant": arbitrated["psum_grant"] & 1}
             central.tick({"command": command, **granted})
             lanes.tick(data)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from makalu.hw.spec.config import TensorConfig
 
-__all__ = ["EdgeInputs", "Matmul", "Schedule", "random_matmuls"]
+__all__ = ["EdgeInputs", "Matmul", "Schedule", "phased_matmuls", "random_matmuls"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +123,27 @@ def random_matmuls(
             )
         )
     return matmuls
+
+
+def phased_matmuls(rng: random.Random, tensor: TensorConfig, *, count: int) -> list[Matmul]:
+    """Full tiles in turn dense, sparse and after a pause in which the whole array comes to rest.
+
+    Then single columns, each about as long after the other as something takes through one PE tile.
+    """
+    crossing = 1 + tensor.tile + tensor.mul_stages + tensor.tile * tensor.add_stages
+    pause = 2 * (1 + tensor.columns + tensor.mul_stages + tensor.rows * tensor.add_stages)
+    around = range(crossing - 3, crossing + 5)
+    phases = (
+        (0, [0 for _ in around]),
+        (rng.randint(1, crossing), [rng.choice([0, rng.randint(1, 2 * crossing)]) for _ in around]),
+        (pause, [pause, *around[1:]]),
+    )
+    matmuls = random_matmuls(rng, tensor, count=count, columns=len(around), gaps=False)
+    gaps = [phases[number % len(phases)] for number in range(count)]
+    return [
+        replace(matmul, load_gap=load, column_gaps=tuple(columns))
+        for matmul, (load, columns) in zip(matmuls, gaps, strict=True)
+    ]
 
 
 def _numbers(rng: np.random.Generator, shape: tuple[int, int], *, special: bool) -> NDArray[np.uint16]:

@@ -12,7 +12,7 @@ from makalu.hw.tensor.layouts import X_BITS, group, tag_bits
 from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.lockstep.array import ArrayModel
 from makalu.sw.rtl.runner import bench_params
-from verif.array.schedule import EdgeInputs, Schedule, random_matmuls
+from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_matmuls
 from verif.lib.compare import compare
 from verif.lib.sampling import drive, reset, start_clock
 from verif.tensor.configs import small_core
@@ -124,3 +124,13 @@ async def no_bubbles(dut):
     cycles = [cycle for cycle, _, _ in schedule.results]
     assert cycles == list(range(cycles[0], cycles[0] + 8 * period))
     await b.run(schedule)
+
+
+@cocotb.test()
+async def phases(dut):
+    """Dense, sparse, and pauses after which the array is at rest: with idle clocks, every way in which they stop."""
+    b = await bench(dut)
+    rng = random.Random(bench_params()["seed"] + 3)
+    schedule = Schedule(tensor=b.tensor, matmuls=phased_matmuls(rng, b.tensor, count=9))
+    await b.run(schedule)
+    assert b.compared > schedule.cycles

@@ -1,22 +1,22 @@
 """A compiled run of the core, again on the lockstep models: every observed port in every cycle, bus and registers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Queue
+from makalu.hw.spec.isa import QUEUES, Queue
 from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.registers import REGISTERS
+from makalu.hw.spec.registers import COUNTERS, REGISTERS
 from makalu.sim_models.lockstep.core import CoreModel
 from makalu.sim_models.lockstep.memory import FixedMemory
 from makalu.sw.rtl.machine import Machine, RunResult
 from verif.core.host import ScriptHost, start_script
 from verif.core.observation import Comparison, row_bytes
 
-__all__ = ["Replayed", "check_replay"]
+__all__ = ["Replayed", "check_counters", "check_replay"]
 
 _CHANNELS = {
     "aw": "data__aw",
@@ -35,6 +35,14 @@ class Replayed:
     handshakes: int
 
 
+def check_counters(registers: Mapping[str, int]) -> None:
+    """busy + stalls + idle = cycles for every queue; the registers were read when no queue ran any more."""
+    for queue in QUEUES:
+        name = queue.name.lower()
+        spent = {counter: registers[f"{name}_{counter}"] for counter in COUNTERS}
+        assert sum(spent.values()) == registers["cycles"], f"{name}: {spent} in {registers['cycles']} cycles"
+
+
 def check_replay(
     machine: Machine,
     result: RunResult,
@@ -44,10 +52,14 @@ def check_replay(
     memory: MemoryTiming,
     max_cycles: int,
     watchdog: int = 0,
+    before: Sequence[Mapping[Queue, int]] = (),
 ) -> Replayed:
     """Model = RTL: ports of all cycles, handshakes with cycle and address, registers, memory after the run.
 
-    `result` is of a run with `observe="all"`, a log and the memory contract `fixed`. Errors: `AssertionError`.
+    The counters add up, too.
+
+    `result` is of a run with `observe="all"`, a log and the memory contract `fixed`, at the end of which every queue
+    has stopped. Errors: `AssertionError`.
     """
     config: CoreConfig = machine.config
     core = CoreModel(config)
@@ -57,7 +69,7 @@ def check_replay(
         data_bytes=config.bus.data_bytes,
         instruction_bytes=config.bus.instruction_bytes,
     )
-    host = ScriptHost(start_script(machine._script(programs, max_cycles, watchdog)))
+    host = ScriptHost(start_script(machine._script(programs, max_cycles, watchdog, before)))
     comparison = Comparison(config)
     log: list[tuple[int, str, int]] = []
     assert result.trace is not None and result.log is not None
@@ -81,6 +93,7 @@ def check_replay(
     _check_log(log, result.log.read_text())
     names = {register.address: name for name, register in REGISTERS.items()}
     assert {names[address]: value for address, value in host.values.items()} == result.registers
+    check_counters(result.registers)
     assert np.array_equal(behind.memory, result.memory), "the memory after the run differs"
     assert not core.sbuf.collisions, f"both ports of SBUF wrote (cycle, partition, address) {core.sbuf.collisions[0]}"
     assert not core.psum.undefined, f"PSUM read before it was written: {core.psum.undefined[0]}"

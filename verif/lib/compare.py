@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-__all__ = ["compare", "compare_masked"]
+__all__ = ["after", "compare", "compare_masked"]
+
+
+def after(block: str, tags: Mapping[str, int]) -> str:
+    """`compare`'s tag for a block with instructions: `tags` are those last issued to each of its queues or engines."""
+    named = ", ".join(f"{name} {tag}" for name, tag in tags.items()) or "none"
+    return f"{block}, last tags issued: {named}"
 
 
 def _text(value: int | None) -> str:

@@ -13,7 +13,7 @@ from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
 from makalu.hw.spec.registers import REGISTERS, START, Status
 from makalu.hw.spec.sequencer import CHANNEL_OF, QUEUE_CHANNELS, Channel
 from makalu.sim_models.lockstep.sequencer import SequencerModel
-from verif.lib.compare import compare
+from verif.lib.compare import after, compare
 
 __all__ = ["CONTROL_INPUTS", "Environment"]
 
@@ -44,6 +44,7 @@ class Environment:
         self.bus_error_tags: set[int] = set()
         self.cycle = 0
         self.issued: list[tuple[Channel, int]] = []
+        self._tags: dict[str, int] = {}
         self.flushed: set[Channel] = set()
         self._watch = watch_control
         self._bursts: deque[tuple[int, int]] = deque()
@@ -109,7 +110,7 @@ class Environment:
         for name in expected:
             value = self._handles[name].value
             seen[name] = int(value) if value.is_resolvable else None
-        compare(self.cycle, seen, expected)
+        compare(self.cycle, seen, expected, after("sequencer", self._tags))
         self.model.tick(inputs)
         self._react(inputs, expected)
         self._inputs, self._outputs = inputs, expected
@@ -144,6 +145,7 @@ class Environment:
         channel = CHANNEL_OF[Opcode(word & FIELDS["opcode"].high)]
         tag = (word >> FIELDS["tag"].lsb) & FIELDS["tag"].high
         self.issued.append((channel, tag))
+        self._tags[channel.name.lower()] = tag
         if channel in ERRORS and inputs[ERRORS[channel]]:
             return  # forgotten with the rest of its channel
         work = self._engines[channel]

@@ -17,7 +17,7 @@ from makalu.hw.spec.isa import Instruction, Opcode, encode
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, group, tag_bits, x_operand
 from makalu.sim_models.lockstep.tensor import TensorModel
-from verif.lib.compare import compare
+from verif.lib.compare import after, compare
 from verif.lib.pack import pack
 from verif.lib.sampling import drive, reset, start_clock
 from verif.tensor.encoding import finalised, operand_words
@@ -50,6 +50,7 @@ class TensorBench:
         """The warm-up has defined every stationary register and PSUM element: columns and commits are compared too."""
         self.dma_reads = 0.0
         self.accepted: list[Accepted] = []
+        self._tags: dict[str, int] = {}
         self.columns: list[int] = []
         """Cycles in which a column was at the edge of row 0."""
         self.finishes: dict[str, list[int]] = {"finish_load": [], "finish_matmul": []}
@@ -119,7 +120,9 @@ class TensorBench:
         expected, masks = self._expected(out, frame)
         if command is not None:
             expected["command__ready"] = int(out["ready"])
-        compare(self.cycle, self._sampled(expected, masks), expected, "tensor")
+        compare(self.cycle, self._sampled(expected, masks), expected, after("tensor engine", self._tags))
+        if command is not None and out["ready"]:
+            self._tags["tensor"] = command["tag"]
         self._count(command, out)
         self._last = out
         self.model.tick(inputs)

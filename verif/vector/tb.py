@@ -19,7 +19,7 @@ from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
 from makalu.sim_models.lockstep.lanes import LanesModel
 from makalu.sim_models.lockstep.psum import PsumModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
-from verif.lib.compare import compare
+from verif.lib.compare import after, compare
 from verif.lib.lane_programs import corner_values
 from verif.lib.pack import pack
 from verif.lib.sampling import drive, reset, start_clock
@@ -44,6 +44,7 @@ class LanesBench:
         self.layout = self.ports.layout
         self.seen: Counter[str] = Counter()
         self.durations: list[list[int]] = [[] for _ in NAMES]
+        self._tags: dict[str, int] = {}
         count = config.partitions
         self.idle_dma = {
             **{name: np.zeros(count, np.int64) for name in ("enable", "write", "address", "granules")},
@@ -150,7 +151,7 @@ class LanesBench:
                     issued[e] = None
                 if out["ready"] and offers[e] is not None:
                     issued[e] = cycle
-                    left[e].pop(0)
+                    self._tags[NAMES[e]] = left[e].pop(0)["tag"]
                     waits[e] = self.rng.randint(0, gap)
             quiet = 0 if any(left) or any(i is not None for i in issued) else quiet + 1
             if quiet > DRAIN:
@@ -185,7 +186,7 @@ class LanesBench:
         psum = self.psum.comb(psum_inputs)
 
         expected = self.ports.expected(outs, arbiter, lanes, memory)
-        compare(cycle, self.ports.sampled(lanes), expected, "lanes")
+        compare(cycle, self.ports.sampled(lanes), expected, after("lanes", self._tags))
         self._count(asked, arbiter, mask)
 
         for e, engine in enumerate(self.engines):
