@@ -46,7 +46,7 @@ soak: $(STAMP) ## random programs for hours; seeds are recorded
 bench: $(STAMP) ## figures into build/results
 	$(MAKALU) bench $(ARGS)
 
-scaling: $(STAMP) ## size, build time and speed over the presets
+scaling: $(STAMP) ## one GEMM and one copy on the three generations' quarter-size cores
 	$(MAKALU) scaling $(ARGS)
 
 verilog: $(STAMP) ## Verilog and side file of PRESET into build/verilog

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.sw.paths import BUILD
 from makalu.sw.versions import versions
 
-__all__ = ["RESULTS", "Figure", "at_least", "at_most", "failed", "read_results", "write_results"]
+__all__ = ["RESULTS", "Figure", "at_least", "at_most", "failed", "is_current", "read_results", "write_results"]
 
 RESULTS: Path = BUILD / "results"
 _KINDS = (None, "must", "goal")
@@ -67,10 +68,8 @@ def write_results(
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "command": command,
-        "preset": ", ".join(each.name for each in configs),
-        "digest": ", ".join(each.digest for each in configs),
+        **_identity(configs),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count())},
         "figures": [asdict(figure) for figure in figures],
     }
     path = folder / f"{command}.json"
@@ -79,6 +78,19 @@ def write_results(
         file.write("\n")
     Path(file.name).replace(path)
     return path
+
+
+def _identity(configs: Sequence[CoreConfig]) -> dict[str, Any]:
+    return {
+        "preset": ", ".join(each.name for each in configs),
+        "digest": ", ".join(each.digest for each in configs),
+        "versions": {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count())},
+    }
+
+
+def is_current(path: Path, configs: Sequence[CoreConfig]) -> bool:
+    """The file is there and was written for these presets by these tools on such a machine."""
+    return path.is_file() and _identity(configs).items() <= json.loads(path.read_text()).items()
 
 
 def read_results(path: Path) -> list[Figure]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from makalu.hw.spec.config import load_preset
-from makalu.sw.results import Figure, at_least, at_most, failed, read_results, write_results
+from makalu.sw.results import Figure, at_least, at_most, failed, is_current, read_results, write_results
 
 CONFIG = load_preset("tiny")
 
@@ -40,3 +40,11 @@ def test_a_promise_needs_an_outcome():
 def test_names_are_distinct(tmp_path):
     with pytest.raises(ValueError, match="distinct names"):
         write_results("bench", CONFIG, [Figure(name="x", value=0, unit="1")] * 2, folder=tmp_path)
+
+
+def test_figures_of_another_preset_are_not_current(tmp_path):
+    path = write_results("bench", [CONFIG], [], folder=tmp_path)
+    assert is_current(path, [CONFIG])
+    assert not is_current(path, [load_preset("small")]) and not is_current(tmp_path / "none.json", [CONFIG])
+    path.write_text(path.read_text().replace('"verilator": "', '"verilator": "0.'))
+    assert not is_current(path, [CONFIG])

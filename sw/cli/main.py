@@ -73,7 +73,7 @@ def sim(
 def bench(
     part: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(PARTS)}; default: all")] = None,
 ) -> None:
-    """Measure GEMM utilisation on the RTL and one PE on an FPGA."""
+    """Measure GEMM utilisation, the timing model, the full core and a PE on an FPGA."""
     for name in part or ():
         if name not in PARTS:
             raise BenchError(f"part must be one of {list(PARTS)}, not {name!r}")

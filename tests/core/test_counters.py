@@ -19,6 +19,7 @@ TINY = load_preset("tiny")
 SLOW = 300
 """Cycles."""
 FRAME = 8
+"""Cycles between two SBUF slots of one channel; each of the two transfers may wait for one more or one less."""
 MOST_CYCLES = 100_000
 SHAPE = (TINY.partitions, 32)
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from makalu.hw.spec.config import load_preset
 from makalu.sw.cli.bench import fpga, gemm, matmul, timing
-from makalu.sw.results import RESULTS, Figure, failed, read_results, write_results
+from makalu.sw.results import RESULTS, Figure, failed, is_current, read_results, write_results
 
 __all__ = ["PARTS", "BenchError", "bench"]
 
@@ -26,15 +26,18 @@ class BenchError(RuntimeError):
 
 
 def bench(parts: tuple[str, ...], console: Console) -> list[Figure]:
-    """Measure, print, write `build/results/bench.json`; figures of other parts stay there.
+    """Measure, print, write `build/results/bench.json`; figures of other parts stay there if presets and tools
+    are the same.
 
     Errors: `BenchError` when a must is missed.
     """
     for part in parts:
         figures = PARTS[part](console)
-        earlier = read_results(FILE) if FILE.is_file() else []
+        presets = [load_preset(name) for name in PRESETS]
+        # figures of other tools or presets would stand under this run's versions
+        earlier = read_results(FILE) if is_current(FILE, presets) else []
         kept = [figure for figure in earlier if not figure.name.startswith(f"{part}_")]
-        path = write_results("bench", [load_preset(name) for name in PRESETS], kept + figures)
+        path = write_results("bench", presets, kept + figures)
         console.print(f"figures: {path.relative_to(path.parents[2])}")
         missed = failed(figures)
         if missed:
