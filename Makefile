@@ -40,8 +40,9 @@ smoke: $(STAMP) ## fast tests only, under a minute
 test: $(STAMP) lint ## lint, types, every test and bench: what .ci/run calls
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
 
-soak: $(STAMP) ## random programs for hours; seeds are recorded
-	$(MAKALU) soak --preset $(PRESET) $(ARGS)
+soak: $(STAMP) ## 5,000 random programs and the longest tests, for hours; goes on where it stopped
+	$(MAKALU) soak $(ARGS)
+	MAKALU_SOAK=1 $(BIN)/python -m pytest -q tests/soak
 
 bench: $(STAMP) ## figures into build/results
 	$(MAKALU) bench $(ARGS)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import MakaluError
 
 from .nki.recording import Recording
 from .nki.tensor import Buffer, Storage
@@ -17,7 +18,7 @@ from .nki.tensor import Buffer, Storage
 __all__ = ["AllocationError", "Lifetime", "allocate", "lifetimes"]
 
 
-class AllocationError(RuntimeError):
+class AllocationError(MakaluError, RuntimeError):
     """A tile does not fit; the message names it, its size and the largest gap."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.errors import ErrorCode, MakaluError
 from makalu.hw.spec.isa import Instruction, Opcode, Queue
 from makalu.sim_models.golden.check import check
 
@@ -23,7 +23,7 @@ _MEMORY_SPACING = 1 << 40
 """Stand-in addresses of memory tensors while only their dependencies matter."""
 
 
-class CompileError(RuntimeError):
+class CompileError(MakaluError, RuntimeError):
     """An instruction that the hardware would refuse; the message is the checker's."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Instruction, Queue, encode
 from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fp32_to_bf16
@@ -25,7 +26,7 @@ PAGE = 4096
 """The image's size is a multiple of this; bursts never cross it."""
 
 
-class ProgramError(ValueError):
+class ProgramError(MakaluError, ValueError):
     """Inputs or a file do not fit the program."""
 
 

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import QUEUES, Instruction, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import WAITS, Channel
 
@@ -26,7 +27,7 @@ _WINDOW = 1 << 15
 """A counter may run ahead of a value that is waited for by less than this."""
 
 
-class ScheduleError(RuntimeError):
+class ScheduleError(MakaluError, RuntimeError):
     """The program cannot be expressed in waits and signals."""
 
 

@@ -1,6 +1,7 @@
 """Train 64 -> 64 -> 10 with ReLU on the digits of scikit-learn, in numpy, from a fixed seed.
 
 The held-out images follow from the seed; over other seeds the float32 network reaches 95.6 to 98.3 %.
+`python -m examples.digits.train` prints what this seed reaches.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-__all__ = ["Digits", "Weights", "digits", "logits", "train"]
+__all__ = ["Digits", "Weights", "accuracy", "digits", "logits", "train"]
 
 SEED = 1
 HIDDEN = 64
@@ -57,6 +58,11 @@ def logits(weights: Weights, images: NDArray[np.float32]) -> NDArray[np.float32]
     """[10, n] in float32: the reference that the core is compared with."""
     hidden = np.maximum(weights.w1.T @ images.T + weights.b1, 0)
     return np.asarray(weights.w2.T @ hidden + weights.b2)
+
+
+def accuracy(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Share of the columns whose largest score is the label's."""
+    return float(np.mean(scores.argmax(axis=0) == labels))
 
 
 def train(data: Digits) -> Weights:
@@ -117,3 +123,9 @@ def _gradients(
         "w2": hidden @ error.T,
         "b2": error.sum(axis=1, keepdims=True),
     }
+
+
+if __name__ == "__main__":
+    held_out = digits()
+    share = accuracy(logits(train(held_out), held_out.test_images), held_out.test_labels)
+    print(f"float32 in numpy: {share:.2%} of {len(held_out.test_labels)} held-out images")

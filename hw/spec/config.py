@@ -1,7 +1,7 @@
 """Frozen configuration of one core, and the strict loader of the YAML presets.
 
 A preset has every key below, none is optional, none is inherited. An unknown or missing key, a wrong type or a size
-out of range is a `ConfigError` that names the key, the rule, the value and the preset.
+out of range is a `ConfigError` that names the key, the rule, the value and the preset. So is a key that is given twice.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from .errors import MakaluError
 
 __all__ = [
     "PRESETS",
@@ -31,7 +33,7 @@ __all__ = [
 ]
 
 
-class ConfigError(ValueError):
+class ConfigError(MakaluError, ValueError):
     """A preset or parameter breaks a rule; the message carries key, rule, value and preset."""
 
 
@@ -280,9 +282,29 @@ def _build(cls: type, data: Any, place: str, preset: str) -> Any:
     return cls(**values)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML lets a second value of a key win in silence; here it is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} must be given once", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def parse_preset(text: str, *, source: str) -> CoreConfig:
     """The configuration that `text` (YAML) describes; `source` names it in errors."""
-    data = yaml.safe_load(text)
+    try:
+        data = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{problem} (preset {source}{place})") from error
     config: CoreConfig = _build(CoreConfig, data, "", source)
     return config
 
@@ -301,4 +323,8 @@ def load_preset(name: str) -> CoreConfig:
         path = _FOLDER / f"{name}.yaml"
     else:
         raise ConfigError(f"preset must be one of {list(PRESETS)} or a path that ends in .yaml, not {name!r}")
-    return parse_preset(path.read_text(), source=name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"a preset must be UTF-8 text: {error} (preset {name})") from error
+    return parse_preset(text, source=name)

@@ -1,4 +1,4 @@
-"""Codes that the hardware reports when a queue stops.
+"""Codes that the hardware reports when a queue stops, and the base of the errors that a user can cause.
 
 An instruction that breaks several rules reports the lowest code; `FETCH` goes before all, because nothing else is
 known of an instruction that did not arrive. Rules are those of codes 1 to 9 below, word for word what
@@ -7,7 +7,14 @@ known of an instruction that did not arrive. Rules are those of codes 1 to 9 bel
 
 from enum import IntEnum
 
-__all__ = ["ErrorCode"]
+__all__ = ["ErrorCode", "MakaluError"]
+
+
+class MakaluError(Exception):
+    """Base of what a preset, a kernel, a value or a missing tool can cause; the message has rule, value and place.
+
+    The `makalu` command prints the message; every other exception is a defect and keeps its traceback.
+    """
 
 
 class ErrorCode(IntEnum):

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from .errors import MakaluError
+
 __all__ = [
     "AP_DIMS",
     "FIELDS",
@@ -42,7 +44,7 @@ MEMORY_DIMS = 5
 """Strides of a DMA's memory side: dimensions 0 to 3 as the SBUF side, dimension 4 is the partition."""
 
 
-class InstructionError(ValueError):
+class InstructionError(MakaluError, ValueError):
     """A field value does not fit, or an encoding is not legal; the message carries field, rule and value."""
 
 

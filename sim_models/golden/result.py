@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.errors import ErrorCode, MakaluError
 from makalu.hw.spec.isa import Opcode, Queue
 
 __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "QueueError", "Result"]
 
 
-class GoldenError(RuntimeError):
+class GoldenError(MakaluError, RuntimeError):
     """A program that the golden machine refuses in strict mode."""
 
 

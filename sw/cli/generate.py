@@ -1,5 +1,6 @@
 """`makalu generate`: Verilog and side file of a preset."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,19 @@ from makalu.sw.paths import BUILD
 __all__ = ["command"]
 
 
+class Observe(StrEnum):
+    NONE = "none"
+    TRACE = "trace"
+    ALL = "all"
+
+
 def command(
     preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "small",
     out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")] = BUILD / "verilog",
-    observe: Annotated[str, typer.Option(help="none, trace or all: a port for simulation")] = "none",
+    observe: Annotated[Observe, typer.Option(help="a port for simulation")] = Observe.NONE,
     icarus: Annotated[bool, typer.Option(help="the form that Icarus 11 needs")] = False,
 ) -> None:
     """Write Verilog (each module once) and a JSON side file."""
-    paths = generate(load_preset(preset), out, observe=observe, icarus=icarus)
+    paths = generate(load_preset(preset), out, observe=observe.value, icarus=icarus)
     for path in (paths.verilog, paths.side):
         typer.echo(f"{path} ({path.stat().st_size} bytes)")

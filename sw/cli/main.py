@@ -1,27 +1,33 @@
 """The `makalu` command. Each subcommand is a function of its own module; this file only names them."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from makalu.hw.spec.config import PRESETS, ConfigError, load_preset
+from makalu.hw.spec.config import PRESETS, load_preset
+from makalu.hw.spec.errors import MakaluError
 from makalu.sw.cli import generate, lint
 from makalu.sw.cli.bench import PARTS, BenchError
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.docs import docs as write_docs
 from makalu.sw.cli.kernels import KernelError
 from makalu.sw.cli.scaling import scaling as run_scaling
-from makalu.sw.cli.sim import SimError, simulate
-from makalu.sw.cli.soak import PROGRAMS, SoakError
+from makalu.sw.cli.sim import simulate
+from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
+from makalu.sw.cli.soak import PROGRAMS
 from makalu.sw.cli.soak import soak as run_soak
-from makalu.sw.rtl.machine import MachineError
-from makalu.sw.rtl.machine_build import MachineBuildError
 
 __all__ = ["app"]
 
-_USER_ERRORS = (BenchError, ConfigError, KernelError, SimError, MachineError, MachineBuildError, SoakError)
+_USER_ERRORS = (MakaluError, BenchError, KernelError)
+
+
+class Simulator(StrEnum):
+    VERILATOR = "verilator"
+    ICARUS = "icarus"
 
 
 class _Group(TyperGroup):
@@ -32,6 +38,9 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except _USER_ERRORS as error:
             typer.echo(f"makalu: {error}", err=True)
+            raise typer.Exit(1) from error
+        except typer.BadParameter as error:
+            typer.echo(f"makalu: {error.format_message()}", err=True)
             raise typer.Exit(1) from error
 
 
@@ -62,11 +71,11 @@ def presets() -> None:
 @app.command()
 def sim(
     preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "trn2-mini",
-    simulator: Annotated[str, typer.Option(help="verilator or icarus")] = "verilator",
-    images: Annotated[int | None, typer.Option(help="how many held-out images; default: all that fit")] = None,
+    simulator: Annotated[Simulator, typer.Option(help="a compiled model, or the four-state one")] = Simulator.VERILATOR,
+    images: Annotated[int | None, typer.Option(min=1, help="how many held-out images; default: all that fit")] = None,
 ) -> None:
     """Run the trained digit classifier on the RTL and compare every logit with the golden model."""
-    simulate(preset, simulator, images, Console())
+    simulate(preset, simulator.value, images, Console())
 
 
 @app.command()
@@ -94,8 +103,10 @@ def docs() -> None:
 
 @app.command()
 def soak(
-    preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "tiny",
-    programs: Annotated[int, typer.Option(help="how many seeds in all, earlier calls included")] = PROGRAMS,
+    preset: Annotated[
+        list[str] | None, typer.Option(help=f"may be given more than once; default: {', '.join(SOAK_PRESETS)}")
+    ] = None,
+    programs: Annotated[int, typer.Option(min=1, help="seeds on each preset, earlier calls included")] = PROGRAMS,
 ) -> None:
     """Random programs on the RTL against golden; resumes where an earlier call stopped."""
-    run_soak(preset, programs, Console())
+    run_soak(preset or SOAK_PRESETS, programs, Console())

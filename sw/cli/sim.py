@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from makalu.hw.spec.config import CoreConfig, load_preset
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import QUEUES
 from makalu.sw.paths import ROOT
 from makalu.sw.program import Program
@@ -16,6 +17,7 @@ from makalu.sw.results import Figure, at_least, at_most, failed, write_results
 from makalu.sw.rtl.machine import Machine, RunResult
 from makalu.sw.rtl.simulators import have_icarus
 from makalu.sw.run import run_golden
+from makalu.sw.timing import predict
 
 __all__ = ["SimError", "simulate"]
 
@@ -28,7 +30,7 @@ SMALL_PARTITIONS = 16
 SMALL_BATCH = 16
 
 
-class SimError(RuntimeError):
+class SimError(MakaluError, RuntimeError):
     """The simulator is missing, the core stopped with an error, or a must was missed."""
 
 
@@ -60,12 +62,19 @@ def simulate(preset: str, simulator: str, images: int | None, console: Console) 
     machine = Machine(config=config, simulator=simulator, fast=True)
     built = machine.build(progress=True)
     console.print(f"{config.name} on {simulator}: {'reused the earlier build' if built.reused else 'built'}")
-    result = machine.run(program.image(inputs), program.addresses, max_cycles=MAX_CYCLES, progress=True)
+    result = machine.run(
+        program.image(inputs),
+        program.addresses,
+        max_cycles=MAX_CYCLES,
+        progress=True,
+        expected=predict(program, config).cycles,
+    )
     if result.error:
         raise SimError(f"the core stopped with an error: {result.registers}")
     logits = program.read(result.memory)["logits"]
 
-    figures = _figures(config, program, result, logits, golden, float32, labels)
+    figures = [Figure(name="simulator", value=simulator, unit="name")]
+    figures += _figures(config, program, result, logits, golden, float32, labels)
     path = write_results("sim", config, figures)
     _report(console, config, figures)
     console.print(f"figures: {path.relative_to(path.parents[2])}")
@@ -129,6 +138,6 @@ def _report(console: Console, config: CoreConfig, figures: list[Figure]) -> None
     table.add_column("value", justify="right")
     table.add_column("must")
     for f in figures:
-        value = f"{f.value:.2%}" if f.unit == "share" else f"{f.value:,}"
+        value = str(f.value) if isinstance(f.value, str) else f"{f.value:.2%}" if f.unit == "share" else f"{f.value:,}"
         table.add_row(f.name, value, "" if f.met is None else ("met" if f.met else f"MISSED ({f.bar})"))
     console.print(table)

@@ -1,38 +1,58 @@
 """`makalu soak`: random programs on the RTL until told to stop; what was done is recorded, and a later call goes on."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.config import CoreConfig, load_preset
+from makalu.hw.spec.errors import MakaluError
 from makalu.sw.paths import BUILD
+from makalu.sw.results import Figure, at_most, write_results
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.soak import make_case, run_case
 
-__all__ = ["PROGRAMS", "SoakError", "soak"]
+__all__ = ["PRESETS", "PROGRAMS", "SoakError", "soak"]
 
-PROGRAMS = 5000
-RECORD: Path = BUILD / "soak"
+PRESETS = ("tiny", "trn2-mini")
+PROGRAMS = 2500
+"""On each preset."""
 
 
-class SoakError(RuntimeError):
+class SoakError(MakaluError, RuntimeError):
     """At least one program of the record left another memory image than golden; the message names the seeds."""
 
 
-def soak(preset: str, programs: int, console: Console, *, folder: Path = RECORD) -> None:
-    """Seeds 0 .. programs-1 on `preset`; `build/soak/<digest>.json` keeps the next seed and the failures."""
-    config = load_preset(preset)
-    path = folder / f"{config.name}-{config.digest[:12]}.json"
+def soak(presets: Sequence[str], programs: int, console: Console, *, folder: Path = BUILD) -> list[Figure]:
+    """Seeds 0 .. programs-1 on each of `presets`; writes `results/soak.json` of `folder`.
+
+    `soak/<machine>.json` keeps the next seed and the failures. A machine's name has a hash of its Verilog, its harness
+    and the tools' versions, so another core starts at seed 0. Errors: `SoakError`.
+    """
+    configs = [load_preset(preset) for preset in dict.fromkeys(presets)]
+    if len({config.name for config in configs}) != len(configs):
+        raise SoakError(f"presets must have different names, not {[config.name for config in configs]}")
+    records = {config.name: _soak(config, programs, console, folder / "soak") for config in configs}
+    figures = _figures(records)
+    path = write_results("soak", configs, figures, folder=folder / "results")
+    console.print(f"figures: {path.relative_to(path.parents[2])}")
+    bad = [f"{name}: seeds {', '.join(record['failed'])}" for name, record in records.items() if record["failed"]]
+    if bad:
+        raise SoakError(f"programs failed ({'; '.join(bad)}): see {folder / 'soak'}")
+    return figures
+
+
+def _soak(config: CoreConfig, programs: int, console: Console, folder: Path) -> dict[str, Any]:
+    """The record of one preset after its programs."""
+    machine = Machine(config=config, observe="trace", fast=True)
+    path = folder / f"{machine.build(progress=True).folder.name}.json"
     folder.mkdir(parents=True, exist_ok=True)
-    record: dict[str, Any] = {"preset": config.name, "next": 0, "failed": {}}
+    record: dict[str, Any] = {"preset": config.name, "next": 0, "cycles": 0, "bytes": 0, "failed": {}}
     if path.is_file():
         record = json.loads(path.read_text())
-    machine = Machine(config=config, observe="trace", fast=True)
-    with console.status(f"building {config.name}"):
-        machine.build()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(config.name, total=programs, completed=record["next"])
@@ -43,8 +63,27 @@ def soak(preset: str, programs: int, console: Console, *, folder: Path = RECORD)
                 record["failed"][str(seed)] = verdict.fault
                 console.print(f"{case}: {verdict.fault}")
             record["next"] = seed + 1
-            path.write_text(json.dumps(record, indent=2) + "\n")
+            record["cycles"] += verdict.cycles
+            record["bytes"] += verdict.bytes
+            whole = path.with_suffix(".new")
+            whole.write_text(json.dumps(record, indent=2) + "\n")
+            whole.replace(path)  # stopped at any moment, the record is one or the other
             bar.update(task, completed=seed + 1)
     console.print(f"{config.name}: {record['next']} programs, {len(record['failed'])} failed; record: {path.name}")
-    if record["failed"]:
-        raise SoakError(f"seeds {', '.join(record['failed'])} of {config.name} failed: see {path}")
+    return record
+
+
+def _figures(records: dict[str, dict[str, Any]]) -> list[Figure]:
+    counts = {name: len(record["failed"]) for name, record in records.items()}
+    figures = [
+        Figure(name="programs", value=sum(record["next"] for record in records.values()), unit="programs"),
+        at_most("failed", sum(counts.values()), "programs", bar=0, kind="must"),
+    ]
+    for name, record in records.items():
+        figures += [
+            Figure(name=f"{name}_programs", value=record["next"], unit="programs"),
+            at_most(f"{name}_failed", counts[name], "programs", bar=0, kind="must"),
+            Figure(name=f"{name}_cycles", value=record["cycles"], unit="cycles"),
+            Figure(name=f"{name}_bytes_compared", value=record["bytes"], unit="bytes"),
+        ]
+    return figures

@@ -5,12 +5,13 @@ from enum import Enum
 from math import prod
 from types import EllipsisType
 
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import Format
 
 __all__ = ["Buffer", "KernelError", "Storage", "Tensor"]
 
 
-class KernelError(ValueError):
+class KernelError(MakaluError, ValueError):
     """A kernel asks for what the core or the language does not have; names shapes and values."""
 
 

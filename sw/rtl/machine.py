@@ -7,6 +7,7 @@ import contextlib
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from makalu.hw.core import Core
 from makalu.hw.generate import core_verilog
 from makalu.hw.lib.emit import port_list
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import QUEUES, Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.registers import QUEUE_STATES, REGISTERS, Status
@@ -36,7 +38,7 @@ _DEFAULT_BYTES = {"verilator": 1 << 26, "icarus": 1 << 20}
 _PROGRESS = re.compile(r"progress (\d+)")
 
 
-class MachineError(RuntimeError):
+class MachineError(MakaluError, RuntimeError):
     """The simulation stopped, or a register access was answered with an error."""
 
 
@@ -66,7 +68,7 @@ class RunResult:
     simulated_cycles: int
     """Cycles after reset until the interrupt, with those in which the host wrote registers."""
     seconds: float
-    """Wall clock between start and interrupt, as the host measured it (0 on Icarus)."""
+    """Wall clock between start and interrupt; on Icarus of the whole simulation, because its host has no clock."""
     notes: tuple[tuple[int, float], ...] = ()
     """Cycle and seconds since the start, some fifty times a second (Verilator)."""
 
@@ -129,11 +131,6 @@ class Machine:
                 self._built = self._build(report)
         return self._built
 
-    @property
-    def build_seconds(self) -> float:
-        """Wall clock of the compilation, also where an earlier build was taken."""
-        return self.build().seconds
-
     def _build(self, report: Callable[[float, int], None] | None) -> BuiltMachine:
         core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
         ports = [(name, len(value)) for name, value, _ in port_list(core)] if self.observe != "none" else []
@@ -162,6 +159,7 @@ class Machine:
         log: bool = False,
         seed: int = 1,
         progress: bool = False,
+        expected: int | None = None,
         before: Sequence[Mapping[Queue, int]] = (),
     ) -> RunResult:
         """Start the queues of `programs` (queue -> address of its first instruction) and wait for the interrupt.
@@ -169,8 +167,8 @@ class Machine:
         `before` are programs to start first, one after the other and without a reset: after the interrupt of each the
         registers are read and the interrupt is cleared. The core ignores a start while a queue still runs.
         `image` is the whole memory, from address 0; `memory` is by default the preset's rate and latency. With
-        `progress` a bar on the terminal counts cycles. Errors: `MachineTimeout`, `MachineError`, `ValueError` for an
-        image that does not fit.
+        `progress` a bar on the terminal counts cycles, up to `expected` where that is known. Errors: `MachineTimeout`,
+        `MachineError`, `ValueError` for an image that does not fit.
         """
         self.build()
         content = np.frombuffer(image, np.uint8) if isinstance(image, bytes) else np.ascontiguousarray(image, np.uint8)
@@ -195,9 +193,10 @@ class Machine:
             arguments.append(f"+trace={paths['trace']}")
         if self.simulator == "verilator":
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
-        with progress_bar(max_cycles) if progress else contextlib.nullcontext(None) as report:
+        began = time.monotonic()
+        with progress_bar(expected) if progress else contextlib.nullcontext(None) as report:
             self._simulate(arguments, report)
-        result = self._result(paths, log, starts=len(before) + 1)
+        result = self._result(paths, log, starts=len(before) + 1, seconds=time.monotonic() - began)
         for name in ("image", "dump", "script", "result"):
             paths[name].unlink()
         if not any(folder.iterdir()):
@@ -242,7 +241,7 @@ class Machine:
         if process.returncode:
             raise MachineError(f"the simulation ended with {process.returncode}:\n{''.join(output)}")
 
-    def _result(self, paths: Mapping[str, Path], log: bool, *, starts: int) -> RunResult:
+    def _result(self, paths: Mapping[str, Path], log: bool, *, starts: int, seconds: float) -> RunResult:
         names = {register.address: name for name, register in REGISTERS.items()}
         values: list[tuple[str, int]] = []
         waited = ["0", "0", "0"]
@@ -275,7 +274,7 @@ class Machine:
             trace=paths["trace"] if self.observe_bits else None,
             log=paths["log"] if log else None,
             simulated_cycles=int(waited[0]),
-            seconds=float(waited[2]),
+            seconds=seconds if self.simulator == "icarus" else float(waited[2]),
             notes=tuple(notes),
         )
 

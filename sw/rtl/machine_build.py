@@ -1,6 +1,5 @@
 """Compile a core with its bench, memory and host to something that runs. Built once for the same text and settings."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -9,13 +8,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from makalu.hw.spec.config import BusConfig
+from makalu.hw.spec.errors import MakaluError
 from makalu.sw.paths import BUILD, RTL_SOURCES
+from makalu.sw.rtl.lock import alone
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment
 from makalu.sw.versions import versions
@@ -32,7 +32,7 @@ _LOG_CHARACTERS = 6000
 _BLOCK = re.compile(r"(?m)^module (\w+)\(.*verilator hier_block")
 
 
-class MachineBuildError(RuntimeError):
+class MachineBuildError(MakaluError, RuntimeError):
     """A simulator refused the text; the message has the end of its output."""
 
 
@@ -97,7 +97,7 @@ def build_machine(
     headers = {"observe.vh": _connections(observed)}
     identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    with _alone(final):
+    with alone(final):
         reused = (final / _SECONDS).is_file()
         if not reused:
             _compile([*command, *sources], sources | headers, final, fast=fast, report=report)
@@ -106,15 +106,6 @@ def build_machine(
     program = str(final / _PROGRAM)
     start = ["vvp", "-n", program] if simulator == "icarus" else [program]
     return BuiltMachine(folder=final, command=start, reused=reused, seconds=float((final / _SECONDS).read_text()))
-
-
-@contextmanager
-def _alone(final: Path) -> Iterator[None]:
-    """One process at a time for one folder; the lock file stays, because another process may wait for it."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with (final.parent / f".{final.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file gives it back
-        yield
 
 
 def _compile(

@@ -20,6 +20,7 @@ from cocotb_tools.runner import get_runner
 
 from makalu.hw.lib.emit import Emission, inlined_verilog
 from makalu.sw.paths import BUILD, ROOT
+from makalu.sw.rtl.lock import alone
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment, have_icarus, patched
 from makalu.sw.versions import versions
@@ -56,9 +57,22 @@ def _build(
     identity = json.dumps([sources, top, simulator, arguments, parameters, versions()], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     final = BENCHES / f"{name}-{simulator}-{digest}"
-    if final.is_dir():
-        return final
-    BENCHES.mkdir(parents=True, exist_ok=True)
+    with alone(final):
+        if not final.is_dir():
+            _compile(sources, top, name, simulator, arguments, parameters, final)
+    return final
+
+
+def _compile(
+    sources: Mapping[str, str],
+    top: str,
+    name: str,
+    simulator: str,
+    arguments: list[str],
+    parameters: dict[str, int],
+    final: Path,
+) -> None:
+    """Build in a temporary folder that becomes `final` when it is whole."""
     work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=BENCHES))
     try:
         paths = []
@@ -84,14 +98,9 @@ def _build(
         whole.mkdir()
         for path in [*paths, log, work / "model" / ("sim.vvp" if simulator == "icarus" else top)]:
             shutil.move(path, whole)
-        try:
-            whole.rename(final)
-        except OSError:  # another process was first with the same bytes
-            if not final.is_dir():
-                raise
+        whole.rename(final)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return final
 
 
 def _check(results: Path, name: str, log: Path) -> int:

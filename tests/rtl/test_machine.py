@@ -1,5 +1,7 @@
 """The harness around a core: script, interrupt, registers, trace, log and dump, on both simulators."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,7 @@ def test_copies_and_reports(machine):
     assert np.array_equal(result.memory, after)
     # a fetch, a read and a write answer of latency 10 each, and the handshakes between them
     assert 30 < result.cycles < result.simulated_cycles < 60
-    assert result.registers["interrupt"] == 2
+    assert result.registers["interrupt"] == 2 and result.seconds > 0 and result.cycles_per_second > 0
     lines = [line.split() for line in result.log.read_text().splitlines()]
     channels = [line[1] for line in lines]
     assert {name: channels.count(name) for name in ("iar", "ir", "ar", "r", "aw", "w", "b")} == {
@@ -77,6 +79,24 @@ def test_no_interrupt_is_a_timeout(machine):
 def test_image_must_fit(machine):
     with pytest.raises(ValueError, match="multiple of 4 from 4 to 65536 bytes, not 70000"):
         machine.run(bytes(70000), {}, max_cycles=5)
+
+
+@pytest.mark.icarus
+def test_icarus_says_how_far_it_is(monkeypatch):
+    seen, expected = [], []
+
+    def bar(total):
+        expected.append(total)
+        return contextlib.nullcontext(seen.append)
+
+    monkeypatch.setattr("makalu.sw.rtl.machine.progress_bar", bar)
+    machine = Machine(
+        config=CONFIG, simulator="icarus", observe="trace", memory_bytes=1 << 16, core=CopyCore(config=CONFIG)
+    )
+    slow = MemoryTiming(latency=250, numerator=BEAT)
+    result = machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=slow, progress=True, expected=800)
+    assert expected == [800] and len(seen) > 5
+    assert seen == sorted(seen) and seen[-1] < result.simulated_cycles
 
 
 @pytest.mark.icarus

@@ -105,6 +105,6 @@ def test_a_real_build_under_a_bar(monkeypatch, tmp_path, capsys):
     machine = Machine(config=CONFIG, simulator="icarus", memory_bytes=1 << 16, core=core)
     began = time.monotonic()
     built = machine.build(progress=True)
-    assert machine.build() is built and 0 <= machine.build_seconds == built.seconds < time.monotonic() - began
+    assert machine.build() is built and 0 <= built.seconds < time.monotonic() - began
     line = capsys.readouterr().out
     assert "building tiny" in line and "100%" in line

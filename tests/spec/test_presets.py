@@ -1,12 +1,14 @@
 """Strict presets: every shipped file loads, and each way of breaking one is refused with key, rule and value."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from makalu.hw.spec import config as config_module
 from makalu.hw.spec.config import PRESETS, ConfigError, load_preset, parse_preset
+from makalu.hw.spec.sequencer import DECODE_PERIOD
 
 FOLDER = Path(config_module.__file__).parent / "presets"
 TINY = (FOLDER / "tiny.yaml").read_text()
@@ -25,8 +27,16 @@ def test_preset_loads_and_says_fact_or_choice(name):
     assert keys(config) == keys(load_preset("tiny"))
     for line in (FOLDER / f"{name}.yaml").read_text().splitlines():
         stripped = line.split("#")[0].strip()
-        if stripped and not stripped.endswith(":") and not stripped.startswith(("name", "generation", "features")):
-            assert "fact" in line or "choice" in line, f"{name}: {line}"
+        if stripped and not stripped.endswith(":") and not stripped.startswith("name"):
+            assert re.search("# (fact|choice)", line), f"{name}: {line}"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_buffered_work_is_what_the_preset_says(name):
+    line = next(line for line in (FOLDER / f"{name}.yaml").read_text().splitlines() if "buffer_instructions" in line)
+    places, *said = (int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", line))
+    assert places == load_preset(name).sequencer.buffer_instructions
+    assert said == [places * DECODE_PERIOD, DECODE_PERIOD, places * 64, 64]
 
 
 def test_generations_have_the_documented_sizes():
@@ -68,6 +78,33 @@ def test_preset_rejected(old, new, message):
     with pytest.raises(ConfigError, match=message) as error:
         parse_preset(TINY.replace(old, new), source="mine")
     assert "(preset" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  tile: 4 ", "  tile: 4\n  tile: 2 ", r"key 'tile' must be given once \(preset mine, line 11\)"),
+        ("partitions: 4 ", "partitions: 4\nname: other\n# ", r"key 'name' must be given once \(preset mine, line 7\)"),
+        ("partitions: 4 ", "partitions: [4 ", r"expected ',' or '\]'.* \(preset mine, line \d+\)"),
+        ("partitions: 4 ", "\tpartitions: 4 ", r"cannot start any token \(preset mine, line 6\)"),
+        ("partitions: 4 ", "[4]: 4 ", r"a key must be a word \(preset mine, line 6\)"),
+        ("partitions: 4 ", "partitions: !!python/name:os.system x ", r"could not determine .* \(preset mine, line 6\)"),
+        ("partitions: 4 ", "partitions: \x01 ", r"special characters are not allowed \(preset mine\)"),
+        ("partitions: 4 ", "partitions: 2024-99-99 ", r"month must be in 1..12 \(preset mine\)"),
+    ],
+)
+def test_yaml_rejected(old, new, message):
+    assert old in TINY
+    with pytest.raises(ConfigError, match=message) as error:
+        parse_preset(TINY.replace(old, new, 1), source="mine")
+    assert "\n" not in str(error.value)
+
+
+def test_unreadable_preset_rejected(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"name: \xff")
+    with pytest.raises(ConfigError, match=r"must be UTF-8 text: .*mine.yaml\)"):
+        load_preset(str(path))
 
 
 def test_unknown_preset_rejected():

@@ -56,10 +56,8 @@ def check_replay(
 ) -> Replayed:
     """Model = RTL: ports of all cycles, handshakes with cycle and address, registers, memory after the run.
 
-    The counters add up, too.
-
-    `result` is of a run with `observe="all"`, a log and the memory contract `fixed`, at the end of which every queue
-    has stopped. Errors: `AssertionError`.
+    The counters must add up, too. `result` is of a run with `observe="all"`, a log and the memory contract `fixed`, at
+    the end of which every queue has stopped. Errors: `AssertionError`.
     """
     config: CoreConfig = machine.config
     core = CoreModel(config)

@@ -1,0 +1,167 @@
+"""The `makalu` command as a user calls it: what it makes, and that a user's mistake is one line and no traceback."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from makalu.hw.spec import config as config_module
+from makalu.hw.spec.config import ConfigError, load_preset
+from makalu.hw.spec.errors import MakaluError
+from makalu.hw.spec.isa import InstructionError
+from makalu.sim_models.golden.result import GoldenError
+from makalu.sw.allocator import AllocationError
+from makalu.sw.cli import main
+from makalu.sw.cli import soak as soak_module
+from makalu.sw.cli.main import app
+from makalu.sw.cli.sim import SimError
+from makalu.sw.cli.soak import SoakError, soak
+from makalu.sw.compiler import CompileError
+from makalu.sw.nki.tensor import KernelError
+from makalu.sw.program import ProgramError
+from makalu.sw.results import read_results
+from makalu.sw.rtl.fpga import FpgaError
+from makalu.sw.rtl.machine import MachineError
+from makalu.sw.rtl.machine_build import MachineBuildError
+from makalu.sw.rtl.soak import Verdict, run_case
+from makalu.sw.scheduler import ScheduleError
+
+TINY = (Path(config_module.__file__).parent / "presets" / "tiny.yaml").read_text()
+STARVED = TINY.replace("name: tiny", "name: starved").replace("  banks: 2 ", "  banks: 1 ").replace(" 8192 ", " 1024 ")
+"""1 KiB of SBUF a partition."""
+USER_ERRORS = (
+    AllocationError,
+    CompileError,
+    ConfigError,
+    FpgaError,
+    GoldenError,
+    InstructionError,
+    KernelError,
+    MachineBuildError,
+    MachineError,
+    ProgramError,
+    ScheduleError,
+    SimError,
+    SoakError,
+)
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def refused(*arguments):
+    """The one line on stderr of a call that must fail."""
+    result = call(*arguments)
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit), result.output
+    assert result.stderr.count("\n") == 1 and result.stderr.startswith("makalu: "), result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("starved", STARVED, "too few (8 live tiles hold 1024 of 1024 bytes, preset starved)"),
+        ("mine", TINY.replace("  tile: 4 ", "  tile: 3 #"), "tensor.tile must be a power of two from 2 to 4, not 3"),
+        ("mine", "partitions: [4\nname: x\n", "line 2)"),
+        ("mine", TINY + "partitions: 8\n", "key 'partitions' must be given once"),
+    ],
+)
+def test_sim_refuses_a_preset(tmp_path, name, text, message):
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(text)
+    assert message in refused("sim", "--preset", str(path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sim", "--preset", "huge"), "preset must be one of"),
+        (("sim", "--preset", "nowhere.yaml"), "preset file nowhere.yaml does not exist"),
+        (("sim", "--images", "-5"), "--images"),
+        (("sim", "--images", "0"), "--images"),
+        (("sim", "--simulator", "foo"), "'foo' is not one of 'verilator', 'icarus'"),
+        (("generate", "--observe", "some"), "'some' is not one of 'none', 'trace', 'all'"),
+        (("soak", "--programs", "0"), "--programs"),
+        (("soak", "--preset", "huge"), "preset must be one of"),
+        (("bench", "--part", "nothing"), "part must be one of"),
+    ],
+)
+def test_a_wrong_value_is_one_line(arguments, message):
+    assert message in refused(*arguments)
+
+
+def test_sim_says_how_to_get_icarus(monkeypatch):
+    monkeypatch.setattr("makalu.sw.cli.sim.have_icarus", lambda: False)
+    line = refused("sim", "--preset", "tiny", "--simulator", "icarus")
+    assert "apt-get install iverilog" in line and "https://steveicarus.github.io/iverilog" in line
+
+
+@pytest.mark.parametrize("error", USER_ERRORS, ids=lambda error: error.__name__)
+def test_every_error_of_a_user_is_printed(monkeypatch, error):
+    def fail(*_):
+        raise error("size must be 4, not 5 (here)")
+
+    assert issubclass(error, MakaluError) and issubclass(error, ValueError | RuntimeError)
+    monkeypatch.setattr(main, "simulate", fail)
+    assert refused("sim") == "makalu: size must be 4, not 5 (here)\n"
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch):
+    def fail(*_):
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(main, "simulate", fail)
+    assert isinstance(call("sim").exception, KeyError)
+
+
+def test_generate_writes_verilog_and_side_file(tmp_path):
+    result = call("generate", "--preset", "tiny", "-o", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny.v", "tiny.json"}
+    assert "module core(" in (tmp_path / "tiny.v").read_text()
+    assert json.loads((tmp_path / "tiny.json").read_text())["digest"] == load_preset("tiny").digest
+
+
+def test_presets_are_listed():
+    result = call("presets")
+    assert result.exit_code == 0 and "trn2-mini    32 x 32 PEs" in result.output
+
+
+@pytest.mark.slow
+def test_soak_goes_on_where_it_stopped(monkeypatch, tmp_path):
+    """One build; of the second call only the second program runs, and then it fails."""
+    seeds = []
+
+    def watched(machine, case):
+        seeds.append(case.random.seed)
+        return run_case(machine, case)
+
+    def broken(machine, case):
+        verdict = watched(machine, case)
+        return Verdict(case=case, cycles=verdict.cycles, bytes=verdict.bytes, fault="a byte differs")
+
+    monkeypatch.setattr(main, "run_soak", partial(soak, folder=tmp_path))
+    monkeypatch.setattr(soak_module, "run_case", watched)
+    first = call("soak", "--preset", "tiny", "--programs", "1")
+    assert first.exit_code == 0, first.output
+    figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "soak.json")}
+    assert figures["programs"].value == figures["tiny_programs"].value == 1 and figures["failed"].met
+    assert figures["tiny_cycles"].value > 0 and figures["tiny_bytes_compared"].value > 0
+    second = call("soak", "--preset", "tiny", "--programs", "2")
+    assert second.exit_code == 0 and seeds == [0, 1], second.output
+    monkeypatch.setattr(soak_module, "run_case", broken)
+    assert "programs failed (tiny: seeds 2)" in refused("soak", "--preset", "tiny", "--programs", "3")
+    figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "soak.json")}
+    assert (figures["programs"].value, figures["failed"].value, figures["failed"].met) == (3, 1, False)
+    (record,) = (tmp_path / "soak").iterdir()
+    assert record.name.startswith("tiny-trace-verilator-")
+    assert json.loads(record.read_text())["failed"] == {"2": "a byte differs"}
+
+
+def test_soak_wants_presets_of_different_names(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(TINY)
+    assert "presets must have different names" in refused("soak", "--preset", "tiny", "--preset", str(mine))

@@ -1,0 +1,46 @@
+"""Each example runs by one command, and ends with an error when a value is not numpy's."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from examples.copy import __main__ as copy_main
+from examples.gemm import __main__ as gemm_main
+from makalu.sw.paths import ROOT
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("examples.gemm",), "gemm on tiny: K, M, N = 64, 48, 80: 3,840 of 3,840 values"),
+        (("examples.gemm", "small"), "gemm on small: K, M, N = 64, 48, 80: 3,840 of 3,840 values"),
+        (("examples.copy",), "copy on tiny: 24 x 1000: 24,000 of 24,000 values"),
+        (("examples.digits", "tiny"), "digits on tiny: 16 of 16 held-out images, 16 in numpy's float32"),
+        (("examples.digits.train",), "of 360 held-out images"),
+    ],
+    ids=" ".join,
+)
+def test_runs_by_one_command(arguments, said):
+    run = command(*arguments)
+    assert run.returncode == 0 and not run.stderr, run.stderr
+    assert said in run.stdout
+
+
+@pytest.mark.parametrize(("example", "output"), [(gemm_main, "c"), (copy_main, "out")], ids=["gemm", "copy"])
+def test_a_wrong_value_is_seen(monkeypatch, example, output):
+    right = example.run_golden
+
+    def wrong(*arguments, **options):
+        values = right(*arguments, **options)[output].copy()
+        values[0, 0] = np.nextafter(values[0, 0], np.float32(np.inf))
+        return {output: values}
+
+    assert example.main()
+    monkeypatch.setattr(example, "run_golden", wrong)
+    assert not example.main()
