@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig, EngineConfig
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import Queue
 from makalu.hw.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.sequencer import Channel
@@ -22,13 +23,14 @@ from makalu.sw.rtl.machine import Machine, RunResult
 from makalu.sw.rtl.timing import compare, predict_run
 from makalu.sw.rtl.trace import Trace
 from makalu.sw.run import run_golden
+from makalu.sw.timing import predict
 
 __all__ = [
     "CONDITIONS",
     "Case",
     "Condition",
-    "KernelError",
     "KernelRun",
+    "StoppedError",
     "copy_case",
     "example",
     "gemm_case",
@@ -43,7 +45,7 @@ STALLS = StallProbabilities(aw=90, w=60, b=120, ar=100, r=80, iar=60, ir=40, see
 STALLED_LATENCY = 20
 
 
-class KernelError(RuntimeError):
+class StoppedError(MakaluError, RuntimeError):
     """The core stopped with an error in a measured run."""
 
 
@@ -158,7 +160,7 @@ def make_case(config: CoreConfig, program: Program, inputs: dict[str, Any], outp
 
 
 def run_case(machine: Machine, case: Case, condition: Condition = CONDITIONS[1]) -> KernelRun:
-    """On the RTL, against golden's bits and the timing model's cycles. Errors: `KernelError` if the core stops."""
+    """On the RTL, against golden's bits and the timing model's cycles. Errors: `StoppedError` if the core stops."""
     config, program = machine.config, case.program
     fixed = MemoryTiming.of(config.memory, latency=condition.latency)
     recorded = condition.stalls != NO_STALLS
@@ -170,9 +172,10 @@ def run_case(machine: Machine, case: Case, condition: Condition = CONDITIONS[1])
         stalls=condition.stalls,
         log=recorded,
         progress=True,
+        expected=predict(program, config, fixed).cycles,
     )
     if result.error or result.trace is None:
-        raise KernelError(f"{config.name}: the core stopped with an error: {result.registers}")
+        raise StoppedError(f"{config.name}: the core stopped with an error: {result.registers}")
     timeline, trace = predict_run(program, config, result, None if recorded else fixed)
     shutil.rmtree(result.trace.parent)
     values = program.read(result.memory)[case.output]

@@ -10,10 +10,9 @@ from typer.core import TyperGroup
 from makalu.hw.spec.config import PRESETS, load_preset
 from makalu.hw.spec.errors import MakaluError
 from makalu.sw.cli import generate, lint
-from makalu.sw.cli.bench import PARTS, BenchError
+from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.docs import docs as write_docs
-from makalu.sw.cli.kernels import KernelError
 from makalu.sw.cli.scaling import scaling as run_scaling
 from makalu.sw.cli.sim import simulate
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
@@ -21,8 +20,6 @@ from makalu.sw.cli.soak import PROGRAMS
 from makalu.sw.cli.soak import soak as run_soak
 
 __all__ = ["app"]
-
-_USER_ERRORS = (MakaluError, BenchError, KernelError)
 
 
 class Simulator(StrEnum):
@@ -36,7 +33,7 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except _USER_ERRORS as error:
+        except MakaluError as error:
             typer.echo(f"makalu: {error}", err=True)
             raise typer.Exit(1) from error
         except typer.BadParameter as error:
@@ -85,7 +82,7 @@ def bench(
     """Measure GEMM utilisation, the timing model, the full core and a PE on an FPGA."""
     for name in part or ():
         if name not in PARTS:
-            raise BenchError(f"part must be one of {list(PARTS)}, not {name!r}")
+            raise typer.BadParameter(f"part must be one of {list(PARTS)}, not {name!r}")
     run_bench(tuple(part or PARTS), Console())
 
 

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from makalu.hw.spec.config import CoreConfig, load_preset
-from makalu.sw.cli.kernels import KernelError, copy_case, gemm_case, run_case
-from makalu.sw.results import Figure, at_most, failed, write_results
+from makalu.sw.cli.conclusion import conclude
+from makalu.sw.cli.kernels import copy_case, gemm_case, run_case
+from makalu.sw.results import Figure, at_most
 from makalu.sw.rtl.machine import Machine
 
 __all__ = ["GENERATIONS", "scale_up", "scaling"]
@@ -55,7 +56,7 @@ def scale_up(generation: str, config: CoreConfig, *, macs: float, rate: float) -
 
 
 def scaling(console: Console) -> list[Figure]:
-    """Measure, print, write `build/results/scaling.json`. Errors: `KernelError` when a bit is wrong."""
+    """Measure, print, write `build/results/scaling.json`. Errors: `MissedError` when a bit is wrong."""
     figures: list[Figure] = []
     rows: dict[str, dict[str, float]] = {}
     configs = {generation: load_preset(f"{generation}-mini") for generation in GENERATIONS}
@@ -83,11 +84,7 @@ def scaling(console: Console) -> list[Figure]:
             ratio = rows[later][name] / rows[earlier][name]
             figures.append(Figure(name=f"{later}_over_{earlier}_{name}", value=ratio, unit="ratio"))
     _report(console, rows)
-    path = write_results("scaling", list(configs.values()), figures)
-    console.print(f"figures: {path.relative_to(path.parents[2])}")
-    missed = failed(figures)
-    if missed:
-        raise KernelError("; ".join(f"{f.name} is {f.value}, must be {f.bar}" for f in missed))
+    conclude("scaling", list(configs.values()), figures, console)
     return figures
 
 

@@ -1,9 +1,5 @@
 """`makalu sim`: the trained digit classifier on the RTL, every logit compared with the golden model."""
 
-import importlib
-import sys
-from typing import Any
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -11,9 +7,10 @@ from rich.table import Table
 from makalu.hw.spec.config import CoreConfig, load_preset
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import QUEUES
-from makalu.sw.paths import ROOT
+from makalu.sw.cli.conclusion import conclude
+from makalu.sw.cli.kernels import example
 from makalu.sw.program import Program
-from makalu.sw.results import Figure, at_least, at_most, failed, write_results
+from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine, RunResult
 from makalu.sw.rtl.simulators import have_icarus
 from makalu.sw.run import run_golden
@@ -31,13 +28,14 @@ SMALL_BATCH = 16
 
 
 class SimError(MakaluError, RuntimeError):
-    """The simulator is missing, the core stopped with an error, or a must was missed."""
+    """The simulator is missing, or the core stopped with an error."""
 
 
 def simulate(preset: str, simulator: str, images: int | None, console: Console) -> list[Figure]:
     """Train, compile, run on golden and on the RTL, compare, report.
 
     `images` held-out images (all 360 by default; a small batch for small cores). Writes `build/results/sim.json`.
+    Errors: `SimError`, `MissedError`.
     """
     config = load_preset(preset)
     if simulator == "icarus" and not have_icarus():
@@ -45,10 +43,10 @@ def simulate(preset: str, simulator: str, images: int | None, console: Console) 
             "Icarus Verilog is not on PATH: it is no Python package. Debian and Ubuntu: apt-get install iverilog; "
             "others: https://steveicarus.github.io/iverilog/usage/installation.html"
         )
-    example, network = _example("train"), _example("network")
+    train, network = example("digits.train"), example("digits.network")
     with console.status("training 64-64-10 on scikit-learn's digits"):
-        data = example.digits()
-        weights = example.train(data)
+        data = train.digits()
+        weights = train.train(data)
     available = len(data.test_labels)
     default = available if config.partitions >= SMALL_PARTITIONS else SMALL_BATCH
     count = min(images or default, available)
@@ -57,7 +55,7 @@ def simulate(preset: str, simulator: str, images: int | None, console: Console) 
     inputs = network.network_inputs(weights, batch)
     with console.status("golden model"):
         golden = run_golden(program, inputs, config=config)["logits"]
-    float32 = example.logits(weights, batch)
+    float32 = train.logits(weights, batch)
 
     machine = Machine(config=config, simulator=simulator, fast=True)
     built = machine.build(progress=True)
@@ -75,20 +73,9 @@ def simulate(preset: str, simulator: str, images: int | None, console: Console) 
 
     figures = [Figure(name="simulator", value=simulator, unit="name")]
     figures += _figures(config, program, result, logits, golden, float32, labels)
-    path = write_results("sim", config, figures)
     _report(console, config, figures)
-    console.print(f"figures: {path.relative_to(path.parents[2])}")
-    missed = failed(figures)
-    if missed:
-        raise SimError("; ".join(f"{f.name} is {f.value}, must be {f.bar}" for f in missed))
+    conclude("sim", config, figures, console)
     return figures
-
-
-def _example(module: str) -> Any:
-    """A module of `examples/digits`, which is not installed: it is found from the checkout."""
-    if str(ROOT) not in sys.path:
-        sys.path.append(str(ROOT))
-    return importlib.import_module(f"examples.digits.{module}")
 
 
 def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:

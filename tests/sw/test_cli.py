@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from makalu.hw.spec import config as config_module
@@ -15,13 +16,15 @@ from makalu.sim_models.golden.result import GoldenError
 from makalu.sw.allocator import AllocationError
 from makalu.sw.cli import main
 from makalu.sw.cli import soak as soak_module
+from makalu.sw.cli.conclusion import MissedError, conclude
+from makalu.sw.cli.kernels import StoppedError
 from makalu.sw.cli.main import app
 from makalu.sw.cli.sim import SimError
 from makalu.sw.cli.soak import SoakError, soak
 from makalu.sw.compiler import CompileError
 from makalu.sw.nki.tensor import KernelError
 from makalu.sw.program import ProgramError
-from makalu.sw.results import read_results
+from makalu.sw.results import at_most, read_results
 from makalu.sw.rtl.fpga import FpgaError
 from makalu.sw.rtl.machine import MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
@@ -41,10 +44,12 @@ USER_ERRORS = (
     KernelError,
     MachineBuildError,
     MachineError,
+    MissedError,
     ProgramError,
     ScheduleError,
     SimError,
     SoakError,
+    StoppedError,
 )
 
 
@@ -123,6 +128,16 @@ def test_generate_writes_verilog_and_side_file(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"tiny.v", "tiny.json"}
     assert "module core(" in (tmp_path / "tiny.v").read_text()
     assert json.loads((tmp_path / "tiny.json").read_text())["digest"] == load_preset("tiny").digest
+
+
+def test_a_missed_must_fails_after_the_figures_are_written(tmp_path):
+    missed = at_most("mismatched", 3, "values", bar=0, kind="must")
+    goal = at_most("cells", 9, "cells", bar=8, kind="goal")
+    console = Console(quiet=True)
+    conclude("some", load_preset("tiny"), [goal], console, earlier=[missed], folder=tmp_path)  # only goal is judged
+    with pytest.raises(MissedError, match="mismatched is 3, must be 0"):
+        conclude("some", load_preset("tiny"), [missed], console, earlier=[goal], folder=tmp_path)
+    assert read_results(tmp_path / "some.json") == [goal, missed]
 
 
 def test_presets_are_listed():

@@ -6,9 +6,10 @@ from rich.console import Console
 
 from makalu.hw.spec.config import load_preset
 from makalu.sw.cli.bench import fpga, gemm, matmul, timing
-from makalu.sw.results import RESULTS, Figure, failed, is_current, read_results, write_results
+from makalu.sw.cli.conclusion import conclude
+from makalu.sw.results import RESULTS, Figure, is_current, read_results
 
-__all__ = ["PARTS", "BenchError", "bench"]
+__all__ = ["PARTS", "bench"]
 
 PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "gemm": gemm.measure,
@@ -21,15 +22,11 @@ PRESETS = gemm.PRESETS
 FILE = RESULTS / "bench.json"
 
 
-class BenchError(RuntimeError):
-    """A must was missed."""
-
-
 def bench(parts: tuple[str, ...], console: Console) -> list[Figure]:
     """Measure, print, write `build/results/bench.json`; figures of other parts stay there if presets and tools
     are the same.
 
-    Errors: `BenchError` when a must is missed.
+    Errors: `MissedError`.
     """
     for part in parts:
         figures = PARTS[part](console)
@@ -37,9 +34,5 @@ def bench(parts: tuple[str, ...], console: Console) -> list[Figure]:
         # figures of other tools or presets would stand under this run's versions
         earlier = read_results(FILE) if is_current(FILE, presets) else []
         kept = [figure for figure in earlier if not figure.name.startswith(f"{part}_")]
-        path = write_results("bench", presets, kept + figures)
-        console.print(f"figures: {path.relative_to(path.parents[2])}")
-        missed = failed(figures)
-        if missed:
-            raise BenchError("; ".join(f"{f.name} is {f.value}, must be {f.bar}" for f in missed))
+        conclude("bench", presets, figures, console, earlier=kept)
     return read_results(FILE)
