@@ -7,11 +7,12 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from makalu.hw.dma.engine import DmaEngine
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
-from makalu.hw.partition import FRAME_BITS, Partition
+from makalu.hw.partition import Partition
 from makalu.hw.sbuf.arbiter import AccessArbiter
 from makalu.hw.scalar.engine import ScalarEngine
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import PHASE_BITS
 from makalu.hw.spec.observe import observe_layout
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.head import TensorHead
@@ -87,7 +88,7 @@ class Core(wiring.Component):
         for p, partition in enumerate(partitions):
             m.submodules[f"partition_{p}"] = place(partition, platform)
 
-        frame = Signal(FRAME_BITS)
+        frame = Signal(PHASE_BITS)
         m.d.sync += frame.eq(frame + 1)
 
         # outside

@@ -15,6 +15,7 @@ from makalu.hw.psum.slice import PsumSlice
 from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import PHASE_BITS
 from makalu.hw.spec.memory_map import INDEX_BITS, SCALAR, VECTOR
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
@@ -22,10 +23,7 @@ from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
 from makalu.hw.vector.control import lane_control
 from makalu.hw.vector.lane import Lane
 
-__all__ = ["FRAME_BITS", "Partition"]
-
-FRAME_BITS = 3
-"""Frame counter and phase: two frames of four slots."""
+__all__ = ["Partition"]
 
 _LANES = {"vector": VECTOR, "scalar": SCALAR}
 
@@ -55,7 +53,7 @@ class Partition(wiring.Component):
         super().__init__(
             {
                 "index": In(INDEX_BITS),
-                "frame": In(FRAME_BITS),
+                "frame": In(PHASE_BITS),
                 "control_in": In(edge_control(config)),
                 "control_out": Out(edge_control(config)),
                 "x": Out(x_operand(config)),
@@ -91,7 +89,7 @@ class Partition(wiring.Component):
             m.submodules[name] = place(part, platform)
             m.d.comb += part.index.eq(self.index)
 
-        phase = Signal(FRAME_BITS)
+        phase = Signal(PHASE_BITS)
         m.d.comb += [
             phase.eq(self.frame - self.index * config.tensor.add_stages),
             # tensor edge: PE row

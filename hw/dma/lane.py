@@ -11,13 +11,10 @@ from makalu.hw.dma.load_lane import LoadLane
 from makalu.hw.dma.store_lane import StoreLane
 from makalu.hw.sbuf.layouts import dma_port
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import LOAD_PHASE, PHASE_BITS, STORE_PHASE
 from makalu.hw.spec.memory_map import INDEX_BITS
 
-__all__ = ["LOAD_PHASE", "STORE_PHASE", "DmaLane"]
-
-LOAD_PHASE = 3
-STORE_PHASE = 7
-_PHASE_BITS = 3
+__all__ = ["DmaLane"]
 
 
 class DmaLane(wiring.Component):
@@ -47,7 +44,7 @@ class DmaLane(wiring.Component):
         super().__init__(
             {
                 "index": In(INDEX_BITS),
-                "phase": In(_PHASE_BITS),
+                "phase": In(PHASE_BITS),
                 "control": In(lane_control(config)),
                 "status": Out(lane_status(config)),
                 "sbuf": Out(dma_port(config)),

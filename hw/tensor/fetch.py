@@ -10,14 +10,12 @@ from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16
+from makalu.hw.spec.frame import MOVING_SLOT, SLOT_BITS
 from makalu.hw.spec.isa import FIELDS
 from makalu.hw.spec.memory_map import INDEX_BITS
 from makalu.hw.tensor.control import element_bits, read_control, word_elements
 
-__all__ = ["MOVING_SLOT", "FetchUnit", "segment"]
-
-MOVING_SLOT = 2
-"""Slot of a frame that reads moving words."""
+__all__ = ["FetchUnit", "segment"]
 
 
 def segment(config: CoreConfig) -> data.StructLayout:
@@ -59,7 +57,7 @@ class FetchUnit(wiring.Component):
             {
                 "start": In(1),
                 "instruction": In(INSTRUCTION),
-                "slot": In(2),
+                "slot": In(SLOT_BITS),
                 "room": In(1),
                 "free": Out(1),
                 "read": Out(read_control(config)),

@@ -8,17 +8,16 @@ from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.psum.layouts import bank_elems_bits, wave
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.hw.spec.isa import Opcode
 from makalu.hw.tensor.columns import ColumnUnit, destination
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.fetch import FetchUnit
-from makalu.hw.tensor.load import ACCEPT_SLOT, LEAD, LoadUnit
+from makalu.hw.tensor.load import LEAD, LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
 
 __all__ = ["TensorHead", "column_delay", "commit_delay", "swap_guard"]
 
-_FRAME_BITS = 3
-_SLOT_BITS = 2
 
 
 def column_delay(config: CoreConfig) -> int:
@@ -99,7 +98,7 @@ class TensorHead(wiring.Component):
         super().__init__(
             {
                 "command": In(stream.Signature(INSTRUCTION)),
-                "frame": In(_FRAME_BITS),
+                "frame": In(PHASE_BITS),
                 "finish_load": Out(1),
                 "finish_matmul": Out(1),
                 "control": Out(edge_control(config)),
@@ -123,7 +122,7 @@ class TensorHead(wiring.Component):
 
         # accept
         instruction = self.command.payload
-        slot = Signal(_SLOT_BITS)
+        slot = Signal(SLOT_BITS)
         is_load, issue, takes_load, takes_matmul = Signal(), Signal(), Signal(), Signal()
         load_ready, matmul_ready, shadow_free, waiting = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [

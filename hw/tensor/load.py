@@ -7,15 +7,12 @@ from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import SLOT_BITS, STATIONARY_SLOTS
 from makalu.hw.spec.isa import FIELDS
 from makalu.hw.tensor.control import GROUPS_OF_A_WORD, group_control, read_control
 
-__all__ = ["ACCEPT_SLOT", "READ_SLOTS", "LoadUnit"]
+__all__ = ["LoadUnit"]
 
-READ_SLOTS = 2
-"""Slots 0 and 1 of a frame read stationary words."""
-ACCEPT_SLOT = 3
-"""Slot in which a load is accepted: its first word is read in the next cycle."""
 LEAD = 3
 """First group is at the edge this many cycles after the load is accepted: read, memory, buffer."""
 
@@ -55,7 +52,7 @@ class LoadUnit(wiring.Component):
             {
                 "start": In(1),
                 "instruction": In(INSTRUCTION),
-                "slot": In(2),
+                "slot": In(SLOT_BITS),
                 "free": Out(1),
                 "read": Out(read_control(config)),
                 "group": Out(group_control(config)),
@@ -83,7 +80,7 @@ class LoadUnit(wiring.Component):
         count = Signal(FIELDS["partitions"].bits, reset_less=True)
         words_left = Signal(counts)
         m.d.comb += [
-            self.read.enable.eq((words_left != 0) & (self.slot < READ_SLOTS)),
+            self.read.enable.eq((words_left != 0) & (self.slot < STATIONARY_SLOTS)),
             self.read.address.eq(address),
             self.read.buffer.eq(self.slot[0]),  # word i is read in slot i % 2
             self.read.start.eq(first),

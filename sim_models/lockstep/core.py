@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import PHASES
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, Instruction, decode
 from makalu.hw.spec.memory_map import ENGINES, SCALAR, VECTOR
 
@@ -21,7 +22,6 @@ from .tensor_head import TensorHeadModel, Wave
 
 __all__ = ["CoreModel"]
 
-_FRAMES = 8
 _STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
 _NOT_READY = {f"{name}__ready": 0 for name in _STREAMS}
 _BURST = ("ar", "aw")
@@ -116,7 +116,7 @@ class CoreModel:
         self.cycle += 1
 
     def _phase(self) -> Any:
-        return (self.cycle - self._delays) % _FRAMES
+        return (self.cycle - self._delays) % PHASES
 
     def _bus(self, dma: dict[str, Any]) -> dict[str, int]:
         out = {name.replace("bus__", "data__"): int(v) for name, v in dma.items() if name.startswith("bus__")}
@@ -140,7 +140,7 @@ class CoreModel:
         """Outputs and inputs of every block in this cycle, in the order in which they depend on each other."""
         if self._settled is not None and self._settled[0] == inputs:
             return self._settled[1]
-        frame = self.cycle % _FRAMES
+        frame = self.cycle % PHASES
         # what follows from state alone
         out: dict[str, Any] = {
             "dma": self.dma.comb({"phase": self._phase()}),

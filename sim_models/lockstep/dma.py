@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import LOAD_PHASE, STORE_PHASE
 
 from .dma_lane import PortB
 from .dma_load import LoadChannel
@@ -12,8 +13,6 @@ from .dma_store import StoreChannel
 
 __all__ = ["DmaModel"]
 
-_LOAD_PHASE = 3
-_STORE_PHASE = 7
 
 
 class DmaModel:
@@ -36,11 +35,11 @@ class DmaModel:
     def _accesses(self, inputs: dict[str, Any]) -> tuple[list[PortB | None], list[PortB | None]]:
         phases = [int(phase) for phase in inputs["phase"]]
         loads = [
-            lane.access(self.cycle) if phase == _LOAD_PHASE else None
+            lane.access(self.cycle) if phase == LOAD_PHASE else None
             for lane, phase in zip(self.load.lanes, phases, strict=True)
         ]
         stores = [
-            lane.access() if phase == _STORE_PHASE else None
+            lane.access() if phase == STORE_PHASE else None
             for lane, phase in zip(self.store.lanes, phases, strict=True)
         ]
         return loads, stores

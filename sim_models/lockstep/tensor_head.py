@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.hw.spec.isa import Instruction, Opcode
 
 from ..golden.operand import operand
@@ -12,9 +13,6 @@ from ..golden.walker import addresses
 
 __all__ = ["Column", "EdgeControl", "Group", "Read", "Segment", "TensorHeadModel", "Wave", "segments_of"]
 
-_FRAME = 4
-_SLOT_MOVING = 2
-_SLOT_ACCEPT = 3
 
 
 class Read(NamedTuple):
@@ -137,11 +135,11 @@ class TensorHeadModel:
         self._outstanding = 0
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        t, slot, command = self.cycle, inputs["frame"] % _FRAME, inputs["command"]
+        t, slot, command = self.cycle, inputs["frame"] % SLOTS, inputs["command"]
         ready = False
         if command is not None and command.opcode == Opcode.LOAD_STATIONARY:
             enough = t + 3 > self._last_group and not self._swap_waits and t >= self._next_load
-            ready = slot == _SLOT_ACCEPT and enough
+            ready = slot == ACCEPT_SLOT and enough
         elif command is not None:
             ready = self._fetching is None and self._waiting is None
         return {
@@ -157,7 +155,7 @@ class TensorHeadModel:
 
     def _read(self, slot: int) -> Read | None:
         matmul = self._fetching
-        if matmul is not None and slot == _SLOT_MOVING and len(self._held) < self.config.tensor.moving_buffers:
+        if matmul is not None and slot == MOVING_SLOT and len(self._held) < self.config.tensor.moving_buffers:
             buffer = self._words % self.config.tensor.moving_buffers
             return Read(1, matmul.segments[0].address, buffer, matmul.start, matmul.count)
         return self._reads.get(self.cycle)

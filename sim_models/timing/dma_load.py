@@ -4,22 +4,21 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import LOAD_PHASE, PHASES
 from makalu.hw.spec.isa import Instruction
 
 from .dma_bursts import Moves, descriptor_bursts
 from .handshakes import NEVER
 
-__all__ = ["FRAME", "LoadTrack", "slot_from"]
+__all__ = ["LoadTrack", "slot_from"]
 
-FRAME = 8
-_LOAD_PHASE = 3
 _FINISH_AFTER = 4
 """From a line's step in the aligner to the finish, at least: to the lane, counted, its word, the channel."""
 
 
 def slot_from(t: int, partition: int, phase: int, config: CoreConfig) -> int:
     """First cycle >= t in which the partition is in `phase`."""
-    return t + (phase + partition * config.tensor.add_stages - t) % FRAME
+    return t + (phase + partition * config.tensor.add_stages - t) % PHASES
 
 
 class LoadTrack:
@@ -116,8 +115,8 @@ class LoadTrack:
         self._step = x
         if self._beat >= self._moves.prefill:
             lane = self._lanes[self._partition]
-            first = slot_from(max(x + 3, lane[-1] + 1), self._partition, _LOAD_PHASE, self.config)
-            lane.append(first + FRAME * (self._moves.turns[self._line] - 1))
+            first = slot_from(max(x + 3, lane[-1] + 1), self._partition, LOAD_PHASE, self.config)
+            lane.append(first + PHASES * (self._moves.turns[self._line] - 1))
             self._written = max(self._written, lane[-1])
             self._line += 1
         self._beat += 1

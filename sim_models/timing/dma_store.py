@@ -4,15 +4,15 @@ from collections import deque
 from collections.abc import Sequence
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import PHASES, STORE_PHASE
 from makalu.hw.spec.isa import Instruction
 
 from .dma_bursts import Moves, descriptor_bursts
-from .dma_load import FRAME, slot_from
+from .dma_load import slot_from
 from .handshakes import NEVER
 
 __all__ = ["StoreTrack"]
 
-_STORE_PHASE = 7
 _REQUESTS = 2
 _SHOWN_AFTER = 3
 """From the read of a line's last word to the line."""
@@ -52,7 +52,7 @@ class _Lane:
         while self._waiting and self._pops:
             asked, words, last = self._waiting.popleft()
             earliest = max(asked, self._word, self._pops.popleft()) + 1
-            self._word = slot_from(earliest, self._partition, _STORE_PHASE, self._config) + FRAME * (words - 1)
+            self._word = slot_from(earliest, self._partition, STORE_PHASE, self._config) + PHASES * (words - 1)
             self._whole.append(self._word)
             if last:
                 self.ends.append(self._word)

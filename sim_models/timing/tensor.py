@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode
 
 from ..golden.walker import addresses
 
 __all__ = ["TensorTimes", "TensorTiming"]
 
-_FRAME = 4
-_SLOT_MOVING = 2
-_SLOT_ACCEPT = 3
 LOAD, MATMUL = "tensor_load", "matmul"
 """Finish channels, as in `hw/spec/observe.py`."""
 
@@ -78,7 +76,7 @@ class TensorTiming:
         """Earliest cycle >= t in which the instruction, valid from t on, would be accepted."""
         t = max(t, self._last_accept + 1)
         if instruction.opcode == Opcode.LOAD_STATIONARY:
-            return _at_slot(max(t, self._load_after), _SLOT_ACCEPT)
+            return _at_slot(max(t, self._load_after), ACCEPT_SLOT)
         return max(t, self._matmul_after)
 
     def issue(self, t: int, instruction: Instruction) -> None:
@@ -133,7 +131,7 @@ class TensorTiming:
         columns: Cycles = np.empty(len(places), np.int64)
         i = 0
         for length in lengths:
-            read = _at_slot(max(read + 1, self._emptied[0]), _SLOT_MOVING)
+            read = _at_slot(max(read + 1, self._emptied[0]), MOVING_SLOT)
             sent = max(sent, read + 1)
             for _ in range(min(length, checked - i)):
                 sent = self._free(int(places[i]), sent + 1)
@@ -185,7 +183,7 @@ class TensorTiming:
 
 def _at_slot(t: int, slot: int) -> int:
     """First cycle >= t in this slot of partition 0."""
-    return t + (slot - t) % _FRAME
+    return t + (slot - t) % SLOTS
 
 
 def _pattern(instruction: Instruction, slot: str) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -8,6 +8,7 @@ import numpy as np
 from examples.copy.copy import copy
 from examples.gemm.gemm import gemm
 from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.frame import PHASES
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
@@ -18,7 +19,6 @@ from verif.core.replay import check_replay
 TINY = load_preset("tiny")
 SLOW = 300
 """Cycles."""
-FRAME = 8
 """Cycles between two SBUF slots of one channel; each of the two transfers may wait for one more or one less."""
 MOST_CYCLES = 100_000
 SHAPE = (TINY.partitions, 32)
@@ -48,8 +48,8 @@ def growth(name, counter):
 
 def test_a_copy_stalls_for_each_latency_of_memory():
     """One load, then its store: Sync waits for R and for B, and before that for its instructions."""
-    assert abs(growth("copy", "sync_stall_port") - 2 * SLOW) <= 2 * FRAME
-    assert abs(growth("copy", "sync_busy")) <= 2 * FRAME
+    assert abs(growth("copy", "sync_stall_port") - 2 * SLOW) <= 2 * PHASES
+    assert abs(growth("copy", "sync_busy")) <= 2 * PHASES
     assert growth("copy", "sync_stall_fetch") == SLOW
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from makalu.hw.spec.frame import LOAD_PHASE, PHASES
 from makalu.hw.spec.isa import Opcode
 from makalu.hw.spec.memory import MemoryTiming
 from verif.dma.configs import dma_config
@@ -11,8 +12,6 @@ from verif.dma.programs import rows
 PRESET = "trn1-mini"
 PITCH = 1024
 HALF = 1 << 15
-FRAME = 8
-LOAD_PHASE = 3
 """A lane writes one word in this phase of a frame."""
 
 
@@ -49,7 +48,7 @@ def test_stores_give_a_beat_every_cycle(row_bytes):
     """
     config = dma_config(PRESET)
     burst = config.dma.burst_bytes // config.bus.data_bytes
-    line = FRAME * config.bus.data_bytes // config.sbuf.word_bytes
+    line = PHASES * config.bus.data_bytes // config.sbuf.word_bytes
     assert line == config.partitions  # so a lane reads a burst while a burst of each partition is sent
     beats = run(config, [], program(config, Opcode.DMA_STORE, row_bytes, 4)).beats["w"]
     count = 4 * config.partitions * row_bytes // config.bus.data_bytes
@@ -80,7 +79,7 @@ def test_short_rows_of_consecutive_descriptors_overlap():
     assert beats == [cycle + i for cycle in first for i in range(partitions)]
     earliest = [cycle + partitions - 1 + 3 for cycle in first]
     slot = LOAD_PHASE + (partitions - 1) * config.tensor.add_stages
-    assert record.finishes["load"] == [t + (slot - t) % FRAME + FRAME * (words - 1) + 1 for t in earliest]
+    assert record.finishes["load"] == [t + (slot - t) % PHASES + PHASES * (words - 1) + 1 for t in earliest]
 
 
 @pytest.mark.parametrize("offset", [4, 8, 12])

@@ -14,10 +14,10 @@ from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sbuf.layouts import access_commands, dma_port, tensor_read, words_of_engines
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import PHASE_BITS
 
-__all__ = ["FRAME_BITS", "SINGLE_BITS", "DmaAssembly"]
+__all__ = ["SINGLE_BITS", "DmaAssembly"]
 
-FRAME_BITS = 3
 SINGLE_BITS = (
     "finish_load",
     "finish_store",
@@ -60,7 +60,7 @@ class DmaAssembly(wiring.Component):
         config = self.config
         engine = DmaEngine(config=config)
         m.submodules.engine = place(engine, platform)
-        frame = Signal(FRAME_BITS)
+        frame = Signal(PHASE_BITS)
         m.d.sync += frame.eq(frame + 1)
         connect(m, flipped(self.load), engine.load)
         connect(m, flipped(self.store), engine.store)

@@ -8,6 +8,7 @@ import numpy as np
 
 from makalu.hw.spec.axi import BURST_INCR
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import PHASES
 from makalu.hw.spec.isa import Instruction, Opcode
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.lockstep.dma import DmaModel
@@ -16,7 +17,6 @@ from verif.dma.programs import MEMORY_BYTES
 
 __all__ = ["CHANNELS", "Record", "run_model"]
 
-FRAME = 8
 LIMIT = 100_000
 CHANNELS = {"load": Opcode.DMA_LOAD, "store": Opcode.DMA_STORE}
 
@@ -50,7 +50,7 @@ def run_model(
     fixed |= {f"instructions__ar__{name}": value for name, value in {**constant, "valid": 0, "addr": 0}.items()}
     fixed |= {"instructions__ar__len": 0, "instructions__r__ready": 1}
     for cycle in range(LIMIT):
-        inputs: dict[str, Any] = {"phase": (cycle - delays) % FRAME, "sbuf_data": sbuf_data}
+        inputs: dict[str, Any] = {"phase": (cycle - delays) % PHASES, "sbuf_data": sbuf_data}
         out = model.comb(inputs)
         ports = fixed | {n.replace("bus__", "data__"): v for n, v in out.items() if n.startswith("bus__")}
         seen = memory.comb(ports)

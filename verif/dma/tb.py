@@ -9,6 +9,7 @@ from cocotb.triggers import RisingEdge
 
 from makalu.hw.sbuf.layouts import access_commands, dma_port
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import DMA_SLOT, PHASES, SLOTS
 from makalu.hw.spec.isa import Instruction, Opcode, encode
 from makalu.hw.spec.memory_map import GRANULE_BYTES
 from makalu.sim_models.lockstep.dma import DmaModel
@@ -21,9 +22,6 @@ from verif.lib.sampling import drive, reset, start_clock
 
 __all__ = ["DmaBench"]
 
-FRAME = 8
-SLOTS = 4
-DMA_SLOT = 3
 _ADDRESS = ("valid", "addr", "len", "size", "burst", "id")
 BUS_OUTPUTS = (
     *(f"bus__ar__{name}" for name in _ADDRESS),
@@ -71,7 +69,7 @@ class DmaBench:
             access[0] = {"enable": 1, "write": 1, "address": fill[0], "mask": (1 << width) - 1, "start": 0}
             access[0]["count"] = count
             words[0] = fill[1]
-        phase = (self.cycle - np.arange(count) * config.tensor.add_stages) % FRAME
+        phase = (self.cycle - np.arange(count) * config.tensor.add_stages) % PHASES
         busy = (phase % SLOTS != DMA_SLOT) & (self.noise.random(count) < 0.5) & (fill is None)
         return {
             "access": access,
@@ -208,9 +206,9 @@ class DmaBench:
         while not self.idle():
             await self.step()
             assert self.cycle - start < limit, f"not done after {limit} cycles: {self.seen}"
-        for _ in range(2 * FRAME):
+        for _ in range(2 * PHASES):
             await self.step()
-        return self.cycle - start - 2 * FRAME
+        return self.cycle - start - 2 * PHASES
 
     def image(self) -> np.ndarray:
         """SBUF [P, bytes] as the model has it; its every write was compared with the RTL's."""

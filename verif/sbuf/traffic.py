@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import DMA_SLOT, PHASES, SLOTS
 from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
 
 __all__ = ["Traffic"]
 
-FRAME = 8
-SLOTS = 4
-DMA_SLOT = 3
 
 
 class Traffic:
@@ -117,7 +115,7 @@ class Traffic:
         """Inputs of this cycle; `commands` are those visible in it: DMA keeps off words that port A writes now."""
         config = self.config
         count, sbuf = config.partitions, config.sbuf
-        phase = (self.cycle - np.arange(count) * config.tensor.add_stages) % FRAME
+        phase = (self.cycle - np.arange(count) * config.tensor.add_stages) % PHASES
         dma_slot = phase % SLOTS == DMA_SLOT
         busy = self.noise.random(count) < self.density
         taken = {c["address"] for c in commands if c["enable"] and c["write"]}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.frame import SLOTS
 from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode, Space
 from makalu.sim_models.golden.walker import extent
 
@@ -25,9 +26,6 @@ SBUF_WINDOW = 512
 """Bytes at the start of each SBUF bank that programs read (and benches initialise)."""
 PSUM_WINDOW = 16
 """Elements at the start of each PSUM bank that programs write."""
-
-FRAME = 4
-"""Cycles in which one moving word is read."""
 
 Sizes = tuple[int, ...]
 
@@ -119,7 +117,7 @@ def streams_without_bubbles(config: CoreConfig) -> list[tuple[int, int]]:
     for free in range(16, 65):
         for first in range(elements):
             words = -(-(free + first) // elements)
-            if free >= FRAME * words and (free >= 24 or not first):
+            if free >= SLOTS * words and (free >= 24 or not first):
                 out.append((free, BF16.bytes * first))
     return out
 
