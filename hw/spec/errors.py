@@ -43,8 +43,9 @@ class ErrorCode(IntEnum):
     FETCH = 10
     """The bus answered an instruction fetch with an error; reported when every earlier instruction has issued."""
     BUS_READ = 11
-    """The bus answered a DMA read with an error."""
+    """The bus answered a DMA read with an error. Each byte of its destination is old or new, everything else old."""
     BUS_WRITE = 12
-    """The bus answered a DMA write with an error."""
+    """The bus answered a DMA write with an error. Each byte of its destination, and of stores behind it that
+    had been issued, is old or new, everything else old."""
     WATCHDOG = 13
     """No instruction issued or finished anywhere for the programmed number of cycles while this queue was waiting."""

@@ -33,7 +33,8 @@ class GoldenDma:
         self._sbuf, self._memory, self._report = sbuf, memory, report
 
     def execute(self, instruction: Instruction) -> None:
-        """Raises `BusError` for an address outside the memory; nothing has moved then."""
+        """Raises `BusError` for an address outside the memory; nothing has moved then, while of a transfer on the RTL
+        some bursts may have: the contract leaves each byte of the destination old or new."""
         load = instruction.opcode == Opcode.DMA_LOAD
         slot = "dst" if load else "src0"
         pattern = operand(instruction, slot, count=instruction["partitions"])

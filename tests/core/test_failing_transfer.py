@@ -1,0 +1,106 @@
+"""A transfer that fails half way: each byte of its destination is old or new, and nothing else is written.
+
+A descriptor begins inside the memory and leaves it; a legal one is behind it in the same channel: of a load nothing
+moves, of a store some bursts may have been on the way. A second program, started without reset, stores the SBUF, so
+that memory shows all.
+"""
+
+import functools
+import shutil
+
+import numpy as np
+import pytest
+
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode, Queue, Space, encode
+from makalu.hw.spec.memory import MemoryTiming
+from makalu.hw.spec.registers import QueueState
+from makalu.sw.program import PAGE
+from tests.core.bad_input import CONFIG, queues_of
+from tests.core.machines import observed_machine
+
+pytestmark = pytest.mark.slow
+
+BURST = CONFIG.dma.burst_bytes
+ROW = 4 * BURST
+"""Bytes of each partition's SBUF that the programs fill."""
+ROWS = CONFIG.partitions * ROW
+RESULT, BEHIND, BAD, GOOD = PAGE, PAGE + PAGE // 2, 2 * PAGE, 3 * PAGE
+SIZE = 4 * PAGE
+INSIDE = 2
+"""Partitions of the failing transfer that lie in the memory."""
+SECOND = ROW - 2 * BURST
+"""SBUF offset of the legal transfer behind the failing one."""
+MOST_CYCLES = 20_000
+CODES = {Opcode.DMA_LOAD: ErrorCode.BUS_READ, Opcode.DMA_STORE: ErrorCode.BUS_WRITE}
+
+
+def transfer(opcode, address, row, *, offset=0, form=FP32, **values):
+    slot = "dst" if opcode is Opcode.DMA_LOAD else "src0"
+    operand = {"space": Space.SBUF, "dtype": form.code, "stride0": 1, "size0": row // form.bytes, "offset": offset}
+    operand |= {f"size{d}": 1 for d in range(1, AP_DIMS)}
+    fields = {f"{slot}_{name}": value for name, value in operand.items()}
+    memory = {"address": address, "memory_stride0": form.bytes, "memory_stride4": row}
+    return encode(Instruction(opcode, fields | memory | {"partitions": CONFIG.partitions} | values))
+
+
+@functools.cache
+def random_bytes(size, seed):
+    return np.random.default_rng(seed).integers(1, 256, size, dtype=np.uint8)
+
+
+def settle(expected, seen, source):
+    """Take what was `seen` as `expected` where it is new, which then is `source`; how many bytes are new."""
+    moved = seen != expected
+    assert np.array_equal(seen[moved], source[moved])
+    expected[moved] = seen[moved]
+    return int(np.count_nonzero(moved))
+
+
+@pytest.mark.parametrize("form", [FP32, BF16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("latency", [0, 100])
+@pytest.mark.parametrize("row", [BURST, 2 * BURST])
+@pytest.mark.parametrize("opcode", CODES, ids=lambda opcode: opcode.name.lower())
+def test_old_or_new(opcode, row, latency, form):
+    edge, size = SIZE - INSIDE * row, CONFIG.partitions * row
+    image = np.zeros(SIZE, np.uint8)
+    image[:ROWS] = random_bytes(ROWS, 1)
+    image[edge:] = random_bytes(SIZE - edge, 2)
+    halt = encode(Instruction(Opcode.HALT))
+    first = slice(form.bytes, form.bytes + row)  # no word boundary: a load must merge
+    second = slice(SECOND, SECOND + row)
+    bad = [
+        transfer(Opcode.DMA_LOAD, 0, ROW),
+        transfer(opcode, edge, row, offset=first.start, form=form, after=1),
+        transfer(opcode, BEHIND, row, offset=second.start, form=form),
+        halt,
+    ]
+    good = [transfer(Opcode.DMA_STORE, RESULT, ROW), halt]
+    for at, program in ((BAD, bad), (GOOD, good)):
+        stream = np.frombuffer(b"".join(program), np.uint8)
+        image[at : at + stream.size] = stream
+    result = observed_machine("tiny").run(
+        image,
+        {Queue.SYNC: GOOD},
+        before=[{Queue.SYNC: BAD}],
+        max_cycles=MOST_CYCLES,
+        memory=MemoryTiming.of(CONFIG.memory, latency=latency),
+    )
+    shutil.rmtree(result.trace.parent)
+    failed = queues_of(result.earlier[0], [Queue.SYNC])[Queue.SYNC]
+    assert (failed.state, failed.code, failed.address) == (QueueState.ERROR, CODES[opcode], BAD + len(bad[0]))
+
+    loaded = image[:ROWS].reshape(-1, ROW)
+    stored = result.memory[RESULT : RESULT + ROWS].reshape(-1, ROW)
+    sbuf, memory = loaded.copy(), image.copy()
+    if opcode is Opcode.DMA_LOAD:
+        moved = settle(sbuf[:INSIDE, first], stored[:INSIDE, first], image[edge:].reshape(-1, row))
+    else:
+        moved = settle(memory[edge:], result.memory[edge:], loaded[:INSIDE, first].reshape(-1))
+        behind = slice(BEHIND, BEHIND + size)
+        settle(memory[behind], result.memory[behind], loaded[:, second].reshape(-1))
+    assert moved  # it did fail half way
+    memory[RESULT : RESULT + ROWS] = sbuf.reshape(-1)
+    assert np.array_equal(stored, sbuf)
+    assert np.array_equal(result.memory, memory)
