@@ -1,4 +1,4 @@
-"""Entries of the core's cocotb bench. `test_lockstep.py` compares the same ports of runs compiled by Verilator."""
+"""Entries of the core's cocotb bench. `test_lockstep.py` compares the same ports without cocotb, in longer runs."""
 
 import pytest
 
@@ -38,3 +38,8 @@ def bench(config, simulator, folder, *, instructions, seed):
 @pytest.mark.parametrize("config", ["tiny", SLOW_ENGINES])
 def test_core_bench_icarus(config, tmp_path):
     assert bench(config, "icarus", tmp_path, instructions=50, seed=30) == TESTS
+
+
+@pytest.mark.slow
+def test_core_bench_verilator(tmp_path):
+    assert bench("tiny", "verilator", tmp_path, instructions=50, seed=20) == TESTS

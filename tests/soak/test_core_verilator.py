@@ -1,4 +1,4 @@
-"""The core's cocotb bench on Verilator: minutes of compilation for what Icarus and the compiled runs show in CI."""
+"""The core's cocotb bench on Verilator, longer, and on the core whose engines have other clocks."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from verif.core.configs import SLOW_ENGINES
 
 
 @pytest.mark.parametrize("config", ["tiny", SLOW_ENGINES])
-def test_core_bench_verilator(config, tmp_path):
+def test_long_core_bench(config, tmp_path):
     assert bench(config, "verilator", tmp_path, instructions=150, seed=20) == TESTS
