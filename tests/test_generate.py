@@ -77,7 +77,8 @@ def test_icarus_takes_its_form(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--out", "-o"])
-def test_the_command_says_what_it_wrote(option, tmp_path):
+def test_the_command_says_what_it_wrote(option, monkeypatch, tmp_path):
+    monkeypatch.setattr("makalu.sw.cli.generate.conclude", lambda *_: None)
     result = CliRunner().invoke(app, ["generate", "--preset", "tiny", option, str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.json", "tiny.v"]

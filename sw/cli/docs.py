@@ -43,7 +43,7 @@ def results_page(records: list[dict[str, Any]]) -> str:
     parts = [_HEAD]
     for record in records:
         versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-        parts.append(f"\n## `make {record['command']}`\n")
+        parts.append(f"\n## `makalu {record['command']}`\n")
         parts.append(f"Preset {record['preset']}, {record['date'][:10]}; {versions}.\n")
         parts += _tables(record["command"], record["figures"])
     return "\n".join(parts) + "\n"

@@ -1,16 +1,25 @@
 """`makalu generate`: Verilog and side file of a preset."""
 
+import re
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from makalu.hw.generate import generate
 from makalu.hw.spec.config import load_preset
+from makalu.sw.cli.conclusion import conclude
 from makalu.sw.paths import BUILD
+from makalu.sw.results import Figure, at_most
 
 __all__ = ["command"]
+
+
+SECONDS_GOAL, BYTES_GOAL, MODULES_GOAL = 60, 5_000_000, 99
+"""Of the full 128 x 128 core; smaller ones are far below."""
 
 
 class Observe(StrEnum):
@@ -26,6 +35,16 @@ def command(
     icarus: Annotated[bool, typer.Option(help="the form that Icarus 11 needs")] = False,
 ) -> None:
     """Write Verilog (each module once) and a JSON side file."""
-    paths = generate(load_preset(preset), out, observe=observe.value, icarus=icarus)
+    config, began = load_preset(preset), time.monotonic()
+    paths = generate(config, out, observe=observe.value, icarus=icarus)
     for path in (paths.verilog, paths.side):
         typer.echo(f"{path} ({path.stat().st_size} bytes)")
+    seconds = round(time.monotonic() - began, 1)
+    modules = len(re.findall(r"(?m)^module ", paths.verilog.read_text()))
+    figures = [
+        at_most("seconds", seconds, "s", bar=SECONDS_GOAL, kind="goal"),
+        at_most("bytes", paths.verilog.stat().st_size, "bytes", bar=BYTES_GOAL, kind="goal"),
+        at_most("modules", modules, "modules", bar=MODULES_GOAL, kind="goal"),
+        Figure(name="observe", value=observe.value, unit="name"),
+    ]
+    conclude("generate", config, figures, Console())

@@ -122,12 +122,16 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
     assert isinstance(call("sim").exception, KeyError)
 
 
-def test_generate_writes_verilog_and_side_file(tmp_path):
+def test_generate_writes_verilog_side_file_and_figures(monkeypatch, tmp_path):
+    monkeypatch.setattr("makalu.sw.cli.generate.conclude", partial(conclude, folder=tmp_path / "results"))
     result = call("generate", "--preset", "tiny", "-o", str(tmp_path))
     assert result.exit_code == 0, result.output
-    assert {path.name for path in tmp_path.iterdir()} == {"tiny.v", "tiny.json"}
+    assert {path.name for path in tmp_path.glob("tiny.*")} == {"tiny.v", "tiny.json"}
     assert "module core(" in (tmp_path / "tiny.v").read_text()
     assert json.loads((tmp_path / "tiny.json").read_text())["digest"] == load_preset("tiny").digest
+    figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "generate.json")}
+    assert figures["bytes"].value == (tmp_path / "tiny.v").stat().st_size
+    assert all(figures[name].met for name in ("seconds", "bytes", "modules"))
 
 
 def test_a_missed_must_fails_after_the_figures_are_written(tmp_path):
