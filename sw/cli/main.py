@@ -22,6 +22,15 @@ from makalu.sw.cli.soak import soak as run_soak
 __all__ = ["app"]
 
 
+_PLAIN_WIDTH = 140
+
+
+def _console() -> Console:
+    """A file or pipe has no width; tables are not cut there."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
 class Simulator(StrEnum):
     VERILATOR = "verilator"
     ICARUS = "icarus"
@@ -72,7 +81,7 @@ def sim(
     images: Annotated[int | None, typer.Option(min=1, help="how many held-out images; default: all that fit")] = None,
 ) -> None:
     """Run the trained digit classifier on the RTL and compare every logit with the golden model."""
-    simulate(preset, simulator.value, images, Console())
+    simulate(preset, simulator.value, images, _console())
 
 
 @app.command()
@@ -83,19 +92,19 @@ def bench(
     for name in part or ():
         if name not in PARTS:
             raise typer.BadParameter(f"part must be one of {list(PARTS)}, not {name!r}")
-    run_bench(tuple(part or PARTS), Console())
+    run_bench(tuple(part or PARTS), _console())
 
 
 @app.command()
 def scaling() -> None:
     """The same GEMM and copy on the three generations' quarter-size cores."""
-    run_scaling(Console())
+    run_scaling(_console())
 
 
 @app.command()
 def docs() -> None:
     """Write the generated pages of docs/: instruction table, tables of figures."""
-    write_docs(Console())
+    write_docs(_console())
 
 
 @app.command()
@@ -106,4 +115,4 @@ def soak(
     programs: Annotated[int, typer.Option(min=1, help="seeds on each preset, earlier calls included")] = PROGRAMS,
 ) -> None:
     """Random programs on the RTL against golden; resumes where an earlier call stopped."""
-    run_soak(preset or SOAK_PRESETS, programs, Console())
+    run_soak(preset or SOAK_PRESETS, programs, _console())
