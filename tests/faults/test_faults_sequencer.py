@@ -1,46 +1,46 @@
 """Planted faults in the sequencer's Verilog; each must be caught by the test that is named here."""
 
-import re
-
 import pytest
 
-from makalu.hw.lib.emit import Emission
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.config import load_preset
 from makalu.sw.rtl.runner import BenchFailure, cocotb_bench
+from tests.faults.planting import Fault, planted
 
 PRESET = "tiny"
 FEW = {"preset": PRESET, "length": 12, "rounds": 1, "mutants": 1}
 
-FAULTS = {
-    "two_increments_in_one_cycle_count_once": (
-        r"(values\[\d+:\d+\]) \+ (update\[\d+:\d+\])",
-        r"\1 + (|\2)",
-        "increments_of_one_cycle_are_summed",
+FAULTS = (
+    Fault(
+        name="two-increments-in-one-cycle-count-once",
+        line=r"(values\[\d+:\d+\]) \+ (update\[\d+:\d+\])",
+        becomes=r"\1 + (|\2)",
+        times=16,
+        test="increments_of_one_cycle_are_summed",
     ),
-    "wait_compares_without_wrap": (
-        r"(\\\$\d+ ) - (\\wait \[\d+:\d+\])",
-        r"(\1 >= \2 ? 16'h0000 : 16'h8000)",
-        "waits_compare_modulo",
+    Fault(
+        name="wait-compares-without-wrap",
+        line=r"(\\\$\d+ ) - (\\wait \[\d+:\d+\])",
+        becomes=r"(\1 >= \2 ? 16'h0000 : 16'h8000)",
+        times=8,
+        test="waits_compare_modulo",
     ),
-    "reserved_bits_are_not_checked": (
-        r"s2_static <= violations;",
-        r"s2_static <= violations & 7'h7d;",
-        "broken_rules_stop_the_queue",
+    Fault(
+        name="reserved-bits-are-not-checked",
+        line=r"s2_static <= violations;",
+        becomes=r"s2_static <= violations & 7'h7d;",
+        times=4,
+        test="broken_rules_stop_the_queue",
     ),
-}
+)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_planted_fault_is_caught(fault):
-    pattern, replacement, caught_by = FAULTS[fault]
-    text = Emission().verilog(Sequencer(config=load_preset(PRESET)), name="dut")
-    text, places = re.subn(pattern, replacement, text)
-    assert places, f"{pattern} is not in the Verilog any more"
-    with pytest.raises(BenchFailure, match=rf"test_sequencer\.{caught_by}: "):
+    with pytest.raises(BenchFailure, match=rf"test_sequencer\.{fault.test}: "):
         cocotb_bench(
-            sources={"dut.v": text},
+            sources={"dut.v": planted(Sequencer(config=load_preset(PRESET)), fault)},
             top="dut",
             name=f"sequencer-fault-{fault}",
             test_module="verif.sequencer.test_sequencer",
