@@ -1,12 +1,9 @@
 """Planted faults in the text of Vector's and Scalar's parts; each must be caught by a check at the port named here."""
 
-import importlib
-import inspect
-import types
-
 import pytest
 
 from makalu.hw.spec.config import load_preset
+from tests.faults.planting import planted_class
 from tests.vector.central import ENGINES, run_engines
 from tests.vector.lane_bench import run_lane
 from verif.lib.lane_programs import random_instructions
@@ -60,21 +57,10 @@ LANE = {
 }
 
 
-def planted(place, old, new):
-    """The class at `place` (module.Class below makalu.hw.vector), from a text with `new` instead of `old`."""
-    module_name, class_name = place.split(".")
-    original = importlib.import_module(f"makalu.hw.vector.{module_name}")
-    text = inspect.getsource(original)
-    assert text.count(old) == 1, f"{old} is in {module_name}.py {text.count(old)} times"
-    module = types.ModuleType(original.__name__)
-    exec(compile(text.replace(old, new), original.__file__, "exec"), module.__dict__)
-    return getattr(module, class_name)
-
-
 @pytest.mark.parametrize("fault", CENTRAL)
 def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
     place, old, new, port = CENTRAL[fault]
-    monkeypatch.setattr(f"makalu.hw.vector.engine.{place.split('.')[1]}", planted(place, old, new))
+    monkeypatch.setattr(f"makalu.hw.vector.engine.{place.split('.')[1]}", planted_class(f"vector.{place}", old, new))
     config = load_preset("tiny")
     programs = {name: random_instructions(config, engine=name, count=15, seed=1) for name in ENGINES}
     with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{port}"):
@@ -87,4 +73,4 @@ def test_planted_fault_in_the_lane_is_caught(fault):
     config = load_preset("tiny")
     program = random_instructions(config, engine=engine, count=12, seed=7)
     with pytest.raises(AssertionError, match=rf"last tags issued: {engine} \d+: cycle \d+, port write_data: RTL"):
-        run_lane(config, program, engine=engine, partition=1, lane=planted("lane.Lane", old, new))
+        run_lane(config, program, engine=engine, partition=1, lane=planted_class("vector.lane.Lane", old, new))
