@@ -7,6 +7,7 @@ import numpy as np
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.isa import AluOp, Function, Opcode
 
+from .names import refuse_names
 from .recording import Operation, current
 from .tensor import Buffer, KernelError, Tensor
 
@@ -228,3 +229,6 @@ def _first_write(dst: Tensor) -> bool:
         )
     dst.storage.written |= elements
     return bool(known)
+
+
+__getattr__ = refuse_names("nisa", __all__)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from makalu.hw.spec.formats import BF16, FP32, Format
 from makalu.hw.spec.isa import AluOp, Function
 
+from .names import refuse_names
 from .recording import current
 from .tensor import Buffer, KernelError, Tensor
 
@@ -106,3 +107,5 @@ def affine_range(count: int) -> Iterator[int]:
 
 sequential_range = affine_range
 static_range = affine_range
+
+__getattr__ = refuse_names("nl", __all__)

@@ -22,6 +22,7 @@ from makalu.sw.cli.main import app
 from makalu.sw.cli.sim import SimError
 from makalu.sw.cli.soak import SoakError, soak
 from makalu.sw.compiler import CompileError
+from makalu.sw.nki.names import NotBuiltError
 from makalu.sw.nki.tensor import KernelError
 from makalu.sw.program import ProgramError
 from makalu.sw.results import at_most, read_results
@@ -45,6 +46,7 @@ USER_ERRORS = (
     MachineBuildError,
     MachineError,
     MissedError,
+    NotBuiltError,
     ProgramError,
     ScheduleError,
     SimError,
@@ -109,7 +111,7 @@ def test_every_error_of_a_user_is_printed(monkeypatch, error):
     def fail(*_):
         raise error("size must be 4, not 5 (here)")
 
-    assert issubclass(error, MakaluError) and issubclass(error, ValueError | RuntimeError)
+    assert issubclass(error, MakaluError) and issubclass(error, ValueError | RuntimeError | AttributeError)
     monkeypatch.setattr(main, "simulate", fail)
     assert refused("sim") == "makalu: size must be 4, not 5 (here)\n"
 

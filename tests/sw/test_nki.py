@@ -5,6 +5,7 @@ import pytest
 
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
+from makalu.sw.nki.names import NotBuiltError
 from makalu.sw.nki.tensor import Buffer, KernelError, Storage, Tensor
 
 from .kernels import MINI, execute, recorded
@@ -190,6 +191,19 @@ def word(*shape):
 def test_calls_are_refused_with_shapes_and_values(call, text):
     with pytest.raises(KernelError, match=text):
         recorded(call)
+
+
+@pytest.mark.parametrize(
+    ("use", "text"),
+    [
+        (lambda: nl.float8_e4m3, r"nl.float8_e4m3 is not built; nl has add, .*bfloat16"),
+        (lambda: nisa.nc_matmul_mx, r"nisa.nc_matmul_mx is not built; nisa has .*nc_matmul"),
+    ],
+)
+def test_a_name_that_is_not_built_is_refused(use, text):
+    with pytest.raises(NotBuiltError, match=text):
+        use()
+    assert not hasattr(nl, "gelu") and not hasattr(nisa, "iota")
 
 
 def test_partly_written_psum_needs_an_explicit_accumulate():
