@@ -35,6 +35,9 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 _BY_PREFIX = {"scaling": ("trn1", "trn2", "trn3", "trn2_over_trn1", "trn3_over_trn2")}
 """Figures `<column>_<row>`."""
 
+_DIGITS, _MOST_DIGITS = ((1000, 0), (10, 1), (1, 2)), 4
+"""Smallest number that is written with so many digits behind the point."""
+
 Figures = Sequence[dict[str, Any]]
 
 
@@ -108,7 +111,10 @@ def _row(figure: dict[str, Any]) -> str:
 def _number(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4f}" if isinstance(value, float) else f"{value}"
+    if isinstance(value, str):
+        return value
+    digits = 0 if isinstance(value, int) else next((n for least, n in _DIGITS if abs(value) >= least), _MOST_DIGITS)
+    return f"{value:,.{digits}f}"
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
