@@ -78,10 +78,6 @@ def simulate(preset: str, simulator: str, images: int | None, console: Console) 
     return figures
 
 
-def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    return float(np.mean(np.argmax(logits, axis=0) == labels))
-
-
 def _figures(
     config: CoreConfig,
     program: Program,
@@ -92,7 +88,7 @@ def _figures(
     labels: np.ndarray,
 ) -> list[Figure]:
     mismatched = int(np.count_nonzero(logits.view(np.uint32) != golden.view(np.uint32)))
-    accuracy, reference = _accuracy(logits, labels), _accuracy(float32, labels)
+    accuracy, reference = (example("digits.train").accuracy(scores, labels) for scores in (logits, float32))
     shapes = [program.tensors[name].shape for name in ("w1", "w2")]
     macs = len(labels) * sum(int(np.prod(shape)) for shape in shapes)
     cycles = result.cycles
