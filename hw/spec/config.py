@@ -6,6 +6,7 @@ out of range is a `ConfigError` that names the key, the rule, the value and the 
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,9 @@ import yaml
 from .errors import MakaluError
 
 __all__ = [
+    "GENERATIONS",
     "PRESETS",
+    "RATE_LIMIT",
     "BusConfig",
     "ConfigError",
     "CoreConfig",
@@ -183,13 +186,23 @@ class CoreConfig:
 KNOWN_FEATURES: tuple[str, ...] = ()
 """Performance modes that a preset may list; empty until the generations' modes are built."""
 
+GENERATIONS = ("none", "trn1", "trn2", "trn3")
+"""What a preset may be a model of."""
+
+RATE_LIMIT = (1 << 16) - 1
+"""Largest numerator and denominator of the memory's bytes a cycle: the memory models count in 1/denominator byte."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""A preset's name is part of file names: no folder, nothing hidden."""
+_FRACTION = re.compile(r"[0-9]{1,9}(/[0-9]{1,9}|\.[0-9]{1,9})?")
+"""Narrower than what `Fraction` reads: "1e999999999" would be a number of a billion digits."""
+
 
 def _is_fraction(text: str) -> bool:
     try:
-        Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        return _FRACTION.fullmatch(text) is not None and Fraction(text) >= 0
+    except ZeroDivisionError:
         return False
-    return True
 
 
 def _validate(config: CoreConfig) -> None:
@@ -205,6 +218,12 @@ def _validate(config: CoreConfig) -> None:
         need(low <= value <= high, key, f"from {low} to {high}", value)
 
     tensor, psum, sbuf, dma, bus = config.tensor, config.psum, config.sbuf, config.dma, config.bus
+    need(
+        _NAME.fullmatch(config.name) is not None,
+        "name",
+        "a letter or digit, then letters, digits, _ . - (up to 64 in all)",
+        config.name,
+    )
     power_of_two("partitions", config.partitions, 4, 128)
     need(tensor.rows == config.partitions, "tensor.rows", f"partitions ({config.partitions})", tensor.rows)
     need(tensor.columns == config.partitions, "tensor.columns", f"partitions ({config.partitions})", tensor.columns)
@@ -229,10 +248,10 @@ def _validate(config: CoreConfig) -> None:
         tensor.load_columns,
     )
     for key in ("vector", "scalar", "gpsimd"):
-        rate = getattr(config, key).rate
-        need(_is_fraction(rate), f"{key}.rate", 'a fraction such as "2/5"', rate)
-        ratio = Fraction(rate)
-        need(0 < ratio <= 1 and ratio.denominator <= 16, f"{key}.rate", "in (0, 1] with a denominator up to 16", ratio)
+        text = getattr(config, key).rate
+        need(_is_fraction(text), f"{key}.rate", 'a fraction such as "2/5"', text)
+        ratio = Fraction(text)
+        need(0 < ratio <= 1 and ratio.denominator <= 16, f"{key}.rate", "in (0, 1] with a denominator up to 16", text)
     need(dma.engines == 1, "dma.engines", "1 (more are not built yet)", dma.engines)
     power_of_two("bus.data_bytes", bus.data_bytes, sbuf.word_bytes, 64)
     power_of_two("bus.instruction_bytes", bus.instruction_bytes, 8, 64)
@@ -246,12 +265,18 @@ def _validate(config: CoreConfig) -> None:
     power_of_two("sequencer.semaphores", config.sequencer.semaphores, 8, 256)
     text = config.memory.bytes_per_cycle
     need(_is_fraction(text), "memory.bytes_per_cycle", 'a fraction such as "377/10"', text)
+    rate = config.memory.rate
     need(
-        config.memory.rate > 0 and config.memory.rate.denominator <= 1000,
+        0 < rate and rate.numerator <= RATE_LIMIT and rate.denominator <= 1000,
         "memory.bytes_per_cycle",
-        "positive with a denominator up to 1000",
-        config.memory.rate,
+        f"positive, in lowest terms with a numerator up to {RATE_LIMIT} and a denominator up to 1000",
+        str(rate),
     )
+    product = config.product
+    need(product.generation in GENERATIONS, "product.generation", f"among {list(GENERATIONS)}", product.generation)
+    between("product.tensor_clock_hz", product.tensor_clock_hz, 1_000_000, 10_000_000_000)
+    between("product.cores_per_chip", product.cores_per_chip, 1, 1024)
+    power_of_two("product.full_partitions", product.full_partitions, config.partitions, 128)
     for feature in config.features:
         need(feature in KNOWN_FEATURES, "features", f"among {list(KNOWN_FEATURES)}", feature)
 

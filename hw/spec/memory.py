@@ -43,7 +43,7 @@ Does not: narrow or WRAP bursts, reordering, exclusive access.
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
-from makalu.hw.spec.config import MemoryConfig
+from makalu.hw.spec.config import RATE_LIMIT, MemoryConfig
 
 __all__ = [
     "CAP_BEATS",
@@ -86,7 +86,7 @@ class MemoryTiming:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             low = 0 if name == "latency" else 1
-            high = MAX_OUTSTANDING if name.startswith("outstanding") else (1 << 16) - 1
+            high = MAX_OUTSTANDING if name.startswith("outstanding") else RATE_LIMIT
             if not low <= value <= high:
                 raise ValueError(f"MemoryTiming {name} must be from {low} to {high}, not {value!r}")
 
