@@ -23,6 +23,14 @@ ALLOWED = {
 }
 """What a folder may import of the project; the first prefix that matches a file counts."""
 
+MODELS = {
+    "golden": ("golden",),
+    "lockstep": ("lockstep", "golden"),
+    "timing": ("timing", "golden.walker"),
+}
+"""What a kind of model may import of `sim_models`: each reads the contract itself, so that agreement means something.
+Golden is the definition of the bits; where an access pattern's elements lie is one walker for all."""
+
 OWN = ("makalu", "verif", "tests", "examples", "hw", "sim_models", "sw")
 NOT_IN_SPEC = ("amaranth", "numpy")
 ONLY_FOR_BENCHES = ("makalu.sw.rtl", "makalu.sw.cli")
@@ -48,6 +56,13 @@ def imports(path, text=None):
     return found
 
 
+def foreign_models(kind, modules):
+    """The modules of `sim_models` that a model of this kind must not import."""
+    allowed = tuple(f"makalu.sim_models.{name}" for name in MODELS[kind])
+    parents = {name.rsplit(".", n)[0] for name in allowed for n in range(1, name.count(".") + 1)}
+    return {m for m in modules if below(m, ("makalu.sim_models",)) and m not in parents and not below(m, allowed)}
+
+
 def rule_of(path):
     name = str(path.relative_to(ROOT).parent) + "/"
     return next(prefix for prefix in ALLOWED if name.startswith(prefix + "/"))
@@ -66,6 +81,31 @@ def test_imports_go_one_way(path):
             assert not below(module, NOT_IN_SPEC), f"{path}: hw/spec must not import {module}"
         if rule == "sw":
             assert not below(module, ONLY_FOR_BENCHES), f"{path}: {module} is for benches and tests only"
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_models_read_the_contract_themselves(kind):
+    files = sorted((ROOT / "sim_models" / kind).glob("*.py"))
+    assert len(files) > 5
+    for path in files:
+        assert not foreign_models(kind, imports(path)), f"{path}: must not import {foreign_models(kind, imports(path))}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("golden", "from ..lockstep.lane_plan import lane_plan"),
+        ("golden", "from makalu.sim_models import timing"),
+        ("lockstep", "from ..timing import dma"),
+        ("timing", "from ..lockstep.lane_plan import lane_plan"),
+        ("timing", "def f():\n    from makalu.sim_models.golden.operand import operand"),
+        ("timing", "from ..golden import operand"),
+    ],
+)
+def test_a_planted_import_of_another_model_is_seen(kind, text):
+    path = ROOT / "sim_models" / kind / "imaginary.py"
+    assert foreign_models(kind, imports(path, text))
+    assert not foreign_models(kind, imports(path, f"from ..{MODELS[kind][-1]} import x\nimport numpy"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -177,25 +177,27 @@ def _alignment(instruction: Instruction, config: CoreConfig) -> Iterator[Violati
 def _sbuf(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
     limit = config.sbuf.partition_bytes
     for slot, pattern in _patterns(instruction, Space.SBUF):
-        if pattern.low < 0 or pattern.high >= limit:
+        low, high = pattern.extent
+        if low < 0 or high >= limit:
             yield (
                 ErrorCode.SBUF_ADDRESS,
-                f"{slot} covers bytes {pattern.low} to {pattern.high}, a partition of SBUF has {limit}",
+                f"{slot} covers bytes {low} to {high}, a partition of SBUF has {limit}",
             )
 
 
 def _psum(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
     limit, bank = config.psum.partition_bytes, config.psum.bank_bytes
     for slot, pattern in _patterns(instruction, Space.PSUM):
-        if pattern.low < 0 or pattern.high >= limit:
+        low, high = pattern.extent
+        if low < 0 or high >= limit:
             yield (
                 ErrorCode.PSUM_ADDRESS,
-                f"{slot} covers bytes {pattern.low} to {pattern.high}, a partition of PSUM has {limit}",
+                f"{slot} covers bytes {low} to {high}, a partition of PSUM has {limit}",
             )
-        if instruction.opcode == Opcode.MATMUL and pattern.low // bank != pattern.high // bank:
+        if instruction.opcode == Opcode.MATMUL and low // bank != high // bank:
             yield (
                 ErrorCode.PSUM_ADDRESS,
-                f"{slot} covers bytes {pattern.low} to {pattern.high}, more than one bank of {bank}",
+                f"{slot} covers bytes {low} to {high}, more than one bank of {bank}",
             )
 
 

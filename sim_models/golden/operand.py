@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from makalu.hw.spec.formats import FORMATS, Format
 from makalu.hw.spec.isa import AP_DIMS, Instruction, Space
 
+from .walker import extent
+
 __all__ = ["FORMAT_OF_CODE", "OperandPattern", "operand"]
 
 FORMAT_OF_CODE: dict[int, Format] = {f.code: f for f in FORMATS.values()}
@@ -31,16 +33,9 @@ class OperandPattern:
         return total
 
     @property
-    def low(self) -> int:
-        """Lowest byte of the pattern within a partition."""
-        steps = (stride * (size - 1) for size, stride in zip(self.sizes, self.strides, strict=True))
-        return self.offset + self.format.bytes * sum(min(0, step) for step in steps)
-
-    @property
-    def high(self) -> int:
-        """Highest byte of the pattern within a partition, included."""
-        steps = (stride * (size - 1) for size, stride in zip(self.sizes, self.strides, strict=True))
-        return self.offset + self.format.bytes * (1 + sum(max(0, step) for step in steps)) - 1
+    def extent(self) -> tuple[int, int]:
+        """(lowest, highest) byte of the pattern within a partition, both included."""
+        return extent(self.offset, self.format.bytes, self.sizes, self.strides)
 
 
 def operand(instruction: Instruction, slot: str, *, count: int) -> OperandPattern:

@@ -1,74 +1,15 @@
 """Timing of one instruction in the Vector or Scalar engine: which element is where, without data."""
 
-from dataclasses import dataclass
-
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import AP_DIMS, Instruction
 from makalu.hw.spec.lanes import ELEMENT_BUFFER, LANE_STAGES
-from makalu.hw.spec.memory_map import GRANULE_BYTES
 
-from ..lockstep.lane_plan import SourcePlan, lane_plan
+from .lane_shape import NOBODY, LaneShape
 
-__all__ = ["Asks", "LaneRun", "LaneShape", "lane_shape", "shape_key"]
+__all__ = ["Asks", "LaneRun"]
 
 Asks = tuple[int, int, bool, int, int]
 """Who asks the SBUF (0 src0, 1 src1, 2 write, -1 nobody), its bank, whether it merges; who asks the PSUM, its bank."""
 
 _WRITE = 2
-_NOBODY = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaneShape:
-    """All of an instruction that decides its cycles; `banks[s][i]` is -1 where element i of source s needs no read."""
-
-    psum: tuple[bool, bool]
-    banks: tuple[tuple[int, ...], tuple[int, ...]]
-    uses_src1: bool
-    once: bool
-    write_of: tuple[int, ...]
-    write_banks: tuple[int, ...]
-    merges: tuple[bool, ...]
-    psum_banks: int
-    """Bit mask of all PSUM banks that are read."""
-
-
-def shape_key(instruction: Instruction) -> tuple[int, ...]:
-    """Two instructions with the same key have the same shape."""
-    names = ["opcode", "operand0_tensor"]
-    for slot in ("dst", "src0", "src1"):
-        names += [f"{slot}_space", f"{slot}_dtype", f"{slot}_offset"]
-        names += [f"{slot}_{part}{d}" for part in ("size", "stride") for d in range(AP_DIMS)]
-    return tuple(instruction[name] for name in names)
-
-
-def lane_shape(instruction: Instruction, config: CoreConfig) -> LaneShape:
-    plan = lane_plan(instruction, config)
-    words, elems = config.sbuf.bank_words, config.psum.bank_elems
-
-    def banks(source: SourcePlan | None) -> tuple[int, ...]:
-        if source is None:
-            return ()
-        size = elems if source.psum else words
-        return tuple(_NOBODY if read is None else read // size for read in source.reads)
-
-    whole = (1 << GRANULE_BYTES) - 1
-    places = range(0, config.sbuf.word_bytes, GRANULE_BYTES)
-    granules = [[mask >> i & whole for i in places] for mask in plan.destination.masks]
-    sources = (plan.source0, plan.source1)
-    both = (banks(plan.source0), banks(plan.source1))
-    psum = tuple(source is not None and source.psum for source in sources)
-    return LaneShape(
-        psum=(psum[0], psum[1]),
-        banks=both,
-        uses_src1=plan.source1 is not None,
-        once=plan.once,
-        write_of=plan.destination.write_of,
-        write_banks=tuple(word // words for word in plan.destination.words),
-        merges=tuple(any(g not in (0, whole) for g in row) for row in granules),
-        psum_banks=sum(1 << b for b in {b for p, row in zip(psum, both, strict=True) if p for b in row}),
-    )
-
 
 class LaneRun:
     """One instruction from the cycle after its issue to the grant of its last write, one cycle a `tick`."""
@@ -92,7 +33,7 @@ class LaneRun:
         self.stepped, self.arrived, self.popped, self.way = [0, 0], [0, 0], [0, 0], [0, 0]
         self.pipeline = 0
         self.placed = 0
-        self.combining = self.waiting = self.held = self.psum_held = _NOBODY
+        self.combining = self.waiting = self.held = self.psum_held = NOBODY
 
     def clone(self) -> "LaneRun":
         other = LaneRun(self.shape)
@@ -103,17 +44,17 @@ class LaneRun:
 
     def asks(self) -> Asks:
         shape = self.shape
-        sbuf = psum = sbuf_bank = psum_bank = _NOBODY
+        sbuf = psum = sbuf_bank = psum_bank = NOBODY
         for s in (1, 0):
             element = self.stepped[s]
             if element < len(shape.banks[s]) and element - self.popped[s] < ELEMENT_BUFFER:
                 bank = shape.banks[s][element]
-                if shape.psum[s] and self.psum_held in (_NOBODY, s):
+                if shape.psum[s] and self.psum_held in (NOBODY, s):
                     psum, psum_bank = s, bank
-                elif not shape.psum[s] and bank >= 0 and self.held in (_NOBODY, s):
+                elif not shape.psum[s] and bank >= 0 and self.held in (NOBODY, s):
                     sbuf, sbuf_bank = s, bank
         merges = False
-        if self.held == _WRITE or (sbuf == _NOBODY and self.waiting >= 0):
+        if self.held == _WRITE or (sbuf == NOBODY and self.waiting >= 0):
             sbuf, sbuf_bank, merges = _WRITE, shape.write_banks[self.waiting], shape.merges[self.waiting]
         return sbuf, sbuf_bank, merges, psum, psum_bank
 
@@ -121,20 +62,20 @@ class LaneRun:
         """The edge of one cycle; true when the last write is granted in it."""
         shape = self.shape
         sbuf, psum = asks[0], asks[3]
-        self.held = _NOBODY if granted else sbuf
-        self.psum_held = _NOBODY if psum_granted else psum
+        self.held = NOBODY if granted else sbuf
+        self.psum_held = NOBODY if psum_granted else psum
         written = granted and sbuf == _WRITE
 
         leaving = self.pipeline >> (LANE_STAGES - 1)
         free = self.waiting < 0 or written
         ended = self.placed == len(shape.write_of)
         done = ended and self.combining < 0 and written
-        other = bool(leaving) and self.combining not in (_NOBODY, shape.write_of[self.placed])
+        other = bool(leaving) and self.combining not in (NOBODY, shape.write_of[self.placed])
         advance = engine_cycle and (free or not other)
         if written:
-            self.waiting = _NOBODY
+            self.waiting = NOBODY
         if (ended and self.combining >= 0 and free) or (advance and other):
-            self.waiting, self.combining = self.combining, _NOBODY
+            self.waiting, self.combining = self.combining, NOBODY
         pop = advance and self.arrived[0] > self.popped[0]
         pop = pop and (not shape.uses_src1 or self.arrived[1] > self.popped[1])
         if advance:

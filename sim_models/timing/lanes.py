@@ -6,7 +6,8 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import Instruction
 from makalu.hw.spec.memory_map import ENGINES, SCALAR, VECTOR
 
-from .lane_run import LaneRun, LaneShape, lane_shape, shape_key
+from .lane_run import LaneRun
+from .lane_shape import LaneShape, lane_shape, shape_key
 
 __all__ = ["CHANNELS", "LaneTiming", "LanesTiming"]
 

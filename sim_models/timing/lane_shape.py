@@ -1,0 +1,113 @@
+"""What of a Vector or Scalar instruction decides its cycles: which banks it asks for, in which order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import FORMATS
+from makalu.hw.spec.isa import AP_DIMS, OPERANDS, Instruction, Opcode, Space
+from makalu.hw.spec.lanes import SOURCES
+from makalu.hw.spec.memory_map import GRANULE_BYTES
+
+from ..golden.walker import addresses
+
+__all__ = ["NOBODY", "LaneShape", "lane_shape", "shape_key"]
+
+NOBODY = -1
+"""Stands for a bank where nothing is asked for."""
+
+_BYTES = {form.code: form.bytes for form in FORMATS.values()}
+
+_Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneShape:
+    """All of an instruction that decides its cycles; `banks[s][i]` is `NOBODY` where element i of s needs no read."""
+
+    psum: tuple[bool, bool]
+    """Whether src0, src1 lie in PSUM."""
+    banks: tuple[tuple[int, ...], tuple[int, ...]]
+    uses_src1: bool
+    once: bool
+    """src1 is one value a partition."""
+    write_of: tuple[int, ...]
+    """Number of the write that takes element i."""
+    write_banks: tuple[int, ...]
+    merges: tuple[bool, ...]
+    """Whether a write covers a granule in part: it takes two turns at the bank."""
+    psum_banks: int
+    """Bit mask of all PSUM banks that are read."""
+
+
+def shape_key(instruction: Instruction) -> tuple[int, ...]:
+    """Two instructions with the same key have the same shape."""
+    names = ["opcode", "operand0_tensor"]
+    for slot in OPERANDS:
+        names += [f"{slot}_space", f"{slot}_dtype", f"{slot}_offset"]
+        names += [f"{slot}_{part}{d}" for part in ("size", "stride") for d in range(AP_DIMS)]
+    return tuple(instruction[name] for name in names)
+
+
+def lane_shape(instruction: Instruction, config: CoreConfig) -> LaneShape:
+    """Shape of a legal instruction of the Vector or Scalar queue, from docs/contract.md.
+
+    An SBUF source is read a word at a time: an element in the word of the element before needs no read. A PSUM source
+    is read an element at a time. Elements of dst that follow each other in one word are one write.
+
+    Does not: check the instruction; look at partitions, operations or values, which change no cycle.
+    """
+    once = bool(instruction["operand0_tensor"])
+    used = (True, once or instruction.opcode == Opcode.TENSOR_TENSOR)
+    psum = [use and instruction[f"{slot}_space"] == Space.PSUM for slot, use in zip(SOURCES, used, strict=True)]
+    banks = [
+        _read_banks(_places(instruction, slot), in_psum, config) if use else ()
+        for slot, use, in_psum in zip(SOURCES, used, psum, strict=True)
+    ]
+    written = _places(instruction, "dst")
+    write_of = np.cumsum(_new_word(written, config)) - 1
+    first = np.flatnonzero(_new_word(written, config))
+    return LaneShape(
+        psum=(psum[0], psum[1]),
+        banks=(banks[0], banks[1]),
+        uses_src1=used[1],
+        once=once,
+        write_of=tuple(write_of.tolist()),
+        write_banks=tuple((written[first] // config.sbuf.bank_bytes).tolist()),
+        merges=_merges(written, write_of, _BYTES[instruction["dst_dtype"]], config),
+        psum_banks=sum(1 << b for b in {b for p, row in zip(psum, banks, strict=True) if p for b in row}),
+    )
+
+
+def _places(instruction: Instruction, slot: str) -> _Places:
+    """Byte address of each element within its partition."""
+    dims = range(AP_DIMS)
+    return addresses(
+        instruction[f"{slot}_offset"],
+        _BYTES[instruction[f"{slot}_dtype"]],
+        [instruction[f"{slot}_size{d}"] for d in dims],
+        [instruction[f"{slot}_stride{d}"] for d in dims],
+    )
+
+
+def _new_word(places: _Places, config: CoreConfig) -> NDArray[np.bool_]:
+    """True where an element does not lie in the SBUF word of the element before it."""
+    words = places // config.sbuf.word_bytes
+    return np.append(True, words[1:] != words[:-1])
+
+
+def _read_banks(places: _Places, psum: bool, config: CoreConfig) -> tuple[int, ...]:
+    if psum:
+        return tuple((places // config.psum.bank_bytes).tolist())
+    return tuple(np.where(_new_word(places, config), places // config.sbuf.bank_bytes, NOBODY).tolist())
+
+
+def _merges(places: _Places, write_of: _Places, element: int, config: CoreConfig) -> tuple[bool, ...]:
+    """Of each write: whether it has a granule of which some bytes are written and some are not."""
+    width = config.sbuf.word_bytes
+    covered = np.zeros((int(write_of[-1]) + 1, width), np.bool_)
+    covered[write_of[:, None], (places % width)[:, None] + np.arange(element)] = True
+    counts = covered.reshape(-1, width // GRANULE_BYTES, GRANULE_BYTES).sum(axis=2)
+    return tuple(((counts > 0) & (counts < GRANULE_BYTES)).any(axis=1).tolist())
