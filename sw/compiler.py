@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.errors import ErrorCode, MakaluError
-from makalu.hw.spec.isa import Instruction, Opcode, Queue
+from makalu.hw.spec.isa import Opcode, Queue
 from makalu.sim_models.golden.check import check
 
 from .allocator import allocate

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Instruction, Queue, encode
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Queue
 from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fp32_to_bf16
 
 __all__ = ["BASE", "MemoryTensor", "Program", "ProgramError", "assemble", "from_bits", "place_memory", "to_bits"]

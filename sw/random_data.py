@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import Instruction, Opcode, Queue, SignalKind, WaitKind
+from makalu.hw.spec.isa import Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import Channel
 
 from .compiler import Queues

@@ -15,8 +15,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.isa import QUEUES, Instruction, Opcode, Queue, SignalKind, WaitKind
+from makalu.hw.spec.isa import QUEUES, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import WAITS, Channel
 
 from .lowering import Lowered, Region

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.preset import load_preset
 from makalu.sw.results import Figure, at_least, at_most, failed, is_current, read_results, write_results
 
 CONFIG = load_preset("tiny")

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from examples.copy.copy import copy
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.preset import load_preset
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.recording import TensorSpec

@@ -1,16 +1,14 @@
 """The instruction set, once: a table of fields and a table of instructions.
 
-Encoder, decoder and disassembler here, the RTL's layout (`hw/lib/instruction.py`), the golden machine and the docs page
-(`docs/isa.md`, written by `makalu docs`) all derive from the two tables. An instruction is 128 bytes, little-endian;
-bit i of the instruction is bit i % 8 of byte i // 8. A field that an opcode does not use must be zero; so must every
-bit that no field names.
+Encoder, decoder and disassembler (`encoding.py`), the RTL's layout (`hw/lib/instruction.py`), the golden machine and
+the docs page (`docs/isa.md`, written by `makalu docs`) all derive from the two tables. An instruction is 128 bytes,
+little-endian; bit i of the instruction is bit i % 8 of byte i // 8. A field that an opcode does not use must be zero;
+so must every bit that no field names.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-
-from .errors import MakaluError
 
 __all__ = [
     "AP_DIMS",
@@ -23,17 +21,12 @@ __all__ = [
     "AluOp",
     "Field",
     "Function",
-    "Instruction",
-    "InstructionError",
     "Opcode",
     "Operand",
     "Queue",
     "SignalKind",
     "Space",
     "WaitKind",
-    "decode",
-    "disassemble",
-    "encode",
     "used_fields",
 ]
 
@@ -42,10 +35,6 @@ AP_DIMS = 4
 """(size, stride) pairs of an operand along the free axis; dimension 0 is the innermost."""
 MEMORY_DIMS = 5
 """Strides of a DMA's memory side: dimensions 0 to 3 as the SBUF side, dimension 4 is the partition."""
-
-
-class InstructionError(MakaluError, ValueError):
-    """A field value does not fit, or an encoding is not legal; the message carries field, rule and value."""
 
 
 class Queue(IntEnum):
@@ -290,61 +279,3 @@ def used_fields(opcode: Opcode) -> tuple[str, ...]:
     for slot in spec.operands:
         used |= {name for name in FIELDS if name.startswith(f"{slot}_")}
     return tuple(name for name in FIELDS if name in used)
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """An opcode and the values of its non-zero fields, by name."""
-
-    opcode: Opcode
-    values: Mapping[str, int] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> int:
-        if name not in FIELDS:
-            raise InstructionError(f"{name!r} is not a field of the instruction table")
-        return int(self.opcode) if name == "opcode" else self.values.get(name, 0)
-
-
-def encode(instruction: Instruction) -> bytes:
-    """128 bytes. Raises `InstructionError` for a field that the opcode does not use or a value that does not fit."""
-    allowed = used_fields(instruction.opcode)
-    word = int(instruction.opcode)
-    for name, value in instruction.values.items():
-        if name not in allowed:
-            raise InstructionError(f"{instruction.opcode.name.lower()} has no field {name!r}")
-        f = FIELDS[name]
-        if not f.low <= value <= f.high:
-            raise InstructionError(
-                f"{instruction.opcode.name.lower()}: {name} must be from {f.low} to {f.high}, not {value}"
-            )
-        if name != "opcode":
-            word |= (value & ((1 << f.bits) - 1)) << f.lsb
-    return word.to_bytes(INSTRUCTION_BYTES, "little")
-
-
-def decode(data: bytes) -> Instruction:
-    """The inverse of `encode`; raises `InstructionError` on an unknown opcode or a reserved bit that is set."""
-    if len(data) != INSTRUCTION_BYTES:
-        raise InstructionError(f"an instruction has {INSTRUCTION_BYTES} bytes, not {len(data)}")
-    word = int.from_bytes(data, "little")
-    code = word & FIELDS["opcode"].high
-    if code not in Opcode._value2member_map_:
-        raise InstructionError(f"opcode {code:#04x} is unknown")
-    opcode = Opcode(code)
-    values: dict[str, int] = {}
-    for name in used_fields(opcode):
-        f = FIELDS[name]
-        raw = (word >> f.lsb) & ((1 << f.bits) - 1)
-        word &= ~(((1 << f.bits) - 1) << f.lsb)
-        if raw and name != "opcode":
-            values[name] = raw - (1 << f.bits) if f.signed and raw >> (f.bits - 1) else raw
-    if word:
-        bit = (word & -word).bit_length() - 1
-        raise InstructionError(f"{opcode.name.lower()}: reserved bit {bit} is set")
-    return Instruction(opcode, values)
-
-
-def disassemble(data: bytes) -> str:
-    """One line: opcode and its non-zero fields."""
-    instruction = decode(data)
-    return " ".join([instruction.opcode.name.lower(), *(f"{k}={v}" for k, v in instruction.values.items())])

@@ -14,6 +14,7 @@ Decisions where the tables are silent:
 from collections.abc import Iterator
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction, InstructionError, decode
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.formats import FORMATS, FP32
 from makalu.hw.spec.isa import (
@@ -22,15 +23,12 @@ from makalu.hw.spec.isa import (
     INSTRUCTIONS,
     AluOp,
     Function,
-    Instruction,
-    InstructionError,
     Opcode,
     Operand,
     Queue,
     SignalKind,
     Space,
     WaitKind,
-    decode,
 )
 
 from .operand import OperandPattern, operand

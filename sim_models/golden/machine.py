@@ -14,19 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction, decode, disassemble
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import (
-    INSTRUCTION_BYTES,
-    QUEUES,
-    Instruction,
-    Opcode,
-    Queue,
-    SignalKind,
-    Space,
-    WaitKind,
-    decode,
-    disassemble,
-)
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, SignalKind, Space, WaitKind
 
 from .check import check_bytes
 from .dma import BusError, GoldenDma

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import FORMATS, Format
-from makalu.hw.spec.isa import AP_DIMS, Instruction, Space
+from makalu.hw.spec.isa import AP_DIMS, Space
 
 from .walker import extent
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Instruction
+from makalu.hw.spec.encoding import Instruction
 
 from .arithmetic import fp32_add, matmul_column_chain
 from .memory import PartitionedMemory

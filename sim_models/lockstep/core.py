@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction, decode
 from makalu.hw.spec.frame import PHASES
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Instruction, decode
+from makalu.hw.spec.isa import INSTRUCTION_BYTES
 from makalu.hw.spec.memory_map import ENGINES, SCALAR, VECTOR
 
 from .arbiter import AccessArbiterModel

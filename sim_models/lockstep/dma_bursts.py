@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from makalu.hw.spec.axi import PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import MEMORY_DIMS, Instruction, Opcode
+from makalu.hw.spec.encoding import Instruction
+from makalu.hw.spec.isa import MEMORY_DIMS, Opcode
 
 from ..golden.operand import operand
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Instruction
+from makalu.hw.spec.encoding import Instruction
 
 from .dma_bursts import Burst, Step, bursts, unit_count
 from .dma_lane import Descriptor

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
-from makalu.hw.spec.isa import Instruction, Opcode
+from makalu.hw.spec.isa import Opcode
 
 from ..golden.operand import operand
 from ..golden.walker import addresses

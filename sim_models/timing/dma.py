@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Instruction
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.memory import CAP_BEATS, MemoryTiming
 
 from .dma_load import LoadTrack

@@ -6,8 +6,9 @@ from functools import lru_cache
 
 from makalu.hw.spec.axi import PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS, Instruction
+from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS
 from makalu.hw.spec.memory_map import GRANULE_BYTES
 
 __all__ = ["Moves", "descriptor_bursts"]

@@ -4,8 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.frame import LOAD_PHASE, PHASES
-from makalu.hw.spec.isa import Instruction
 
 from .dma_bursts import Moves, descriptor_bursts
 from .handshakes import NEVER

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.frame import PHASES, STORE_PHASE
-from makalu.hw.spec.isa import Instruction
 
 from .dma_bursts import Moves, descriptor_bursts
 from .dma_load import slot_from

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import AP_DIMS, OPERANDS, Instruction, Opcode, Space
+from makalu.hw.spec.isa import AP_DIMS, OPERANDS, Opcode, Space
 from makalu.hw.spec.lanes import SOURCES
 from makalu.hw.spec.memory_map import GRANULE_BYTES
 

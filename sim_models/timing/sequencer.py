@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import FIELDS, QUEUES, Instruction, Opcode, Queue, SignalKind, WaitKind, decode
+from makalu.hw.spec.encoding import Instruction, decode
+from makalu.hw.spec.isa import FIELDS, QUEUES, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import (
     CHANNEL_OF,
     CONTROL_OPCODES,

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
-from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode
+from makalu.hw.spec.isa import AP_DIMS, Opcode
 
 from ..golden.walker import addresses
 

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from makalu.hw.spec.config import PRESETS, load_preset
 from makalu.hw.spec.errors import MakaluError
+from makalu.hw.spec.preset import PRESETS, load_preset
 from makalu.sw.cli import generate, lint
 from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench

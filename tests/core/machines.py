@@ -2,7 +2,7 @@
 
 import functools
 
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.machine import Machine
 
 __all__ = ["observed_machine", "traced_machine"]

@@ -11,9 +11,10 @@ import shutil
 import numpy as np
 import pytest
 
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode, Queue, Space, encode
+from makalu.hw.spec.isa import AP_DIMS, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.registers import QueueState
 from makalu.sw.program import PAGE

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.config import load_preset
-from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES, decode
+from makalu.hw.spec.encoding import decode
+from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES
+from makalu.hw.spec.preset import load_preset
 from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa

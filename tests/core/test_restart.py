@@ -10,9 +10,10 @@ import shutil
 import numpy as np
 import pytest
 
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, Instruction, Opcode, Queue, Space, encode
+from makalu.hw.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.registers import QueueState, Status
 from makalu.sim_models.golden.machine import Machine as GoldenMachine

@@ -9,8 +9,8 @@ import pytest
 from examples.digits.network import compile_network, network_inputs
 from examples.digits.train import digits, train
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.config import load_preset
 from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
+from makalu.hw.spec.preset import load_preset
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.recording import TensorSpec

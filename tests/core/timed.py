@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.config import load_preset
 from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
+from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.timing.core import Timeline
 from makalu.sw.program import Program
 from makalu.sw.rtl.machine import RunResult

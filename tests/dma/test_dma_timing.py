@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from makalu.hw.spec.isa import Instruction
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.timing.dma import DmaTiming
 from verif.dma.configs import dma_config

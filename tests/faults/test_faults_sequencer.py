@@ -3,7 +3,7 @@
 import pytest
 
 from makalu.hw.sequencer.sequencer import Sequencer
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.runner import BenchFailure, cocotb_bench
 from tests.faults.planting import Fault, planted
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig, load_preset
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Instruction, Opcode, Queue, Space, encode
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
+from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.machine import Machine, Result
 
 __all__ = ["TINY", "assembled", "legal", "operand_values", "run"]

@@ -4,19 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from makalu.hw.spec.encoding import Instruction, InstructionError, decode, encode
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import (
-    FIELDS,
-    INSTRUCTION_BYTES,
-    INSTRUCTIONS,
-    Instruction,
-    InstructionError,
-    Opcode,
-    Queue,
-    decode,
-    encode,
-    used_fields,
-)
+from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
 from makalu.sim_models.golden.check import check, check_bytes
 
 from .programs import TINY, legal

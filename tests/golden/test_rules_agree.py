@@ -6,9 +6,10 @@ The sequencer's bench compares that model with the RTL, so software refuses what
 import numpy as np
 import pytest
 
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Instruction, Opcode, Queue, encode, used_fields
+from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
+from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.check import check_bytes
 from makalu.sim_models.lockstep.instruction_rules import verdict
 

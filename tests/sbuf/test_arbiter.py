@@ -4,8 +4,8 @@ import pytest
 from amaranth.sim import Simulator
 
 from makalu.hw.sbuf.arbiter import AccessArbiter
-from makalu.hw.spec.config import load_preset
 from makalu.hw.spec.memory_map import SCALAR, VECTOR
+from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 
 CONFIG = load_preset("tiny")

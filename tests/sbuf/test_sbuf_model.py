@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.lockstep.sbuf import SbufModel
 
 CONFIG = load_preset("tiny")

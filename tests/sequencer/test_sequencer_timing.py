@@ -6,9 +6,10 @@ from collections import deque
 import numpy as np
 import pytest
 
-from makalu.hw.spec.config import load_preset
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Instruction, Opcode, Queue, SignalKind, WaitKind, decode, encode
+from makalu.hw.spec.encoding import Instruction, decode, encode
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.memory import MemoryTiming
+from makalu.hw.spec.preset import load_preset
 from makalu.hw.spec.registers import START
 from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_CYCLES, Channel
 from makalu.sim_models.lockstep.memory import FixedMemory

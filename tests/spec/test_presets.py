@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from makalu.hw.spec import config as config_module
-from makalu.hw.spec.config import PRESETS, ConfigError, load_preset, parse_preset
+from makalu.hw.spec.config import ConfigError
+from makalu.hw.spec.preset import PRESETS, load_preset, parse_preset
 from makalu.hw.spec.sequencer import DECODE_PERIOD
 
 FOLDER = Path(config_module.__file__).parent / "presets"

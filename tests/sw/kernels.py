@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.preset import load_preset
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.recording import TensorSpec, trace

@@ -9,9 +9,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from makalu.hw.spec import config as config_module
-from makalu.hw.spec.config import ConfigError, load_preset
+from makalu.hw.spec.config import ConfigError
+from makalu.hw.spec.encoding import InstructionError
 from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.isa import InstructionError
+from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.result import GoldenError
 from makalu.sw.allocator import AllocationError
 from makalu.sw.cli import main

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Queue, disassemble
+from makalu.hw.spec.encoding import disassemble
+from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Queue
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.docs import isa_page
 from makalu.sw.nki import language as nl

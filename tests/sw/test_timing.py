@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.isa import Instruction, Opcode, Queue, WaitKind, encode
+from makalu.hw.spec.encoding import Instruction, encode
+from makalu.hw.spec.isa import Opcode, Queue, WaitKind
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.observe import observe_layout
 from makalu.sim_models.timing.core import CoreTiming

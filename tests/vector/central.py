@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from makalu.hw.scalar.engine import ScalarEngine
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Instruction, encode
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.vector.engine import VectorEngine
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lane_engine import LaneEngineModel

@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Instruction
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.vector.control import lane_control
 from makalu.hw.vector.lane import Lane
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel

@@ -8,8 +8,9 @@ import numpy as np
 
 from makalu.hw.spec.axi import BURST_INCR
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.frame import PHASES
-from makalu.hw.spec.isa import Instruction, Opcode
+from makalu.hw.spec.isa import Opcode
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.lockstep.dma import DmaModel
 from makalu.sim_models.lockstep.memory import FixedMemory

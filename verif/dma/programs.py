@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS, Instruction, Opcode, Space
+from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS, Opcode, Space
 
 __all__ = ["MEMORY_BYTES", "Regions", "copy", "random_descriptor", "rows"]
 

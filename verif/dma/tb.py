@@ -9,8 +9,9 @@ from cocotb.triggers import RisingEdge
 
 from makalu.hw.sbuf.layouts import access_commands, dma_port
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.frame import DMA_SLOT, PHASES, SLOTS
-from makalu.hw.spec.isa import Instruction, Opcode, encode
+from makalu.hw.spec.isa import Opcode
 from makalu.hw.spec.memory_map import GRANULE_BYTES
 from makalu.sim_models.lockstep.dma import DmaModel
 from makalu.sim_models.lockstep.sbuf import SbufModel

@@ -7,8 +7,9 @@ import cocotb
 import numpy as np
 
 from makalu.hw.spec.axi import Response
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import Instruction, Opcode
+from makalu.hw.spec.isa import Opcode
 from makalu.sim_models.lockstep.dma_bursts import bursts
 from makalu.sw.rtl.params import bench_params
 from verif.dma.configs import dma_config

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
-from makalu.hw.spec.isa import AP_DIMS, AluOp, Function, Instruction, Opcode, Space
+from makalu.hw.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
 
 __all__ = ["corner_values", "random_instruction", "random_instructions"]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.isa import (
@@ -14,13 +15,11 @@ from makalu.hw.spec.isa import (
     INSTRUCTIONS,
     AluOp,
     Function,
-    Instruction,
     Opcode,
     Queue,
     SignalKind,
     Space,
     WaitKind,
-    encode,
 )
 
 __all__ = ["BROKEN", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]

@@ -5,8 +5,9 @@ import warnings
 import cocotb
 from cocotb.clock import Clock
 
-from makalu.hw.spec.config import load_preset
-from makalu.hw.spec.isa import Instruction, Opcode, Queue, encode
+from makalu.hw.spec.encoding import Instruction, encode
+from makalu.hw.spec.isa import Opcode, Queue
+from makalu.hw.spec.preset import load_preset
 from makalu.hw.spec.registers import IDENTITY, REGISTERS, START, Status
 from makalu.sw.rtl.params import bench_params
 from verif.sequencer.environment import CONTROL_INPUTS, Environment

@@ -5,9 +5,10 @@ import random
 import cocotb
 
 from makalu.hw.spec.axi import Response
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Instruction, Opcode, Queue, encode
+from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
+from makalu.hw.spec.preset import load_preset
 from makalu.hw.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
 from makalu.sim_models.lockstep.instruction_rules import verdict
 from makalu.sw.rtl.params import bench_params

@@ -4,9 +4,10 @@ import random
 from dataclasses import dataclass
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.frame import SLOTS
-from makalu.hw.spec.isa import AP_DIMS, Instruction, Opcode, Space
+from makalu.hw.spec.isa import AP_DIMS, Opcode, Space
 from makalu.sim_models.golden.walker import extent
 
 __all__ = [

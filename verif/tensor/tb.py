@@ -13,7 +13,8 @@ from makalu.hw.psum.layouts import commit as commit_layout
 from makalu.hw.psum.layouts import wave as wave_layout
 from makalu.hw.sbuf.layouts import dma_port, tensor_read
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Instruction, Opcode, encode
+from makalu.hw.spec.encoding import Instruction, encode
+from makalu.hw.spec.isa import Opcode
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, group, tag_bits, x_operand
 from makalu.sim_models.lockstep.tensor import TensorModel

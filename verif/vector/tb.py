@@ -10,7 +10,8 @@ from cocotb.triggers import RisingEdge
 
 from makalu.hw.psum.layouts import wave
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Instruction, Space, encode
+from makalu.hw.spec.encoding import Instruction, encode
+from makalu.hw.spec.isa import Space
 from makalu.hw.spec.memory_map import ENGINES
 from makalu.sim_models.golden.elementwise import GoldenElementwise
 from makalu.sim_models.golden.memory import PartitionedMemory

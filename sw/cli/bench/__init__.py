@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from makalu.hw.spec.config import load_preset
+from makalu.hw.spec.preset import load_preset
 from makalu.sw.cli.bench import fpga, gemm, matmul, timing
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.results import RESULTS, Figure, is_current, read_results

@@ -1,0 +1,71 @@
+"""An instruction as a record, and its 128 bytes: encoder, decoder and disassembler, all from the tables of `isa.py`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .errors import MakaluError
+from .isa import FIELDS, INSTRUCTION_BYTES, Opcode, used_fields
+
+__all__ = ["Instruction", "InstructionError", "decode", "disassemble", "encode"]
+
+
+class InstructionError(MakaluError, ValueError):
+    """A field value does not fit, or an encoding is not legal; the message carries field, rule and value."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An opcode and the values of its non-zero fields, by name."""
+
+    opcode: Opcode
+    values: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> int:
+        if name not in FIELDS:
+            raise InstructionError(f"{name!r} is not a field of the instruction table")
+        return int(self.opcode) if name == "opcode" else self.values.get(name, 0)
+
+
+def encode(instruction: Instruction) -> bytes:
+    """128 bytes. Raises `InstructionError` for a field that the opcode does not use or a value that does not fit."""
+    allowed = used_fields(instruction.opcode)
+    word = int(instruction.opcode)
+    for name, value in instruction.values.items():
+        if name not in allowed:
+            raise InstructionError(f"{instruction.opcode.name.lower()} has no field {name!r}")
+        f = FIELDS[name]
+        if not f.low <= value <= f.high:
+            raise InstructionError(
+                f"{instruction.opcode.name.lower()}: {name} must be from {f.low} to {f.high}, not {value}"
+            )
+        if name != "opcode":
+            word |= (value & ((1 << f.bits) - 1)) << f.lsb
+    return word.to_bytes(INSTRUCTION_BYTES, "little")
+
+
+def decode(data: bytes) -> Instruction:
+    """The inverse of `encode`; raises `InstructionError` on an unknown opcode or a reserved bit that is set."""
+    if len(data) != INSTRUCTION_BYTES:
+        raise InstructionError(f"an instruction has {INSTRUCTION_BYTES} bytes, not {len(data)}")
+    word = int.from_bytes(data, "little")
+    code = word & FIELDS["opcode"].high
+    if code not in Opcode._value2member_map_:
+        raise InstructionError(f"opcode {code:#04x} is unknown")
+    opcode = Opcode(code)
+    values: dict[str, int] = {}
+    for name in used_fields(opcode):
+        f = FIELDS[name]
+        raw = (word >> f.lsb) & ((1 << f.bits) - 1)
+        word &= ~(((1 << f.bits) - 1) << f.lsb)
+        if raw and name != "opcode":
+            values[name] = raw - (1 << f.bits) if f.signed and raw >> (f.bits - 1) else raw
+    if word:
+        bit = (word & -word).bit_length() - 1
+        raise InstructionError(f"{opcode.name.lower()}: reserved bit {bit} is set")
+    return Instruction(opcode, values)
+
+
+def disassemble(data: bytes) -> str:
+    """One line: opcode and its non-zero fields."""
+    instruction = decode(data)
+    return " ".join([instruction.opcode.name.lower(), *(f"{k}={v}" for k, v in instruction.values.items())])

@@ -1,0 +1,90 @@
+"""The strict loader of the YAML presets.
+
+A preset has every key of `config.py`, none is optional, none is inherited. An unknown or missing key, a wrong type or a
+size out of range is a `ConfigError` that names the key, the rule, the value and the preset. So is a key that is given
+twice.
+"""
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .config import ConfigError, CoreConfig
+
+__all__ = ["PRESETS", "load_preset", "parse_preset"]
+
+
+def _build(cls: type, data: Any, place: str, preset: str) -> Any:
+    if not isinstance(data, dict):
+        raise ConfigError(f"{place or 'the file'} must be a mapping, not {data!r} (preset {preset})")
+    prefix = f"{place}." if place else ""
+    known = {f.name: f for f in fields(cls)}
+    for key in data:
+        if key not in known:
+            raise ConfigError(f"{prefix}{key} is not a known key; known are {sorted(known)} (preset {preset})")
+    values: dict[str, Any] = {}
+    for key, field in known.items():
+        if key not in data:
+            raise ConfigError(f"{prefix}{key} is missing; every preset has every key (preset {preset})")
+        value, kind = data[key], field.type
+        if is_dataclass(kind):
+            value = _build(kind, value, f"{prefix}{key}", preset)  # type: ignore[arg-type]
+        elif kind in (int, str):
+            if type(value) is not kind:
+                raise ConfigError(f"{prefix}{key} must be of type {kind.__name__}, not {value!r} (preset {preset})")
+        else:  # tuple[str, ...]
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise ConfigError(f"{prefix}{key} must be a list of names, not {value!r} (preset {preset})")
+            value = tuple(value)
+        values[key] = value
+    return cls(**values)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML lets a second value of a key win in silence; here it is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} must be given once", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse_preset(text: str, *, source: str) -> CoreConfig:
+    """The configuration that `text` (YAML) describes; `source` names it in errors."""
+    try:
+        data = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{problem} (preset {source}{place})") from error
+    config: CoreConfig = _build(CoreConfig, data, "", source)
+    return config
+
+
+_FOLDER = Path(__file__).parent / "presets"
+PRESETS: tuple[str, ...] = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+
+
+def load_preset(name: str) -> CoreConfig:
+    """A shipped preset by name, or a user's own by path (anything that ends in `.yaml`)."""
+    if name.endswith(".yaml"):
+        path = Path(name)
+        if not path.is_file():
+            raise ConfigError(f"preset file {name} does not exist")
+    elif name in PRESETS:
+        path = _FOLDER / f"{name}.yaml"
+    else:
+        raise ConfigError(f"preset must be one of {list(PRESETS)} or a path that ends in .yaml, not {name!r}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"a preset must be UTF-8 text: {error} (preset {name})") from error
+    return parse_preset(text, source=name)
