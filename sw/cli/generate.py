@@ -18,7 +18,7 @@ from makalu.sw.results import Figure, at_most
 __all__ = ["command"]
 
 
-SECONDS_GOAL, BYTES_GOAL, MODULES_GOAL = 60, 5_000_000, 99
+MOST_SECONDS, MOST_BYTES, MOST_MODULES = 60, 5_000_000, 99
 """Of the full 128 x 128 core; smaller ones are far below."""
 
 
@@ -42,9 +42,9 @@ def command(
     seconds = round(time.monotonic() - began, 1)
     modules = len(re.findall(r"(?m)^module ", paths.verilog.read_text()))
     figures = [
-        at_most("seconds", seconds, "s", bar=SECONDS_GOAL, kind="goal"),
-        at_most("bytes", paths.verilog.stat().st_size, "bytes", bar=BYTES_GOAL, kind="goal"),
-        at_most("modules", modules, "modules", bar=MODULES_GOAL, kind="goal"),
+        at_most("seconds", seconds, "s", bar=MOST_SECONDS, kind="must"),
+        at_most("bytes", paths.verilog.stat().st_size, "bytes", bar=MOST_BYTES, kind="must"),
+        at_most("modules", modules, "modules", bar=MOST_MODULES, kind="must"),
         Figure(name="observe", value=observe.value, unit="name"),
     ]
     conclude("generate", config, figures, Console())

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from makalu.hw.spec.config import BusConfig
 from makalu.hw.spec.errors import MakaluError
+from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, RTL_SOURCES
 from makalu.sw.rtl.lock import alone
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment
-from makalu.sw.versions import versions
 
 __all__ = ["MACHINES", "BuiltMachine", "MachineBuildError", "build_machine"]
 

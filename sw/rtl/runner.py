@@ -19,11 +19,11 @@ from amaranth.lib import wiring
 from cocotb_tools.runner import get_runner
 
 from makalu.hw.lib.emit import Emission, inlined_verilog
+from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT
 from makalu.sw.rtl.lock import alone
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment, have_icarus, patched
-from makalu.sw.versions import versions
 
 __all__ = ["BenchFailure", "bench_params", "cocotb_bench", "have_icarus", "run_bench"]
 
