@@ -19,7 +19,7 @@ from makalu.hw.spec.frame import PHASE_BITS
 from makalu.hw.spec.memory_map import INDEX_BITS, SCALAR, VECTOR
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
-from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
+from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
 from makalu.hw.vector.control import lane_control
 from makalu.hw.vector.lane import Lane
 
@@ -56,7 +56,7 @@ class Partition(wiring.Component):
                 "frame": In(PHASE_BITS),
                 "control_in": In(edge_control(config)),
                 "control_out": Out(edge_control(config)),
-                "x": Out(x_operand(config)),
+                "x": Out(X_OPERAND),
                 "w": Out(group(config)),
                 "column": In(CHAIN_BITS),
                 "wave_in": In(wave(config.psum)),

@@ -129,7 +129,7 @@ def _to_verilog(texts: list[str], *, icarus: bool, parents: Sequence[str] = ()) 
     """One Yosys run over all modules; the packaged Yosys, so that the text does not depend on the machine's.
 
     `parents`: modules that are wiring around shared modules. Their unused wires (Amaranth names every member of every
-    struct port) would be most of the text, so they are dropped there; leaf modules keep names and `always` blocks.
+    struct port) would be most of the text, so they are dropped there; leaf modules keep their names.
     """
     script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts]
     # Everything combinational becomes an assignment. Two facts forbid Yosys' `always @*` blocks: Icarus 11 does not

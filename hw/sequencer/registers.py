@@ -13,7 +13,6 @@ from makalu.hw.spec.registers import IDENTITY, REGISTER_BITS, REGISTERS, START, 
 __all__ = ["DIGEST_BITS", "ControlPort", "status_layout"]
 
 DIGEST_BITS = 32
-_STORED = ("enable", "watchdog", "interrupt")
 _CONSTANT = ("identity", "digest", "control")
 
 

@@ -12,7 +12,7 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16
 from makalu.hw.spec.memory_map import INDEX_BITS
 from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, word_elements
-from makalu.hw.tensor.layouts import group, x_operand
+from makalu.hw.tensor.layouts import X_OPERAND, group
 
 __all__ = ["TensorEdge"]
 
@@ -57,7 +57,7 @@ class TensorEdge(wiring.Component):
                 "control_out": Out(edge_control(config)),
                 "sbuf": Out(tensor_read(config)),
                 "sbuf_data": In(word),
-                "x": Out(x_operand(config)),
+                "x": Out(X_OPERAND),
                 "w": Out(group(config)),
             }
         )

@@ -7,7 +7,7 @@ from makalu.hw.arith.words import OPERAND
 from makalu.hw.spec.chain import CHAIN_BITS, OPERAND_BITS
 from makalu.hw.spec.config import CoreConfig, TensorConfig
 
-__all__ = ["CHAIN_BITS", "OPERAND", "OPERAND_BITS", "X_BITS", "X_OPERAND", "group", "group_of", "tag_bits", "x_operand"]
+__all__ = ["CHAIN_BITS", "OPERAND", "OPERAND_BITS", "X_BITS", "X_OPERAND", "group", "group_of", "tag_bits"]
 
 X_OPERAND = data.StructLayout({"operand": OPERAND, "active": 1, "swap": 1})
 """A moving element: `active`, it belongs to a tile (else it adds nothing); `swap`, the stationary shadow registers that
@@ -15,11 +15,6 @@ it meets become active with it."""
 
 
 X_BITS = X_OPERAND.size
-
-
-def x_operand(config: CoreConfig) -> data.StructLayout:
-    """X_OPERAND; the same in every configuration so far."""
-    return X_OPERAND
 
 
 def tag_bits(tensor: TensorConfig) -> int:

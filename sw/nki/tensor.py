@@ -46,10 +46,6 @@ class Storage:
     def row_bytes(self) -> int:
         return self.row_elements * self.dtype.bytes
 
-    @property
-    def total_bytes(self) -> int:
-        return prod(self.shape) * self.dtype.bytes
-
     def __str__(self) -> str:
         return f"{self.name}{list(self.shape)} {self.dtype.name} in {self.buffer.value}"
 

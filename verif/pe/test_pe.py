@@ -21,7 +21,6 @@ from verif.tensor.configs import small_core
 from verif.tensor.encoding import finalised, operand_words
 
 SMALLEST_NORMAL = 0x00800000
-PORTS = ("x_out", "p_out")
 
 
 def tensor() -> TensorConfig:

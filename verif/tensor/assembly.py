@@ -15,7 +15,7 @@ from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.head import TensorHead
-from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
+from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
 
 __all__ = ["TensorAssembly"]
 
@@ -48,7 +48,7 @@ class TensorAssembly(wiring.Component):
                 "control": Out(edge_control(config)),
                 "wave": Out(wave(config.psum)),
                 "sbuf": Out(data.ArrayLayout(tensor_read(config), count)),
-                "x": Out(data.ArrayLayout(x_operand(config), count)),
+                "x": Out(data.ArrayLayout(X_OPERAND, count)),
                 "w": Out(data.ArrayLayout(group(config), count)),
                 "p": Out(data.ArrayLayout(CHAIN_BITS, count)),
                 "commit": Out(data.ArrayLayout(commit(config.psum), count)),

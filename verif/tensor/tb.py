@@ -16,7 +16,7 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.isa import Opcode
 from makalu.hw.tensor.control import edge_control
-from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, group, tag_bits, x_operand
+from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_OPERAND, group, tag_bits
 from makalu.sim_models.lockstep.tensor import TensorModel
 from verif.lib.compare import after, compare
 from verif.lib.pack import pack
@@ -219,7 +219,7 @@ class TensorBench:
 
     def _x(self, x: dict[str, NDArray[Any]]) -> int:
         words = operand_words(x["bits"], stationary=False, subnormals=self.config.tensor.subnormals)
-        size = x_operand(self.config).size
+        size = X_OPERAND.size
         packed = np.where(x["active"], words, 0) | x["active"].astype(np.int64) << OPERAND_BITS
         packed |= x["swap"].astype(np.int64) << (OPERAND_BITS + 1)
         return sum(int(v) << (size * p) for p, v in enumerate(packed))
