@@ -1,10 +1,27 @@
 """Pages that are written from the tables of `hw/spec`."""
 
+import ast
+import inspect
+from enum import IntEnum
+
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, AluOp, Function, used_fields
+from makalu.hw.spec.formats import FORMATS
+from makalu.hw.spec.isa import (
+    FIELDS,
+    INSTRUCTION_BYTES,
+    INSTRUCTIONS,
+    AluOp,
+    Function,
+    Queue,
+    SignalKind,
+    Space,
+    WaitKind,
+    used_fields,
+)
+from makalu.hw.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
 from makalu.hw.spec.sequencer import CHANNEL_OF
 
-__all__ = ["isa_page"]
+__all__ = ["isa_page", "registers_page"]
 
 _HEADER = ("opcode", "after", "tag", "wait", "signal")
 """What every instruction has; the table of an instruction leaves it out."""
@@ -38,12 +55,60 @@ def isa_page() -> str:
         lines.append(
             f"| {int(opcode):#04x} | {spec.name} | {queues} | {channel} | {equation} | {operands} | {', '.join(own)} |"
         )
-    lines += ["", "## Fields", "", "| bits | name | signed |", "|---|---|---|"]
+    lines += ["", "## Fields", "", "| bits | name | signed | meaning |", "|---|---|---|---|"]
     for f in sorted(FIELDS.values(), key=lambda f: f.lsb):
-        lines.append(f"| {f.lsb + f.bits - 1}:{f.lsb} | {f.name} | {'yes' if f.signed else ''} |")
-    for title, kind in (("Operators", AluOp), ("Functions", Function)):
-        lines += ["", f"## {title}", "", "| code | name |", "|---|---|"]
+        lines.append(f"| {f.lsb + f.bits - 1}:{f.lsb} | {f.name} | {'yes' if f.signed else ''} | {f.meaning} |")
+    for kind in (Queue, Space, WaitKind, SignalKind, AluOp, Function):
+        lines += ["", f"## {kind.__name__}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
+        lines += ["| code | name |", "|---|---|"]
         lines += [f"| {int(member)} | {member.name.lower()} |" for member in kind]
-    lines += ["", "## Error codes", "", "| code | name |", "|---|---|"]
-    lines += [f"| {int(code)} | {code.name.lower()} |" for code in ErrorCode]
+    lines += ["", "## Formats", "", "| code | name | bytes |", "|---|---|---|"]
+    lines += [f"| {form.code} | {form.name} | {form.bytes} |" for form in FORMATS.values()]
+    lines += ["", "## Error codes", "", "The lowest code of all broken rules is reported; `fetch` goes before all."]
+    lines += ["", "| code | name | rule |", "|---|---|---|"]
+    rules = _member_docs(ErrorCode)
+    lines += [f"| {int(code)} | {code.name.lower()} | {rules.get(code.name, '')} |" for code in ErrorCode]
     return "\n".join(lines) + "\n"
+
+
+def registers_page() -> str:
+    """`docs/registers.md`: every register of the control port, the bits of `status` and the counters."""
+    lines = ["# Registers", "", "Written from `hw/spec/registers.py`; do not edit.", ""]
+    lines += [_module_doc(), "", f"A register has {REGISTER_BITS} bits. `identity` reads {IDENTITY:#010x}.", ""]
+    lines += ["| address | name | access | meaning |", "|---|---|---|---|"]
+    lines += [f"| {r.address:#05x} | {r.name} | {r.access} | {r.meaning} |" for r in REGISTERS.values()]
+    lines += ["", "## Bits of status and interrupt", "", "| bit | name |", "|---|---|"]
+    bits = {name: value for name, value in vars(Status).items() if name.isupper()}
+    lines += [f"| {value.bit_length() - 1} | {name.lower()} |" for name, value in bits.items()]
+    lines += ["", inspect.cleandoc(Status.__doc__ or ""), "", "## Counters of a queue", ""]
+    lines += [", ".join(COUNTERS) + ".", "", *_counter_doc()]
+    return "\n".join(lines) + "\n"
+
+
+def _tree(module: object) -> ast.Module:
+    return ast.parse(inspect.getsource(module))  # type: ignore[arg-type]
+
+
+def _member_docs(kind: type[IntEnum]) -> dict[str, str]:
+    """The docstring behind each member, on one line: Python keeps them in the source only."""
+    tree = _tree(inspect.getmodule(kind))
+    found = next(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == kind.__name__)
+    return _docs_behind(found.body)
+
+
+def _docs_behind(body: list[ast.stmt]) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for before, after in zip(body, body[1:], strict=False):
+        targets = before.targets if isinstance(before, ast.Assign) else [getattr(before, "target", None)]
+        text = after.value if isinstance(after, ast.Expr) else None
+        if isinstance(targets[0], ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
+            out[targets[0].id] = " ".join(text.value.split()).replace("|", "\\|")
+    return out
+
+
+def _module_doc() -> str:
+    return inspect.getdoc(inspect.getmodule(Status)) or ""
+
+
+def _counter_doc() -> list[str]:
+    return [_docs_behind(_tree(inspect.getmodule(Status)).body)["COUNTERS"]]

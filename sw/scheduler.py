@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.isa import QUEUES, Opcode, Queue, SignalKind, WaitKind
-from makalu.hw.spec.sequencer import WAITS, Channel
+from makalu.hw.spec.isa import QUEUES, WAITS, Opcode, Queue, SignalKind, WaitKind
+from makalu.hw.spec.sequencer import Channel
 
 from .lowering import Lowered, Region
 

@@ -3,14 +3,28 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from makalu.hw.spec.errors import ErrorCode
+from makalu.hw.spec.isa import FIELDS
 from makalu.sw.cli.docs import results_page
-from makalu.sw.docs import isa_page
+from makalu.sw.docs import isa_page, registers_page
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_isa_page_is_current():
-    assert (ROOT / "docs/isa.md").read_text() == isa_page(), "run makalu docs"
+@pytest.mark.parametrize(("name", "page"), [("isa.md", isa_page), ("registers.md", registers_page)])
+def test_generated_page_is_current(name, page):
+    assert (ROOT / "docs" / name).read_text() == page(), "run makalu docs"
+
+
+def test_every_error_code_states_its_rule():
+    for code in list(ErrorCode)[1:]:
+        assert re.search(rf"(?m)^\| {int(code)} \| {code.name.lower()} \| \w.+ \|$", isa_page()), code.name
+
+
+def test_every_field_says_what_it_means():
+    assert all(field.meaning for field in FIELDS.values())
 
 
 def test_results_page_has_a_row_a_figure():

@@ -10,17 +10,9 @@ from makalu.hw.sequencer.finish import SIGNAL, TAG_BITS, issued_layout
 from makalu.hw.sequencer.semaphores import WAIT
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, SignalKind
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue, SignalKind
 from makalu.hw.spec.registers import QueueState
-from makalu.hw.spec.sequencer import (
-    CHANNEL_OF,
-    DECODED_INSTRUCTIONS,
-    QUEUE_CHANNELS,
-    SIGNALS,
-    WAITS,
-    Channel,
-    queue_bits,
-)
+from makalu.hw.spec.sequencer import CHANNEL_OF, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel, queue_bits
 
 __all__ = ["STATE_BITS", "IssueQueue", "error_layout"]
 

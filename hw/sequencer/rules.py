@@ -13,6 +13,8 @@ from makalu.hw.spec.isa import (
     FIELDS,
     INSTRUCTION_BYTES,
     INSTRUCTIONS,
+    SIGNALS,
+    WAITS,
     AluOp,
     Function,
     InstructionSpec,
@@ -23,7 +25,7 @@ from makalu.hw.spec.isa import (
     Space,
     WaitKind,
 )
-from makalu.hw.spec.sequencer import SIGNALS, WAITS, allowed_bits
+from makalu.hw.spec.sequencer import allowed_bits
 
 __all__ = ["STATIC_CODES", "StaticRules"]
 

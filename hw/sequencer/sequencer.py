@@ -18,9 +18,9 @@ from makalu.hw.sequencer.run_state import RunState
 from makalu.hw.sequencer.semaphores import COUNTER_BITS, Semaphores
 from makalu.hw.sequencer.watchdog import Watchdog
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import QUEUES, Queue
+from makalu.hw.spec.isa import QUEUES, SIGNALS, WAITS, Queue
 from makalu.hw.spec.registers import COUNTERS, REGISTER_BITS, QueueState
-from makalu.hw.spec.sequencer import QUEUE_CHANNELS, SIGNALS, WAITS, Channel, finish_depth
+from makalu.hw.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
 
 __all__ = ["TRACE", "Sequencer"]
 

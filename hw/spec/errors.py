@@ -18,6 +18,8 @@ class MakaluError(Exception):
 
 
 class ErrorCode(IntEnum):
+    """Why a queue stopped."""
+
     NONE = 0
     OPCODE = 1
     """Unknown opcode, or an opcode that this queue does not execute."""

@@ -18,6 +18,8 @@ __all__ = [
     "MEMORY_DIMS",
     "OPERANDS",
     "QUEUES",
+    "SIGNALS",
+    "WAITS",
     "AluOp",
     "Field",
     "Function",
@@ -36,8 +38,14 @@ AP_DIMS = 4
 MEMORY_DIMS = 5
 """Strides of a DMA's memory side: dimensions 0 to 3 as the SBUF side, dimension 4 is the partition."""
 
+WAITS = 2
+SIGNALS = 2
+"""Waits and signals of one instruction."""
+
 
 class Queue(IntEnum):
+    """Of a core, in the order of its registers; each issues its instructions in order."""
+
     TENSOR = 0
     VECTOR = 1
     SCALAR = 2
@@ -48,6 +56,8 @@ QUEUES: tuple[Queue, ...] = tuple(Queue)
 
 
 class Opcode(IntEnum):
+    """What an instruction does: `INSTRUCTIONS` has a row for each."""
+
     HALT = 0x01
     NOP = 0x02
     LOAD_STATIONARY = 0x10
@@ -61,24 +71,30 @@ class Opcode(IntEnum):
 
 
 class Space(IntEnum):
+    """Memory of an operand; NONE where the slot is not used."""
+
     NONE = 0
     SBUF = 1
     PSUM = 2
 
 
 class WaitKind(IntEnum):
+    """REACHED: issue only when (semaphore - value) mod 2^16 < 2^15."""
+
     NONE = 0
     REACHED = 1
-    """Wait until (semaphore - value) mod 2^16 < 2^15."""
 
 
 class SignalKind(IntEnum):
+    """INCREMENT: add 1 to the semaphore when the instruction finishes."""
+
     NONE = 0
     INCREMENT = 1
-    """Add 1 when the instruction finishes."""
 
 
 class AluOp(IntEnum):
+    """op(a, b), rounded once to fp32; BYPASS is the data operand."""
+
     BYPASS = 0
     ADD = 1
     SUBTRACT = 2
@@ -88,15 +104,21 @@ class AluOp(IntEnum):
 
 
 class Function(IntEnum):
+    """Of an activation; RELU is max(x, +0), a NaN stays the canonical NaN."""
+
     IDENTITY = 1
     RELU = 2
 
 
 @dataclass(frozen=True)
 class Field:
+    """A run of bits of the instruction: `bits` of them from bit `lsb` on, two's complement where it is `signed`."""
+
     name: str
     lsb: int
     bits: int
+    meaning: str
+    """With its unit, for somebody who writes an instruction by hand."""
     signed: bool = False
 
     @property
@@ -114,49 +136,59 @@ OPERANDS = ("dst", "src0", "src1")
 def _operand(name: str, lsb: int) -> list[Field]:
     """160 bits: where (32), sizes (4 x 16), strides in elements (4 x 16, signed)."""
     out = [
-        Field(f"{name}_space", lsb, 2),
-        Field(f"{name}_dtype", lsb + 2, 5),
-        Field(f"{name}_partition", lsb + 7, 7),
-        Field(f"{name}_offset", lsb + 14, 18),
+        Field(f"{name}_space", lsb, 2, "a `Space`"),
+        Field(f"{name}_dtype", lsb + 2, 5, "element type, a code of the formats"),
+        Field(f"{name}_partition", lsb + 7, 7, "first partition"),
+        Field(f"{name}_offset", lsb + 14, 18, "of the first element in each partition [bytes]"),
     ]
-    out += [Field(f"{name}_size{d}", lsb + 32 + 16 * d, 16) for d in range(AP_DIMS)]
-    out += [Field(f"{name}_stride{d}", lsb + 96 + 16 * d, 16, signed=True) for d in range(AP_DIMS)]
+    for d in range(AP_DIMS):
+        meaning = f"elements along dimension {d}, at least 1" + (" (the innermost)" if d == 0 else "")
+        out.append(Field(f"{name}_size{d}", lsb + 32 + 16 * d, 16, meaning))
+    for d in range(AP_DIMS):
+        meaning = f"from one element to the next along dimension {d} [elements]"
+        out.append(Field(f"{name}_stride{d}", lsb + 96 + 16 * d, 16, meaning, signed=True))
     return out
 
 
 def _fields() -> dict[str, Field]:
     table = [
-        Field("opcode", 0, 8),
-        Field("after", 8, 1),  # wait until every earlier instruction of this queue has finished
-        Field("accumulate", 9, 1),  # matmul: add to PSUM instead of overwriting
-        Field("operand0_tensor", 10, 1),  # tensor_scalar, activation: src1 is a [P, 1] tensor, one value a partition
-        Field("reverse0", 11, 1),  # tensor_scalar: op0(operand0, data) instead of op0(data, operand0)
-        Field("reverse1", 12, 1),  # tensor_scalar: op1(operand1, data) instead of op1(data, operand1)
-        Field("tag", 16, 16),
+        Field("opcode", 0, 8, "an `Opcode`"),
+        Field("after", 8, 1, "wait until every earlier instruction of this queue has finished"),
+        Field("accumulate", 9, 1, "add to PSUM instead of overwriting"),
+        Field("operand0_tensor", 10, 1, "src1 is a [P, 1] tensor of fp32, one value a partition; else it is all 0"),
+        Field("reverse0", 11, 1, "op0(operand0, data) instead of op0(data, operand0)"),
+        Field("reverse1", 12, 1, "op1(immediate1, data) instead of op1(data, immediate1)"),
+        Field("tag", 16, 16, "for traces and the error registers; any value"),
     ]
-    for i in range(2):
+    for i in range(WAITS):
         base = 32 + 32 * i
         table += [
-            Field(f"wait{i}_kind", base, 2),
-            Field(f"wait{i}_semaphore", base + 2, 8),
-            Field(f"wait{i}_value", base + 10, 16),
+            Field(f"wait{i}_kind", base, 2, "a `WaitKind`"),
+            Field(f"wait{i}_semaphore", base + 2, 8, "number of the semaphore"),
+            Field(f"wait{i}_value", base + 10, 16, "what it is compared with, modulo 2^16"),
         ]
-    for i in range(2):
+    for i in range(SIGNALS):
         base = 96 + 16 * i
-        table += [Field(f"signal{i}_kind", base, 2), Field(f"signal{i}_semaphore", base + 2, 8)]
+        table += [
+            Field(f"signal{i}_kind", base, 2, "a `SignalKind`"),
+            Field(f"signal{i}_semaphore", base + 2, 8, "number of the semaphore"),
+        ]
     for i, name in enumerate(OPERANDS):
         table += _operand(name, 128 + 160 * i)
     table += [
-        Field("partitions", 608, 8),  # that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA
-        Field("columns", 616, 8),  # M of a matmul: PE columns, PSUM partitions 0 .. M-1
-        Field("op0", 624, 8),
-        Field("op1", 632, 8),
-        Field("function", 640, 8),
-        Field("immediate0", 672, 32),  # fp32 bits
-        Field("immediate1", 704, 32),  # fp32 bits
-        Field("address", 736, 64),  # byte address in memory
+        Field("partitions", 608, 8, "that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA"),
+        Field("columns", 616, 8, "M of a matmul: PE columns, PSUM partitions 0 to M - 1"),
+        Field("op0", 624, 8, "an `AluOp`"),
+        Field("op1", 632, 8, "an `AluOp`"),
+        Field("function", 640, 8, "a `Function`"),
+        Field("immediate0", 672, 32, "fp32 bits"),
+        Field("immediate1", 704, 32, "fp32 bits"),
+        Field("address", 736, 64, "of the first element in memory [bytes]"),
     ]
-    table += [Field(f"memory_stride{d}", 800 + 32 * d, 32, signed=True) for d in range(MEMORY_DIMS)]  # bytes
+    for d in range(MEMORY_DIMS):
+        along = f"dimension {d}" if d < AP_DIMS else "the partitions"
+        meaning = f"from one element to the next along {along} in memory [bytes]"
+        table.append(Field(f"memory_stride{d}", 800 + 32 * d, 32, meaning, signed=True))
     return {f.name: f for f in table}
 
 
@@ -267,8 +299,8 @@ _COMMON = (
     "opcode",
     "after",
     "tag",
-    *(f"wait{i}_{part}" for i in range(2) for part in ("kind", "semaphore", "value")),
-    *(f"signal{i}_{part}" for i in range(2) for part in ("kind", "semaphore")),
+    *(f"wait{i}_{part}" for i in range(WAITS) for part in ("kind", "semaphore", "value")),
+    *(f"signal{i}_{part}" for i in range(SIGNALS) for part in ("kind", "semaphore")),
 )
 
 

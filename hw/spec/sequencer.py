@@ -12,17 +12,11 @@ __all__ = [
     "DECODE_CYCLES",
     "DECODE_PERIOD",
     "QUEUE_CHANNELS",
-    "SIGNALS",
-    "WAITS",
     "Channel",
     "allowed_bits",
     "finish_depth",
     "queue_bits",
 ]
-
-WAITS = 2
-SIGNALS = 2
-"""Waits and signals of one instruction."""
 
 DECODED_INSTRUCTIONS = 2
 """Decoded instructions that a queue holds: a load_stationary and its matmul can issue in consecutive cycles."""

@@ -7,6 +7,8 @@ from makalu.hw.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTIONS,
+    SIGNALS,
+    WAITS,
     AluOp,
     Function,
     Opcode,
@@ -16,7 +18,6 @@ from makalu.hw.spec.isa import (
     Space,
     WaitKind,
 )
-from makalu.hw.spec.sequencer import SIGNALS, WAITS
 
 __all__ = ["field_of", "verdict"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, WAITS, Opcode, Queue
 from makalu.hw.spec.registers import COUNTERS, QueueState
-from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, WAITS, Channel
+from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel
 
 from .instruction_rules import field_of, verdict
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction, decode
-from makalu.hw.spec.isa import FIELDS, QUEUES, Opcode, Queue, SignalKind, WaitKind
+from makalu.hw.spec.isa import FIELDS, QUEUES, SIGNALS, WAITS, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import (
     CHANNEL_OF,
     CONTROL_OPCODES,
@@ -15,8 +15,6 @@ from makalu.hw.spec.sequencer import (
     DECODE_PERIOD,
     DECODED_INSTRUCTIONS,
     QUEUE_CHANNELS,
-    SIGNALS,
-    WAITS,
     Channel,
     finish_depth,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from makalu.sw.docs import isa_page
+from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.paths import ROOT
 from makalu.sw.results import RESULTS
 
@@ -118,8 +118,8 @@ def _number(value: Any) -> str:
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
-    """Write `isa.md` and, where there are results, `results.md`."""
-    pages = {"isa.md": isa_page()}
+    """Write `isa.md`, `registers.md` and, where there are results, `results.md`."""
+    pages = {"isa.md": isa_page(), "registers.md": registers_page()}
     records = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
     if records:
         pages["results.md"] = results_page(records)
