@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from makalu.hw.spec.axi import PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import MakaluError
@@ -23,7 +24,7 @@ __all__ = ["BASE", "MemoryTensor", "Program", "ProgramError", "assemble", "from_
 
 BASE = 0x1000
 """First byte of the image that a program uses."""
-PAGE = 4096
+PAGE = PAGE_BYTES
 """The image's size is a multiple of this; bursts never cross it."""
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import Opcode, Queue, SignalKind, WaitKind
+from makalu.hw.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import Channel
 
 from .compiler import Queues
@@ -49,7 +49,7 @@ def decorated(queues: Queues, config: CoreConfig, random: np.random.Generator) -
     for queue, stream in queues.items():
         for instruction in stream:
             if random.random() < 1 / 16:
-                out[queue].append(one(Instruction(Opcode.NOP, {"tag": int(random.integers(1 << 16))})))
+                out[queue].append(one(Instruction(Opcode.NOP, {"tag": int(random.integers(FIELDS["tag"].high + 1))})))
             out[queue].append(one(instruction))
     return out
 

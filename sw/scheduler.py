@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.isa import QUEUES, WAITS, Opcode, Queue, SignalKind, WaitKind
+from makalu.hw.spec.isa import FIELDS, QUEUES, WAITS, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import Channel
 
 from .lowering import Lowered, Region
 
 __all__ = ["ScheduleError", "schedule"]
 
-_WINDOW = 1 << 15
+_WINDOW = 1 << (FIELDS["wait0_value"].bits - 1)
 """A counter may run ahead of a value that is waited for by less than this."""
 
 
@@ -88,7 +88,7 @@ def schedule(program: Sequence[Lowered]) -> dict[Queue, list[Instruction]]:
         while len(waits) > WAITS:
             stream.append(Instruction(Opcode.NOP, _wait_fields(waits[:WAITS])))
             waits = waits[WAITS:]
-        values = {**node.lowered.values, "tag": tag & 0xFFFF, **_wait_fields(waits)}
+        values = {**node.lowered.values, "tag": tag & FIELDS["tag"].high, **_wait_fields(waits)}
         if node.number in ranks.get(node.lowered.channel, {}):
             values |= {"signal0_kind": int(SignalKind.INCREMENT), "signal0_semaphore": int(node.lowered.channel)}
         stream.append(Instruction(node.lowered.opcode, {k: v for k, v in values.items() if v}))

@@ -5,7 +5,7 @@ from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2, exact_log2
 
 from makalu.hw.sbuf.layouts import word_address_bits
-from makalu.hw.spec.axi import PAGE_BYTES
+from makalu.hw.spec.axi import LONGEST_BURST, PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS
 from makalu.hw.spec.memory_map import INDEX_BITS
@@ -31,8 +31,6 @@ __all__ = [
 
 OFFSET_BITS = FIELDS["dst_offset"].bits
 """A byte offset within a partition's SBUF."""
-LONGEST_BURST = 256
-"""Beats of an AXI4 INCR burst."""
 _SIZE_BITS = FIELDS["dst_size0"].bits
 _STRIDE_BITS = FIELDS["dst_stride0"].bits + 2  # in bytes: an element has at most four
 _MEMORY_STRIDE_BITS = FIELDS["memory_stride0"].bits

@@ -6,11 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.sequencer.finish import SIGNAL
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import FIELDS, WaitKind
+from makalu.hw.spec.isa import FIELDS, SEMAPHORE_BITS, WaitKind
 
 __all__ = ["COUNTER_BITS", "WAIT", "Semaphores"]
 
-COUNTER_BITS = 32
+COUNTER_BITS = SEMAPHORE_BITS
 _VALUE = FIELDS["wait0_value"].bits
 WAIT = data.StructLayout(
     {"kind": FIELDS["wait0_kind"].bits, "semaphore": FIELDS["wait0_semaphore"].bits, "value": _VALUE}

@@ -2,9 +2,11 @@
 
 from enum import IntEnum
 
-__all__ = ["BURST_INCR", "PAGE_BYTES", "Response"]
+__all__ = ["BURST_INCR", "LONGEST_BURST", "PAGE_BYTES", "Response"]
 
 BURST_INCR = 1
+LONGEST_BURST = 256
+"""Beats of an AXI4 INCR burst."""
 PAGE_BYTES = 4096
 """No burst crosses a multiple of this."""
 

@@ -9,7 +9,9 @@ import re
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
+from .axi import LONGEST_BURST, PAGE_BYTES
 from .errors import MakaluError
+from .formats import FP32
 
 __all__ = [
     "GENERATIONS",
@@ -64,7 +66,7 @@ class PsumConfig:
 
     @property
     def bank_elems(self) -> int:
-        return self.bank_bytes // 4
+        return self.bank_bytes // FP32.bytes
 
     @property
     def partition_bytes(self) -> int:
@@ -248,7 +250,7 @@ def _validate(config: CoreConfig) -> None:
     power_of_two("bus.data_bytes", bus.data_bytes, sbuf.word_bytes, 64)
     power_of_two("bus.instruction_bytes", bus.instruction_bytes, 8, 64)
     between("bus.address_bits", bus.address_bits, 20, 64)
-    power_of_two("dma.burst_bytes", dma.burst_bytes, bus.data_bytes, min(4096, 256 * bus.data_bytes))
+    power_of_two("dma.burst_bytes", dma.burst_bytes, bus.data_bytes, min(PAGE_BYTES, LONGEST_BURST * bus.data_bytes))
     power_of_two("dma.outstanding_reads", dma.outstanding_reads, 1, 64)
     power_of_two("dma.outstanding_writes", dma.outstanding_writes, 1, 64)
     power_of_two("dma.queue", dma.queue, 2, 16)

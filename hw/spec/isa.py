@@ -18,6 +18,7 @@ __all__ = [
     "MEMORY_DIMS",
     "OPERANDS",
     "QUEUES",
+    "SEMAPHORE_BITS",
     "SIGNALS",
     "WAITS",
     "AluOp",
@@ -41,6 +42,8 @@ MEMORY_DIMS = 5
 WAITS = 2
 SIGNALS = 2
 """Waits and signals of one instruction."""
+SEMAPHORE_BITS = 32
+"""Width of a semaphore; a wait compares as many of its low bits as the instruction's value has."""
 
 
 class Queue(IntEnum):

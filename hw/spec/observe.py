@@ -5,8 +5,10 @@ The port is a concatenation, first field in the lowest bits; a field is `count` 
 
 from dataclasses import dataclass
 
+from .chain import CHAIN_BITS
 from .config import CoreConfig
-from .isa import FIELDS, QUEUES
+from .isa import FIELDS, QUEUES, SEMAPHORE_BITS
+from .memory_map import GRANULE_BYTES, PSUM_WORD_BITS
 from .sequencer import Channel
 
 __all__ = ["LEVELS", "ObservedField", "observe_layout"]
@@ -48,14 +50,14 @@ def observe_layout(config: CoreConfig, level: str) -> tuple[ObservedField, ...]:
         written = (
             ("enable", 1),
             ("address", _bits(sbuf.words)),
-            ("granules", sbuf.word_bytes // 4),
+            ("granules", sbuf.word_bytes // GRANULE_BYTES),
             ("data", 8 * sbuf.word_bytes),
         )
-        commit = (("valid", 1), ("address", _bits(psum.banks * psum.bank_elems)), ("data", 32))
+        commit = (("valid", 1), ("address", _bits(psum.banks * psum.bank_elems)), ("data", PSUM_WORD_BITS))
         fields += [
-            ObservedField("semaphores", (("value", 32),), config.sequencer.semaphores),
+            ObservedField("semaphores", (("value", SEMAPHORE_BITS),), config.sequencer.semaphores),
             ObservedField("owned", (("bank", 1),), psum.banks),
-            ObservedField("columns", (("chain", 34),), partitions),
+            ObservedField("columns", (("chain", CHAIN_BITS),), partitions),
             ObservedField("psum", commit, partitions),
             ObservedField("sbuf_vector", written, partitions),
             ObservedField("sbuf_scalar", written, partitions),

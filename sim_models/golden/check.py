@@ -21,6 +21,8 @@ from makalu.hw.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTIONS,
+    SIGNALS,
+    WAITS,
     AluOp,
     Function,
     Opcode,
@@ -201,8 +203,8 @@ def _psum(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
 
 def _semaphores(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
     count = config.sequencer.semaphores
-    for prefix, kind in (("wait", WaitKind), ("signal", SignalKind)):
-        for i in range(2):
+    for prefix, kind, count_of in (("wait", WaitKind, WAITS), ("signal", SignalKind, SIGNALS)):
+        for i in range(count_of):
             value, index = instruction[f"{prefix}{i}_kind"], instruction[f"{prefix}{i}_semaphore"]
             if value not in kind._value2member_map_:
                 yield ErrorCode.SEMAPHORE, f"{prefix}{i}_kind must be one of {[k.name for k in kind]}, not {value}"

@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction, decode, disassemble
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, SignalKind, Space, WaitKind
+from makalu.hw.spec.isa import (
+    FIELDS,
+    INSTRUCTION_BYTES,
+    QUEUES,
+    SEMAPHORE_BITS,
+    SIGNALS,
+    WAITS,
+    Opcode,
+    Queue,
+    SignalKind,
+    Space,
+    WaitKind,
+)
 
 from .check import check_bytes
 from .dma import BusError, GoldenDma
@@ -27,9 +39,9 @@ from .tensor import GoldenTensor
 
 __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "Machine", "QueueError", "Result", "reached"]
 
-_VALUE_MASK = (1 << 16) - 1
-_HALF = 1 << 15
-_COUNTER_MASK = (1 << 32) - 1
+_VALUE_MASK = FIELDS["wait0_value"].high
+_HALF = 1 << (FIELDS["wait0_value"].bits - 1)
+_COUNTER_MASK = (1 << SEMAPHORE_BITS) - 1
 
 
 @dataclass
@@ -178,7 +190,7 @@ class _Run:
                 return None
             code, text = check_bytes(data, state.queue, self._config)
             if code is not ErrorCode.NONE:
-                tag = int.from_bytes(data[2:4], "little")
+                tag = int.from_bytes(data, "little") >> FIELDS["tag"].lsb & FIELDS["tag"].high
                 self._stop(state, code, address, tag, text)
                 return None
             state.head = decode(data)
@@ -187,7 +199,7 @@ class _Run:
     def _obstacles(self, state: _QueueState, instruction: Instruction) -> list[str]:
         """Why the head does not issue."""
         out = []
-        for i in range(2):
+        for i in range(WAITS):
             if instruction[f"wait{i}_kind"] == WaitKind.REACHED:
                 index, value = instruction[f"wait{i}_semaphore"], instruction[f"wait{i}_value"]
                 if not reached(self._semaphores[index], value):
@@ -247,7 +259,7 @@ class _Run:
             self._elementwise.execute(instruction)
 
     def _signal(self, instruction: Instruction) -> None:
-        for i in range(2):
+        for i in range(SIGNALS):
             if instruction[f"signal{i}_kind"] == SignalKind.INCREMENT:
                 index = instruction[f"signal{i}_semaphore"]
                 self._semaphores[index] = (self._semaphores[index] + 1) & _COUNTER_MASK

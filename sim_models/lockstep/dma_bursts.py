@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from makalu.hw.spec.axi import PAGE_BYTES
+from makalu.hw.spec.axi import LONGEST_BURST, PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.isa import MEMORY_DIMS, Opcode
@@ -12,9 +12,6 @@ from makalu.hw.spec.isa import MEMORY_DIMS, Opcode
 from ..golden.operand import operand
 
 __all__ = ["Burst", "Step", "bursts", "steps", "unit_count"]
-
-_LONGEST_BURST = 256
-"""Beats of an AXI4 INCR burst."""
 
 
 class Burst(NamedTuple):
@@ -50,7 +47,7 @@ def bursts(config: CoreConfig, instruction: Instruction) -> list[Burst]:
     slot = "dst" if instruction.opcode == Opcode.DMA_LOAD else "src0"
     pattern = operand(instruction, slot, count=instruction["partitions"])
     memory = [instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
-    page = min(PAGE_BYTES, _LONGEST_BURST * config.bus.data_bytes)
+    page = min(PAGE_BYTES, LONGEST_BURST * config.bus.data_bytes)
     size = pattern.format.bytes
     sizes, strides = pattern.sizes, [size * stride for stride in pattern.strides]
     contiguous = strides[0] == size and memory[0] == size

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, WAITS, Opcode, Queue
+from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue
 from makalu.hw.spec.registers import COUNTERS, QueueState
 from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel
 
@@ -13,7 +13,7 @@ from .instruction_rules import field_of, verdict
 
 __all__ = ["IssueQueueModel", "Issued"]
 
-_MODULUS = 1 << 16
+_MODULUS = 1 << FIELDS["wait0_value"].bits
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class IssueQueueModel:
         word = self.word
         if word is None:
             raise ValueError(f"{self.queue.name.lower()} has no instruction that could issue")
-        names = [n for n in range(2) if field_of(word, f"signal{n}_kind")]
+        names = [n for n in range(SIGNALS) if field_of(word, f"signal{n}_kind")]
         signals = tuple(field_of(word, f"signal{n}_semaphore") for n in names)
         return Issued(tag=field_of(word, "tag"), address=self._address, signals=signals)
 

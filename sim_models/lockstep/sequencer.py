@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import QUEUES
+from makalu.hw.spec.isa import FIELDS, QUEUES, SEMAPHORE_BITS
 from makalu.hw.spec.registers import QueueState, Status
 from makalu.hw.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
 
@@ -27,8 +27,8 @@ _BUS_ERROR = {
     Channel.DMA_LOAD: ("error_load", ErrorCode.BUS_READ),
     Channel.DMA_STORE: ("error_store", ErrorCode.BUS_WRITE),
 }
-_TAG_BITS = 16
-_COUNTER_BITS = 32
+_TAG_BITS = FIELDS["tag"].bits
+_COUNTER_BITS = SEMAPHORE_BITS
 _UPDATE_BITS = 5
 """(6 channels + 4 queues) * 2 signals = 20 increments of one semaphore in a cycle at most."""
 

@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from makalu.hw.spec.axi import PAGE_BYTES
+from makalu.hw.spec.axi import LONGEST_BURST, PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import FP32
+from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS
 from makalu.hw.spec.memory_map import GRANULE_BYTES
 
 __all__ = ["Moves", "descriptor_bursts"]
-
-_LONGEST_BURST = 256
-_NARROW, _WIDE = 2, 4
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,9 @@ def descriptor_bursts(instruction: Instruction, config: CoreConfig, *, load: boo
     """(partition, moves) in the order of the walk: dimensions 3, 2, 1, piece of dimension 0, partition, page."""
     slot = "dst" if load else "src0"
     wide = instruction[f"{slot}_dtype"] == FP32.code
-    element = _WIDE if wide else _NARROW
+    element = FP32.bytes if wide else BF16.bytes
     beat, word, longest = config.bus.data_bytes, config.sbuf.word_bytes, config.dma.burst_bytes
-    page = min(PAGE_BYTES, _LONGEST_BURST * beat)
+    page = min(PAGE_BYTES, LONGEST_BURST * beat)
     sizes = [instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)]
     strides = [instruction[f"{slot}_stride{d}"] * element for d in range(AP_DIMS)]
     memory = [instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
