@@ -5,13 +5,14 @@ from collections.abc import Callable
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.memory_map import ENGINES, SCALAR, VECTOR
+from makalu.hw.spec.sequencer import Channel
 
 from .lane_run import LaneRun
 from .lane_shape import LaneShape, lane_shape, shape_key
 
 __all__ = ["CHANNELS", "LaneTiming", "LanesTiming"]
 
-CHANNELS = ("vector", "scalar")
+CHANNELS = (Channel.VECTOR.name.lower(), Channel.SCALAR.name.lower())
 """Finish channels, in the order of the access ports."""
 
 _LONGEST = 1 << 24

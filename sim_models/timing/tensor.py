@@ -13,13 +13,14 @@ from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.hw.spec.isa import AP_DIMS, Opcode
+from makalu.hw.spec.sequencer import Channel
 
 from ..golden.walker import addresses
 
 __all__ = ["TensorTimes", "TensorTiming"]
 
-LOAD, MATMUL = "tensor_load", "matmul"
-"""Finish channels, as in `hw/spec/observe.py`."""
+LOAD, MATMUL = Channel.TENSOR_LOAD.name.lower(), Channel.MATMUL.name.lower()
+"""Names of the finish channels."""
 
 Cycles = NDArray[np.int64]
 
