@@ -1,6 +1,8 @@
 """The `makalu` command as a user calls it: what it makes, and that a user's mistake is one line and no traceback."""
 
 import json
+import re
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from makalu.sw.cli.soak import SoakError, soak
 from makalu.sw.compiler import CompileError
 from makalu.sw.nki.names import NotBuiltError
 from makalu.sw.nki.tensor import KernelError
+from makalu.sw.paths import ROOT
 from makalu.sw.program import ProgramError
 from makalu.sw.results import at_most, read_results
 from makalu.sw.rtl.fpga import FpgaError
@@ -144,6 +147,17 @@ def test_a_missed_must_fails_after_the_figures_are_written(tmp_path):
     with pytest.raises(MissedError, match="mismatched is 3, must be 0"):
         conclude("some", load_preset("tiny"), [missed], console, earlier=[goal], folder=tmp_path)
     assert read_results(tmp_path / "some.json") == [goal, missed]
+
+
+def test_the_version_is_stated():
+    result = call("--version")
+    assert result.exit_code == 0 and re.fullmatch(r"makalu \d+\.\d+\.\d+, commit \S+\n", result.output)
+
+
+def test_make_takes_a_preset_whose_path_has_spaces():
+    command = ["make", "-n", "sim", "verilog", "PRESET=my preset.yaml"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.count('--preset "my preset.yaml" ') == 2
 
 
 def test_presets_are_listed():
