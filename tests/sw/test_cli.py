@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from makalu.hw.generate import OutputError
 from makalu.hw.spec import config as config_module
 from makalu.hw.spec.config import ConfigError, load_preset
 from makalu.hw.spec.errors import MakaluError
@@ -50,6 +51,7 @@ USER_ERRORS = (
     MachineError,
     MissedError,
     NotBuiltError,
+    OutputError,
     ProgramError,
     ScheduleError,
     SimError,
@@ -125,6 +127,16 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
 
     monkeypatch.setattr(main, "simulate", fail)
     assert isinstance(call("sim").exception, KeyError)
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"), [("file", "File exists"), ("file/below", "Not a directory"), ("/proc/verilog", "No such file")]
+)
+def test_generate_refuses_a_folder_that_it_cannot_write_to(tmp_path, out, reason):
+    """`/proc` takes no folder, not even from root."""
+    (tmp_path / "file").touch()
+    line = refused("generate", "--preset", "tiny", "-o", str(tmp_path / out))
+    assert "output must go to a folder that can be written to, not " in line and out in line and reason in line
 
 
 def test_generate_writes_verilog_side_file_and_figures(monkeypatch, tmp_path):
