@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from makalu.hw.spec.config import BusConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.sw.paths import BUILD, RTL_SOURCES
-from makalu.sw.rtl.lock import alone
+from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment
 from makalu.sw.versions import versions
@@ -117,9 +116,8 @@ def _compile(
     report: Callable[[float, int], None] | None,
 ) -> None:
     """Run `command` on `files` in a temporary folder that becomes `final` when it is whole."""
-    work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
-    model = work / "model"
-    try:
+    with work_folder(final) as work:
+        model = work / "model"
         for file, text in files.items():
             (work / file).write_text(text)
         parts = [model, *(model / f"V{name}" for name in _BLOCK.findall(files["core.v"]))]
@@ -147,8 +145,6 @@ def _compile(
         shutil.rmtree(model, ignore_errors=True)  # a hundred times the size of the program
         shutil.rmtree(final, ignore_errors=True)  # not whole: it would have been taken
         work.rename(final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _share(folder: Path) -> float:

@@ -79,6 +79,19 @@ def test_a_failed_build_names_its_reason_and_leaves_no_folder(tool, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_what_a_killed_build_left_is_removed(tool, tmp_path, monkeypatch):
+    """Of the same machine only: the folder of another one may be in use."""
+    (tmp_path / ".other-x").mkdir()
+    tool("exit 3")
+    with monkeypatch.context() as killed, pytest.raises(MachineBuildError):
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        build()
+    assert len([path for path in tmp_path.glob(".fake-*") if path.is_dir()]) == 1
+    tool(TOOL)
+    built = build()
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {".other-x", built.folder.name}
+
+
 def test_who_comes_second_waits_and_takes_it(tool, tmp_path):
     tool(f"echo once >> {tmp_path}/calls; {TOOL}")
     built = []
