@@ -105,8 +105,23 @@ def test_links_of_the_readme_exist():
         assert (ROOT / target).is_file(), target
 
 
+def readme_code():
+    """The examples, as written: golden, then the RTL."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+
+
 def test_kernel_of_the_readme_runs(capsys):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert code
-    exec(compile(code[1], "README.md", "exec"), {})  # the example, as written
-    assert "0." in capsys.readouterr().out
+    golden, _ = readme_code()
+    exec(compile(golden, "README.md", "exec"), {})
+    assert "28. 30.]]" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_kernel_of_the_readme_runs_on_the_rtl(capsys):
+    names = {}
+    for code in readme_code():
+        exec(compile(code, "README.md", "exec"), names)
+    values, cycles = names["program"].read(names["result"].memory)["out"], names["result"].cycles
+    said = capsys.readouterr().out
+    assert said == f"{values}\n{values}\n{cycles} cycles\n" and 0 < cycles < 1000
+    assert values.tolist() == [[2.0 * i for i in range(16)]] * 4

@@ -129,7 +129,7 @@ class Machine:
                 self._built = self._build(report)
         return self._built
 
-    def _build(self, report: Callable[[float, int], None] | None) -> BuiltMachine:
+    def _build(self, report: Callable[[float, float], None] | None) -> BuiltMachine:
         icarus = self.simulator == "icarus"
         if self._core is not None:
             text = written(self._core, icarus=icarus, idle_clocks=self.fast)
