@@ -87,6 +87,12 @@ def test_sim_refuses_a_preset(tmp_path, name, text, message):
     assert message in refused("sim", "--preset", str(path))
 
 
+def test_a_preset_with_the_name_of_another_is_told_by_its_file(tmp_path):
+    path = tmp_path / "copied.yaml"
+    path.write_text(TINY.replace("  tile: 4 ", "  tile: 3 #"))
+    assert refused("sim", "--preset", str(path)).endswith(f"not 3 (preset tiny) in {path}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
