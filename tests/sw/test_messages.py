@@ -26,7 +26,7 @@ def line_of(text):
     """The only line of this file with `text`, and it."""
     lines = Path(__file__).read_text().splitlines()
     (number,) = [i for i, line in enumerate(lines, 1) if line.strip() == text]
-    return f"tests/sw/test_messages.py:{number}"
+    return f"test_messages.py:{number}"
 
 
 def forgetful(x, *, stored=True):
@@ -77,7 +77,7 @@ def test_an_instruction_that_the_hardware_refuses_names_the_line():
         compile_recording(recorded(forgetful, x=(4, 16)), transform=spoil)
     text = str(error.value)
     assert "vector instruction 4: OPERAND: tensor_tensor: op0 must be one of" in text
-    assert text.endswith(f", {line_of(LINE)})")
+    assert text.endswith(f"{line_of(LINE)})")
 
 
 def test_an_illegal_instruction_in_a_run_names_the_line(monkeypatch):
