@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 sim: $(STAMP) ## the trained digit classifier on the RTL of PRESET with SIM, checked bit for bit
-	$(MAKALU) sim --preset $(PRESET) --simulator $(SIM) $(ARGS)
+	$(MAKALU) sim --preset "$(PRESET)" --simulator "$(SIM)" $(ARGS)
 
 smoke: $(STAMP) ## fast tests only, under a minute
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --ignore-glob='*_bench.py' $(ARGS)
@@ -51,7 +51,7 @@ scaling: $(STAMP) ## one GEMM and one copy on the three generations' quarter-siz
 	$(MAKALU) scaling $(ARGS)
 
 verilog: $(STAMP) ## Verilog and side file of PRESET into build/verilog
-	$(MAKALU) generate --preset $(PRESET) $(ARGS)
+	$(MAKALU) generate --preset "$(PRESET)" $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

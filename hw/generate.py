@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission, port_list
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.lanes import LANE_STAGES
 from makalu.hw.spec.sequencer import DECODE_CYCLES
 from makalu.hw.spec.versions import TEXT_PACKAGES, versions
 from makalu.hw.tensor.head import column_delay, commit_delay
 from makalu.hw.tensor.load import LEAD
 
-__all__ = ["TOP", "Generated", "core_verilog", "generate"]
+__all__ = ["TOP", "Generated", "OutputError", "core_verilog", "generate"]
 
 TOP = "core"
 """Name of the top module."""
@@ -25,6 +27,10 @@ TOP = "core"
 class Generated:
     verilog: Path
     side: Path
+
+
+class OutputError(MakaluError, ValueError):
+    """The output cannot be written; the message names the folder and the reason."""
 
 
 def core_verilog(core: Core, *, icarus: bool = False, idle_clocks: bool = False) -> str:
@@ -70,15 +76,27 @@ def _side(core: Core, text: str, observe: str) -> dict[str, Any]:
     }
 
 
+def _check_folder(out_dir: Path) -> None:
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out_dir):
+            pass
+    except OSError as error:
+        rule = "output must go to a folder that can be written to"
+        raise OutputError(f"{rule}, not {out_dir}: {error.strerror}") from error
+
+
 def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none", icarus: bool = False) -> Generated:
     """Write `<preset>[-<observe>][-icarus].v` and the `.json` of the same name into `out_dir`.
 
     `observe` is the level of `hw/spec/observe.py`; anything but "none" adds a port for simulation.
+
+    Errors: `OutputError` for a folder that cannot be made or written to, before anything is generated.
     """
+    _check_folder(out_dir)
     core = Core(config=config, observe=observe)
     text = core_verilog(core, icarus=icarus)
     stem = "-".join([config.name, *([observe] if observe != "none" else []), *(["icarus"] if icarus else [])])
-    out_dir.mkdir(parents=True, exist_ok=True)
     paths = Generated(verilog=out_dir / f"{stem}.v", side=out_dir / f"{stem}.json")
     paths.verilog.write_text(text)
     paths.side.write_text(json.dumps(_side(core, text, observe), indent=2) + "\n")

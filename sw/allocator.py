@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 
-from .nki.recording import Recording
+from .nki.recording import Recording, Site
 from .nki.tensor import Buffer, Storage
 
 __all__ = ["AllocationError", "Lifetime", "allocate", "lifetimes"]
@@ -28,6 +28,8 @@ class Lifetime:
     first: int
     last: int
     """Operation numbers, both included."""
+    site: Site
+    """Of the first."""
 
     def overlaps(self, other: "Lifetime") -> bool:
         return self.first <= other.last and other.first <= self.last
@@ -35,13 +37,13 @@ class Lifetime:
 
 def lifetimes(recording: Recording, buffer: Buffer) -> list[Lifetime]:
     """Of every tile in `buffer` that an operation uses, by first use."""
-    spans: dict[Storage, tuple[int, int]] = {}
+    spans: dict[Storage, tuple[int, int, Site]] = {}
     for number, operation in enumerate(recording.operations):
         for tensor in operation.tensors.values():
             if tensor.buffer is buffer:
-                first, _ = spans.get(tensor.storage, (number, number))
-                spans[tensor.storage] = first, number
-    return [Lifetime(storage, first, last) for storage, (first, last) in spans.items()]
+                first, _, site = spans.get(tensor.storage, (number, number, operation.site))
+                spans[tensor.storage] = first, number, site
+    return [Lifetime(storage, *span) for storage, span in spans.items()]
 
 
 def allocate(recording: Recording) -> dict[Storage, int]:
@@ -85,8 +87,8 @@ def _fit(
         if not fitting:
             largest = max((high - low for low, high in gaps), default=0)
             raise AllocationError(
-                f"{span.storage} needs {size} bytes a partition at operation {span.first}; the largest gap in {memory} "
-                f"has {largest}, {size - largest} too few ({len(live)} live tiles hold "
+                f"{span.storage} needs {size} bytes a partition at operation {span.first} ({span.site}); "
+                f"the largest gap in {memory} has {largest}, {size - largest} too few ({len(live)} live tiles hold "
                 f"{sum(high - low for low, high in live)} of {limit} bytes, preset {config.name})"
             )
         placed.append((span, fitting[0], fitting[0] + size))

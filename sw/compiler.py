@@ -1,6 +1,6 @@
 """From a kernel to a program: trace, place tiles, lower, schedule, place memory, encode, check."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
@@ -10,8 +10,8 @@ from makalu.hw.spec.isa import Opcode, Queue
 from makalu.sim_models.golden.check import check
 
 from .allocator import allocate
-from .lowering import lower
-from .nki.recording import Recording, trace
+from .lowering import Lowered, lower
+from .nki.recording import Operation, Recording, trace
 from .program import Program, assemble, place_memory
 from .scheduler import schedule
 
@@ -25,7 +25,7 @@ _MEMORY_SPACING = 1 << 40
 
 
 class CompileError(MakaluError, RuntimeError):
-    """An instruction that the hardware would refuse; the message is the checker's."""
+    """An instruction that the hardware would refuse (the message is the checker's), or an output without a value."""
 
 
 def compile_kernel(kernel: Callable[..., Any], config: CoreConfig, **arguments: Any) -> Program:
@@ -39,11 +39,13 @@ def compile_recording(recording: Recording, *, transform: Transform | None = Non
     Errors: those of the allocator, the scheduler, the encoder, and `CompileError`.
     """
     config = recording.config
+    _check_outputs(recording)
     addresses = allocate(recording)
     memory = [s for s in recording.storages if not s.buffer.on_chip]
     # instructions decide where tensors can start, tensors' addresses decide nothing about instructions but a field
     stand_in = {**addresses, **{storage: i * _MEMORY_SPACING for i, storage in enumerate(memory)}}
-    queues = schedule(lower(recording, stand_in))
+    lowered = lower(recording, stand_in)
+    queues = schedule(lowered)
     if transform is not None:
         queues = transform(queues)
     count = sum(len(stream) for stream in queues.values())
@@ -52,7 +54,8 @@ def compile_recording(recording: Recording, *, transform: Transform | None = Non
         queue: [_relocated(i, [tensors[s.name].address for s in memory]) for i in stream]
         for queue, stream in queues.items()
     }
-    _check(queues, config)
+    origins = {queue: _origins(queue, stream, lowered) for queue, stream in queues.items()}
+    _check(queues, origins, config)
     return Program(
         streams=assemble(queues),
         tensors=tensors,
@@ -60,7 +63,21 @@ def compile_recording(recording: Recording, *, transform: Transform | None = Non
         outputs=tuple(s.name for s in recording.outputs),
         preset=config.name,
         digest=config.digest,
+        origins=origins,
     )
+
+
+def _check_outputs(recording: Recording) -> None:
+    stored = {op.tensors["memory"].storage for op in recording.operations if op.opcode == Opcode.DMA_STORE}
+    for output in recording.outputs:
+        if output not in stored:
+            raise CompileError(f"output {output} is never written: no nisa.dma_copy has it as dst")
+
+
+def _origins(queue: Queue, stream: Sequence[Instruction], lowered: Sequence[Lowered]) -> tuple[Operation | None, ...]:
+    """The operation behind each instruction: a queue keeps the order, only `nop` and `halt` come in between."""
+    own = iter(each.origin for each in lowered if each.queue == queue)
+    return tuple(None if i.opcode in (Opcode.NOP, Opcode.HALT) else next(own, None) for i in stream)
 
 
 def _relocated(instruction: Instruction, starts: list[int]) -> Instruction:
@@ -70,9 +87,11 @@ def _relocated(instruction: Instruction, starts: list[int]) -> Instruction:
     return Instruction(instruction.opcode, {**instruction.values, "address": starts[tensor] + offset})
 
 
-def _check(queues: Queues, config: CoreConfig) -> None:
+def _check(queues: Queues, origins: Mapping[Queue, Sequence[Operation | None]], config: CoreConfig) -> None:
     for queue, stream in queues.items():
         for number, instruction in enumerate(stream):
             code, text = check(instruction, queue, config)
             if code is not ErrorCode.NONE:
-                raise CompileError(f"{queue.name.lower()} instruction {number}: {code.name}: {text}")
+                origin = origins[queue][number]
+                place = f" ({origin})" if origin else ""
+                raise CompileError(f"{queue.name.lower()} instruction {number}: {code.name}: {text}{place}")

@@ -52,6 +52,7 @@ class Lowered:
     values: dict[str, int]
     reads: list[Region] = field(default_factory=list)
     writes: list[Region] = field(default_factory=list)
+    origin: Operation | None = None
 
     @property
     def queue(self) -> Queue:
@@ -72,7 +73,7 @@ def _operation(operation: Operation, addresses: Mapping[Storage, int]) -> Iterat
     names = [*slots, "memory"] if "memory" in operation.tensors else slots
     tensors = [operation.tensors[name] for name in names]
     for pattern in common_patterns([tensor.free for tensor in tensors]):
-        lowered = Lowered(opcode=operation.opcode, values=dict(operation.fields))
+        lowered = Lowered(opcode=operation.opcode, values=dict(operation.fields), origin=operation)
         for i, (name, tensor) in enumerate(zip(names, tensors, strict=True)):
             place = _memory if name == "memory" else _slot
             region = place(lowered.values, name, tensor, pattern, i, addresses[tensor.storage])

@@ -6,7 +6,7 @@ on a burst boundary, then a guard so that no burst of a fetch runs past the end.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Queue
 from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fp32_to_bf16
+
+from .nki.recording import Operation
 
 __all__ = ["BASE", "MemoryTensor", "Program", "ProgramError", "assemble", "from_bits", "place_memory", "to_bits"]
 
@@ -78,6 +80,14 @@ class Program:
     outputs: tuple[str, ...]
     preset: str
     digest: str
+    origins: dict[Queue, tuple[Operation | None, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """The kernel's operation behind each instruction, for messages; not in a file."""
+
+    def origin(self, queue: Queue, address: int) -> Operation | None:
+        """The operation behind the instruction at `address`, where it is known."""
+        number = (address - self.addresses.get(queue, address)) // INSTRUCTION_BYTES
+        known = self.origins.get(queue, ())
+        return known[number] if 0 <= number < len(known) else None
 
     @property
     def addresses(self) -> dict[Queue, int]:

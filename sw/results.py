@@ -2,13 +2,15 @@
 
 `build/results/<command>.json`: `{"command", "preset", "digest", "date", "versions", "figures": [...]}`; every
 figure has name, value and unit and, where something was promised, its bar, the kind of promise and whether it is met.
+The versions are those of the tools and the commit. A command that measures in parts has `"parts": {name: {"date",
+"versions"}}` too, because a part that was not measured again keeps its figures: their names start with the part's.
 """
 
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +18,20 @@ from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.versions import versions
+from makalu.sw.commit import commit
 from makalu.sw.paths import BUILD
 
-__all__ = ["RESULTS", "Figure", "at_least", "at_most", "failed", "is_current", "read_results", "write_results"]
+__all__ = [
+    "RESULTS",
+    "Figure",
+    "at_least",
+    "at_most",
+    "failed",
+    "is_current",
+    "read_parts",
+    "read_results",
+    "write_results",
+]
 
 RESULTS: Path = BUILD / "results"
 _KINDS = (None, "must", "goal")
@@ -58,20 +71,36 @@ def failed(figures: Sequence[Figure]) -> list[Figure]:
 
 
 def write_results(
-    command: str, config: CoreConfig | Sequence[CoreConfig], figures: Sequence[Figure], *, folder: Path = RESULTS
+    command: str,
+    config: CoreConfig | Sequence[CoreConfig],
+    figures: Sequence[Figure],
+    *,
+    folder: Path = RESULTS,
+    part: str | None = None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write the figures of one command on one preset or several; a reader never sees half a file."""
+    """Write the figures of one command on one preset or several; a reader never sees half a file.
+
+    `part`: what was measured now; `earlier`: `read_parts` of the others.
+    """
     configs = [config] if isinstance(config, CoreConfig) else list(config)
     names = [figure.name for figure in figures]
     if len(set(names)) != len(names):
         raise ValueError(f"figures of {command} must have distinct names, not {names}")
     folder.mkdir(parents=True, exist_ok=True)
-    record = {
-        "command": command,
-        **_identity(configs),
+    when = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "figures": [asdict(figure) for figure in figures],
+        "versions": {
+            **versions(),
+            "machine": platform.machine(),
+            "cores": str(os.cpu_count()),
+            "commit": commit(),
+        },
     }
+    record = {"command": command, **_identity(configs), **when}
+    if part is not None:
+        record["parts"] = {**(earlier or {}), part: when}
+    record["figures"] = [asdict(figure) for figure in figures]
     path = folder / f"{command}.json"
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
         json.dump(record, file, indent=2)
@@ -84,15 +113,19 @@ def _identity(configs: Sequence[CoreConfig]) -> dict[str, Any]:
     return {
         "preset": ", ".join(each.name for each in configs),
         "digest": ", ".join(each.digest for each in configs),
-        "versions": {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count())},
     }
 
 
 def is_current(path: Path, configs: Sequence[CoreConfig]) -> bool:
-    """The file is there and was written for these presets by these tools on such a machine."""
+    """The file is there and was written for these presets, with these values."""
     return path.is_file() and _identity(configs).items() <= json.loads(path.read_text()).items()
 
 
 def read_results(path: Path) -> list[Figure]:
     """The figures of a file that `write_results` wrote."""
     return [Figure(**figure) for figure in json.loads(path.read_text())["figures"]]
+
+
+def read_parts(path: Path) -> dict[str, Any]:
+    """When and with what each part of such a file was measured."""
+    return dict(json.loads(path.read_text()).get("parts", {}))

@@ -1,16 +1,21 @@
 """Run a program on the golden machine."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.sim_models.golden.machine import Machine, Result
+from makalu.hw.spec.isa import Queue
+from makalu.sim_models.golden.machine import GoldenError, Machine, Result
 
 from .program import Program, ProgramError
 
 __all__ = ["run_golden", "run_golden_machine"]
+
+_PLACE = re.compile(r"(\w+) at (0x[0-9a-f]+): ")
+"""How golden says which instruction of which queue it refuses."""
 
 
 def run_golden(
@@ -26,4 +31,11 @@ def run_golden_machine(
     """All images after the run; errors as `run_golden`."""
     if config.digest != program.digest:
         raise ProgramError(f"the program was compiled for preset {program.preset}, not for {config.name}")
-    return Machine(config).run(program.image(inputs), program.addresses, seed=seed)
+    try:
+        return Machine(config).run(program.image(inputs), program.addresses, seed=seed)
+    except GoldenError as error:
+        place = _PLACE.match(str(error))
+        origin = program.origin(Queue[place[1].upper()], int(place[2], 16)) if place else None
+        if origin is None:
+            raise
+        raise type(error)(f"{error} ({origin})") from error

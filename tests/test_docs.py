@@ -1,13 +1,16 @@
 """Generated pages are what the code generates, and what the README names exists."""
 
+import io
+import json
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.isa import FIELDS
-from makalu.sw.cli.docs import results_page
+from makalu.sw.cli.docs import docs, results_page, sections
 from makalu.sw.docs import isa_page, registers_page
 
 ROOT = Path(__file__).parent.parent
@@ -30,9 +33,83 @@ def test_every_field_says_what_it_means():
 def test_results_page_has_a_row_a_figure():
     figure = {"name": "cycles", "value": 7, "unit": "cycles", "bar": 9, "kind": "must", "met": True}
     record = {"command": "bench", "preset": "tiny", "date": "2026-01-01T00:00", "versions": {"python": "3.11"}}
-    page = results_page([{**record, "figures": [figure, {**figure, "name": "share", "value": 0.5, "met": False}]}])
+    figures = [figure, {**figure, "name": "share", "value": 0.5, "met": False}]
+    page = results_page(sections({**record, "figures": figures}))
     assert "| cycles | 7 | cycles | 9 | must | yes |" in page
     assert "| share | 0.5000 | cycles | 9 | must | no |" in page
+
+
+def record(command, *figures, preset="trn2-mini", **more):
+    keys = ("name", "value", "unit", "bar", "kind", "met")
+    rows = [dict(zip(keys, (*figure, "values", 0, "must", True)[:6], strict=False)) for figure in figures]
+    when = {"date": "2026-02-02T00:00", "versions": {"python": "3.11", "commit": "abc"}}
+    return {"command": command, "preset": preset, **when, "figures": rows, **more}
+
+
+def sim_record(cycles, *, musts=("logits_mismatched", "accuracy", "accuracy_difference"), **more):
+    return record("sim", *((name, 0) for name in musts), ("cycles", cycles), **more)
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Runs `makalu docs` on records; the page and what the command said."""
+
+    def write(*records):
+        results = tmp_path / "results"
+        results.mkdir(exist_ok=True)
+        for path in results.iterdir():
+            path.unlink()
+        for each in records:
+            (results / f"{each['command']}.json").write_text(json.dumps(each))
+        console = Console(width=200, file=io.StringIO())
+        docs(console, folder=tmp_path, results=results)
+        return (tmp_path / "results.md").read_text(), console.file.getvalue()
+
+    return write
+
+
+def test_a_section_without_a_newer_measurement_stays(page):
+    both, _ = page(record("scaling"), sim_record(7))
+    text, said = page(sim_record(8))
+    assert text == both.replace("| cycles | 7 |", "| cycles | 8 |") and "## `makalu scaling`" in text
+    assert "kept `makalu scaling`: not measured since" in said and "kept `makalu sim`" not in said
+    assert page()[0] == text
+
+
+def test_each_part_says_when_it_was_measured(page):
+    parts = {
+        "gemm": {"date": "2026-01-01", "versions": {"commit": "old"}},
+        "matmul": {"date": "2026-03-03", "versions": {"commit": "new"}},
+    }
+    text, _ = page(record("bench", ("gemm_64_cycles", 1), ("matmul_cycles", 2), parts=parts))
+    gemm, matmul = text.split("## ")[1:]
+    assert "--part gemm" in gemm and "2026-01-01; commit old." in gemm and "matmul" not in gemm
+    assert "--part matmul" in matmul and "2026-03-03; commit new." in matmul and "| matmul_cycles | 2 |" in matmul
+    again, said = page(record("bench", ("gemm_64_cycles", 1), parts={"gemm": parts["gemm"]}))
+    assert again == text and "kept `makalu bench --part matmul`" in said
+
+
+@pytest.mark.parametrize(
+    ("trial", "why"),
+    [
+        (sim_record(9, preset="tiny"), "the last run was on tiny, not on trn2-mini"),
+        (sim_record(9, musts=("logits_mismatched",)), "accuracy, accuracy_difference was not judged or not met"),
+        (record("sim", ("logits_mismatched", 3, "values", 0, "must", False)), "logits_mismatched, accuracy"),
+    ],
+    ids=["preset", "images", "missed"],
+)
+def test_a_trial_does_not_replace_the_headline(page, trial, why):
+    absent, said = page(trial)
+    assert "## " not in absent and "left out `makalu sim`" in said and why in said
+    before, _ = page(sim_record(7))
+    text, said = page(trial)
+    assert text == before and "kept `makalu sim`" in said and why in said
+
+
+def test_the_page_of_the_project_stays_where_nothing_was_measured(page, tmp_path):
+    before = (ROOT / "docs/results.md").read_text()
+    (tmp_path / "results.md").write_text(before)
+    assert page()[0] == before
 
 
 def test_links_of_the_readme_exist():
@@ -40,8 +117,23 @@ def test_links_of_the_readme_exist():
         assert (ROOT / target).is_file(), target
 
 
+def readme_code():
+    """The examples, as written: golden, then the RTL."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+
+
 def test_kernel_of_the_readme_runs(capsys):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert code
-    exec(compile(code[1], "README.md", "exec"), {})  # the example, as written
-    assert "0." in capsys.readouterr().out
+    golden, _ = readme_code()
+    exec(compile(golden, "README.md", "exec"), {})
+    assert "28. 30.]]" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_kernel_of_the_readme_runs_on_the_rtl(capsys):
+    names = {}
+    for code in readme_code():
+        exec(compile(code, "README.md", "exec"), names)
+    values, cycles = names["program"].read(names["result"].memory)["out"], names["result"].cycles
+    said = capsys.readouterr().out
+    assert said == f"{values}\n{values}\n{cycles} cycles\n" and 0 < cycles < 1000
+    assert values.tolist() == [[2.0 * i for i in range(16)]] * 4

@@ -1,9 +1,8 @@
 """`python -m examples.copy [preset]`: the copy on the golden model, compared with what went in."""
 
-import sys
-
 import numpy as np
 
+from examples._run import run
 from examples.copy.copy import copy
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.compiler import compile_kernel
@@ -29,4 +28,4 @@ def main(preset: str = "tiny") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not main(*sys.argv[1:]))
+    run("copy", main)

@@ -1,7 +1,6 @@
 """`python -m examples.digits [preset]`: the trained network on the golden model, compared with numpy's float32."""
 
-import sys
-
+from examples._run import run
 from examples.digits.network import compile_network, network_inputs
 from examples.digits.train import accuracy, digits, logits, train
 from makalu.hw.spec.preset import load_preset
@@ -26,4 +25,4 @@ def main(preset: str = "tiny") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not main(*sys.argv[1:]))
+    run("digits", main)

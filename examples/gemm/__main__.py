@@ -1,9 +1,8 @@
 """`python -m examples.gemm [preset]`: the GEMM on the golden model, compared with numpy."""
 
-import sys
-
 import numpy as np
 
+from examples._run import run
 from examples.gemm.gemm import gemm
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.compiler import compile_kernel
@@ -30,4 +29,4 @@ def main(preset: str = "tiny") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not main(*sys.argv[1:]))
+    run("gemm", main)

@@ -65,7 +65,12 @@ def parse_preset(text: str, *, source: str) -> CoreConfig:
         place = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(f"{problem} (preset {source}{place})") from error
-    config: CoreConfig = _build(CoreConfig, data, "", source)
+    try:
+        config: CoreConfig = _build(CoreConfig, data, "", source)
+    except ConfigError as error:
+        if f"(preset {source})" in str(error):
+            raise
+        raise ConfigError(f"{error} in {source}") from error  # the name inside may be another preset's
     return config
 
 

@@ -1,7 +1,8 @@
 """The end of every command that measures: write the figures, say where they are, fail on a must that was missed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -9,7 +10,7 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.sw.results import RESULTS, Figure, failed, write_results
 
-__all__ = ["MissedError", "conclude"]
+__all__ = ["MissedError", "conclude", "say_where"]
 
 
 class MissedError(MakaluError, RuntimeError):
@@ -23,11 +24,23 @@ def conclude(
     console: Console,
     *,
     earlier: Sequence[Figure] = (),
+    part: str | None = None,
+    earlier_parts: Mapping[str, Any] | None = None,
     folder: Path = RESULTS,
 ) -> None:
-    """Writes `earlier` and `figures`; only `figures` are judged. Errors: `MissedError`."""
-    path = write_results(command, config, [*earlier, *figures], folder=folder)
-    console.print(f"figures: {path.relative_to(path.parents[2])}")
+    """Writes `earlier` and `figures`; only `figures` are judged. Parts as `write_results` has them.
+
+    Errors: `MissedError`.
+    """
+    path = write_results(command, config, [*earlier, *figures], folder=folder, part=part, earlier=earlier_parts)
+    say_where(path, console)
     missed = failed(figures)
     if missed:
         raise MissedError("; ".join(f"{f.name} is {f.value}, must be {f.bar}" for f in missed))
+
+
+def say_where(path: Path, console: Console) -> None:
+    """The file of figures, by a path that is right in the folder of the call."""
+    here = Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    console.print(f"figures: {shown}", soft_wrap=True)

@@ -1,24 +1,32 @@
-"""`makalu docs`: generated pages. The instruction table from `hw/spec`, tables of figures from `build/results`."""
+"""`makalu docs`: generated pages. The instruction table from `hw/spec`, tables of figures from `build/results`.
+
+A section of `results.md` is what one command (one part of it, where it has parts) measured. It is replaced by a newer
+measurement only: where there is none, or only a trial, the section stays as it is.
+"""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from makalu.sw.cli.sim import PRESET as SIM_PRESET
+from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.paths import ROOT
 from makalu.sw.results import RESULTS
 
-__all__ = ["docs", "results_page"]
+__all__ = ["docs", "results_page", "sections"]
 
 _HEAD = """# Results
 
-Written by `makalu docs` from `build/results/*.json`; each table names the command that measured it. Cycles are exact
-and repeatable; cycles a second depend on the machine and on what else it does. Nothing here is a claim about AWS
-silicon.
+Written by `makalu docs` from `build/results/*.json`; each table names the command that measured it, when, with which
+tools and at which commit. Cycles are exact and repeatable; cycles a second depend on the machine and on what else it
+does. Nothing here is a claim about AWS silicon.
 """
+_SECTION = re.compile(r"(?m)^## (.*)$")
 
 _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "bench": (
@@ -34,6 +42,11 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 """Figures `<prefix><case>_<column>` that make one table a prefix, a row a case; the others are rows of their own."""
 _BY_PREFIX = {"scaling": ("trn1", "trn2", "trn3", "trn2_over_trn1", "trn3_over_trn2")}
 """Figures `<column>_<row>`."""
+_PROMISED = {
+    "sim": (SIM_PRESET, ("logits_mismatched", "accuracy", "accuracy_difference")),
+    "soak": (", ".join(SOAK_PRESETS), ("programs", "failed")),
+}
+"""Commands that also make trials: the preset of a measurement, and what it judges. The figures of a trial stay out."""
 
 _DIGITS, _MOST_DIGITS = ((1000, 0), (10, 1), (1, 2)), 4
 """Smallest number that is written with so many digits behind the point."""
@@ -41,15 +54,43 @@ _DIGITS, _MOST_DIGITS = ((1000, 0), (10, 1), (1, 2)), 4
 Figures = Sequence[dict[str, Any]]
 
 
-def results_page(records: list[dict[str, Any]]) -> str:
-    """The tables of each record; a bar and whether it is met stand beside the value."""
-    parts = [_HEAD]
-    for record in records:
-        versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-        parts.append(f"\n## `makalu {record['command']}`\n")
-        parts.append(f"Preset {record['preset']}, {record['date'][:10]}; {versions}.\n")
-        parts += _tables(record["command"], record["figures"])
-    return "\n".join(parts) + "\n"
+def results_page(texts: Mapping[str, str]) -> str:
+    """The page of sections by title, in the order of the titles."""
+    return _HEAD + "".join(f"\n## {title}\n\n{texts[title].strip()}\n" for title in sorted(texts))
+
+
+def sections(record: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of a record by title; a bar and whether it is met stand beside the value."""
+    command, figures = record["command"], record["figures"]
+    if "parts" not in record:
+        return {f"`makalu {command}`": _section(record["preset"], record, command, figures)}
+    return {
+        f"`makalu {command} --part {part}`": _section(
+            record["preset"], measured, command, [f for f in figures if f["name"].startswith(f"{part}_")]
+        )
+        for part, measured in record["parts"].items()
+    }
+
+
+def _section(preset: str, measured: Mapping[str, Any], command: str, figures: Figures) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
+    return "\n".join([f"Preset {preset}, {measured['date'][:10]}; {versions}.\n", *_tables(command, figures)])
+
+
+def _written(page: str) -> dict[str, str]:
+    """The sections of a page by title."""
+    _, *parts = _SECTION.split(page)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _trial(record: Mapping[str, Any]) -> str | None:
+    """Why the figures do not stand for the project."""
+    preset, musts = _PROMISED.get(record["command"], (record["preset"], ()))
+    if record["preset"] != preset:
+        return f"the last run was on {record['preset']}, not on {preset}"
+    met = {figure["name"]: figure["met"] for figure in record["figures"]}
+    bad = [name for name in musts if not met.get(name)]
+    return f"in the last run {', '.join(bad)} was not judged or not met" if bad else None
 
 
 def _tables(command: str, figures: Figures) -> list[str]:
@@ -118,11 +159,22 @@ def _number(value: Any) -> str:
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
-    """Write `isa.md`, `registers.md` and, where there are results, `results.md`."""
-    pages = {"isa.md": isa_page(), "registers.md": registers_page()}
-    records = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    if records:
-        pages["results.md"] = results_page(records)
+    """Write `isa.md`, `registers.md` and `results.md`, and say which sections of the latter stayed as they were."""
+    page = folder / "results.md"
+    old = _written(page.read_text()) if page.is_file() else {}
+    new: dict[str, str] = {}
+    why: dict[str, str] = {}
+    for path in sorted(results.glob("*.json")):
+        record = json.loads(path.read_text())
+        trial = _trial(record)
+        if trial is None:
+            new |= sections(record)
+        else:
+            why |= dict.fromkeys(sections(record), trial)
+    pages = {"isa.md": isa_page(), "registers.md": registers_page(), "results.md": results_page({**old, **new})}
     for name, text in pages.items():
         (folder / name).write_text(text)
         console.print(f"wrote {folder.name}/{name}")
+    for title in sorted({*old, *why} - {*new}):
+        verb = "kept" if title in old else "left out"
+        console.print(f"{verb} {title}: {why.get(title, 'not measured since')}", soft_wrap=True)

@@ -9,15 +9,18 @@ from typer.core import TyperGroup
 
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.hw.spec.versions import versions
 from makalu.sw.cli import generate, lint
 from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.docs import docs as write_docs
 from makalu.sw.cli.scaling import scaling as run_scaling
+from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.sim import simulate
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.cli.soak import PROGRAMS
 from makalu.sw.cli.soak import soak as run_soak
+from makalu.sw.commit import commit
 
 __all__ = ["app"]
 
@@ -53,11 +56,27 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     name="makalu",
-    help="An open, parameterizable tensor-accelerator core: generate, simulate, measure.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"makalu {versions()['makalu']}, commit {commit()}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and the commit")
+    ] = False,
+) -> None:
+    """An open, parameterizable tensor-accelerator core: generate, simulate, measure."""
+
+
 app.command("generate")(generate.command)
 app.command("lint")(lint.command)
 
@@ -76,7 +95,7 @@ def presets() -> None:
 
 @app.command()
 def sim(
-    preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "trn2-mini",
+    preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = SIM_PRESET,
     simulator: Annotated[Simulator, typer.Option(help="a compiled model, or the four-state one")] = Simulator.VERILATOR,
     images: Annotated[int | None, typer.Option(min=1, help="how many held-out images; default: all that fit")] = None,
 ) -> None:

@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.preset import load_preset
+from makalu.sw.cli.conclusion import say_where
 from makalu.sw.paths import BUILD
-from makalu.sw.results import Figure, at_most, write_results
+from makalu.sw.results import Figure, at_least, at_most, write_results
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.soak import make_case, run_case
 
@@ -37,9 +38,10 @@ def soak(presets: Sequence[str], programs: int, console: Console, *, folder: Pat
     if len({config.name for config in configs}) != len(configs):
         raise SoakError(f"presets must have different names, not {[config.name for config in configs]}")
     records = {config.name: _soak(config, programs, console, folder / "soak") for config in configs}
-    figures = _figures(records)
+    whole = tuple(presets) == PRESETS and programs >= PROGRAMS
+    figures = _figures(records, bar=PROGRAMS * len(PRESETS) if whole else None)
     path = write_results("soak", configs, figures, folder=folder / "results")
-    console.print(f"figures: {path.relative_to(path.parents[2])}")
+    say_where(path, console)
     bad = [f"{name}: seeds {', '.join(record['failed'])}" for name, record in records.items() if record["failed"]]
     if bad:
         raise SoakError(f"programs failed ({'; '.join(bad)}): see {folder / 'soak'}")
@@ -74,10 +76,14 @@ def _soak(config: CoreConfig, programs: int, console: Console, folder: Path) -> 
     return record
 
 
-def _figures(records: dict[str, dict[str, Any]]) -> list[Figure]:
+def _figures(records: dict[str, dict[str, Any]], *, bar: int | None) -> list[Figure]:
+    """`bar`: programs that a call with the defaults promises; fewer presets or programs are a trial."""
     counts = {name: len(record["failed"]) for name, record in records.items()}
+    programs = sum(record["next"] for record in records.values())
     figures = [
-        Figure(name="programs", value=sum(record["next"] for record in records.values()), unit="programs"),
+        Figure(name="programs", value=programs, unit="programs")
+        if bar is None
+        else at_least("programs", programs, "programs", bar=bar, kind="must"),
         at_most("failed", sum(counts.values()), "programs", bar=0, kind="must"),
     ]
     for name, record in records.items():

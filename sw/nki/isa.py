@@ -2,13 +2,12 @@
 
 from enum import Enum
 
-import numpy as np
-
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.isa import AluOp, Function, Opcode
 
+from .arguments import call, fp32_bits
 from .names import refuse_names
-from .recording import Operation, current
+from .recording import Operation, Site, current
 from .tensor import Buffer, KernelError, Tensor
 
 __all__ = [
@@ -33,6 +32,7 @@ vector_engine = Engine.VECTOR
 scalar_engine = Engine.SCALAR
 
 
+@call
 def nc_matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool | None = None) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM.
 
@@ -79,11 +79,14 @@ def nc_matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bo
     )
 
 
+@call
 def tensor_copy(dst: Tensor, src: Tensor, *, engine: Engine = Engine.VECTOR) -> None:
     """dst[P, N] = cast(src[P, N]).
 
     On the Scalar engine it is `activation(op=copy)`, which turns -0 into +0.
     """
+    if not isinstance(engine, Engine):
+        raise KernelError(f"tensor_copy: engine must be nisa.vector_engine or nisa.scalar_engine, not {engine!r}")
     if engine is Engine.SCALAR:
         activation(dst, op=Function.IDENTITY, data=src)
         return
@@ -91,6 +94,7 @@ def tensor_copy(dst: Tensor, src: Tensor, *, engine: Engine = Engine.VECTOR) -> 
     _record(Opcode.TENSOR_COPY, {"dst": dst, "src0": src}, {"partitions": dst.shape[0]})
 
 
+@call
 def tensor_tensor(dst: Tensor, data1: Tensor, data2: Tensor, op: AluOp) -> None:
     """dst[P, N] = cast(op(data1[P, N], data2[P, N]))"""
     _elementwise("tensor_tensor", dst=dst, data1=data1, data2=data2)
@@ -102,6 +106,7 @@ def tensor_tensor(dst: Tensor, data1: Tensor, data2: Tensor, op: AluOp) -> None:
     )
 
 
+@call
 def tensor_scalar(
     dst: Tensor,
     data: Tensor,
@@ -115,30 +120,33 @@ def tensor_scalar(
     """dst[P, N] = cast(op1(op0(data[P, N], operand0), operand1)); operand0 is a number or a float32 tensor [P, 1]."""
     _elementwise("tensor_scalar", dst=dst, data=data)
     _operator("tensor_scalar", op0)
-    if isinstance(operand1, Tensor):
-        raise KernelError(f"tensor_scalar: operand1 must be a number, not {operand1}")
+    immediate1 = fp32_bits("tensor_scalar: operand1", operand1)
     tensors = {"dst": dst, "src0": data}
     fields = {"partitions": dst.shape[0], "op0": int(op0), "reverse0": int(reverse0)}
     _scalar("tensor_scalar", "operand0", operand0, dst, tensors, fields, "immediate0")
     if op1 is not None:
         _operator("tensor_scalar", op1)
-        fields |= {"op1": int(op1), "reverse1": int(reverse1), "immediate1": _bits(operand1)}
+        fields |= {"op1": int(op1), "reverse1": int(reverse1), "immediate1": immediate1}
     _record(Opcode.TENSOR_SCALAR, tensors, fields)
 
 
+@call
 def activation(dst: Tensor, op: Function, data: Tensor, bias: Tensor | float | None = None, scale: float = 1.0) -> None:
     """dst[P, N] = cast(op(data[P, N] * scale + bias)); bias is a number or a float32 tensor [P, 1]."""
     _elementwise("activation", dst=dst, data=data)
     if not isinstance(op, Function):
         raise KernelError(f"activation: op must be one of {[f.name.lower() for f in Function]}, not {op!r}")
     tensors = {"dst": dst, "src0": data}
-    fields = {"partitions": dst.shape[0], "function": int(op), "immediate0": _bits(scale)}
+    fields = {"partitions": dst.shape[0], "function": int(op), "immediate0": fp32_bits("activation: scale", scale)}
     _scalar("activation", "bias", 0.0 if bias is None else bias, dst, tensors, fields, "immediate1")
     _record(Opcode.ACTIVATION, tensors, fields)
 
 
+@call
 def dma_copy(dst: Tensor, src: Tensor) -> None:
     """dst = src between memory and SBUF; memory's dimension 0 goes with the partition, the rest in order."""
+    for name, tensor in (("dst", dst), ("src", src)):
+        _inside("dma_copy", name, tensor, *Buffer)
     if dst.dtype != src.dtype:
         raise KernelError(f"dma_copy moves bytes: dst {dst} and src {src} must have one type")
     if dst.shape[0] != src.shape[0]:
@@ -154,11 +162,7 @@ def dma_copy(dst: Tensor, src: Tensor) -> None:
 
 
 def _record(opcode: Opcode, tensors: dict[str, Tensor], fields: dict[str, int]) -> None:
-    current().operations.append(Operation(opcode=opcode, tensors=tensors, fields=fields))
-
-
-def _bits(value: float) -> int:
-    return int(np.float32(value).view(np.uint32))
+    current().operations.append(Operation(opcode=opcode, tensors=tensors, fields=fields, site=Site.here()))
 
 
 def _inside(call: str, name: str, tensor: Tensor, *buffers: Buffer) -> None:
@@ -203,7 +207,7 @@ def _scalar(
 ) -> None:
     """A number goes into the immediate, a tensor [P, 1] into slot src1."""
     if not isinstance(value, Tensor):
-        fields[immediate] = _bits(value)
+        fields[immediate] = fp32_bits(f"{call}: {name}", value)
         return
     _inside(call, name, value, Buffer.SBUF)
     wanted = (dst.partition, (dst.shape[0], 1), FP32)

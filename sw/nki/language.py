@@ -1,10 +1,12 @@
 """`nl`: tensors, element types, sizes and operators of the kernel language."""
 
 from collections.abc import Iterator
+from math import prod
 
 from makalu.hw.spec.formats import BF16, FP32, Format
 from makalu.hw.spec.isa import AluOp, Function
 
+from .arguments import call, checked_buffer, checked_dtype, checked_shape
 from .names import refuse_names
 from .recording import current
 from .tensor import Buffer, KernelError, Tensor
@@ -76,15 +78,16 @@ class _TileSize:
 tile_size = _TileSize()
 
 
+@call
 def ndarray(shape: tuple[int, ...], dtype: Format, *, buffer: Buffer = Buffer.SBUF, name: str = "tensor") -> Tensor:
     """A new tensor. On the chip dimension 0 is the partition.
 
-    Errors: fewer than two dimensions or too many partitions on the chip; a size below 1; PSUM other than float32.
+    Errors: fewer than two dimensions, too many partitions or bytes on the chip; a size below 1; PSUM other than float32
+    or more than a bank of it.
     """
     config = current().config
-    shape = tuple(shape)
-    if not shape or any(size < 1 for size in shape):
-        raise KernelError(f"{name}: every size must be at least 1, not {list(shape)}")
+    shape = checked_shape(name, shape)
+    dtype, buffer = checked_dtype(name, dtype), checked_buffer(name, buffer)
     if buffer.on_chip:
         if len(shape) < 2:
             raise KernelError(f"{name}: a tensor on the chip has a partition and a free dimension, not {list(shape)}")
@@ -92,6 +95,18 @@ def ndarray(shape: tuple[int, ...], dtype: Format, *, buffer: Buffer = Buffer.SB
             raise KernelError(f"{name}{list(shape)}: the core has {config.partitions} partitions, not {shape[0]}")
     if buffer is Buffer.PSUM and dtype != FP32:
         raise KernelError(f"{name}{list(shape)}: PSUM holds float32, not {dtype.name}")
+    # here and not where tiles are placed: a tile that no operation uses is never placed
+    rooms = {
+        Buffer.SBUF: ("a partition of SBUF", config.sbuf.partition_bytes),
+        Buffer.PSUM: ("a PSUM bank", config.psum.bank_bytes),
+    }
+    if buffer in rooms:
+        where, limit = rooms[buffer]
+        size = prod(shape[1:]) * dtype.bytes
+        if size > limit:
+            raise KernelError(
+                f"{name}{list(shape)} {dtype.name} needs {size} bytes, {where} has {limit}: {size - limit} too many"
+            )
     return current().allocate(shape, dtype, buffer, name)
 
 
@@ -100,9 +115,16 @@ def broadcast_to(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     return tensor.broadcast_to(*shape)
 
 
-def affine_range(count: int) -> Iterator[int]:
-    """A loop; every loop is unrolled while the kernel is traced."""
-    return iter(range(count))
+def affine_range(*bounds: int) -> Iterator[int]:
+    """A loop over `range(*bounds)`: stop; start and stop; or start, stop and step.
+
+    Every loop is unrolled while the kernel is traced.
+    """
+    try:
+        return iter(range(*bounds))
+    except (TypeError, ValueError) as error:
+        rule = "stop, start and stop, or start, stop and step"
+        raise KernelError(f"a range takes {rule}, not {bounds}: {error}") from error
 
 
 sequential_range = affine_range

@@ -1,18 +1,23 @@
 """What a kernel call leaves behind: tensors and operations in program order; and the recording that is active now."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import Format
 from makalu.hw.spec.isa import Opcode
 
+from .arguments import checked_dtype, checked_shape
 from .tensor import Buffer, KernelError, Storage, Tensor
 
-__all__ = ["Operation", "Recording", "TensorSpec", "current", "trace"]
+__all__ = ["Operation", "Recording", "Site", "TensorSpec", "current", "trace"]
+
+_LANGUAGE = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,29 @@ class TensorSpec:
     shape: tuple[int, ...]
     dtype: Format
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", checked_shape("TensorSpec", self.shape))
+        checked_dtype("TensorSpec", self.dtype)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The line of a kernel (or of a function that it calls) that called the language."""
+
+    file: str
+    line: int
+
+    @classmethod
+    def here(cls) -> "Site":
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_filename.startswith(_LANGUAGE):
+            frame = frame.f_back
+        return cls(frame.f_code.co_filename, frame.f_lineno)
+
+    def __str__(self) -> str:
+        path = Path(self.file)
+        return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{self.line}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
@@ -29,7 +57,12 @@ class Operation:
 
     opcode: Opcode
     tensors: dict[str, Tensor]
-    fields: dict[str, int] = field(default_factory=dict)
+    fields: dict[str, int]
+    site: Site
+
+    def __str__(self) -> str:
+        operands = ", ".join(f"{slot} {tensor}" for slot, tensor in self.tensors.items())
+        return f"{self.opcode.name.lower()} of {operands}, {self.site}"
 
 
 @dataclass(kw_only=True)

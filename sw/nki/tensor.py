@@ -1,12 +1,17 @@
 """Tensors of a kernel: a storage with a place on the core, and strided views of it."""
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from math import prod
 from types import EllipsisType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import Format
+
+from .names import NotBuiltError
 
 __all__ = ["Buffer", "KernelError", "Storage", "Tensor"]
 
@@ -51,6 +56,19 @@ class Storage:
 
 
 Index = int | slice | EllipsisType
+
+_MEMBERS = "shape, dtype, buffer, [] with integers and slices, permute, reshape, broadcast_to"
+
+
+def _refused(what: str, instead: str) -> Callable[..., NoReturn]:
+    def refuse(self: "Tensor", *_: Any) -> NoReturn:
+        raise NotBuiltError(f"{self}: {what} is not built; {instead}")
+
+    return refuse
+
+
+def _refused_operator(symbol: str) -> Callable[..., NoReturn]:
+    return _refused(f"the operator {symbol}", "nisa.tensor_tensor, nisa.tensor_scalar and nisa.nc_matmul compute")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +139,23 @@ class Tensor:
     def _resolve(self, axis: int, item: Index, size: int) -> tuple[int, int, int, bool]:
         """(start, count, step, dimension stays) of one index."""
         if isinstance(item, slice):
-            step = 1 if item.step is None else item.step
-            start = 0 if item.start is None else item.start
-            stop = size if item.stop is None else item.stop
+            step = 1 if item.step is None else self._integer(item.step)
+            start = 0 if item.start is None else self._integer(item.start)
+            stop = size if item.stop is None else self._integer(item.stop)
+            if min(start, stop, step) < 0:
+                raise NotBuiltError(
+                    f"{self}: negative bounds and steps of a slice are not built; count from the start of dimension "
+                    f"{axis} of size {size}, not {start}:{stop}:{step}"
+                )
             if step < 1 or not 0 <= start < stop <= size:
                 raise KernelError(f"{self}: slice {start}:{stop}:{step} leaves dimension {axis} of size {size}")
             return start, (stop - start + step - 1) // step, step, True
-        if not isinstance(item, int) or not 0 <= item < size:
+        item = self._integer(item)
+        if item < 0:
+            raise NotBuiltError(
+                f"{self}: negative indices are not built; write {size + item} instead of {item} in dimension {axis}"
+            )
+        if not item < size:
             raise KernelError(f"{self}: index {item!r} leaves dimension {axis} of size {size}")
         return item, 1, 1, False
 
@@ -173,6 +201,30 @@ class Tensor:
         return self._with(
             [(new, t if old == new else 0) for old, new, t in zip(self.shape, shape, self.strides, strict=True)]
         )
+
+    def _integer(self, item: Any) -> int:
+        try:
+            return operator.index(item)
+        except TypeError:
+            raise KernelError(f"{self}: an index must be an integer, a slice or ..., not {item!r}") from None
+
+    if not TYPE_CHECKING:  # a checker would take every name for a member
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("__") or name == "storage":  # what Python and libraries ask for
+                raise AttributeError(name)
+            raise NotBuiltError(f"{self}: .{name} is not built; a tensor has {_MEMBERS}")
+
+    __array_ufunc__ = None  # numpy's scalars leave an operator to the tensor
+    __setitem__ = _refused("assignment", "nisa.tensor_copy and nisa.dma_copy write")
+    __add__ = __radd__ = _refused_operator("+")
+    __sub__ = __rsub__ = _refused_operator("-")
+    __mul__ = __rmul__ = _refused_operator("*")
+    __truediv__ = __rtruediv__ = _refused_operator("/")
+    __matmul__ = __rmatmul__ = _refused_operator("@")
+    __pow__ = __rpow__ = _refused_operator("**")
+    __neg__ = _refused_operator("-")
+    __lt__ = __le__ = __gt__ = __ge__ = _refused_operator("<, <=, > or >=")
 
     def _with(self, dims: list[tuple[int, int]]) -> "Tensor":
         return Tensor(self.storage, tuple(s for s, _ in dims), tuple(t for _, t in dims), self.offset, self.partition)

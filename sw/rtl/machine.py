@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.core import Core
-from makalu.hw.generate import core_verilog
-from makalu.hw.lib.emit import port_list
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import QUEUES, Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.registers import QUEUE_STATES, REGISTERS, Status
 from makalu.sw.paths import BUILD
+from makalu.sw.rtl.core_text import core_text, written
 from makalu.sw.rtl.machine_build import BuiltMachine, build_machine
 from makalu.sw.rtl.memory import memory_plusargs
 from makalu.sw.rtl.progress import build_bar, progress_bar
@@ -131,13 +129,17 @@ class Machine:
                 self._built = self._build(report)
         return self._built
 
-    def _build(self, report: Callable[[float, int], None] | None) -> BuiltMachine:
-        core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
-        ports = [(name, len(value)) for name, value, _ in port_list(core)] if self.observe != "none" else []
+    def _build(self, report: Callable[[float, float], None] | None) -> BuiltMachine:
+        icarus = self.simulator == "icarus"
+        if self._core is not None:
+            text = written(self._core, icarus=icarus, idle_clocks=self.fast)
+        else:
+            text = core_text(self.config, observe=self.observe, icarus=icarus, idle_clocks=self.fast)
+        ports = text.ports if self.observe != "none" else ()
         observed = [(name, bits) for name, bits in ports if name.split("__")[0] == "observe"]
         self.observe_bits = sum(bits for _, bits in observed)
         return build_machine(
-            core_verilog(core, icarus=self.simulator == "icarus", idle_clocks=self.fast),
+            text.verilog,
             name=f"{self.config.name}-{self.observe}",
             bus=self.config.bus,
             simulator=self.simulator,

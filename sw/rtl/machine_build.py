@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from makalu.hw.spec.config import BusConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, RTL_SOURCES
-from makalu.sw.rtl.lock import alone
+from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment
 
@@ -29,6 +28,12 @@ _PROGRAM = "machine"
 _SECONDS = "seconds"
 """File beside the program: how long its compilation took."""
 _LOG_CHARACTERS = 6000
+_PLANNED, _TOP = 0.1, 2
+"""What the bar gives for finding the blocks, and for the top, where each block is 1: measured on trn2-mini."""
+_VERILATED, _LINKED = 0.2, 0.1
+"""Of a block or of the top; the rest is compiling."""
+_SLOW = 10
+"""Verilator's `Slow` sources are compiled without optimisation, in so many times less time a byte."""
 _BLOCK = re.compile(r"(?m)^module (\w+)\(.*verilator hier_block")
 
 
@@ -83,7 +88,7 @@ def build_machine(
     fast: bool,
     memory_bytes: int,
     observed: list[tuple[str, int]],
-    report: Callable[[float, int], None] | None = None,
+    report: Callable[[float, float], None] | None = None,
 ) -> BuiltMachine:
     """Compile, or take what an earlier call left; processes that want the same machine wait for the first one.
 
@@ -114,15 +119,15 @@ def _compile(
     final: Path,
     *,
     fast: bool,
-    report: Callable[[float, int], None] | None,
+    report: Callable[[float, float], None] | None,
 ) -> None:
     """Run `command` on `files` in a temporary folder that becomes `final` when it is whole."""
-    work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
-    model = work / "model"
-    try:
+    with work_folder(final) as work:
+        model = work / "model"
         for file, text in files.items():
             (work / file).write_text(text)
-        parts = [model, *(model / f"V{name}" for name in _BLOCK.findall(files["core.v"]))]
+        blocks = [model / f"V{name}" for name in _BLOCK.findall(files["core.v"])]
+        total = _PLANNED + len(blocks) + _TOP
         done, output, began = 0.0, [], time.monotonic()
         with subprocess.Popen(
             command,
@@ -135,29 +140,34 @@ def _compile(
         ) as process:
             assert process.stdout is not None
             if report is not None:
-                report(done, len(parts))
+                report(done, total)
             for line in process.stdout:
                 output.append(line)
                 if report is not None:
-                    done = max(done, sum(_share(part) for part in parts))
-                    report(done, len(parts))
+                    planned = (model / "Vbench_hier.mk").exists() * _PLANNED
+                    shares = sum(_share(block, linked=any(block.glob("*.a"))) for block in blocks)
+                    top = _TOP * _share(model, linked=(work / _PROGRAM).exists())
+                    done = min(total, max(done, planned + shares + top))
+                    report(done, total)
         if process.returncode:
             raise MachineBuildError(f"{final.name}: {''.join(output)[-_LOG_CHARACTERS:]}")
         (work / _SECONDS).write_text(f"{time.monotonic() - began:.1f}\n")
         shutil.rmtree(model, ignore_errors=True)  # a hundred times the size of the program
         shutil.rmtree(final, ignore_errors=True)  # not whole: it would have been taken
         work.rename(final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
-def _share(folder: Path) -> float:
-    """How much of a part (the top, or a block that Verilator compiles once) is compiled: objects over sources.
+def _share(folder: Path, *, linked: bool) -> float:
+    """How much of the top, or of a block that Verilator compiles once, is done: verilated, compiled, linked.
 
-    Verilator writes a part's makefile when it has written all of its sources; before that nothing is known.
+    Verilator writes a part's makefile when it has written all of its sources; before that nothing is known. A source
+    counts by its bytes, because the largest one compiles for a minute and most others for a second.
     """
     if not any(folder.glob("V*_classes.mk")):
         return 0.0
-    sources = {path.stem for path in folder.glob("*.cpp")}
-    objects = {path.stem for path in folder.glob("*.o")}
-    return len(sources & objects) / max(len(sources), 1)
+    weights = {
+        path.stem: max(path.stat().st_size, 1) / (_SLOW if path.stem.endswith("Slow") else 1)
+        for path in folder.glob("*.cpp")
+    }
+    done = sum(weights.get(path.stem, 0) for path in folder.glob("*.o"))
+    return _VERILATED + (1 - _VERILATED - _LINKED) * done / (sum(weights.values()) or 1) + _LINKED * linked

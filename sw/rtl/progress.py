@@ -21,7 +21,7 @@ def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def build_bar(name: str) -> Iterator[Callable[[float, int], None]]:
+def build_bar(name: str) -> Iterator[Callable[[float, float], None]]:
     """Gives a function to call with the share that is done and the whole; before its first call Verilog is generated.
 
     The bar stays: where stdout is no terminal, it is one line at the end.

@@ -21,7 +21,7 @@ from cocotb_tools.runner import get_runner
 from makalu.hw.lib.emit import Emission, inlined_verilog
 from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT
-from makalu.sw.rtl.lock import alone
+from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment, have_icarus, patched
 
@@ -73,8 +73,7 @@ def _compile(
     final: Path,
 ) -> None:
     """Build in a temporary folder that becomes `final` when it is whole."""
-    work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=BENCHES))
-    try:
+    with work_folder(final) as work:
         paths = []
         for file_name, text in sources.items():
             paths.append(work / file_name)
@@ -99,8 +98,6 @@ def _compile(
         for path in [*paths, log, work / "model" / ("sim.vvp" if simulator == "icarus" else top)]:
             shutil.move(path, whole)
         whole.rename(final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _check(results: Path, name: str, log: Path) -> int:

@@ -8,7 +8,7 @@ import pytest
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl import machine_build
 from makalu.sw.rtl.machine import Machine
-from makalu.sw.rtl.machine_build import MachineBuildError, build_machine
+from makalu.sw.rtl.machine_build import MachineBuildError, _share, build_machine
 from tests.rtl.copy_core import CopyCore
 
 CONFIG = load_preset("tiny")
@@ -18,7 +18,7 @@ module block(clk); /* verilator hier_block */
 endmodule
 """
 TOOL = """
-mkdir -p model/Vblock
+mkdir -p model/Vblock; touch model/Vbench_hier.mk; echo planned; sleep 0.2
 touch model/Vblock/a.cpp model/Vblock/b.cpp model/Vblock/Vblock_classes.mk; echo verilated block
 touch model/Vblock/a.o; echo compiled a; sleep 0.2
 touch model/Vblock/b.o model/Vblock/libblock.a model/c.cpp; echo compiled b; sleep 0.2
@@ -57,11 +57,27 @@ def test_the_bar_only_grows_and_ends_at_the_whole(tool, tmp_path):
     reports = []
     built = build(lambda done, total: reports.append((done, total)))
     shares = [done / total for done, total in reports]
-    assert reports[0] == (0, 2) and shares[-1] == 1 and shares == sorted(shares)
-    assert {0.25, 0.5} <= set(shares)  # one of the block's two objects, then all of them
+    assert reports[0] == (0, 3.1) and shares[-1] == 1 and shares == sorted(shares)
+    # planned; one of the block's two objects; the block; the top's sources; the program
+    seen = [round(done, 2) for done, _ in reports]
+    assert {0.1, 0.65, 1.1, 1.5, 3.1} <= set(seen), seen
     assert not built.reused and built.seconds >= 0.6
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [built.folder.name]
     assert not (built.folder / "model").exists()
+
+
+def test_a_part_counts_its_sources_by_their_size(tmp_path):
+    for name, size in (("a", 600), ("b", 300), ("b__Slow", 1000)):
+        (tmp_path / f"{name}.cpp").write_bytes(bytes(size))
+    assert _share(tmp_path, linked=False) == 0
+    (tmp_path / "Va_classes.mk").touch()
+    expected = [0.2]
+    for name, share in (("a", 0.6), ("b__Slow", 0.1), ("b", 0.3), ("verilated", 0)):
+        assert _share(tmp_path, linked=False) == pytest.approx(expected[-1])
+        (tmp_path / f"{name}.o").touch()
+        expected.append(expected[-1] + 0.7 * share)
+    assert _share(tmp_path, linked=False) == pytest.approx(0.9)
+    assert _share(tmp_path, linked=True) == pytest.approx(1)
 
 
 def test_an_earlier_build_is_taken_and_remembers_its_time(tool):
@@ -77,6 +93,19 @@ def test_a_failed_build_names_its_reason_and_leaves_no_folder(tool, tmp_path):
     with pytest.raises(MachineBuildError, match="fake-verilator-[0-9a-f]{12}: no such module"):
         build()
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_what_a_killed_build_left_is_removed(tool, tmp_path, monkeypatch):
+    """Of the same machine only: the folder of another one may be in use."""
+    (tmp_path / ".other-x").mkdir()
+    tool(f"test -e {tmp_path}/go || exit 3; {TOOL}")
+    with monkeypatch.context() as killed, pytest.raises(MachineBuildError):
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        build()
+    assert len([path for path in tmp_path.glob(".fake-*") if path.is_dir()]) == 1
+    (tmp_path / "go").touch()
+    built = build()
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {".other-x", built.folder.name}
 
 
 def test_who_comes_second_waits_and_takes_it(tool, tmp_path):

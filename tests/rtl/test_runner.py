@@ -1,11 +1,14 @@
 """The runner itself: a bench that fails, that has no test, or that does not build must not pass."""
 
+from types import SimpleNamespace
+
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import Emission
+from makalu.sw.rtl import runner
 from makalu.sw.rtl.runner import BENCHES, BenchFailure, cocotb_bench, run_bench
 
 CELLS = 2
@@ -53,6 +56,23 @@ def test_a_bench_that_does_not_build_fails():
     with pytest.raises(BenchFailure, match=r"build for verilator failed[\s\S]*syntax error"):
         cocotb_bench(sources={"dut.v": "module dut(; endmodule"}, top="dut", name="broken", test_module="verif.emit")
     assert not list(BENCHES.glob("broken-*"))
+
+
+def test_what_a_killed_build_left_is_removed(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "BENCHES", tmp_path)
+
+    def build(**_):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(runner, "get_runner", lambda _: SimpleNamespace(build=build))
+    wrong = {"sources": {"dut.v": "module dut; endmodule"}, "top": "dut", "name": "broken", "test_module": "y"}
+    with monkeypatch.context() as killed, pytest.raises(BenchFailure):
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        cocotb_bench(**wrong)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+    with pytest.raises(BenchFailure):
+        cocotb_bench(**wrong)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
 def test_the_simulator_must_be_known():

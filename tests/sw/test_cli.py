@@ -1,6 +1,8 @@
 """The `makalu` command as a user calls it: what it makes, and that a user's mistake is one line and no traceback."""
 
 import json
+import re
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from makalu.hw.generate import OutputError
 from makalu.hw.spec import config as config_module
 from makalu.hw.spec.config import ConfigError
 from makalu.hw.spec.encoding import InstructionError
@@ -25,6 +28,7 @@ from makalu.sw.cli.soak import SoakError, soak
 from makalu.sw.compiler import CompileError
 from makalu.sw.nki.names import NotBuiltError
 from makalu.sw.nki.tensor import KernelError
+from makalu.sw.paths import ROOT
 from makalu.sw.program import ProgramError
 from makalu.sw.results import at_most, read_results
 from makalu.sw.rtl.fpga import FpgaError
@@ -48,6 +52,7 @@ USER_ERRORS = (
     MachineError,
     MissedError,
     NotBuiltError,
+    OutputError,
     ProgramError,
     ScheduleError,
     SimError,
@@ -81,6 +86,12 @@ def test_sim_refuses_a_preset(tmp_path, name, text, message):
     path = tmp_path / f"{name}.yaml"
     path.write_text(text)
     assert message in refused("sim", "--preset", str(path))
+
+
+def test_a_preset_with_the_name_of_another_is_told_by_its_file(tmp_path):
+    path = tmp_path / "copied.yaml"
+    path.write_text(TINY.replace("  tile: 4 ", "  tile: 3 #"))
+    assert refused("sim", "--preset", str(path)).endswith(f"not 3 (preset tiny) in {path}\n")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +136,16 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
     assert isinstance(call("sim").exception, KeyError)
 
 
+@pytest.mark.parametrize(
+    ("out", "reason"), [("file", "File exists"), ("file/below", "Not a directory"), ("/proc/verilog", "No such file")]
+)
+def test_generate_refuses_a_folder_that_it_cannot_write_to(tmp_path, out, reason):
+    """`/proc` takes no folder, not even from root."""
+    (tmp_path / "file").touch()
+    line = refused("generate", "--preset", "tiny", "-o", str(tmp_path / out))
+    assert "output must go to a folder that can be written to, not " in line and out in line and reason in line
+
+
 def test_generate_writes_verilog_side_file_and_figures(monkeypatch, tmp_path):
     monkeypatch.setattr("makalu.sw.cli.generate.conclude", partial(conclude, folder=tmp_path / "results"))
     result = call("generate", "--preset", "tiny", "-o", str(tmp_path))
@@ -145,6 +166,17 @@ def test_a_missed_must_fails_after_the_figures_are_written(tmp_path):
     with pytest.raises(MissedError, match="mismatched is 3, must be 0"):
         conclude("some", load_preset("tiny"), [missed], console, earlier=[goal], folder=tmp_path)
     assert read_results(tmp_path / "some.json") == [goal, missed]
+
+
+def test_the_version_is_stated():
+    result = call("--version")
+    assert result.exit_code == 0 and re.fullmatch(r"makalu \d+\.\d+\.\d+, commit \S+\n", result.output)
+
+
+def test_make_takes_a_preset_whose_path_has_spaces():
+    command = ["make", "-n", "sim", "verilog", "PRESET=my preset.yaml"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.count('--preset "my preset.yaml" ') == 2
 
 
 def test_presets_are_listed():

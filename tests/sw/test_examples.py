@@ -32,6 +32,23 @@ def test_runs_by_one_command(arguments, said):
     assert said in run.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        (("copy", "nope"), 1, "examples.copy: preset must be one of ["),
+        (("gemm", "nowhere.yaml"), 1, "examples.gemm: preset file nowhere.yaml does not exist"),
+        (("digits", "--what"), 1, "usage: python -m examples.digits [preset]"),
+        (("copy", "tiny", "small"), 1, "usage: python -m examples.copy [preset]"),
+        (("gemm", "--help"), 0, "usage: python -m examples.gemm [preset]"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_call_is_one_line(arguments, status, line):
+    run = command(f"examples.{arguments[0]}", *arguments[1:])
+    said = run.stderr if status else run.stdout
+    assert run.returncode == status and said.startswith(line) and (run.stdout + run.stderr).count("\n") == 1
+
+
 @pytest.mark.parametrize(("example", "output"), [(gemm_main, "c"), (copy_main, "out")], ids=["gemm", "copy"])
 def test_a_wrong_value_is_seen(monkeypatch, example, output):
     right = example.run_golden

@@ -6,6 +6,7 @@ import pytest
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.names import NotBuiltError
+from makalu.sw.nki.recording import TensorSpec
 from makalu.sw.nki.tensor import Buffer, KernelError, Storage, Tensor
 
 from .kernels import MINI, execute, recorded
@@ -160,6 +161,14 @@ def word(*shape):
     return nl.ndarray(shape, nl.float32, name="word")
 
 
+def scaled(*operands, **more):
+    nisa.tensor_scalar(word(4, 8), word(4, 8), nl.add, *operands, **more)
+
+
+def active(**more):
+    nisa.activation(word(4, 8), nl.relu, word(4, 8), **more)
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -186,6 +195,40 @@ def word(*shape):
         (lambda: nisa.activation(word(4, 8), nl.relu, word(4, 8), bias=half(4, 1)), r"bias must be float32 \[4, 1\]"),
         (lambda: nisa.dma_copy(word(4, 8), half(4, 8)), r"must have one type"),
         (lambda: nisa.dma_copy(word(4, 8), word(4, 8)), r"between memory and SBUF"),
+        (lambda: nisa.dma_copy(word(4, 8), DATA[:, :1]), r"dma_copy: src must be in sbuf or .*, not \[\["),
+        (lambda: scaled(None), r"tensor_scalar: operand0 must be a number, not None"),
+        (lambda: scaled("2"), r"tensor_scalar: operand0 must be a number, not '2'"),
+        (lambda: scaled(2j), r"operand0 must be a number, not 2j"),
+        (lambda: scaled(1e300), r"operand0 must be within fp32's 3.4028235e\+38, not 1e\+300"),
+        (lambda: scaled(-(10**400)), r"operand0 must be within fp32's 3.4028235e\+38, not -1000"),
+        (lambda: scaled(1.0, op1=nl.add, operand1=word(4, 1)), r"operand1 must be a number, not word\[4, 1\]"),
+        (lambda: scaled(1.0, op1=nl.add, operand1=None), r"operand1 must be a number, not None"),
+        (lambda: active(scale=word(4, 1)), r"activation: scale must be a number, not word\[4, 1\] fp32"),
+        (lambda: active(scale="1"), r"activation: scale must be a number, not '1'"),
+        (lambda: active(bias=1e39), r"activation: bias must be within fp32's"),
+        (lambda: nl.ndarray((4, 8), np.float32), r"tensor: dtype must be .* <class 'numpy.float32'>; write nl.float32"),
+        (lambda: nl.ndarray((4, 8), "float32"), r"dtype must be .*, not 'float32'; write nl.float32"),
+        (lambda: nl.ndarray((4, 8), np.dtype("float32")), r"not dtype\('float32'\); write nl.float32"),
+        (lambda: nl.ndarray((4, 8), "bfloat16"), r"not 'bfloat16'; write nl.bfloat16"),
+        (lambda: nl.ndarray((4, 8), "int8"), r"dtype must be nl.float32 or nl.bfloat16, not 'int8'$"),
+        (lambda: nl.ndarray((4, 8), nl.float32, buffer="sbuf"), r"buffer must be one of .*'sbuf'; write nl.sbuf"),
+        (lambda: nl.ndarray(4, nl.float32), r"shape must be a tuple or list of integers, not 4"),
+        (lambda: nl.ndarray((4, 8.0), nl.float32), r"every size must be an integer, not \[4, 8.0\]"),
+        (lambda: TensorSpec((4, -1), nl.float32), r"TensorSpec: every size must be at least 1, not \[4, -1\]"),
+        (lambda: TensorSpec((4, 1), np.float32), r"TensorSpec: dtype must be .*; write nl.float32"),
+        (lambda: TensorSpec(np.zeros(2), nl.float32), r"TensorSpec: shape must be a tuple or list"),
+        (
+            lambda: nl.ndarray((4, 128), nl.float32, buffer=nl.psum, name="acc"),
+            r"acc\[4, 128\] fp32 needs 512 bytes, a PSUM bank has 256: 256 too many",
+        ),
+        (
+            lambda: nl.ndarray((4, 4097), nl.float32, name="wide"),
+            r"wide\[4, 4097\] fp32 needs 16388 bytes, a partition of SBUF has 16384: 4 too many",
+        ),
+        (lambda: nisa.tensor_copy(word(4, 8), word(4, 8), engine="vector"), r"engine must be nisa.*, not 'vector'"),
+        (lambda: nl.affine_range(1.5), r"a range takes stop, start and stop, .*, not \(1.5,\)"),
+        (lambda: nl.static_range(), r"a range takes stop"),
+        (lambda: word(4, 8)[:, 1.0], r"an index must be an integer, a slice or ..., not 1.0"),
     ],
 )
 def test_calls_are_refused_with_shapes_and_values(call, text):
@@ -198,12 +241,51 @@ def test_calls_are_refused_with_shapes_and_values(call, text):
     [
         (lambda: nl.float8_e4m3, r"nl.float8_e4m3 is not built; nl has add, .*bfloat16"),
         (lambda: nisa.nc_matmul_mx, r"nisa.nc_matmul_mx is not built; nisa has .*nc_matmul"),
+        (lambda: scaled(1.0, mask=1), r"^tensor_scalar: mask= is not built; there is dst, data, op0, .*, reverse1$"),
+        (lambda: active(engine=nisa.scalar_engine), r"activation: engine= is not built; there is dst, op, data, bias"),
+        (lambda: nl.ndarray((4, 8), nl.float32, lazy=1), r"ndarray: lazy= is not built; there is shape, dtype, buffer"),
+        (lambda: word(4, 8).T, r"word\[4, 8\] fp32 in sbuf: .T is not built; a tensor has shape, .* permute"),
+        (lambda: word(4, 8).ap, r".ap is not built"),
+        (lambda: word(4, 8) + 1, r"the operator \+ is not built; nisa.tensor_tensor, nisa.tensor_scalar"),
+        (lambda: np.float32(2) * word(4, 8), r"the operator \* is not built"),
+        (lambda: -word(4, 8), r"the operator - is not built"),
+        (lambda: word(4, 8)[:, -1], r"negative indices are not built; write 7 instead of -1 in dimension 1"),
+        (lambda: word(4, 8)[:, :-2], r"negative bounds and steps of a slice are not built; .* of size 8, not 0:-2:1"),
+        (lambda: word(4, 8).__setitem__(0, 1), r"assignment is not built; nisa.tensor_copy"),
     ],
 )
-def test_a_name_that_is_not_built_is_refused(use, text):
-    with pytest.raises(NotBuiltError, match=text):
+def test_what_is_not_built_is_refused_with_what_there_is(use, text):
+    def kernel():
         use()
+
+    with pytest.raises(NotBuiltError, match=text):
+        recorded(kernel)
     assert not hasattr(nl, "gelu") and not hasattr(nisa, "iota")
+
+
+def test_numbers_are_rounded_once_and_special_ones_stay():
+    def bits(value):
+        def kernel():
+            scaled(value)
+            return nl.ndarray((1,), nl.float32, buffer=nl.shared_hbm)
+
+        return recorded(kernel).operations[0].fields["immediate0"]
+
+    tie, largest = 1 + 2**-24, float(np.finfo(np.float32).max)
+    given = [0.1, tie, 3, np.int64(3), np.float32(0.5), largest, np.inf, -np.inf, -0.0, 1e-300]
+    assert [bits(value) for value in given] == np.array(given, np.float64).astype(np.float32).view(np.uint32).tolist()
+    assert bits(np.nan) & 0x7F80_0000 == 0x7F80_0000 and bits(np.nan) & 0x007F_FFFF
+
+
+def test_loops_have_the_bounds_of_range():
+    for loop in (nl.affine_range, nl.sequential_range, nl.static_range):
+        assert [list(loop(3)), list(loop(1, 3)), list(loop(1, 8, 3))] == [[0, 1, 2], [1, 2], [1, 4, 7]]
+
+
+def test_an_index_may_be_of_numpy():
+    whole = Tensor.whole(Storage("t", (4, 6, 8), nl.float32, Buffer.SBUF))
+    assert (whole[:, np.int64(2)].offset, whole[:, np.int64(2) : np.int64(4)].shape) == (16, (4, 2, 8))
+    assert not hasattr(whole, "T") and not hasattr(whole, "__array__")
 
 
 def test_partly_written_psum_needs_an_explicit_accumulate():

@@ -7,7 +7,7 @@ from rich.console import Console
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.cli.bench import fpga, gemm, matmul, timing
 from makalu.sw.cli.conclusion import conclude
-from makalu.sw.results import RESULTS, Figure, is_current, read_results
+from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_results
 
 __all__ = ["PARTS", "bench"]
 
@@ -23,16 +23,20 @@ FILE = RESULTS / "bench.json"
 
 
 def bench(parts: tuple[str, ...], console: Console) -> list[Figure]:
-    """Measure, print, write `build/results/bench.json`; figures of other parts stay there if presets and tools
-    are the same.
+    """Measure, print, write `build/results/bench.json`; other parts stay there, with the date and the versions of
+    their own measurement, while the presets are the same.
 
     Errors: `MissedError`.
     """
     for part in parts:
         figures = PARTS[part](console)
         presets = [load_preset(name) for name in PRESETS]
-        # figures of other tools or presets would stand under this run's versions
-        earlier = read_results(FILE) if is_current(FILE, presets) else []
-        kept = [figure for figure in earlier if not figure.name.startswith(f"{part}_")]
-        conclude("bench", presets, figures, console, earlier=kept)
+        parts_kept = read_parts(FILE) if is_current(FILE, presets) else {}
+        parts_kept.pop(part, None)
+        kept = [figure for figure in read_results(FILE) if _part(figure) in parts_kept] if parts_kept else []
+        conclude("bench", presets, figures, console, earlier=kept, part=part, earlier_parts=parts_kept)
     return read_results(FILE)
+
+
+def _part(figure: Figure) -> str:
+    return figure.name.split("_")[0]

@@ -1,0 +1,24 @@
+"""What the examples' commands share: `python -m examples.NAME [preset]`, errors of a user in one line."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from makalu.hw.spec.errors import MakaluError
+
+__all__ = ["run"]
+
+
+def run(name: str, main: Callable[..., bool]) -> NoReturn:
+    """Call `main` with the preset of the command line; the process ends with 0 when it says that all is well."""
+    usage = f"usage: python -m examples.{name} [preset]   (a name that `makalu presets` lists, or a .yaml file; tiny)"
+    arguments = sys.argv[1:]
+    if arguments in (["-h"], ["--help"]):
+        print(usage)
+        sys.exit(0)
+    if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
+        sys.exit(usage)
+    try:
+        sys.exit(not main(*arguments))
+    except MakaluError as error:
+        sys.exit(f"examples.{name}: {error}")

@@ -1,0 +1,91 @@
+"""The text of a core is generated once, and again when anything changes that decides it."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from makalu.hw.core import Core
+from makalu.hw.spec.preset import load_preset
+from makalu.sw.paths import ROOT
+from makalu.sw.rtl import core_text as module
+from makalu.sw.rtl.core_text import core_text, source_digest, written
+from makalu.sw.rtl.machine import Machine
+
+CONFIG = load_preset("tiny")
+FORM = {"observe": "none", "icarus": False, "idle_clocks": True}
+
+
+@pytest.fixture
+def made(monkeypatch, tmp_path):
+    """Empty folder; what was generated is listed, and stands for the Verilog."""
+    calls = []
+
+    def generate(core, *, icarus, idle_clocks):
+        core._MustUse__used = True  # Amaranth reports a component that is never elaborated
+        calls.append((core.config, icarus, idle_clocks))
+        return f"module core; // {len(calls)}"
+
+    monkeypatch.setattr(module, "CORES", tmp_path)
+    monkeypatch.setattr(module, "core_verilog", generate)
+    return calls
+
+
+def test_the_kept_text_is_the_generated_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "CORES", tmp_path)
+    form = {**FORM, "observe": "trace"}
+    first = core_text(CONFIG, **form)
+    monkeypatch.delattr(module, "core_verilog")
+    assert core_text(CONFIG, **form) == first
+    monkeypatch.undo()
+    assert first == written(Core(config=CONFIG, observe="trace"), icarus=False, idle_clocks=True)
+    assert any(name.split("__")[0] == "observe" for name, _ in first.ports)
+
+
+def test_a_second_call_generates_nothing(made):
+    first = core_text(CONFIG, **FORM)
+    assert core_text(CONFIG, **FORM) == first and len(made) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"observe": "all"}, {"icarus": True}, {"idle_clocks": False}],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_form_is_another_text(made, change):
+    texts = {core_text(CONFIG, **FORM).verilog, core_text(CONFIG, **(FORM | change)).verilog}
+    assert len(texts) == len(made) == 2
+
+
+def test_another_value_of_the_preset_is_another_text(made):
+    core_text(CONFIG, **FORM)
+    core_text(replace(CONFIG, psum=replace(CONFIG.psum, add_stages=2)), **FORM)
+    assert len(made) == 2
+
+
+def test_other_tools_are_another_text(made, monkeypatch):
+    core_text(CONFIG, **FORM)
+    monkeypatch.setattr(module, "versions", lambda: {"amaranth": "0"})
+    core_text(CONFIG, **FORM)
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("name", ["core.py", "lib/range.py", "arith/new.py"])
+def test_a_changed_source_is_another_text(made, monkeypatch, tmp_path, name):
+    core_text(CONFIG, **FORM)
+    folder = tmp_path / "hw"
+    shutil.copytree(ROOT / "hw", folder)
+    assert module.SOURCES == source_digest(folder)
+    with (folder / name).open("a") as file:
+        file.write("\n")
+    monkeypatch.setattr(module, "SOURCES", source_digest(folder))
+    core_text(CONFIG, **FORM)
+    assert len(made) == 2
+
+
+def test_a_machine_takes_the_kept_text_and_never_for_a_core_of_its_own(made, monkeypatch):
+    seen = []
+    monkeypatch.setattr("makalu.sw.rtl.machine.build_machine", lambda text, **_: seen.append(text))
+    for core in (None, None, Core(config=CONFIG), Core(config=CONFIG)):
+        Machine(config=CONFIG, fast=True, core=core).build()
+    assert seen == [f"module core; // {i}" for i in (1, 1, 2, 3)]
