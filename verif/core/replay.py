@@ -67,7 +67,7 @@ def check_replay(
         data_bytes=config.bus.data_bytes,
         instruction_bytes=config.bus.instruction_bytes,
     )
-    host = ScriptHost(start_script(machine._script(programs, max_cycles, watchdog, before)))
+    host = ScriptHost(start_script(machine.script(programs, max_cycles, watchdog, before)))
     comparison = Comparison(config)
     log: list[tuple[int, str, int]] = []
     assert result.trace is not None and result.log is not None
