@@ -45,5 +45,4 @@ def test_planted_fault_is_caught(fault):
             name=f"sequencer-fault-{fault}",
             test_module="verif.sequencer.test_sequencer",
             params=FEW,
-            build_args=["-Wno-WIDTHTRUNC"],
         )

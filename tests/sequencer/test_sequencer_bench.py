@@ -16,7 +16,6 @@ def bench(preset, simulator, params, module="test_sequencer"):
         test_module=f"verif.sequencer.{module}",
         simulator=simulator,
         params={"preset": preset, **params},
-        build_args=["-Wno-WIDTHTRUNC"] if simulator == "verilator" else [],
     )
 
 
