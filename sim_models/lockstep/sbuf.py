@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.frame import PHASES
 from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
 
 __all__ = ["SbufModel"]
+
+_MERGES = {**{f"access{e}": 1 for e in range(ENGINES)}, "dma": PHASES}
+"""Cycles from a read that is merged to its write: the arbiter's next turn, the lane's next frame of the same kind."""
 
 
 class SbufModel:
@@ -24,8 +28,10 @@ class SbufModel:
     Outputs: `read_data` uint8 [2, P, W], `b_data` uint8 [P, W], `written_a` (two) and `written_b`: dicts of arrays
     enable, address, granules [P], data [P, W] (meaningful where enable).
 
-    `undefined` collects (cycle, port, partition, address) of reads of words of which no byte was ever written, and
-    `collisions` (cycle, partition, address) of words that both ports wrote in one cycle.
+    `undefined` collects (cycle, port, partition, address) of reads of words of which no byte was ever written, but not
+    the reads of read-merge-write: those that the same port's write to the word follows after `_MERGES` cycles, from
+    which on the list is right. A word counts as a whole: a slice cannot know which bytes of it are wanted.
+    `collisions` are (cycle, partition, address) of words that both ports wrote in one cycle.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -40,6 +46,7 @@ class SbufModel:
         self.a_bank = np.zeros((ENGINES, count), np.int64)
         self.b_bank = np.zeros(count, np.int64)
         self.undefined: list[tuple[int, str, int, int]] = []
+        self._maybe_merged: list[tuple[int, str, int, int]] = []
         self.collisions: list[tuple[int, int, int]] = []
         self._rows = np.arange(count)
         self._bits = 1 << np.arange(sbuf.word_bytes // GRANULE_BYTES)
@@ -82,7 +89,8 @@ class SbufModel:
         """Words [len(rows), W] of the rows that read."""
         rows = np.flatnonzero(part)
         for row in rows[~self.known[rows, address[rows]]]:
-            self.undefined.append((self.cycle, port, int(row), int(address[row])))
+            found = self._maybe_merged if port in _MERGES else self.undefined
+            found.append((self.cycle, port, int(row), int(address[row])))
         return self.memory[rows, address[rows]].copy()
 
     def _write(self, commit: dict[str, Any]) -> None:
@@ -97,6 +105,7 @@ class SbufModel:
 
     def tick(self, inputs: dict[str, Any]) -> None:
         out = self.comb(inputs)
+        self._report_unmerged(out)
         bank_words = self.config.sbuf.bank_words
         # all reads see the memory as it was before this edge
         updates = []
@@ -123,6 +132,18 @@ class SbufModel:
             rows = np.flatnonzero(part)
             register[rows, banks[rows]] = words
         self.cycle += 1
+
+    def _report_unmerged(self, out: dict[str, Any]) -> None:
+        """Reads of unknown words that were due to be merged in this cycle and are not."""
+        writes = {**{f"access{e}": commit for e, commit in enumerate(out["written_a"])}, "dma": out["written_b"]}
+        waiting = []
+        for read in self._maybe_merged:
+            cycle, port, row, address = read
+            if self.cycle < cycle + _MERGES[port]:
+                waiting.append(read)
+            elif not (writes[port]["enable"][row] and writes[port]["address"][row] == address):
+                self.undefined.append(read)
+        self._maybe_merged = waiting
 
     def _report_collisions(self, commits: list[dict[str, Any]]) -> None:
         both = commits[2]["enable"]

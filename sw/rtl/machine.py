@@ -181,7 +181,7 @@ class Machine:
         folder = Path(tempfile.mkdtemp(prefix=f"{self.config.name}-", dir=RUNS))
         paths = {name: folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
         content.tofile(paths["image"])
-        paths["script"].write_text(self._script(programs, max_cycles, watchdog, before))
+        paths["script"].write_text(self.script(programs, max_cycles, watchdog, before))
         arguments = memory_plusargs(
             memory or MemoryTiming.of(self.config.memory),
             size=content.size,
@@ -208,13 +208,14 @@ class Machine:
                 raise MachineTimeout(f"no interrupt within {max_cycles} cycles: {_states(registers)}", result)
         return result
 
-    def _script(
+    def script(
         self,
         programs: Mapping[Queue, int],
         max_cycles: int,
         watchdog: int,
         before: Sequence[Mapping[Queue, int]] = (),
     ) -> str:
+        """What the host does in `run` with these arguments: a line an access or wait, numbers in hexadecimal."""
         clear = f"write {REGISTERS['interrupt'].address:x} {Status.DONE | Status.ERROR:x}\n"
         return clear.join(self._start_script(each, max_cycles, watchdog) for each in (*before, programs))
 

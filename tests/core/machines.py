@@ -4,6 +4,7 @@ import functools
 
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.machine import Machine
+from verif.core.configs import core_config
 
 __all__ = ["observed_machine", "traced_machine"]
 
@@ -15,6 +16,6 @@ def traced_machine(preset: str) -> Machine:
 
 
 @functools.cache
-def observed_machine(preset: str) -> Machine:
-    """Every architectural port; registers without reset start at random."""
-    return Machine(config=load_preset(preset), observe="all")
+def observed_machine(name: str) -> Machine:
+    """Every architectural port of a `core_config`; registers without reset start at random."""
+    return Machine(config=core_config(name), observe="all")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.isa import Opcode, Queue
+from makalu.hw.spec.encoding import Instruction, encode
+from makalu.hw.spec.formats import FP32
+from makalu.hw.spec.isa import Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.compiler import compile_kernel
@@ -16,6 +18,7 @@ from makalu.sw.nki.recording import TensorSpec
 from makalu.sw.random_program import random_program
 from tests.core.bad_input import OUTSIDE, SettlingMachine, place_of, spoil, with_fields
 from tests.core.machines import observed_machine
+from verif.core.configs import SLOW_ENGINES, core_config
 from verif.core.observation import row_bytes
 from verif.core.replay import check_replay
 
@@ -47,8 +50,8 @@ def replay(machine, image, programs, memory, *, watchdog=0, tamper=None):
     return result
 
 
-def random_case(seed, instructions=60):
-    case = random_program(TINY, seed=seed, instructions=instructions, elements=8)
+def random_case(seed, instructions=60, config=TINY):
+    case = random_program(config, seed=seed, instructions=instructions, elements=8)
     return case.program.image(case.inputs), case.program.addresses
 
 
@@ -58,12 +61,34 @@ def test_random_programs(seed, memory):
     replay(observed_machine("tiny"), *random_case(seed), memory)
 
 
+def test_random_program_with_other_clocks():
+    """L = 2, words of 16 bytes, six banks, engines at 2/5 and 1/2 of the array's clock."""
+    config = core_config(SLOW_ENGINES)
+    replay(observed_machine(SLOW_ENGINES), *random_case(42, config=config), MemoryTiming.of(config.memory, latency=20))
+
+
 def test_gemm():
     spec = TensorSpec((12, 12), nl.bfloat16)
     random = np.random.default_rng(0)
     program = compile_kernel(gemm, TINY, a=spec, b=spec)
     image = program.image({name: random.normal(size=(12, 12)) for name in ("a", "b")})
     replay(observed_machine("tiny"), image, program.addresses, MEMORIES[1])
+
+
+def test_reading_sbuf_that_was_never_written_is_reported():
+    """A store of SBUF's last bytes, which nobody has filled; one byte beside them, written before, is no excuse."""
+    last = TINY.sbuf.partition_bytes - TINY.sbuf.word_bytes
+    pattern = {"size0": 1, "size1": 1, "size2": 1, "size3": 1, "space": Space.SBUF, "dtype": FP32.code}
+    load = {f"dst_{name}": value for name, value in pattern.items()} | {"dst_offset": last - 4}
+    store = {f"src0_{name}": value for name, value in pattern.items()} | {"src0_offset": last, "after": 1}
+    common = {"partitions": 1, "address": 512, "memory_stride0": 4}
+    program = [Instruction(Opcode.DMA_LOAD, load | common), Instruction(Opcode.DMA_STORE, store | common)]
+    image = np.zeros(1024, np.uint8)
+    words = b"".join(encode(i) for i in (*program, Instruction(Opcode.HALT)))
+    image[: len(words)] = np.frombuffer(words, np.uint8)
+    place = rf"'dma', 0, {last // TINY.sbuf.word_bytes}\)"
+    with pytest.raises(AssertionError, match=rf"SBUF read before it was written .*{place}"):
+        replay(observed_machine("tiny"), image, {Queue.SYNC: 0}, MEMORIES[0])
 
 
 @functools.cache

@@ -17,9 +17,9 @@ def test_dma_bench_verilator(config):
         DmaAssembly(config=dma_config(config)),
         name=f"dma-{config}",
         test_module="verif.dma.test_dma",
-        params={"config": config, "descriptors": DESCRIPTORS[config], "ragged": 30, "points": ONLY[config]},
+        params={"config": config, "descriptors": DESCRIPTORS[config], "ragged": 30, "far": 4, "points": ONLY[config]},
     )
-    assert ran == 6
+    assert ran == 7
 
 
 @pytest.mark.icarus
@@ -29,9 +29,9 @@ def test_dma_bench_icarus():
         name="dma-tiny",
         test_module="verif.dma.test_dma",
         simulator="icarus",
-        params={"config": "tiny", "descriptors": 8, "ragged": 6, "points": []},
+        params={"config": "tiny", "descriptors": 8, "ragged": 6, "far": 1, "points": []},
     )
-    assert ran == 6
+    assert ran == 7
 
 
 @pytest.mark.parametrize("config", ["tiny", "wide-bus"])

@@ -7,6 +7,8 @@ from makalu.hw.tensor import pe
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.tile import PeTile
 from makalu.sw.rtl.runner import BenchFailure, have_icarus, run_bench
+from tests.faults.planting import planted_class
+from verif.arith.assembly import ArithAssembly
 from verif.tensor.configs import small_core
 
 SIMULATOR = "icarus" if have_icarus() else "verilator"  # either shows them; Icarus builds faster
@@ -60,3 +62,17 @@ def test_idle_clock_that_stops_too_early_is_caught(early, monkeypatch):
     monkeypatch.setattr(PeTile, "_settle", lambda tile: settle(tile) - early)
     with pytest.raises(BenchFailure, match=r"test_array.phases: .*cycle \d+, port p\d: RTL 0x"):
         run_array("settle", core=ARRAY, idle_clocks=True)
+
+
+def test_wrong_sign_of_a_zero_sum_is_caught(monkeypatch):
+    """-0 * 1 + -0 as +0: one triple of classes in hundreds, and no random vector is there to help."""
+    rule = "self._sign & ~(self._subtract & zero)"
+    adder = planted_class("arith.chain_adder.ChainAdder", rule, "self._sign & ~zero")
+    monkeypatch.setattr("verif.arith.assembly.ChainAdder", adder)
+    with pytest.raises(BenchFailure, match=r"test_arith.chain: .*operation='fma'.*: 0x0, not 0x80000000"):
+        run_bench(
+            ArithAssembly(),
+            name="fault-zero-sign",
+            test_module="verif.arith.test_arith",
+            params={"vectors": 8, "enabled_vectors": 8, "specials": True, "least": 0, "seed": 1},
+        )

@@ -66,6 +66,6 @@ def test_planted_fault_is_caught(fault):
             top="dut",
             name=f"dma-fault-{fault.name}",
             test_module="verif.dma.test_dma",
-            params={"config": CONFIG, "descriptors": 10, "ragged": 20, "points": []},
+            params={"config": CONFIG, "descriptors": 10, "ragged": 20, "far": 4, "points": []},
             test_filter=f"{fault.test}$",
         )

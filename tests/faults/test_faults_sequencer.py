@@ -26,6 +26,20 @@ FAULTS = (
         test="waits_compare_modulo",
     ),
     Fault(
+        name="wait-compares-without-wrap-at-the-carry",
+        line=r"(\\\$\d+ ) - (\\wait \[\d+:\d+\])",
+        becomes=r"(\1 >= \2 ? 16'h0000 : 16'h8000)",
+        times=8,
+        test="waits_compare_across_the_carry",
+    ),
+    Fault(
+        name="counter-sticks-at-16-bits",
+        line=r"(values\[\d+:\d+\]) \+ (update\[\d+:\d+\])",
+        becomes=r"(\1 + \2 > 32'h0000ffff ? 32'h0000ffff : \1 + \2)",
+        times=16,
+        test="waits_compare_across_the_carry",
+    ),
+    Fault(
         name="reserved-bits-are-not-checked",
         line=r"s2_static <= violations;",
         becomes=r"s2_static <= violations & 7'h7d;",
@@ -45,5 +59,4 @@ def test_planted_fault_is_caught(fault):
             name=f"sequencer-fault-{fault}",
             test_module="verif.sequencer.test_sequencer",
             params=FEW,
-            build_args=["-Wno-WIDTHTRUNC"],
         )

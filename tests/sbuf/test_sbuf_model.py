@@ -38,6 +38,22 @@ def test_model_reports_reads_of_words_never_written():
     assert len(model.undefined) == 2 + P
 
 
+def test_model_does_not_report_reads_that_are_merged():
+    """The same reads as above, but the same port writes the word in the cycle in which a merge does."""
+    model = SbufModel(CONFIG)
+    cycle(model, access={"enable": 1, "address": 4, "start": 1, "count": 2})
+    cycle(model, access={"enable": 1, "write": 1, "address": 4, "mask": 0b110, "start": 1, "count": 1})
+    assert model.undefined == [(0, "access0", 2, 4)]
+    for address, later in ((5, 8), (6, 8), (7, 7)):
+        model = SbufModel(CONFIG)
+        cycle(model, dma={"enable": 1, "address": address})
+        for _ in range(later - 1):
+            cycle(model)
+        cycle(model, dma={"enable": 1, "write": 1, "address": 5 if address == 6 else address, "granules": 1})
+        cycle(model)
+        assert len(model.undefined) == (0 if address == 5 else P)
+
+
 def test_model_reports_collisions_of_the_two_ports():
     model = SbufModel(CONFIG)
     write = {"enable": 1, "write": 1, "address": 3, "mask": 0x0F, "start": 0, "count": 1}

@@ -6,6 +6,7 @@ from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.runner import run_bench
 
+TESTS = 12
 FEW = {"length": 12, "rounds": 1, "mutants": 3}
 
 
@@ -16,25 +17,29 @@ def bench(preset, simulator, params, module="test_sequencer"):
         test_module=f"verif.sequencer.{module}",
         simulator=simulator,
         params={"preset": preset, **params},
-        build_args=["-Wno-WIDTHTRUNC"] if simulator == "verilator" else [],
     )
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_sequencer_verilator(seed):
-    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 40, "seed": seed}) == 11
+    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 40, "seed": seed}) == TESTS
 
 
 def test_control_port_outside_master():
     assert bench("tiny", "verilator", {}, "test_control_axi") == 1
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_instruction_port_outside_slave(seed):
+    assert bench("tiny", "verilator", {"seed": seed}, "test_instructions_axi") == 1
+
+
 @pytest.mark.slow
 def test_sequencer_wide_bus_verilator():
-    assert bench("trn2-mini", "verilator", {"length": 60, "rounds": 1, "mutants": 20, "seed": 3}) == 11
+    assert bench("trn2-mini", "verilator", {"length": 60, "rounds": 1, "mutants": 20, "seed": 3}) == TESTS
 
 
 @pytest.mark.icarus
 @pytest.mark.slow
 def test_sequencer_icarus():
-    assert bench("tiny", "icarus", FEW) == 11
+    assert bench("tiny", "icarus", FEW) == TESTS

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from makalu.hw.spec.isa import Instruction, Opcode
+from makalu.hw.spec.encoding import Instruction
+from makalu.hw.spec.isa import Opcode
 from makalu.sim_models.golden.result import GoldenError, IllegalInstruction
 from makalu.sw.compiler import CompileError, compile_kernel, compile_recording
 from makalu.sw.nki import isa as nisa

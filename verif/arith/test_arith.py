@@ -16,6 +16,7 @@ from makalu.sim_models.golden.arithmetic import (
 from makalu.sw.rtl.runner import bench_params
 from verif.arith.assembly import INPUTS, OUTPUTS
 from verif.arith.vectors import (
+    absent_classes,
     canonical,
     fma_operands,
     fp32_operands,
@@ -25,6 +26,8 @@ from verif.arith.vectors import (
     softfloat_fma,
     softfloat_mul,
     softfloat_sub,
+    special_pairs,
+    special_triples,
 )
 
 SIGN = 1 << 31
@@ -81,12 +84,26 @@ async def stream(dut, columns):
 
 
 def same(output, got, want, *operands):
+    """Every result is right, and there are enough of them."""
+    least = bench_params()["least"]
+    assert len(got) >= least, f"{output}: {len(got)} results, fewer than {least}"
     wrong = np.flatnonzero(got != want)
     if wrong.size:
         i = wrong[0]
         shown = " ".join(f"{int(operand[i]):#x}" for operand in operands)
         text = f"{wrong.size} of {len(got)} differ, first ({shown}): {got[i]:#x}, not {want[i]:#x}"
         raise AssertionError(f"{output}: {text}")
+
+
+def joined(*parts):
+    """Columns of operands, one part after the other."""
+    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+
+
+def full(operation, *operands):
+    """No combination of classes is absent from what was judged; a sample that has no specials is left alone."""
+    absent = absent_classes(*operands) if bench_params()["specials"] else []
+    assert not absent, f"{operation}: {len(absent)} combinations of classes never came, first {absent[0]}"
 
 
 def each(operation, subnormals="keep"):
@@ -99,7 +116,8 @@ def each(operation, subnormals="keep"):
 async def chain(dut):
     """Fused multiply-add for each cut and subnormal rule, PSUM's adder, and the converters beside them.
 
-    round(a * b + word), inactive: word; round(word + old), or word; bf16 of `old`; fp32 of a.
+    round(a * b + word), inactive: word; round(word + old), or word; bf16 of `old`; fp32 of a. First every combination
+    of special a, b and word, and of word and old, once each added and overwritten.
     """
     count = bench_params()["vectors"]
     rng = np.random.default_rng(bench_params()["seed"])
@@ -108,6 +126,15 @@ async def chain(dut):
     tie = rng.integers(0, 8, count) == 0
     old = np.where(tie, (old & 0xFFFF0000) | 0x8000, old).astype(np.uint32)
     active, accumulate = rng.integers(0, 10, count) > 0, rng.integers(0, 4, count) > 0
+    if bench_params()["specials"]:
+        triples, (olds, words) = special_triples(), special_pairs()
+        count += len(triples[0])
+        times = len(triples[0]) // len(olds)
+        assert np.array_equal(np.tile(words, times), triples[2]), "old must go through its values beside each word"
+        turns = np.repeat(np.arange(times) % 2 == 0, len(olds))
+        a, b, p, old, active, accumulate = joined(
+            (*triples, np.tile(olds, times), np.full(len(turns), True), turns), (a, b, p, old, active, accumulate)
+        )
     word = chain_words(rng, p)
     seen = await stream(dut, {"a": a, "b": b, "word": word, "x": old, "active": active, "accumulate": accumulate})
     wants = {
@@ -125,12 +152,20 @@ async def chain(dut):
             source = np.flatnonzero(legal[: count - output.latency])
             operands = [column[source] for column in (a, b, p, old)]
             same(output, seen[source + output.latency, i], want[source], *operands)
+    # the last few are not judged by the longest unit; none of the specials is among them
+    full("fma", a[active], b[active], p[active])
+    full("psum", p[accumulate], old[accumulate])
+    full("psum that overwrites", p[~accumulate], old[~accumulate])
 
 
-async def enabled(dut, rng, columns, wants):
-    """Registers move in enabled cycles only: a result shows after `latency` of them."""
+async def enabled(dut, rng, columns, wants, *, certain):
+    """Registers move in enabled cycles only: a result shows after `latency` of them; the first `certain` all are.
+
+    Returns the numbers of the vectors that every unit was judged on.
+    """
     count = len(columns["x"])
-    enable = rng.integers(0, 5, count) > 0
+    enable = (rng.integers(0, 5, count) > 0) | (np.arange(count) < certain)
+    judged = np.full(count, True)
     seen = await stream(dut, {**columns, "enable": enable})
     moved = np.flatnonzero(enable)
     before = np.cumsum(enable) - enable
@@ -142,6 +177,8 @@ async def enabled(dut, rng, columns, wants):
                 valid = np.flatnonzero(before >= output.latency)
                 source = moved[before[valid] - output.latency]
             same(output, seen[valid, i], want[source], columns["x"][source], columns["y"][source])
+            judged &= np.isin(np.arange(count), source)
+    return np.flatnonzero(judged)
 
 
 @cocotb.test()
@@ -149,12 +186,19 @@ async def add_and_compare(dut):
     """x + y or x - y; the larger or the smaller (against golden, which is held against numpy)."""
     rng = np.random.default_rng(bench_params()["seed"] + 1)
     x, y = fp32_pairs(rng, bench_params()["enabled_vectors"])
-    select = rng.integers(0, 2, len(x))
+    random = len(x)
+    select = rng.integers(0, 2, random)
+    if bench_params()["specials"]:
+        one = special_pairs()
+        x, y, select = joined(*((*one, np.full(len(one[0]), turn)) for turn in (0, 1)), (x, y, select))
     wants = {
         "add": np.where(select, softfloat_sub(x, y), softfloat_add(x, y)),
         "minmax": np.where(select, fp32_min(x, y), fp32_max(x, y)),
     }
-    await enabled(dut, rng, {"x": x, "y": y, "select": select}, wants)
+    judged = await enabled(dut, rng, {"x": x, "y": y, "select": select}, wants, certain=len(x) - random)
+    for turn in (0, 1):
+        chosen = judged[select[judged] == turn]
+        full(f"add, select {turn}", x[chosen], y[chosen])
 
 
 @cocotb.test()
@@ -166,4 +210,7 @@ async def multiply(dut):
     target = rng.choice(np.array([-24, -12, -1, 0, 1, 254, 255]), count)
     exponent = np.clip(target + 127 - ((x >> 23) & 0xFF).astype(np.int64), 0, 254).astype(np.uint32)
     y = np.where(rng.integers(0, 2, count) == 0, (y & 0x807FFFFF) | (exponent << 23), y).astype(np.uint32)
-    await enabled(dut, rng, {"x": x, "y": y}, {"mul": softfloat_mul(x, y)})
+    if bench_params()["specials"]:
+        x, y = joined(special_pairs(), (x, y))
+    judged = await enabled(dut, rng, {"x": x, "y": y}, {"mul": softfloat_mul(x, y)}, certain=len(x) - count)
+    full("mul", x[judged], y[judged])

@@ -1,9 +1,12 @@
 """Operands that find mistakes in floating-point units, and the outside oracle (Berkeley SoftFloat) for the results.
 
-Every generator is seeded and returns arrays of bits; each mixes all classes of its kind in random order.
+Every random generator is seeded and returns arrays of bits; each mixes all classes of its kind in random order.
+`special_pairs` and `special_triples` reach what chance does not: every combination of classes.
 """
 
 from collections.abc import Callable
+from itertools import product
+from typing import Any
 
 import numpy as np
 import softfloatpy as softfloat
@@ -11,6 +14,8 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CANONICAL_NAN",
+    "CLASSES",
+    "absent_classes",
     "bf16_operands",
     "canonical",
     "fma_operands",
@@ -21,6 +26,8 @@ __all__ = [
     "softfloat_fma",
     "softfloat_mul",
     "softfloat_sub",
+    "special_pairs",
+    "special_triples",
 ]
 
 Bits = NDArray[np.uint32]
@@ -47,6 +54,28 @@ SPECIALS = np.array(
     ],
     np.uint32,
 )
+
+CLASSES = ("+0", "+subnormal", "+normal", "+inf", "-0", "-subnormal", "-normal", "-inf", "NaN")
+_PAIRED = np.array(
+    [
+        0x00000000,  # zero
+        0x00010000,  # smallest subnormal of bf16
+        0x007F0000,  # largest subnormal of bf16
+        0x00800000,  # smallest normal
+        0x1A000000,  # 2^-75: its square is half of fp32's smallest subnormal, a tie
+        0x3F800000,  # 1
+        0x7F7F0000,  # largest of bf16
+        0x7F800000,  # infinity
+        0x7F810000,  # signalling NaN
+        0x7FC00000,  # quiet NaN
+    ],
+    np.uint32,
+)
+_BOTH_SIGNS = np.concatenate([_PAIRED, _PAIRED | np.uint32(1 << 31)])
+"""Several of each class, all of them bf16 numbers too."""
+_ENDS = np.select([_BOTH_SIGNS & 0x7FFF0000 == v for v in (0x10000, 0x7F0000, 0x7F7F0000)], [1, 0x7FFFFF, 0x7F7FFFFF])
+_FP32_SPECIALS = np.where(_ENDS, _ENDS.astype(np.uint32) | _BOTH_SIGNS & np.uint32(1 << 31), _BOTH_SIGNS)
+"""The same with fp32's own smallest and largest."""
 
 
 def canonical(bits: Bits) -> Bits:
@@ -126,6 +155,34 @@ def fma_operands(rng: np.random.Generator, count: int) -> tuple[NDArray[np.uint1
     kind = rng.integers(0, 5, count)
     choices = [near, close, _borrows(rng, product)]
     return a, b, np.select([kind == 0, kind == 1, kind == 2], choices, p).astype(np.uint32)
+
+
+def special_pairs() -> tuple[Bits, Bits]:
+    """Every pair of 20 fp32 specials, 400 pairs: every pair of classes."""
+    a, b = np.meshgrid(_FP32_SPECIALS, _FP32_SPECIALS, indexing="ij")
+    return a.ravel().astype(np.uint32), b.ravel().astype(np.uint32)
+
+
+def special_triples() -> tuple[NDArray[np.uint16], NDArray[np.uint16], Bits]:
+    """Every a, b (bf16), p (fp32) of 20 specials each, 8,000 triples, a outermost: every triple of classes."""
+    half = (_BOTH_SIGNS >> 16).astype(np.uint16)
+    a, b, p = np.meshgrid(half, half, _FP32_SPECIALS, indexing="ij")
+    return a.ravel(), b.ravel(), p.ravel().astype(np.uint32)
+
+
+def _class_numbers(bits: NDArray[Any]) -> NDArray[np.int64]:
+    """Index into CLASSES of bf16 (uint16) or fp32 bits."""
+    wide = bits.astype(np.uint32) << 16 if bits.dtype == np.uint16 else bits.astype(np.uint32)
+    magnitude = wide & np.uint32(0x7FFFFFFF)
+    kind = np.searchsorted(np.array([0, 0x7FFFFF, 0x7F7FFFFF, 0x7F800000]), magnitude)
+    return np.where(kind == 4, len(CLASSES) - 1, kind + 4 * (wide >> 31)).astype(np.int64)
+
+
+def absent_classes(*columns: NDArray[Any]) -> list[str]:
+    """Combinations of CLASSES that no vector of the operands' `columns` has, such as "+0 NaN -inf"."""
+    seen = set(zip(*(_class_numbers(column).tolist() for column in columns), strict=True))
+    wanted = product(range(len(CLASSES)), repeat=len(columns))
+    return [" ".join(CLASSES[kind] for kind in kinds) for kinds in wanted if kinds not in seen]
 
 
 def _float32(bits: int) -> softfloat.Float32:

@@ -67,7 +67,7 @@ def check_replay(
         data_bytes=config.bus.data_bytes,
         instruction_bytes=config.bus.instruction_bytes,
     )
-    host = ScriptHost(start_script(machine._script(programs, max_cycles, watchdog, before)))
+    host = ScriptHost(start_script(machine.script(programs, max_cycles, watchdog, before)))
     comparison = Comparison(config)
     log: list[tuple[int, str, int]] = []
     assert result.trace is not None and result.log is not None
@@ -94,6 +94,9 @@ def check_replay(
     check_counters(result.registers)
     assert np.array_equal(behind.memory, result.memory), "the memory after the run differs"
     assert not core.sbuf.collisions, f"both ports of SBUF wrote (cycle, partition, address) {core.sbuf.collisions[0]}"
+    assert not core.sbuf.undefined, (
+        f"SBUF read before it was written (cycle, port, partition, word): {core.sbuf.undefined[0]}"
+    )
     assert not core.psum.undefined, f"PSUM read before it was written: {core.psum.undefined[0]}"
     return Replayed(comparison.cycles, len(log))
 

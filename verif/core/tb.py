@@ -17,8 +17,9 @@ from makalu.sim_models.lockstep.memory import FixedMemory
 from verif.core.host import IDLE_CONTROL, ScriptHost
 from verif.core.observation import Comparison, row_bytes
 from verif.core.stalling_memory import StallingMemory
+from verif.lib.axi_rules import AxiRules
 from verif.lib.compare import compare
-from verif.lib.sampling import drive, reset, start_clock
+from verif.lib.sampling import drive, reset, sample, start_clock
 
 __all__ = ["CoreBench"]
 
@@ -67,6 +68,10 @@ class CoreBench:
         # X or Z counts as both: what is compared must be the same either way
         self._comparisons = [Comparison(config), Comparison(config)]
         self._row_bytes = row_bytes(config)
+        self.rules = (
+            AxiRules("data", data_bytes=config.bus.data_bytes),
+            AxiRules("instructions", data_bytes=config.bus.instruction_bytes, channels=("ar",)),
+        )
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -94,6 +99,7 @@ class CoreBench:
         names = {register.address: name for name, register in REGISTERS.items()}
         values = {names[address]: value for address, value in host.values.items()}
         assert values["interrupt"] == Status.DONE, f"the run ended with {values}"
+        assert all(rules.bursts for rules in self.rules), "a port of the core asked for nothing"
         return values
 
     async def _step(self, host: ScriptHost) -> dict[str, Any]:
@@ -101,6 +107,8 @@ class CoreBench:
         inputs = {**host.inputs(), **self.memory.comb(ports)}
         drive(self.dut, inputs)
         await RisingEdge(self.dut.clk)
+        for rules in self.rules:
+            rules.check(self.core.cycle, sample(self.dut, rules.signals))
         out = self.core.comb(inputs)
         self._compare_outside(out)
         for comparison, row in zip(self._comparisons, self._rows(), strict=True):

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.axi import BURST_INCR, PAGE_BYTES, Response
+from makalu.hw.spec.axi import Response
 from makalu.hw.spec.config import CoreConfig
+from verif.dma.sparse_memory import SparseMemory
+from verif.lib.axi_rules import AxiRules
 
 __all__ = ["IDLE_BUS", "MemorySlave"]
 
@@ -35,7 +37,13 @@ class MemorySlave:
     """
 
     def __init__(
-        self, config: CoreConfig, memory: NDArray[np.uint8], rng: Random, *, busy: float, latency: int = 3
+        self,
+        config: CoreConfig,
+        memory: NDArray[np.uint8] | SparseMemory,
+        rng: Random,
+        *,
+        busy: float,
+        latency: int = 3,
     ) -> None:
         self.config, self.memory, self.rng, self.busy, self.latency = config, memory, rng, busy, latency
         self.beat = config.bus.data_bytes
@@ -47,7 +55,7 @@ class MemorySlave:
         self.data: deque[dict[str, int]] = deque()
         self.responses: deque[tuple[int, int]] = deque()
         self.outputs = dict(IDLE_BUS)
-        self.previous: dict[str, int] = {}
+        self.rules = AxiRules("bus", data_bytes=self.beat)
         self.cycle = 0
         self.counts = {"ar": 0, "r": 0, "aw": 0, "w": 0, "b": 0}
 
@@ -72,24 +80,9 @@ class MemorySlave:
         self.outputs = out
         return out
 
-    def _check(self, seen: dict[str, Any]) -> None:
-        for name in ("ar", "aw", "w"):
-            if self.previous and self.previous[f"bus__{name}__valid"] and not self.previous[f"bus__{name}__ready"]:
-                for key in (k for k in seen if k.startswith(f"bus__{name}__") and not k.endswith("ready")):
-                    assert seen[key] == self.previous[key], f"{key} changed while it waited for ready"
-        for name in ("ar", "aw"):
-            if seen[f"bus__{name}__valid"]:
-                first, beats = seen[f"bus__{name}__addr"], seen[f"bus__{name}__len"] + 1
-                assert first % self.beat == 0 and 1 << seen[f"bus__{name}__size"] == self.beat
-                assert seen[f"bus__{name}__burst"] == BURST_INCR
-                end = first + beats * self.beat
-                assert first // PAGE_BYTES == (end - 1) // PAGE_BYTES, (
-                    f"{name} {first:#x} crosses 4 KiB ({beats} beats)"
-                )
-
     def tick(self, seen: dict[str, Any]) -> None:
         """The edge: `seen` are the core's outputs of the cycle that `drive` made the inputs of."""
-        self._check(seen)
+        self.rules.check(self.cycle, {**seen, **self.outputs})
         moved = {n: seen[f"bus__{n}__valid"] and self.outputs[f"bus__{n}__ready"] for n in ("ar", "aw", "w")}
         moved |= {n: self.outputs[f"bus__{n}__valid"] and seen[f"bus__{n}__ready"] for n in ("r", "b")}
         for name, did in moved.items():
@@ -111,7 +104,6 @@ class MemorySlave:
         if moved["w"]:
             self.data.append({name: seen[f"bus__w__{name}"] for name in ("data", "strb", "last")})
         self._write(due)
-        self.previous = {**seen, **{f"bus__{n}__ready": self.outputs[f"bus__{n}__ready"] for n in ("ar", "aw", "w")}}
         self.cycle += 1
 
     def _write(self, due: int) -> None:
@@ -121,7 +113,6 @@ class MemorySlave:
             worst = Response.OKAY
             for k in range(length + 1):
                 beat = self.data.popleft()
-                assert beat["last"] == int(k == length), f"w.last in beat {k} of {length + 1}"
                 worst = max(worst, self.bad.get(first + k, Response.OKAY))
                 place = (first + k) * self.beat
                 for b in range(self.beat):

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS, Opcode, Space
+from makalu.hw.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS, Opcode, Space
+from verif.dma.sparse_memory import SparseMemory
 
-__all__ = ["MEMORY_BYTES", "Regions", "copy", "random_descriptor", "rows"]
+__all__ = ["MEMORY_BYTES", "Regions", "copy", "far_descriptor", "random_descriptor", "rows"]
 
 MEMORY_BYTES = 1 << 16
 """Of the bench's memory: loads read the lower half, stores write the upper half."""
 PAGE = 4096
+_LONGEST = FIELDS["memory_stride0"].high
 _FORMATS = {FP32.code: FP32, BF16.code: BF16}
 
 
@@ -98,7 +100,6 @@ def _base(rng: Random, low: int, high: int, steps: list[int], size: int, unit: i
 def random_descriptor(rng: Random, config: CoreConfig, opcode: Opcode, *, most: int = 60) -> Instruction:
     """Up to `most` elements a partition; bytes of a store never meet in memory, anything else may."""
     regions = Regions(config)
-    slot = "dst" if opcode == Opcode.DMA_LOAD else "src0"
     while True:
         form = rng.choice((FP32, BF16))
         sizes = _sizes(rng, most)
@@ -119,22 +120,73 @@ def random_descriptor(rng: Random, config: CoreConfig, opcode: Opcode, *, most: 
         address = _base(rng, *regions.memory[opcode], steps, form.bytes, rng.choice((1, 2, form.bytes)))
         if offset is None or address is None:
             continue
-        values = {
-            f"{slot}_space": int(Space.SBUF),
-            f"{slot}_dtype": form.code,
-            f"{slot}_partition": rng.randint(0, config.partitions - count),
-            f"{slot}_offset": offset,
-            **{f"{slot}_size{d}": sizes[d] for d in range(AP_DIMS)},
-            **{f"{slot}_stride{d}": strides[d] for d in range(AP_DIMS)},
-            "partitions": count,
-            "address": address,
-            **{f"memory_stride{d}": memory[d] for d in range(MEMORY_DIMS)},
-            "tag": rng.getrandbits(16),
-        }
-        return Instruction(opcode, {name: int(value) for name, value in values.items() if value})
+        partition = rng.randint(0, config.partitions - count)
+        return _descriptor(rng, opcode, form, sizes, count, (partition, offset, strides), (address, memory))
 
 
-def copy(instruction: Instruction, sbuf: NDArray[np.uint8], memory: NDArray[np.uint8]) -> None:
+def _descriptor(
+    rng: Random,
+    opcode: Opcode,
+    form: Format,
+    sizes: list[int],
+    count: int,
+    inner: tuple[int, int, list[int]],
+    outer: tuple[int, list[int]],
+) -> Instruction:
+    """`inner`: partition, offset, strides in SBUF; `outer`: address, strides in memory."""
+    slot = "dst" if opcode == Opcode.DMA_LOAD else "src0"
+    values = {
+        f"{slot}_space": int(Space.SBUF),
+        f"{slot}_dtype": form.code,
+        f"{slot}_partition": inner[0],
+        f"{slot}_offset": inner[1],
+        **{f"{slot}_size{d}": sizes[d] for d in range(AP_DIMS)},
+        **{f"{slot}_stride{d}": inner[2][d] for d in range(AP_DIMS)},
+        "partitions": count,
+        "address": outer[0],
+        **{f"memory_stride{d}": outer[1][d] for d in range(MEMORY_DIMS)},
+        "tag": rng.getrandbits(16),
+    }
+    return Instruction(opcode, {name: int(value) for name, value in values.items() if value})
+
+
+def _far_strides(rng: Random, counts: list[int], first: int) -> list[int]:
+    """As `_apart`, but with long steps, of either sign alike; some may be too long for the field."""
+    strides, reach = [], first
+    for n, count in enumerate(counts):
+        pad = rng.choice((0, max(0, min(_LONGEST - reach, rng.getrandbits(rng.randint(12, 31)))))) if n else 0
+        strides.append((reach + pad) * (rng.choice((1, -1)) if n else 1))
+        reach = (reach + pad) * count
+    return strides
+
+
+def far_descriptor(
+    rng: Random, config: CoreConfig, opcode: Opcode, *, place: str, last_byte: bool = True, most: int = 24
+) -> Instruction:
+    """Long strides in memory, whose last byte is the bus's (`place` top), or first byte 0 (bottom), or any (middle).
+
+    Bytes of a store never meet. In SBUF the pattern ends at the last byte of the partitions, or begins at the first.
+    """
+    room = 1 << config.bus.address_bits
+    while True:
+        form, sizes = rng.choice((FP32, BF16)), _sizes(rng, most)
+        count = rng.randint(1, config.partitions)
+        strides, memory = _apart(rng, sizes, 1), _far_strides(rng, [*sizes, count], form.bytes)
+        steps = [(n - 1) * stride for n, stride in zip([*sizes, count], memory, strict=True)]
+        down, up = sum(min(0, s) for s in steps), sum(max(0, s) for s in steps) + form.bytes
+        inner = [(n - 1) * stride * form.bytes for n, stride in zip(sizes, strides, strict=True)]
+        low, high = sum(min(0, s) for s in inner), sum(max(0, s) for s in inner) + form.bytes
+        if max(map(abs, memory)) > _LONGEST or up - down > room:
+            continue
+        if high - low > config.sbuf.partition_bytes:
+            continue
+        address = {"top": room - up, "bottom": -down, "middle": rng.randint(-down, room - up)}[place]
+        offset = config.sbuf.partition_bytes - high if last_byte else -low
+        partition = rng.randint(0, config.partitions - count)
+        return _descriptor(rng, opcode, form, sizes, count, (partition, offset, strides), (address, memory))
+
+
+def copy(instruction: Instruction, sbuf: NDArray[np.uint8], memory: NDArray[np.uint8] | SparseMemory) -> None:
     """Element by element, in place; `sbuf` is [P, bytes of a partition]."""
     load = instruction.opcode == Opcode.DMA_LOAD
     slot = "dst" if load else "src0"

@@ -9,12 +9,13 @@ import numpy as np
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import Opcode
+from makalu.hw.spec.isa import FIELDS, MEMORY_DIMS, Opcode
 from makalu.sim_models.lockstep.dma_bursts import bursts
 from makalu.sw.rtl.params import bench_params
 from verif.dma.configs import dma_config
 from verif.dma.memory_slave import MemorySlave
-from verif.dma.programs import MEMORY_BYTES, Regions, copy, random_descriptor, rows
+from verif.dma.programs import MEMORY_BYTES, Regions, copy, far_descriptor, random_descriptor, rows
+from verif.dma.sparse_memory import SparseMemory
 from verif.dma.tb import DmaBench
 
 PARAMS = bench_params()
@@ -23,15 +24,18 @@ POINTS = ("ar waits", "aw waits", "w waits", "r waits", "both directions", "merg
 """What random traffic must show."""
 
 
-async def prepare(dut: Any, *, busy: float, density: float = 1.0, latency: int = 3) -> tuple[DmaBench, Random]:
-    """A bench with random contents of SBUF and memory."""
+async def prepare(
+    dut: Any, *, busy: float, density: float = 1.0, latency: int = 3, whole: bool = False
+) -> tuple[DmaBench, Random]:
+    """A bench with random contents of SBUF and memory; `whole`: all of SBUF, and all that the bus can address."""
     config = dma_config(PARAMS["config"])
     rng = Random(cocotb.RANDOM_SEED)
     noise = np.random.default_rng(cocotb.RANDOM_SEED)
     memory = noise.integers(0, 256, MEMORY_BYTES, dtype=np.uint8)
-    slave = MemorySlave(config, memory, rng, busy=busy, latency=latency)
+    far = SparseMemory(1 << config.bus.address_bits, seed=cocotb.RANDOM_SEED)
+    slave = MemorySlave(config, far if whole else memory, rng, busy=busy, latency=latency)
     bench = DmaBench(dut, config, slave, rng, density=density)
-    filled = Regions(config).sbuf[Opcode.DMA_LOAD][1]
+    filled = config.sbuf.partition_bytes if whole else Regions(config).sbuf[Opcode.DMA_LOAD][1]
     await bench.fill(noise.integers(0, 256, (config.partitions, filled), dtype=np.uint8))
     return bench, rng
 
@@ -46,7 +50,10 @@ async def check(bench: DmaBench, program: list[Instruction]) -> int:
     cycles = await bench.run(limit=LIMIT)
     assert len(bench.finishes) - before == len(program), f"{len(bench.finishes) - before} of {len(program)} finished"
     np.testing.assert_array_equal(bench.image(), sbuf)
-    np.testing.assert_array_equal(bench.slave.memory, memory)
+    if isinstance(memory, SparseMemory):
+        memory.check_equal(bench.slave.memory)
+    else:
+        np.testing.assert_array_equal(bench.slave.memory, memory)
     return cycles
 
 
@@ -115,6 +122,24 @@ async def ragged_offsets(dut: Any) -> None:
             )
     await check(bench, program)
     assert bench.seen["merges"], "no granule was merged"
+
+
+@cocotb.test()
+async def far_addresses(dut: Any) -> None:
+    """From byte 0 to the last that the bus can address, long strides of both signs, SBUF to its last byte."""
+    bench, rng = await prepare(dut, busy=0.7, whole=True)
+    config, top = bench.config, 1 << bench.config.bus.address_bits
+    row = 3 * config.bus.data_bytes + 4
+    for opcode in (Opcode.DMA_LOAD, Opcode.DMA_STORE):  # one after the other: what is loaded is stored again
+        pitch = FIELDS["memory_stride0"].low  # the longest there is, downwards
+        edge = {"partitions": config.partitions, "row_bytes": row, "offset": config.sbuf.partition_bytes - row}
+        program = [rows(opcode, **edge, address=top - row, pitch=pitch)]
+        for place in ("top", "bottom", *["middle"] * PARAMS["far"]):
+            for last_byte in (True, False):
+                program.append(far_descriptor(rng, config, opcode, place=place, last_byte=last_byte))
+        strides = [i[f"memory_stride{d}"] for i in program for d in range(MEMORY_DIMS)]
+        assert min(strides) < -(1 << 24) and max(strides) > 1 << 24, "strides must be long in both directions"
+        await check(bench, program)
 
 
 async def fail(bench: DmaBench, rng: Random, opcode: Opcode, response: Response) -> None:

@@ -35,5 +35,5 @@ def sample(dut: Any, names: Iterable[str]) -> dict[str, int | None]:
     out: dict[str, int | None] = {}
     for name in names:
         value = dut[name].value
-        out[name] = value.to_unsigned() if value.is_resolvable else None
+        out[name] = int(value) if value.is_resolvable else None
     return out

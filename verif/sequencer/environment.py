@@ -7,15 +7,18 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from makalu.hw.sequencer.semaphores import COUNTER_BITS
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
 from makalu.hw.spec.registers import REGISTERS, START, Status
 from makalu.hw.spec.sequencer import CHANNEL_OF, QUEUE_CHANNELS, Channel
 from makalu.sim_models.lockstep.sequencer import SequencerModel
+from verif.lib.axi_rules import AxiRules
 from verif.lib.compare import after, compare
+from verif.lib.sampling import sample
 
-__all__ = ["CONTROL_INPUTS", "Environment"]
+__all__ = ["CONTROL_INPUTS", "FINISHES", "STREAMS", "Environment"]
 
 STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
 FINISHES = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}
@@ -47,6 +50,8 @@ class Environment:
         self._tags: dict[str, int] = {}
         self.flushed: set[Channel] = set()
         self._watch = watch_control
+        self._preset: dict[int, int] = {}
+        self.rules = AxiRules("instructions", data_bytes=config.bus.instruction_bytes, channels=("ar",))
         self._bursts: deque[tuple[int, int]] = deque()
         self._beats: deque[tuple[int, int]] = deque()
         self._engines: dict[Channel, deque[tuple[int, int]]] = {c: deque() for c in Channel}
@@ -105,18 +110,35 @@ class Environment:
         await FallingEdge(self.dut.clk)
         if self._watch:
             inputs |= {name: int(self._handles[name].value) for name in CONTROL_INPUTS}
+        self.rules.check(self.cycle, sample(self.dut, self.rules.signals))
         expected = {k: int(v) for k, v in self.model.comb(inputs).items() if v is not None}
         seen = {}
         for name in expected:
             value = self._handles[name].value
             seen[name] = int(value) if value.is_resolvable else None
         compare(self.cycle, seen, expected, after("sequencer", self._tags))
+        self._write_semaphores(expected)
         self.model.tick(inputs)
         self._react(inputs, expected)
         self._inputs, self._outputs = inputs, expected
         await RisingEdge(self.dut.clk)
         self.cycle += 1
         return expected
+
+    def preset_semaphores(self, values: dict[int, int]) -> None:
+        """In the next cycle these counters of RTL and model are overwritten, as no program could in an hour."""
+        self._preset = values
+
+    def _write_semaphores(self, out: dict[str, int]) -> None:
+        """In the middle of a cycle in which no queue issues, so that nothing of it is already settled."""
+        if not self._preset:
+            return
+        assert not out["trace_issue"] and not out["semaphore_update"], "counters are preset while an instruction issues"
+        for semaphore, value in self._preset.items():
+            self.model.semaphores[semaphore] = value
+        packed = sum(value << (COUNTER_BITS * s) for s, value in enumerate(self.model.semaphores))
+        self.dut.semaphore.values.value = packed
+        self._preset = {}
 
     def _react(self, inputs: dict[str, int], out: dict[str, int]) -> None:
         if inputs["instructions__r__valid"]:

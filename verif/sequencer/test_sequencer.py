@@ -4,6 +4,7 @@ import random
 
 import cocotb
 
+from makalu.hw.sequencer.semaphores import COUNTER_BITS
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
@@ -239,6 +240,40 @@ async def waits_compare_modulo(dut):
         programs.words[Queue.SCALAR] = [_word(Opcode.NOP, **waits), _halt()]
         status = await _run(env, programs, watchdog=60)
         assert status == (Status.DONE if reached else Status.ERROR), hex(value)
+
+
+@cocotb.test()
+async def waits_compare_across_the_carry(dut):
+    """A counter goes past 2^16, and past 2^32: who waits for a value beyond is served in that step, not before.
+
+    The counter begins 3 below; eight nops add 2 each. Vector waits for -1 (served by the first), Scalar for +5.
+    """
+    env = await environment(dut, chance=1.0, delay=1)
+    modulus = 1 << FIELDS["wait0_value"].bits
+    add = dict(signal0_kind=1, signal0_semaphore=2, signal1_kind=1, signal1_semaphore=2)
+    for first in (modulus - 3, 0xABCD_0000 - 3, (1 << COUNTER_BITS) - 3):
+        programs = Programs({q: [_halt()] for q in Queue})
+        for queue, ahead in ((Queue.VECTOR, 2), (Queue.SCALAR, 8)):
+            waits = dict(wait0_kind=1, wait0_semaphore=2, wait0_value=(first + ahead) % modulus)
+            programs.words[queue] = [_word(Opcode.NOP, tag=ahead, **waits), _halt()]
+        programs.words[Queue.SYNC] = [*(_word(Opcode.NOP, tag=0, **add) for _ in range(8)), _halt()]
+        env.memory, starts = programs.image(BASE, SPACING)
+        await env.start(starts, watchdog=300)
+        while env.model.starting:
+            await env.step()
+        env.preset_semaphores({2: first})
+        served = {}
+        for _ in range(1000):
+            counter = env.model.semaphores[2]
+            out = await env.step()
+            for queue in (Queue.VECTOR, Queue.SCALAR):
+                event = out["trace_issue"] >> (1 + FIELDS["tag"].bits) * queue
+                if event & 1 and queue not in served:
+                    served[queue] = counter
+        assert await env.finish() == Status.DONE, hex(first)
+        steps = {queue: (value - first) % (1 << COUNTER_BITS) for queue, value in served.items()}
+        assert steps == {Queue.VECTOR: 2, Queue.SCALAR: 8}, f"{first:#x}: served after {steps}"
+        assert env.model.semaphores[2] == (first + 16) % (1 << COUNTER_BITS)
 
 
 @cocotb.test()
