@@ -72,8 +72,6 @@ class Sequencer(wiring.Component):
     active, stalled : In(4)
         A queue's engine holds an instruction; it waits for a port in this cycle. Bits in the order of `Queue`; Sync:
         either DMA channel.
-    clear : Out(1)
-        The cycle of a start: engines forget a bus error. Nothing is active then.
     trace_issue : Out(ArrayLayout({valid, tag}, 4)), trace_finish : Out(ArrayLayout({valid, tag}, 6))
         In the cycle of the event; by `Queue` and by `Channel`. `nop` and `halt` show in trace_issue only.
     semaphore_update, semaphores : Out(ArrayLayout)
@@ -109,7 +107,6 @@ class Sequencer(wiring.Component):
                 **{name: In(1) for name in _ERRORS.values()},
                 "active": In(len(QUEUES)),
                 "stalled": In(len(QUEUES)),
-                "clear": Out(1),
                 "trace_issue": Out(data.ArrayLayout(TRACE, len(QUEUES))),
                 "trace_finish": Out(data.ArrayLayout(TRACE, len(Channel))),
                 "semaphore_update": Out(data.ArrayLayout(_PORTS.bit_length(), count)),
@@ -150,7 +147,6 @@ class Sequencer(wiring.Component):
             run.running.eq(Cat(queues[q].state == QueueState.RUNNING for q in QUEUES)),
             run.halted.eq(Cat(queues[q].state == QueueState.HALTED for q in QUEUES)),
             run.errors.eq(Cat(queues[q].state == QueueState.ERROR for q in QUEUES)),
-            self.clear.eq(start),
             self.irq.eq(port.irq),
         ]
         for q in QUEUES:

@@ -127,7 +127,6 @@ class SequencerModel:
             asked = [q for q, c in zip(self.queues, requests, strict=True) if c is not None and _STREAM[c] == name]
             out[f"{name}__valid"] = bool(asked)
             out[f"{name}__payload"] = asked[0].word if asked else None
-        out["clear"] = self._starts_now(inputs)
         width = 1 + _TAG_BITS
         issues = self._issues(inputs)
         tags = [q.issued().tag << 1 | 1 if i else 0 for q, i in zip(self.queues, issues, strict=True)]
