@@ -49,7 +49,7 @@ _PORTS = (len(Channel) + len(QUEUES)) * SIGNALS
 class Sequencer(wiring.Component):
     """Fetches, checks and issues four instruction streams in order; counts their signals when they finish.
 
-    Does not: execute; know the engines' timing; check memory-side addresses of a DMA.
+    Does not: execute; know the engines' timing; know where memory is behind the bus.
 
     Parameters
     ----------
