@@ -163,6 +163,7 @@ class Sequencer(wiring.Component):
                 ~run.running.any()
                 | Cat(queues[q].issue for q in QUEUES).any()
                 | Cat(self.trace_finish[c].valid for c in Channel).any()
+                | (self.active & ~self.stalled).any()
             ),
         ]
         m.d.comb += [queues[q].expired.eq(watchdog.expired) for q in QUEUES]

@@ -48,7 +48,9 @@ class ErrorCode(IntEnum):
     """The bus answered a DMA write with an error. Each byte of its destination, and of stores behind it that
     had been issued, is old or new, everything else old."""
     WATCHDOG = 13
-    """No instruction issued or finished anywhere for the programmed number of cycles while this queue was waiting."""
+    """For the programmed number of cycles no instruction issued or finished and no engine worked (active and not
+    stalled), while this queue was running. Address and tag are those of the queue's oldest unfinished instruction (of
+    its first channel that has one), so of a transfer that the bus does not answer; else of the next one to issue."""
     MEMORY_ADDRESS = 14
     """The first or last byte of a DMA's memory side (five signed strides, dimension 4 is the partition) lies outside
     the bus's addresses, 0 to 2^address_bits - 1."""

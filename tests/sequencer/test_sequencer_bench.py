@@ -22,7 +22,7 @@ def bench(preset, simulator, params, module="test_sequencer"):
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_sequencer_verilator(seed):
-    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 40, "seed": seed}) == 11
+    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 40, "seed": seed}) == 13
 
 
 def test_control_port_outside_master():
@@ -31,10 +31,10 @@ def test_control_port_outside_master():
 
 @pytest.mark.slow
 def test_sequencer_wide_bus_verilator():
-    assert bench("trn2-mini", "verilator", {"length": 60, "rounds": 1, "mutants": 20, "seed": 3}) == 11
+    assert bench("trn2-mini", "verilator", {"length": 60, "rounds": 1, "mutants": 20, "seed": 3}) == 13
 
 
 @pytest.mark.icarus
 @pytest.mark.slow
 def test_sequencer_icarus():
-    assert bench("tiny", "icarus", FEW) == 11
+    assert bench("tiny", "icarus", FEW) == 13
