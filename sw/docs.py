@@ -55,6 +55,15 @@ def isa_page() -> str:
         lines.append(
             f"| {int(opcode):#04x} | {spec.name} | {queues} | {channel} | {equation} | {operands} | {', '.join(own)} |"
         )
+    lines += [
+        "",
+        "## Order",
+        "",
+        "Queues, and the two DMA directions, share nothing but semaphores. Two instructions of different channels that "
+        "touch one SBUF word (`sbuf.word_bytes`) of a partition, one of them writing, must be ordered by a semaphore "
+        "even when their bytes differ: a partly written word is read and written back. In PSUM and memory the unit is "
+        "the byte.",
+    ]
     lines += ["", "## Fields", "", "| bits | name | signed | meaning |", "|---|---|---|---|"]
     for f in sorted(FIELDS.values(), key=lambda f: f.lsb):
         lines.append(f"| {f.lsb + f.bits - 1}:{f.lsb} | {f.name} | {'yes' if f.signed else ''} | {f.meaning} |")

@@ -1,8 +1,14 @@
-"""Recorded operations to instructions with addresses, and what each of them reads and writes."""
+"""Recorded operations to instructions with addresses, and what each of them reads and writes.
+
+The hazard unit of SBUF is the word: of a 32-bit granule that is written in part the rest is read and written back, and
+a word that one port writes must not be read or written on the other in the same cycle. So regions of SBUF are whole
+words. PSUM and memory are written byte by byte.
+"""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import AP_DIMS, INSTRUCTIONS, Opcode, Queue, Space
 from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
 
@@ -17,7 +23,10 @@ _SPACES = {Buffer.SBUF: Space.SBUF, Buffer.PSUM: Space.PSUM}
 
 @dataclass(frozen=True)
 class Region:
-    """A box that an instruction touches: bytes low..high-1 of partitions first..last-1; memory is one partition."""
+    """A box that an instruction touches: bytes low..high-1 of partitions first..last-1; memory is one partition.
+
+    In SBUF low and high lie on words: two instructions touch when they share a word.
+    """
 
     memory: str
     first: int
@@ -65,10 +74,11 @@ class Lowered:
 
 def lower(recording: Recording, addresses: Mapping[Storage, int]) -> list[Lowered]:
     """Instructions in program order; `addresses` holds tiles (bytes in a partition) and memory tensors (bytes)."""
-    return [instruction for operation in recording.operations for instruction in _operation(operation, addresses)]
+    config = recording.config
+    return [i for operation in recording.operations for i in _operation(operation, addresses, config)]
 
 
-def _operation(operation: Operation, addresses: Mapping[Storage, int]) -> Iterator[Lowered]:
+def _operation(operation: Operation, addresses: Mapping[Storage, int], config: CoreConfig) -> Iterator[Lowered]:
     slots = [slot for slot, allowed in INSTRUCTIONS[operation.opcode].operands.items() if not allowed.scalar]
     names = [*slots, "memory"] if "memory" in operation.tensors else slots
     tensors = [operation.tensors[name] for name in names]
@@ -76,7 +86,7 @@ def _operation(operation: Operation, addresses: Mapping[Storage, int]) -> Iterat
         lowered = Lowered(opcode=operation.opcode, values=dict(operation.fields), origin=operation)
         for i, (name, tensor) in enumerate(zip(names, tensors, strict=True)):
             place = _memory if name == "memory" else _slot
-            region = place(lowered.values, name, tensor, pattern, i, addresses[tensor.storage])
+            region = _hazard(place(lowered.values, name, tensor, pattern, i, addresses[tensor.storage]), config)
             writes = name == "dst" or (name == "memory" and operation.opcode == Opcode.DMA_STORE)
             (lowered.writes if writes else lowered.reads).append(region)
             if name == "dst" and operation.fields.get("accumulate"):
@@ -84,8 +94,17 @@ def _operation(operation: Operation, addresses: Mapping[Storage, int]) -> Iterat
         if "src1" in operation.tensors and "src1" not in slots:
             scalar = operation.tensors["src1"]
             one = CommonPattern((1,) * AP_DIMS, (0,), ((1, 0, 0, 0),))
-            lowered.reads.append(_slot(lowered.values, "src1", scalar, one, 0, addresses[scalar.storage]))
+            region = _slot(lowered.values, "src1", scalar, one, 0, addresses[scalar.storage])
+            lowered.reads.append(_hazard(region, config))
         yield lowered
+
+
+def _hazard(region: Region, config: CoreConfig) -> Region:
+    """What other instructions must keep away from: in SBUF the words that hold the bytes."""
+    if region.memory != Buffer.SBUF.value:
+        return region
+    word = config.sbuf.word_bytes
+    return replace(region, low=region.low // word * word, high=-(-region.high // word) * word)
 
 
 def _span(pattern: CommonPattern, operand: int) -> tuple[int, int]:

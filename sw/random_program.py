@@ -85,7 +85,7 @@ class _Builder:
         steps: list[Callable[[], None]] = [
             *[self._load, self._store, self._activation, self._copy, self._tensor_tensor, self._tensor_scalar] * 2,
             *[self._matmul_new, self._matmul_add] * 3,
-            *[self._new_tile, self._round_trip],
+            *[self._new_tile, self._round_trip, self._split],
         ]
         closing = sum(TILES for _ in self._tiles) + TILES
         while len(recording.operations) < self._budget - closing - len(Queue):
@@ -226,6 +226,36 @@ class _Builder:
         tile = self._target()
         view = self._view(tile, self._shapes.sizes(tile.shape[1]), self._rows(tile), overlapping=False)
         nisa.dma_copy(view, self._store_view(view))
+
+    def _split(self) -> None:
+        """Fills both sides of an odd column of a bf16 tile, inside an SBUF word: one by DMA, the other by an engine."""
+        tile = self._pick(self._tiles[BF16])
+        if tile.shape[1] < 2:
+            return
+        source = self._source()
+        source = self._pick(self._psum) if source.storage is tile.storage else source
+        first, count = self._rows(tile, source)
+        cut = 2 * self._shapes.integer(0, tile.shape[1] // 2 - 1) + 1
+        rows, most = slice(first, first + count), self._elements
+        low = tile[rows, max(0, cut - most) : cut]
+        high = tile[rows, cut : min(cut + most, tile.shape[1])]
+        for _ in range(self._shapes.integer(1, 3)):
+            loaded, written = (low, high) if self._shapes.integer(0, 1) else (high, low)
+            written = written[:, : min(written.shape[1], source.storage.row_elements)]
+            data = self._view(source, written.shape[1:], (first, count), overlapping=True)
+            memory = self._memory_view(self._sources[BF16], count, loaded.shape[1:], overlapping=True)
+            load_first = bool(self._shapes.integer(0, 1))
+            if load_first:
+                nisa.dma_copy(loaded, memory)
+            self._engine_copy(written, data)
+            if not load_first:
+                nisa.dma_copy(loaded, memory)
+
+    def _engine_copy(self, dst: Tensor, src: Tensor) -> None:
+        if self._shapes.integer(0, 1):
+            nisa.tensor_copy(dst, src)
+        else:
+            nisa.activation(dst, op=Function.IDENTITY, data=src, bias=0.0, scale=1.0)
 
     def _matmul_operands(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Stationary view, moving tile, rows."""

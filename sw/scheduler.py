@@ -2,7 +2,7 @@
 
 Each finish channel has one semaphore, its number. An instruction that another queue (or, for the DMA, the other
 direction) depends on increments it; the dependent one waits for the count. Dependencies are read after write, write
-after read and write after write on bytes of SBUF, PSUM and memory. None is needed
+after read and write after write on words of SBUF and on bytes of PSUM and memory. None is needed
 
 - inside Vector and Scalar, which run one instruction at a time;
 - inside Tensor, whose head keeps the order of PSUM writes;

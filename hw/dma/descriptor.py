@@ -22,7 +22,7 @@ _WIDE_SHIFT = 2
 class DescriptorQueue(wiring.Component):
     """start[r](k) = descriptor(command k), for every reader r, in order.
 
-    Does not: check; the sequencer did. Memory addresses are taken modulo 2^`bus.address_bits`.
+    Does not: check; the sequencer did, so every byte lies below 2^`bus.address_bits`.
 
     Parameters
     ----------

@@ -6,12 +6,13 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.sequencer.memory_range import MemoryRange
 from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, OPERANDS, Opcode, Queue
+from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, Queue
 
 __all__ = ["CODE_BITS", "Decoder"]
 
@@ -21,7 +22,7 @@ CODE_BITS = max(ErrorCode).bit_length()
 class Decoder(wiring.Component):
     """code = the lowest `ErrorCode` whose rule the instruction breaks, or NONE.
 
-    Does not: store decoded instructions (`Queue`), nor check memory-side addresses of a DMA.
+    Does not: store decoded instructions (`Queue`).
 
     Parameters
     ----------
@@ -119,7 +120,25 @@ class Decoder(wiring.Component):
         psum = [r.psum for r in ranges.values()]
         if self._queue is Queue.TENSOR:
             psum.append(s2_matmul & ranges["dst"].banks)
-        return {
+        violations = {
             ErrorCode.SBUF_ADDRESS: Cat(r.sbuf for r in ranges.values()).any(),
             ErrorCode.PSUM_ADDRESS: Cat(*psum).any(),
         }
+        if self._queue is Queue.SYNC:
+            violations[ErrorCode.MEMORY_ADDRESS] = self._memory(m, platform, i, s1_busy, s1_step)
+        return violations
+
+    def _memory(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal) -> Signal:
+        # nop and halt have zeros in all of these fields
+        walk = MemoryRange(config=self._config)
+        m.submodules.memory = place(walk, platform)
+        store = i.opcode == Opcode.DMA_STORE
+        m.d.comb += [
+            walk.step.eq(Mux(s1_busy, s1_step, 0)),
+            walk.wide.eq(Mux(store, i.src0_dtype, i.dst_dtype) == FP32.code),
+            walk.address.eq(i.address),
+            walk.partitions.eq(i.partitions),
+            walk.sizes.eq(Cat(Mux(store, i[f"src0_size{d}"], i[f"dst_size{d}"]) for d in range(AP_DIMS))),
+            walk.strides.eq(Cat(i[f"memory_stride{d}"] for d in range(MEMORY_DIMS))),
+        ]
+        return walk.leaves

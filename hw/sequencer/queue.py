@@ -30,6 +30,7 @@ class IssueQueue(wiring.Component):
 
     A refused head, a bus error or an expired watchdog stops the queue in the next cycle; in one cycle a bus error (of a
     load before that of a store) goes before a refused head, and that before the watchdog.
+    The watchdog names the oldest unfinished instruction of the first channel that has one, else the next to issue.
 
     Does not: execute; `nop` and `halt` end here, everything else is requested from a finish channel's engine.
 
@@ -56,7 +57,7 @@ class IssueQueue(wiring.Component):
     entry : Out(issued_layout)
         The head as the FIFO keeps it.
     expired : In(1)
-        Watchdog.
+        Watchdog: nothing issues or finishes in this cycle.
     issue, control_signals : Out(1), Out(ArrayLayout(SIGNAL, 2))
         An instruction issues; signals of a `nop` or `halt` that issues.
     ready_to_issue, decoded : Out(1)
@@ -178,9 +179,12 @@ class IssueQueue(wiring.Component):
         stops = Signal()
         running = Signal()
         m.d.comb += running.eq(self.state == QueueState.RUNNING)
-        with m.If(self.expired & self.channel_empty.all() & ~self.issue):
+        with m.If(self.expired):
             tag = Mux(self.here, self.head.tag, 0)
             m.d.comb += [stops.eq(1), stop.code.eq(ErrorCode.WATCHDOG), stop.address.eq(pc), stop.tag.eq(tag)]
+            for n in reversed(range(len(self._channels))):
+                with m.If(~self.channel_empty[n]):
+                    m.d.comb += [stop.address.eq(self.oldest[n].address), stop.tag.eq(self.oldest[n].tag)]
         with m.If(refused):
             tag = Mux(code == ErrorCode.FETCH, 0, self.head.tag)
             m.d.comb += [stops.eq(1), stop.code.eq(code), stop.address.eq(pc), stop.tag.eq(tag)]

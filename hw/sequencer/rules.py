@@ -1,4 +1,4 @@
-"""The rules of `ErrorCode` that one look at an instruction decides: all but the two address ranges."""
+"""The rules of `ErrorCode` that one look at an instruction decides: all but the three address ranges."""
 
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -39,7 +39,8 @@ def _any(values: list[Value]) -> Value:
 class StaticRules(wiring.Component):
     """violations[code] = some rule of `code` is broken by `word`.
 
-    Does not: check that patterns stay in SBUF and PSUM (`OperandRange`), nor choose between several violations.
+    Does not: check that patterns stay in SBUF, PSUM (`OperandRange`) and memory (`MemoryRange`), nor choose between
+    several violations.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ _PORTS = (len(Channel) + len(QUEUES)) * SIGNALS
 class Sequencer(wiring.Component):
     """Fetches, checks and issues four instruction streams in order; counts their signals when they finish.
 
-    Does not: execute; know the engines' timing; check memory-side addresses of a DMA.
+    Does not: execute; know the engines' timing; know where memory is behind the bus.
 
     Parameters
     ----------
@@ -72,8 +72,6 @@ class Sequencer(wiring.Component):
     active, stalled : In(4)
         A queue's engine holds an instruction; it waits for a port in this cycle. Bits in the order of `Queue`; Sync:
         either DMA channel.
-    clear : Out(1)
-        The cycle of a start: engines forget a bus error. Nothing is active then.
     trace_issue : Out(ArrayLayout({valid, tag}, 4)), trace_finish : Out(ArrayLayout({valid, tag}, 6))
         In the cycle of the event; by `Queue` and by `Channel`. `nop` and `halt` show in trace_issue only.
     semaphore_update, semaphores : Out(ArrayLayout)
@@ -109,7 +107,6 @@ class Sequencer(wiring.Component):
                 **{name: In(1) for name in _ERRORS.values()},
                 "active": In(len(QUEUES)),
                 "stalled": In(len(QUEUES)),
-                "clear": Out(1),
                 "trace_issue": Out(data.ArrayLayout(TRACE, len(QUEUES))),
                 "trace_finish": Out(data.ArrayLayout(TRACE, len(Channel))),
                 "semaphore_update": Out(data.ArrayLayout(_PORTS.bit_length(), count)),
@@ -150,7 +147,6 @@ class Sequencer(wiring.Component):
             run.running.eq(Cat(queues[q].state == QueueState.RUNNING for q in QUEUES)),
             run.halted.eq(Cat(queues[q].state == QueueState.HALTED for q in QUEUES)),
             run.errors.eq(Cat(queues[q].state == QueueState.ERROR for q in QUEUES)),
-            self.clear.eq(start),
             self.irq.eq(port.irq),
         ]
         for q in QUEUES:
@@ -167,6 +163,7 @@ class Sequencer(wiring.Component):
                 ~run.running.any()
                 | Cat(queues[q].issue for q in QUEUES).any()
                 | Cat(self.trace_finish[c].valid for c in Channel).any()
+                | (self.active & ~self.stalled).any()
             ),
         ]
         m.d.comb += [queues[q].expired.eq(watchdog.expired) for q in QUEUES]

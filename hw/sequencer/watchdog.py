@@ -1,4 +1,4 @@
-"""Counts cycles in which nothing issues and nothing finishes."""
+"""Counts cycles in which nothing issues, nothing finishes and no engine works."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -10,16 +10,16 @@ __all__ = ["Watchdog"]
 
 
 class Watchdog(wiring.Component):
-    """expired = limit != 0 & the `limit` cycles before this one had no activity.
+    """expired = limit != 0 & neither this cycle nor the `limit` cycles before it had activity.
 
-    Does not: decide who waits; queues with something outstanding go on.
+    Does not: decide who stops; every running queue does.
 
     Members
     -------
     limit : In(32)
         0 switches it off.
     activity : In(1)
-        Something issues or finishes, or no queue runs.
+        Something issues or finishes, an engine is active and not stalled, or no queue runs.
     expired : Out(1)
 
     Timing: expired is high for one cycle; the count begins again with the next one.
@@ -31,7 +31,7 @@ class Watchdog(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         quiet = Signal(REGISTER_BITS)
-        m.d.comb += self.expired.eq((self.limit != 0) & (quiet >= self.limit))
+        m.d.comb += self.expired.eq((self.limit != 0) & (quiet >= self.limit) & ~self.activity)
         with m.If(self.activity | self.expired | (self.limit == 0)):
             m.d.sync += quiet.eq(0)
         with m.Else():

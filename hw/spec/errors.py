@@ -1,8 +1,8 @@
 """Codes that the hardware reports when a queue stops, and the base of the errors that a user can cause.
 
 An instruction that breaks several rules reports the lowest code; `FETCH` goes before all, because nothing else is
-known of an instruction that did not arrive. Rules are those of codes 1 to 9 below, word for word what
-`hw/sequencer/rules.py` and `hw/sequencer/range.py` check. The memory side of a DMA is not checked: the bus answers it.
+known of an instruction that did not arrive. Rules are those of codes 1 to 9 and 14 below, word for word what
+`hw/sequencer/rules.py`, `range.py` and `memory_range.py` check. Whether there is memory at an address, the bus says.
 """
 
 from enum import IntEnum
@@ -50,4 +50,9 @@ class ErrorCode(IntEnum):
     """The bus answered a DMA write with an error. Each byte of its destination, and of stores behind it that
     had been issued, is old or new, everything else old."""
     WATCHDOG = 13
-    """No instruction issued or finished anywhere for the programmed number of cycles while this queue was waiting."""
+    """For the programmed number of cycles no instruction issued or finished and no engine worked (active and not
+    stalled), while this queue was running. Address and tag are those of the queue's oldest unfinished instruction (of
+    its first channel that has one), so of a transfer that the bus does not answer; else of the next one to issue."""
+    MEMORY_ADDRESS = 14
+    """The first or last byte of a DMA's memory side (five signed strides, dimension 4 is the partition) lies outside
+    the bus's addresses, 0 to 2^address_bits - 1."""

@@ -2,7 +2,11 @@
 
 Access: `ro` read only, `rw` read and write, `w1c` write 1 to clear. A write to `ro` or an unmapped address answers
 SLVERR and changes nothing; a read of an unmapped address answers SLVERR and 0. Byte strobes other than all-ones answer
-SLVERR. A start while the core runs is ignored.
+SLVERR. A start while the core runs is ignored. A start takes place when all that was issued or asked for has finished:
+after a watchdog too, so a slave that stays silent for ever needs a reset.
+
+`watchdog` counts cycles in which no instruction issues or finishes and no engine is active and not stalled; every
+running queue then stops with WATCHDOG. It must be larger than the longest pause of a healthy memory.
 """
 
 from dataclasses import dataclass
@@ -82,7 +86,7 @@ def _registers() -> dict[str, Register]:
         Register("status", 0x00C, "ro", "bit 0 running, bit 1 done, bit 2 error"),
         Register("interrupt", 0x010, "w1c", "bit 1 done, bit 2 error; the interrupt line is high while any bit is set"),
         Register("enable", 0x014, "rw", "one bit a queue, in the order of `Queue`"),
-        Register("watchdog", 0x018, "rw", "cycles without any issue or finish before waiting queues stop; 0 = off"),
+        Register("watchdog", 0x018, "rw", "cycles in which nothing moves before running queues stop; 0 = off"),
         Register("cycles", 0x01C, "ro", "cycles since start in which a queue was running"),
     ]
     for queue in QUEUES:

@@ -21,6 +21,7 @@ from makalu.hw.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTIONS,
+    MEMORY_DIMS,
     SIGNALS,
     WAITS,
     AluOp,
@@ -62,7 +63,7 @@ def check(instruction: Instruction, queue: Queue, config: CoreConfig) -> Violati
     """(NONE, "") for a legal instruction, else the lowest code that applies and its sentence."""
     if queue not in INSTRUCTIONS[instruction.opcode].queues:
         return _wrong_queue(instruction.opcode, queue)
-    for rule in (_reserved, _operands, _sizes, _partitions, _alignment, _sbuf, _psum, _semaphores):
+    for rule in (_reserved, _operands, _sizes, _partitions, _alignment, _sbuf, _psum, _semaphores, _memory):
         for code, text in rule(instruction, config):
             return code, f"{instruction.opcode.name.lower()}: {text}"
     return _NONE
@@ -199,6 +200,19 @@ def _psum(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
                 ErrorCode.PSUM_ADDRESS,
                 f"{slot} covers bytes {low} to {high}, more than one bank of {bank}",
             )
+
+
+def _memory(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
+    if instruction.opcode not in (Opcode.DMA_LOAD, Opcode.DMA_STORE):
+        return
+    ((_, pattern),) = _patterns(instruction, Space.SBUF)
+    extents = (*pattern.sizes, pattern.count)
+    reach = [(size - 1) * instruction[f"memory_stride{d}"] for d, size in zip(range(MEMORY_DIMS), extents, strict=True)]
+    low = instruction["address"] + sum(min(0, step) for step in reach)
+    high = instruction["address"] + sum(max(0, step) for step in reach) + pattern.format.bytes - 1
+    if low < 0 or high >= 1 << config.bus.address_bits:
+        text = f"covers memory {low:#x} to {high:#x}, the bus has {config.bus.address_bits} address bits"
+        yield ErrorCode.MEMORY_ADDRESS, text
 
 
 def _semaphores(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:

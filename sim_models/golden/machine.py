@@ -3,7 +3,8 @@
 The definition of what a program computes. The queues share nothing but semaphores and memories, so a program without
 races gives the same images in every legal order. By default the machine takes one instruction a queue in turn and each
 takes effect where it issues. With `seed` it takes a random legal order and lets instructions take effect late; two
-seeds that disagree prove a race.
+seeds that disagree prove a race, and two instructions of different channels in flight at once that touch one SBUF word,
+one of them writing, are a finding even where their bytes differ (docs/contract.md, SBUF slice).
 """
 
 from collections import deque
@@ -33,6 +34,7 @@ from makalu.hw.spec.isa import (
 from .check import check_bytes
 from .dma import BusError, GoldenDma
 from .elementwise import GoldenElementwise
+from .hazard import SbufAccess, sbuf_accesses, shared_word
 from .memory import PartitionedMemory
 from .result import Deadlock, Finding, GoldenError, IllegalInstruction, QueueError, Result
 from .tensor import GoldenTensor
@@ -58,6 +60,7 @@ class _Issued:
     state: _QueueState
     address: int
     instruction: Instruction
+    accesses: list[SbufAccess]
 
 
 def reached(semaphore: int, value: int) -> bool:
@@ -224,9 +227,27 @@ class _Run:
             return True
         # loads and stores finish independently of each other; every other queue finishes in order
         name = instruction.opcode.name if state.queue == Queue.SYNC else state.queue.name
-        self._channels.setdefault(name, deque()).append(_Issued(state, address, instruction))
+        # in turn, each takes effect before the next one issues: nothing is in flight
+        accesses = [] if self._random is None else sbuf_accesses(instruction, word_bytes=self._config.sbuf.word_bytes)
+        issued = _Issued(state, address, instruction, accesses)
+        self._report_shared_words(name, issued)
+        self._channels.setdefault(name, deque()).append(issued)
         state.outstanding += 1
         return True
+
+    def _report_shared_words(self, channel: str, issued: _Issued) -> None:
+        self._current = issued.state.queue, issued.address
+        for other in [i for name, waiting in self._channels.items() if name != channel for i in waiting]:
+            found = shared_word(issued.accesses, other.accesses)
+            if found is not None:
+                mine, theirs, word = found
+                size = self._config.sbuf.word_bytes
+                where = f"SBUF word {word * size} to {(word + 1) * size - 1}"
+                whose = f"{theirs.slot} of {other.state.queue.name.lower()} at {other.address:#x}"
+                self._report(
+                    f"{mine.slot} {'writes' if mine.writes else 'reads'} {where}, which {whose} "
+                    f"{'writes' if theirs.writes else 'reads'}; no semaphore orders the two"
+                )
 
     def _settle(self) -> bool:
         for name, waiting in self._channels.items():

@@ -7,6 +7,7 @@ from makalu.hw.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTIONS,
+    MEMORY_DIMS,
     SIGNALS,
     WAITS,
     AluOp,
@@ -47,6 +48,7 @@ def verdict(word: int, queue: Queue, config: CoreConfig) -> ErrorCode:
         (ErrorCode.SBUF_ADDRESS, instruction.sbuf),
         (ErrorCode.PSUM_ADDRESS, instruction.psum),
         (ErrorCode.SEMAPHORE, instruction.semaphore),
+        (ErrorCode.MEMORY_ADDRESS, instruction.memory),
     )
     for error, broken in checks:
         if broken():
@@ -143,6 +145,16 @@ class _Instruction:
             return False
         low, high = self.span("dst")
         return low // self.config.psum.bank_bytes != high // self.config.psum.bank_bytes
+
+    def memory(self) -> bool:
+        if "address" not in self.spec.fields:
+            return False
+        (slot,) = self.slots
+        counts = [*self.sizes(slot), self["partitions"]]
+        steps = [(n - 1) * self[f"memory_stride{d}"] for d, n in zip(range(MEMORY_DIMS), counts, strict=True)]
+        first = self["address"] + sum(s for s in steps if s < 0)
+        last = self["address"] + sum(s for s in steps if s > 0) + _BYTES[self[f"{slot}_dtype"]] - 1
+        return first < 0 or last >> self.config.bus.address_bits != 0
 
     def semaphore(self) -> bool:
         kinds: dict[str, int] = {f"wait{n}": WaitKind.REACHED for n in range(WAITS)}

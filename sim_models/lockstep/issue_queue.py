@@ -142,7 +142,7 @@ class IssueQueueModel:
         taken: tuple[int, bool] | None,
         bus_error: tuple[ErrorCode, Issued] | None,
         expired: bool,
-        outstanding: bool,
+        oldest: Issued | None,
     ) -> None:
         head, word = self._head, self.word
         stop: tuple[ErrorCode, int, int] | None = None
@@ -151,7 +151,9 @@ class IssueQueueModel:
         elif head is not None and head.code is not ErrorCode.NONE:
             tag = 0 if head.code is ErrorCode.FETCH else field_of(head.word, "tag")
             stop = (head.code, self._address, tag)
-        elif expired and not outstanding and not issue:
+        elif expired and oldest is not None:
+            stop = (ErrorCode.WATCHDOG, oldest.address, oldest.tag)
+        elif expired:
             stop = (ErrorCode.WATCHDOG, self._address, field_of(head.word, "tag") if head else 0)
         if self.running and stop is not None:
             self.state, self.error = QueueState.ERROR, stop

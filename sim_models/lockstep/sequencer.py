@@ -127,7 +127,6 @@ class SequencerModel:
             asked = [q for q, c in zip(self.queues, requests, strict=True) if c is not None and _STREAM[c] == name]
             out[f"{name}__valid"] = bool(asked)
             out[f"{name}__payload"] = asked[0].word if asked else None
-        out["clear"] = self._starts_now(inputs)
         width = 1 + _TAG_BITS
         issues = self._issues(inputs)
         tags = [q.issued().tag << 1 | 1 if i else 0 for q, i in zip(self.queues, issues, strict=True)]
@@ -158,8 +157,9 @@ class SequencerModel:
         self._were_errors = [False] * len(QUEUES) if starts else errors
         self.starting = False if starts else self.starting or written
 
-        expired = limit != 0 and self._quiet_cycles >= limit
-        moved = any(issues) or bool(finished) or not any_running
+        works = bool(inputs["active"] & ~inputs["stalled"])
+        moved = any(issues) or bool(finished) or works or not any_running
+        expired = limit != 0 and self._quiet_cycles >= limit and not moved
         self._quiet_cycles = 0 if moved or expired or limit == 0 else self._quiet_cycles + 1
 
         if starts:
@@ -190,7 +190,7 @@ class SequencerModel:
                 taken=read[n],
                 bus_error=None if errored is None else (_BUS_ERROR[errored][1], self.unfinished[errored][0]),
                 expired=expired,
-                outstanding=outstanding[n],
+                oldest=next((self.unfinished[c][0] for c in queue.channels if self.unfinished[c]), None),
             )
         self.fetch.tick(inputs, running=running, taken=taken)
         for channel in finished:

@@ -16,6 +16,7 @@ from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check
 UNKNOWN_OPCODE = 0x7F
 RESERVED_BIT = 1000
 UNKNOWN_DTYPE = 0x1F
+RESULTS = 0x4000
 NEVER = 0x3FFF
 """A value that no semaphore of these programs comes near."""
 
@@ -150,6 +151,25 @@ def test_sbuf_address(queue, opcode, slot):
 def test_psum_address(queue, wanted, slot, seed):
     case = spoilt(queue, wanted, seed, **{f"{slot}_offset": CONFIG.psum.partition_bytes})
     check(case, ErrorCode.PSUM_ADDRESS, machine())
+
+
+BEYOND_THE_BUS = 1 << CONFIG.bus.address_bits
+WRONG_MEMORY = {
+    "load": (Opcode.DMA_LOAD, {"address": BEYOND_THE_BUS}),
+    "store": (Opcode.DMA_STORE, {"address": BEYOND_THE_BUS + RESULTS}),
+    "store-bit-63": (Opcode.DMA_STORE, {"address": 1 << 63 | RESULTS}),
+    "load-below-0": (Opcode.DMA_LOAD, {"memory_stride4": -(1 << 20) & 0xFFFF_FFFF, "partitions": 2}),
+    "store-over-the-end": (Opcode.DMA_STORE, {"address": BEYOND_THE_BUS - 1}),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_MEMORY)
+def test_memory_address(kind):
+    """Nothing is written where the low bits of the address point: the whole memory is golden's."""
+    opcode, values = WRONG_MEMORY[kind]
+    place = place_of(1, Queue.SYNC, lambda i: i.opcode == opcode and i["partitions"] >= values.get("partitions", 1))
+    case = spoil(1, Queue.SYNC, place, lambda data: with_fields(data, **values))
+    check(case, ErrorCode.MEMORY_ADDRESS, machine())
 
 
 def test_semaphore_beyond_the_preset():

@@ -6,7 +6,7 @@ from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.runner import run_bench
 
-TESTS = 12
+TESTS = 14
 FEW = {"length": 12, "rounds": 1, "mutants": 3}
 
 

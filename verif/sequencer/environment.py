@@ -42,6 +42,8 @@ class Environment:
         self.rng = random.Random(seed)
         self.chance, self.delay, self.latency = chance, delay, latency
         self.least_delay = 0
+        self.silent = False
+        """Engines keep what they have, stalled."""
         self.memory: dict[int, bytes] = {}
         self.broken_addresses: set[int] = set()
         self.bus_error_tags: set[int] = set()
@@ -93,11 +95,12 @@ class Environment:
         for port in (*FINISHES.values(), *ERRORS.values()):
             inputs[port] = 0
         for channel, work in self._engines.items():
-            if work and work[0][0] <= self.cycle:
+            if work and work[0][0] <= self.cycle and not self.silent:
                 failed = channel in ERRORS and work[0][1] in self.bus_error_tags
                 inputs[ERRORS[channel] if failed else FINISHES[channel]] = 1
         inputs["active"] = sum(any(self._engines[c] for c in QUEUE_CHANNELS[q]) << q for q in Queue)
-        inputs["stalled"] = inputs["active"] & rng.getrandbits(len(Queue))
+        stalled = (1 << len(Queue)) - 1 if self.silent else rng.getrandbits(len(Queue))
+        inputs["stalled"] = inputs["active"] & stalled
         return inputs
 
     async def step(self, **control: int) -> dict[str, int | None]:

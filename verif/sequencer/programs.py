@@ -89,7 +89,23 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
     for name in spec.fields:
         f = FIELDS[name]
         out[name] = int(choices.get(name, rng.randint(f.low, f.high)))
+    if "address" in spec.fields:
+        (slot,) = spec.operands
+        low, high = _memory_range(out, slot)
+        out["address"] = _address(rng, low, (1 << config.bus.address_bits) - 1 - high)
     return out
+
+
+def _memory_range(fields: Mapping[str, int], slot: str) -> tuple[int, int]:
+    """Bytes that a DMA's memory side needs below and above its address."""
+    counts = [*(fields[f"{slot}_size{d}"] for d in range(AP_DIMS)), fields["partitions"]]
+    steps = [(n - 1) * fields[f"memory_stride{d}"] for d, n in enumerate(counts)]
+    size = FP32.bytes if fields[f"{slot}_dtype"] == FP32.code else BF16.bytes
+    return -sum(min(s, 0) for s in steps), sum(max(s, 0) for s in steps) + size - 1
+
+
+def _address(rng: random.Random, low: int, high: int) -> int:
+    return rng.choice((low, high, rng.randint(low, high)))
 
 
 def replace_field(word: bytes, name: str, value: int) -> bytes:
@@ -100,13 +116,19 @@ def replace_field(word: bytes, name: str, value: int) -> bytes:
     return (old & ~mask | (value << f.lsb) & mask).to_bytes(INSTRUCTION_BYTES, "little")
 
 
-BROKEN: tuple[ErrorCode, ...] = tuple(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.SEMAPHORE)
+BROKEN: tuple[ErrorCode, ...] = (
+    *(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.SEMAPHORE),
+    ErrorCode.MEMORY_ADDRESS,
+)
 
 
 def broken(rng: random.Random, code: ErrorCode, config: CoreConfig) -> tuple[Queue, bytes]:
     """A queue and an instruction that breaks the rule of `code` and no rule of a lower code."""
     opcode, fields = _broken_choices(rng, config)[code]
-    word = encode(Instruction(opcode, legal(rng, opcode, config)))
+    own = legal(rng, opcode, config)
+    if code is ErrorCode.MEMORY_ADDRESS:
+        fields = {"address": _outside(rng, own, "dst" if opcode is Opcode.DMA_LOAD else "src0", config)}
+    word = encode(Instruction(opcode, own))
     for name, value in fields.items():
         word = replace_field(word, name, value)
     if code is ErrorCode.RESERVED:
@@ -116,6 +138,13 @@ def broken(rng: random.Random, code: ErrorCode, config: CoreConfig) -> tuple[Que
         bit = rng.choice(sorted(gaps))
         word = (int.from_bytes(word, "little") | 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
     return INSTRUCTIONS[opcode].queues[0], word
+
+
+def _outside(rng: random.Random, fields: Mapping[str, int], slot: str, config: CoreConfig) -> int:
+    """An address from which the memory side leaves the space, by one byte where that can be."""
+    low, high = _memory_range(fields, slot)
+    end = 1 << config.bus.address_bits
+    return rng.choice(([low - 1] if low else []) + [end - high, end, end + low, FIELDS["address"].high])
 
 
 def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, tuple[Opcode, Mapping[str, int]]]:
@@ -132,6 +161,7 @@ def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, t
         ErrorCode.ALIGNMENT: (Opcode.LOAD_STATIONARY, {"src0_stride0": rng.choice((0, 2, -1))}),
         ErrorCode.SBUF_ADDRESS: (Opcode.DMA_LOAD, {"dst_offset": 0, "dst_size0": 2, "dst_stride0": -0x8000}),
         ErrorCode.PSUM_ADDRESS: (copy, ones | {f"src0_stride{d}": 0 for d in range(AP_DIMS)} | beyond),
+        ErrorCode.MEMORY_ADDRESS: (rng.choice((Opcode.DMA_LOAD, Opcode.DMA_STORE)), {}),
         ErrorCode.SEMAPHORE: (copy, {"wait1_kind": 1, "wait1_semaphore": config.sequencer.semaphores}),
     }
 

@@ -229,6 +229,62 @@ async def watchdog_stops_waiting_queues(dut):
     assert await env.finish() == Status.ERROR
 
 
+async def _until(env: Environment, status: int, limit: int = 2000) -> None:
+    for _ in range(limit):
+        if await env.value("status") == status:
+            return
+    raise AssertionError(f"status is not {status:#x} within {limit} reads")
+
+
+@cocotb.test()
+async def watchdog_names_what_is_unfinished(dut):
+    """Engines that never answer: each queue names its oldest instruction; late finishes harm nothing after a start."""
+    env = await environment(dut, chance=0.9, delay=10)
+    oldest = {Queue.TENSOR: 0, Queue.VECTOR: 0, Queue.SCALAR: 0, Queue.SYNC: 1}
+    kinds = {
+        # a queue's first channel goes first, whatever is older
+        Queue.TENSOR: (Opcode.LOAD_STATIONARY, Opcode.MATMUL),
+        Queue.VECTOR: (Opcode.TENSOR_COPY, Opcode.TENSOR_COPY),
+        Queue.SCALAR: (Opcode.ACTIVATION, Opcode.ACTIVATION),
+        Queue.SYNC: (Opcode.DMA_STORE, Opcode.DMA_LOAD),
+    }
+    programs = Programs()
+    for queue, opcodes in kinds.items():
+        for n, opcode in enumerate(opcodes):
+            fields = legal(env.rng, opcode, env.config) | {"after": 0, "tag": 0x10 * queue + n}
+            fields |= {"signal0_kind": 1, "signal0_semaphore": queue}
+            programs.words[queue].append(encode(Instruction(opcode, {k: int(v) for k, v in fields.items()})))
+        programs.words[queue].append(_halt())
+    env.memory, starts = programs.image(BASE, SPACING)
+    env.silent = True
+    await env.start(starts, watchdog=300)
+    await _until(env, Status.ERROR)
+    for queue, number in oldest.items():
+        place = starts[queue] + INSTRUCTION_BYTES * number
+        assert await env.error_of(queue) == (ErrorCode.WATCHDOG, place, 0x10 * queue + number), queue.name
+    await env.expect_interrupt(Status.ERROR)
+    # a start waits for them
+    await env.start(starts)
+    for _ in range(100):
+        await env.step()
+    assert await env.value("status") == Status.RUNNING | Status.ERROR
+    env.silent = False
+    assert await env.finish() == Status.DONE
+    assert env.model.semaphores[: len(Queue)] == [2] * len(Queue)
+
+
+@cocotb.test()
+async def watchdog_lets_engines_work(dut):
+    """Instructions that take far longer than the limit, in engines that move now and then, stop nobody."""
+    env = await environment(dut, chance=0.9, delay=1)
+    env.least_delay = 600
+    programs = Programs({q: [_halt()] for q in Queue})
+    load = legal(env.rng, Opcode.DMA_LOAD, env.config) | {"after": 0, "signal0_kind": 1, "signal0_semaphore": 1}
+    programs.words[Queue.SYNC].insert(0, encode(Instruction(Opcode.DMA_LOAD, {k: int(v) for k, v in load.items()})))
+    programs.words[Queue.VECTOR].insert(0, _word(Opcode.NOP, wait0_kind=1, wait0_semaphore=1, wait0_value=1))
+    assert await _run(env, programs, watchdog=100) == Status.DONE
+
+
 @cocotb.test()
 async def waits_compare_modulo(dut):
     """Value v is reached from S = v to S = v + 2^15 - 1 (mod 2^16): both sides of the wrap, without 2^15 increments."""
