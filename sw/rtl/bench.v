@@ -12,6 +12,7 @@ module bench #(
 ) (
     input clk,
     input rst,
+    output reg held,
     input dump,
     input control_aw_valid,
     output control_aw_ready,
@@ -45,8 +46,13 @@ module bench #(
     wire [DATA_BYTES-1:0] w_strb;
     wire [8*INSTRUCTION_BYTES-1:0] ir_data;
 
+    // The core's reset, a cycle after the host's: a host's input that reaches every block would have Verilator evaluate
+    // all of them once more in each half cycle (a quarter of the time of a whole run).
+    initial held = 1'b1;
+    always @(posedge clk) held <= rst;
+
     core core (
-        .clk(clk), .rst(rst), .irq(irq),
+        .clk(clk), .rst(held), .irq(irq),
 `ifdef OBSERVE
 `include "observe.vh"
 `endif
@@ -83,7 +89,7 @@ module bench #(
         .ADDRESS_BITS(ADDRESS_BITS), .DATA_BYTES(DATA_BYTES), .INSTRUCTION_BYTES(INSTRUCTION_BYTES),
         .ID_BITS(ID_BITS), .SIZE(SIZE)
     ) memory (
-        .clk(clk), .rst(rst), .dump(dump),
+        .clk(clk), .rst(held), .dump(dump),
         .data__aw__valid(aw_valid), .data__aw__ready(aw_ready), .data__aw__addr(aw_addr), .data__aw__len(aw_len),
         .data__aw__size(aw_size), .data__aw__burst(aw_burst), .data__aw__id(aw_id),
         .data__w__valid(w_valid), .data__w__ready(w_ready), .data__w__data(w_data), .data__w__strb(w_strb),

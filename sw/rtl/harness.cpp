@@ -2,7 +2,7 @@
 //
 // Script lines (numbers in hex): `write ADDRESS DATA`, `read ADDRESS`, `wait CYCLES` (until the interrupt, or that many
 // cycles). Lines of the result file: `write ADDRESS RESP`, `read ADDRESS DATA RESP` (hex), `wait CYCLE IRQ SECONDS`
-// (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with reset low), and in a wait `at CYCLE SECONDS` now and then.
+// (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with `held` low), and in a wait `at CYCLE SECONDS` now and then.
 // Plusargs: +script= +result= +trace= (binary, OBSERVE_BITS rounded up to bytes for every cycle) and the memory's.
 // stdout: `progress CYCLE` about twice a second.
 
@@ -48,6 +48,7 @@ public:
         top_->rst = 1;
         for (int i = 0; i < kResetCycles; ++i) step();
         top_->rst = 0;
+        step();  // `held` follows
         cycle_ = 0;
     }
 
@@ -110,7 +111,7 @@ private:
     void step(Look look) {
         top_->clk = 0;
         top_->eval();
-        if (trace_ && !top_->rst) std::fwrite(&top_->observe, 1, (OBSERVE_BITS + 7) / 8, trace_);
+        if (trace_ && !top_->held) std::fwrite(&top_->observe, 1, (OBSERVE_BITS + 7) / 8, trace_);
         look();
         top_->clk = 1;
         top_->eval();

@@ -15,6 +15,7 @@ module host;
     localparam ROW_BITS = 32 * ((OBSERVE_BITS + 31) / 32);
 
     reg clk, rst, dump;
+    wire held;
     reg aw_valid, w_valid, b_ready, ar_valid, r_ready;
     reg [15:0] address;
     reg [31:0] data;
@@ -28,7 +29,7 @@ module host;
         .ADDRESS_BITS(ADDRESS_BITS), .DATA_BYTES(DATA_BYTES), .INSTRUCTION_BYTES(INSTRUCTION_BYTES), .SIZE(SIZE),
         .OBSERVE_BITS(OBSERVE_BITS)
     ) bench (
-        .clk(clk), .rst(rst), .dump(dump),
+        .clk(clk), .rst(rst), .held(held), .dump(dump),
         .control_aw_valid(aw_valid), .control_aw_ready(aw_ready), .control_aw_addr(address),
         .control_w_valid(w_valid), .control_w_ready(w_ready), .control_w_data(data), .control_w_strb(4'hf),
         .control_b_valid(b_valid), .control_b_ready(b_ready), .control_b_resp(b_resp),
@@ -48,7 +49,7 @@ module host;
     always #1 clk = ~clk;
 
     always @(posedge clk)
-        if (!rst) begin
+        if (!held) begin
             cycle = cycle + 1;
             if (trace != 0) begin
                 row = observe;
@@ -75,6 +76,7 @@ module host;
         if ($value$plusargs("trace=%s", path)) trace = $fopen(path, "wb");
         repeat (RESET_CYCLES) @(negedge clk);
         rst = 0;
+        @(negedge clk); // `held` follows
         got = $fscanf(script, "%s %h", word, first);
         while (got == 2) begin
             tries = 0;
