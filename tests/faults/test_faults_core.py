@@ -36,12 +36,6 @@ UNRULY = (
         message=r"data__w__\w+ changed while it waited for ready",
     ),
     Fault(
-        name="last-in-every-beat",
-        line=r"(?m)^(    bus__w__last <=) .*;",
-        becomes=r"\1 1'h1;",
-        message=r"data__w__last is 1 in beat 0 of",
-    ),
-    Fault(
         name="fetch-moves-on",
         line=r"(assign \\\$signal\$\d+\s*= \S+\s*\|) bus__ar__ready;",
         becomes=r"\1 1'h1;",
