@@ -36,6 +36,11 @@ class Core(wiring.Component):
     -------
     control : AXI4-Lite slave, registers of `hw/spec/registers.py`
     instructions : read-only AXI4 master;  data : AXI4 master;  irq : interrupt, level
+
+    Timing: adds no register between the blocks; from a start on the control port to the first fetch, and from a finish
+    to what waits for it, see `Sequencer`. `frame`, which orders SBUF's port B, is 0 in the first cycle after reset.
+
+    Errors: `ErrorCode` in the registers of the queue, and `irq`.
     """
 
     def __init__(self, *, config: CoreConfig, observe: str = "none"):

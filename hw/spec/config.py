@@ -36,6 +36,8 @@ class ConfigError(MakaluError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class TensorConfig:
+    """The PE array, its arithmetic and what feeds it."""
+
     rows: int
     """PE rows: contraction index k, SBUF partitions."""
     columns: int
@@ -58,58 +60,78 @@ class TensorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PsumConfig:
+    """The accumulation memory: in each partition, banks of fp32 elements."""
+
     banks: int
+    """Banks of a partition: each has a read and a write port of its own."""
     bank_bytes: int
-    """Per partition."""
+    """Of one bank of one partition [bytes]."""
     add_stages: int
     """Registers of the accumulating adder in front of the memory [cycles]."""
 
     @property
     def bank_elems(self) -> int:
+        """fp32 elements of one bank of one partition."""
         return self.bank_bytes // FP32.bytes
 
     @property
     def partition_bytes(self) -> int:
+        """All banks of a partition [bytes]."""
         return self.banks * self.bank_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class SbufConfig:
+    """The operand memory: in each partition, banks of words behind a port A and a port B."""
+
     banks: int
+    """Banks of a partition, one behind the other in its addresses."""
     bank_bytes: int
-    """Per partition."""
+    """Of one bank of one partition [bytes]."""
     word_bytes: int
+    """What a port moves in a cycle [bytes]."""
 
     @property
     def partition_bytes(self) -> int:
+        """All banks of a partition [bytes]."""
         return self.banks * self.bank_bytes
 
     @property
     def bank_words(self) -> int:
+        """Words of one bank of one partition."""
         return self.bank_bytes // self.word_bytes
 
     @property
     def words(self) -> int:
+        """Words of a partition, all banks together."""
         return self.banks * self.bank_words
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
+    """The clock of Vector, Scalar or GpSimd, in relation to the tensor engine's."""
+
     rate: str
     """Engine cycles a tensor cycle, as a fraction: "2/5"."""
 
     @property
     def ratio(self) -> Fraction:
+        """`rate` as a number, in (0, 1]."""
         return Fraction(self.rate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DmaConfig:
+    """The DMA between the data port and SBUF."""
+
     engines: int
+    """DMA engines of a core, each with a load and a store channel."""
     burst_bytes: int
-    """Longest AXI burst, also the piece in which a row is walked across partitions."""
+    """Longest AXI burst, also the piece in which a row is walked across partitions [bytes]."""
     outstanding_reads: int
+    """Read bursts that may be open: their AR is given, their last R has not come."""
     outstanding_writes: int
+    """Write bursts that may be open: their AW is given, their B has not come."""
     queue: int
     """Descriptors that may wait in one direction's queue."""
     partition_lines: int
@@ -118,25 +140,36 @@ class DmaConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SequencerConfig:
+    """The four queues and what they wait for."""
+
     buffer_instructions: int
     """Prefetched instructions a queue."""
     semaphores: int
+    """Semaphores of the core; all queues share them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BusConfig:
+    """Widths of the two AXI4 ports."""
+
     address_bits: int
+    """Byte address on both ports [bits]."""
     data_bytes: int
+    """A beat of the data port [bytes]."""
     instruction_bytes: int
+    """A beat of the instruction port [bytes]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryConfig:
+    """The memory behind the data port, as far as simulations and models slow it down; no RTL depends on it."""
+
     bytes_per_cycle: str
     """Bytes that the memory moves a tensor cycle on the data port, reads and writes together, as a fraction."""
 
     @property
     def rate(self) -> Fraction:
+        """`bytes_per_cycle` as a number."""
         return Fraction(self.bytes_per_cycle)
 
 
@@ -145,28 +178,50 @@ class ProductConfig:
     """What is multiplied on top of a core's cycles when generations are compared; no RTL depends on it."""
 
     generation: str
+    """What the preset is a model of: one of `GENERATIONS`."""
     tensor_clock_hz: int
+    """Clock of the tensor engine [Hz]."""
     cores_per_chip: int
+    """Cores of one chip of the generation."""
     full_partitions: int
     """Partitions of the generation that this preset is a scale model of."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreConfig:
+    """One core: every value that its RTL, its models and its programs depend on.
+
+    Errors: `ConfigError` when it is made from values that break a rule.
+    """
+
     name: str
+    """The preset's; part of file names."""
     partitions: int
+    """Partitions of SBUF and PSUM, and lanes of Vector and Scalar."""
     tensor: TensorConfig
+    """PE array."""
     psum: PsumConfig
+    """Accumulation memory."""
     sbuf: SbufConfig
+    """Operand memory."""
     vector: EngineConfig
+    """Clock of Vector."""
     scalar: EngineConfig
+    """Clock of Scalar."""
     gpsimd: EngineConfig
+    """Clock of GpSimd, an engine that is not built yet."""
     dma: DmaConfig
+    """Data port to SBUF and back."""
     sequencer: SequencerConfig
+    """Queues and semaphores."""
     bus: BusConfig
+    """AXI4 ports."""
     memory: MemoryConfig
+    """What lies behind the data port."""
     product: ProductConfig
+    """What generations are compared by."""
     features: tuple[str, ...]
+    """Performance modes, each one of `KNOWN_FEATURES`."""
 
     def __post_init__(self) -> None:
         _validate(self)

@@ -211,15 +211,21 @@ class Operand:
 
 @dataclass(frozen=True)
 class InstructionSpec:
+    """One row of the instruction table: who executes an opcode, what it may use and what it does."""
+
     opcode: Opcode
     queues: tuple[Queue, ...]
+    """Those that accept it; any other refuses it."""
     operands: Mapping[str, Operand] = field(default_factory=dict)
+    """By slot, a name of `OPERANDS`; a slot that is not here must be zero."""
     fields: tuple[str, ...] = ()
     """Fields used beside the common header (opcode, after, tag, waits, signals) and the operands."""
     equation: str = ""
+    """What it computes, in the notation of the docs: K, M, N, P are sizes; (+)= adds where `accumulate` is set."""
 
     @property
     def name(self) -> str:
+        """The mnemonic."""
         return self.opcode.name.lower()
 
 

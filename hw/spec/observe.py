@@ -16,16 +16,20 @@ __all__ = ["LEVELS", "ObservedField", "observe_layout"]
 LEVELS = ("none", "trace", "all")
 
 
-
 @dataclass(frozen=True)
 class ObservedField:
+    """A run of the port `observe`: `count` equal items, each a group of members."""
+
     name: str
+    """The block's port that it shows, as in the core's wiring."""
     members: tuple[tuple[str, int], ...]
     """(name, bits) of one item, lowest first."""
     count: int
+    """Items: one a queue, channel, semaphore, bank or partition, in the order of their numbers."""
 
     @property
     def bits(self) -> int:
+        """Width of one item; the field has `count` times as many."""
         return sum(bits for _, bits in self.members)
 
 

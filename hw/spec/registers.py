@@ -60,10 +60,16 @@ class QueueState(IntEnum):
 
 @dataclass(frozen=True)
 class Register:
+    """One row of the register map."""
+
     name: str
+    """Its key in `REGISTERS`."""
     address: int
+    """Byte address on the control port, a multiple of 4."""
     access: str
+    """`ro`, `rw` or `w1c`."""
     meaning: str
+    """Its contents, for the register table of the docs."""
 
 
 class Status:

@@ -19,6 +19,8 @@ class HeldPriority(wiring.Component):
     Members
     -------
     want: In(count);  chosen: Out(count);  grant: In(1), of the chosen one in this cycle
+
+    Timing: chosen in the cycle of `want`; without `grant` in t the same one is chosen in t + 1, after a grant any may.
     """
 
     def __init__(self, *, count: int):

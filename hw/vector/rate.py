@@ -13,6 +13,17 @@ class RateTick(wiring.Component):
     """tick(t) = (a + num >= den), a := (a + num) mod den every cycle, a = 0 after reset: num ticks in den cycles.
 
     Does not: stop, nor start with an instruction.
+
+    Parameters
+    ----------
+    engine : EngineConfig
+        num / den is its `ratio`.
+
+    Members
+    -------
+    tick: Out(1), this is an engine cycle
+
+    Timing: combinational on the accumulator; the first tick is ceil(den / num) - 1 cycles after the first after reset.
     """
 
     def __init__(self, *, engine: EngineConfig):

@@ -41,6 +41,15 @@ class CoreModel:
 
     `masters()` is what the AXI masters show before anything else of the cycle is known: they follow from state.
     `comb` is pure; `tick` is the edge. Cycle 0 is the first with `rst` low.
+
+    Does not: hold the memory behind the AXI ports (`memory.py`) or the host.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Errors: none are raised for what a program, the host or the bus does; it shows in the registers and in AXI
+    responses, as in the RTL. `KeyError`: an input port that the cycle looks at is missing.
     """
 
     def __init__(self, config: CoreConfig) -> None:

@@ -14,7 +14,6 @@ from .dma_store import StoreChannel
 __all__ = ["DmaModel"]
 
 
-
 class DmaModel:
     """sbuf[p] = memory and back, cycle by cycle; every output follows from state and phase alone.
 
@@ -23,6 +22,16 @@ class DmaModel:
     Outputs: `load_ready`, `store_ready`, `finish_*`, `error_*`, `active_*`, `stalled`, `bus__*` as the RTL's ports
     (payload 0 while not valid; bytes of W without strobe are 0) and `sbuf`: arrays enable, write, address, granules
     [P], data uint8 [P, W] as `SbufModel` takes them.
+
+    Does not: check a descriptor (the sequencer refuses illegal ones), hold SBUF or memory, or order loads against
+    stores.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Errors: none are raised for what the bus does; a failed burst shows as `error_load` or `error_store`.
+    `KeyError`: an input port that the cycle looks at is missing.
     """
 
     def __init__(self, config: CoreConfig) -> None:

@@ -27,6 +27,16 @@ class PsumModel:
 
     `undefined` collects (cycle, reader, partition, address) of reads of elements that were never written; reader is
     "wave", "access0" or "access1".
+
+    Does not: arbitrate, or hold back a column whose destination is in the adder: arbiter and tensor head do. Where
+    nothing was written an element is 0 here, anything in the RTL.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Errors: reads of unwritten elements are listed, not raised. `KeyError`: an input is missing; `IndexError`: an
+    address beyond the partition.
     """
 
     def __init__(self, config: CoreConfig) -> None:

@@ -32,6 +32,16 @@ class SbufModel:
     the reads of read-merge-write: those that the same port's write to the word follows after `_MERGES` cycles, from
     which on the list is right. A word counts as a whole: a slice cannot know which bytes of it are wanted.
     `collisions` are (cycle, partition, address) of words that both ports wrote in one cycle.
+
+    Does not: arbitrate port A, merge granules that are written in part, or say what the RTL's memory holds where
+    nothing was written (here 0).
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Errors: reads of unwritten words and collisions are listed, not raised. `KeyError`: an input is missing;
+    `IndexError`: an address beyond the partition.
     """
 
     def __init__(self, config: CoreConfig) -> None:

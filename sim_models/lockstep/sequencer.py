@@ -41,7 +41,16 @@ class SequencerModel:
     """Lockstep model of `hw/sequencer/sequencer.py`.
 
     `comb(inputs)` gives every output port by its Verilog name, None where a port carries nothing in this cycle (payload
-    without valid). `tick(inputs)` is the clock edge.
+    without valid). `tick(inputs)` is the clock edge. Cycle 0 is the first after reset.
+
+    Does not: execute an instruction, know how long an engine takes, or hold the memory behind the instruction port.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Errors: none are raised for what a program or a bus does; a refused instruction, a bus error and the watchdog show
+    in the queue's registers, as in the RTL. `KeyError`: an input port that the cycle looks at is missing.
     """
 
     def __init__(self, config: CoreConfig) -> None:
