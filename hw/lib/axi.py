@@ -10,12 +10,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-__all__ = ["AxiLiteSignature", "AxiSignature"]
+from makalu.hw.spec.axi import BURST_BITS, CONTROL_ADDRESS_BITS, ID_BITS, LEN_BITS, RESP_BITS, SIZE_BITS
+from makalu.hw.spec.registers import REGISTER_BITS, REGISTER_BYTES
 
-_LEN_BITS = 8
-_SIZE_BITS = 3
-_BURST_BITS = 2
-_RESP_BITS = 2
+__all__ = ["AxiLiteSignature", "AxiSignature"]
 
 
 def _channel(members: dict[str, int], *, flow: type[In] | type[Out]) -> wiring.Member:
@@ -35,7 +33,7 @@ class AxiSignature(wiring.Signature):
     `b: In({valid, resp, id}, ready)`, `r: In({valid, data, resp, last, id}, ready)`.
     """
 
-    def __init__(self, *, read: bool, write: bool, data_bytes: int, address_bits: int, id_bits: int = 4) -> None:
+    def __init__(self, *, read: bool, write: bool, data_bytes: int, address_bits: int, id_bits: int = ID_BITS) -> None:
         if not (read or write):
             raise ValueError("AxiSignature must have read or write")
         if not 1 <= data_bytes <= 128 or data_bytes & (data_bytes - 1):
@@ -46,39 +44,37 @@ class AxiSignature(wiring.Signature):
         """AxSIZE of a full beat."""
         address = {
             "addr": address_bits,
-            "len": _LEN_BITS,
-            "size": _SIZE_BITS,
-            "burst": _BURST_BITS,
+            "len": LEN_BITS,
+            "size": SIZE_BITS,
+            "burst": BURST_BITS,
             "id": id_bits,
         }
         channels: dict[str, wiring.Member] = {}
         if write:
             channels["aw"] = _channel(address, flow=Out)
             channels["w"] = _channel({"data": 8 * data_bytes, "strb": data_bytes, "last": 1}, flow=Out)
-            channels["b"] = _channel({"resp": _RESP_BITS, "id": id_bits}, flow=In)
+            channels["b"] = _channel({"resp": RESP_BITS, "id": id_bits}, flow=In)
         if read:
             channels["ar"] = _channel(address, flow=Out)
-            channels["r"] = _channel({"data": 8 * data_bytes, "resp": _RESP_BITS, "last": 1, "id": id_bits}, flow=In)
+            channels["r"] = _channel({"data": 8 * data_bytes, "resp": RESP_BITS, "last": 1, "id": id_bits}, flow=In)
         super().__init__(channels)
 
 
 class AxiLiteSignature(wiring.Signature):
-    """AXI4-Lite master port of 32-bit registers (a slave has `In(AxiLiteSignature())`).
+    """AXI4-Lite master port of registers of `REGISTER_BITS` (a slave has `In(AxiLiteSignature())`).
 
     Members: `aw, ar: Out({valid, addr}, ready)`, `w: Out({valid, data, strb}, ready)`, `b: In({valid, resp}, ready)`,
     `r: In({valid, data, resp}, ready)`.
     """
 
-    DATA_BYTES = 4
-
-    def __init__(self, *, address_bits: int = 16) -> None:
+    def __init__(self, *, address_bits: int = CONTROL_ADDRESS_BITS) -> None:
         self.address_bits = address_bits
         super().__init__(
             {
                 "aw": _channel({"addr": address_bits}, flow=Out),
-                "w": _channel({"data": 8 * self.DATA_BYTES, "strb": self.DATA_BYTES}, flow=Out),
-                "b": _channel({"resp": _RESP_BITS}, flow=In),
+                "w": _channel({"data": REGISTER_BITS, "strb": REGISTER_BYTES}, flow=Out),
+                "b": _channel({"resp": RESP_BITS}, flow=In),
                 "ar": _channel({"addr": address_bits}, flow=Out),
-                "r": _channel({"data": 8 * self.DATA_BYTES, "resp": _RESP_BITS}, flow=In),
+                "r": _channel({"data": REGISTER_BITS, "resp": RESP_BITS}, flow=In),
             }
         )

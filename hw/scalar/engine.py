@@ -5,7 +5,7 @@ from amaranth.lib import data
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import AluOp, Function
-from makalu.hw.vector.control import STEPS
+from makalu.hw.spec.lanes import STEPS
 from makalu.hw.vector.engine import LaneEngine
 
 __all__ = ["ScalarEngine"]

@@ -8,11 +8,10 @@ from makalu.hw.lib.axi import AxiLiteSignature
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.registers import IDENTITY, REGISTER_BITS, REGISTERS, START, Status
+from makalu.hw.spec.registers import DIGEST_BITS, IDENTITY, REGISTER_BITS, REGISTERS, START, Status
 
-__all__ = ["DIGEST_BITS", "ControlPort", "status_layout"]
+__all__ = ["ControlPort", "status_layout"]
 
-DIGEST_BITS = 32
 _CONSTANT = ("identity", "digest", "control")
 
 

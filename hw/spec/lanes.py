@@ -3,7 +3,7 @@
 Does not: say what an element becomes (`sim_models/golden/lanes.py`) or when (`docs/contract.md`).
 """
 
-__all__ = ["ALU_STAGES", "ELEMENT_BUFFER", "LANE_STAGES", "SOURCES"]
+__all__ = ["ALU_STAGES", "ELEMENT_BUFFER", "LANE_STAGES", "SOURCES", "STEPS"]
 
 SOURCES = ("src0", "src1")
 """Operands that an engine reads, in the order in which they are asked for."""
@@ -11,8 +11,10 @@ SOURCES = ("src0", "src1")
 ELEMENT_BUFFER = 4
 """Elements that a lane holds of each source, and how far reads run ahead: 3 cover the memory's latency, 1 is slack."""
 
+STEPS = 2
+"""ALU steps of a lane, one behind the other."""
 ALU_STAGES = 3
 """Engine cycles of one ALU step, the same for each operation."""
 
-LANE_STAGES = 1 + 2 * ALU_STAGES + 1
-"""Engine cycles from the element buffer to the combining buffer: operands, two ALU steps, function and cast."""
+LANE_STAGES = 1 + STEPS * ALU_STAGES + 1
+"""Engine cycles from the element buffer to the combining buffer: operands, the ALU steps, function and cast."""

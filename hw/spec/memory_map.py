@@ -1,12 +1,14 @@
 """Numbers that everything around SBUF and PSUM shares and that no preset changes."""
 
+from .formats import FP32
+
 __all__ = ["ENGINES", "GRANULE_BITS", "GRANULE_BYTES", "INDEX_BITS", "PSUM_WORD_BITS", "SCALAR", "VECTOR"]
 
 GRANULE_BYTES = 4
 """Unit of an SBUF write enable; writing less takes a read, a merge and a write."""
 GRANULE_BITS = 8 * GRANULE_BYTES
 
-PSUM_WORD_BITS = 32
+PSUM_WORD_BITS = FP32.bits
 """PSUM holds fp32 elements."""
 
 INDEX_BITS = 7

@@ -16,10 +16,14 @@ from .isa import QUEUES
 
 __all__ = [
     "COUNTERS",
+    "DIGEST_BITS",
+    "FULL_STROBE",
     "IDENTITY",
     "QUEUE_STATES",
     "REGISTERS",
     "REGISTER_BITS",
+    "REGISTER_BYTES",
+    "REGISTER_MASK",
     "START",
     "QueueState",
     "Register",
@@ -27,6 +31,14 @@ __all__ = [
 ]
 
 REGISTER_BITS = 32
+"""Of every register, and of the port's data; counters wrap at 2 to the power of this."""
+REGISTER_BYTES = REGISTER_BITS // 8
+REGISTER_MASK = (1 << REGISTER_BITS) - 1
+FULL_STROBE = (1 << REGISTER_BYTES) - 1
+"""WSTRB of a write that is accepted."""
+
+DIGEST_BITS = REGISTER_BITS
+"""The register `digest` has so many of a configuration's digest, the first ones."""
 
 IDENTITY = 0x4D4B_0001
 """'MK', version 1 of the register map."""
@@ -87,7 +99,7 @@ class Status:
 def _registers() -> dict[str, Register]:
     rows = [
         Register("identity", 0x000, "ro", "IDENTITY"),
-        Register("digest", 0x004, "ro", "first 32 bits of the preset's digest"),
+        Register("digest", 0x004, "ro", f"first {DIGEST_BITS} bits of the preset's digest"),
         Register("control", 0x008, "rw", "write bit 0 = 1: clear, then start every queue set in `enable`; reads 0"),
         Register("status", 0x00C, "ro", "bit 0 running, bit 1 done, bit 2 error"),
         Register("interrupt", 0x010, "w1c", "bit 1 done, bit 2 error; the interrupt line is high while any bit is set"),

@@ -5,12 +5,9 @@ from amaranth.lib import data
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import FIELDS, AluOp
-from makalu.hw.spec.lanes import ELEMENT_BUFFER, SOURCES
+from makalu.hw.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
 
-__all__ = ["OP_BITS", "STEPS", "lane_control", "lane_setup"]
-
-STEPS = 2
-"""ALU steps of a lane."""
+__all__ = ["OP_BITS", "lane_control", "lane_setup"]
 
 OP_BITS = max(AluOp).bit_length()
 

@@ -9,10 +9,10 @@ from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.lanes import ELEMENT_BUFFER, SOURCES
+from makalu.hw.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
 from makalu.hw.spec.memory_map import INDEX_BITS
 from makalu.hw.vector.alu import AluStep
-from makalu.hw.vector.control import STEPS, lane_control
+from makalu.hw.vector.control import lane_control
 
 __all__ = ["Lane"]
 

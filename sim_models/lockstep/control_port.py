@@ -5,11 +5,19 @@ from collections.abc import Callable, Mapping
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.registers import IDENTITY, REGISTERS, START, Status
+from makalu.hw.spec.registers import (
+    DIGEST_BITS,
+    FULL_STROBE,
+    IDENTITY,
+    REGISTER_BITS,
+    REGISTER_MASK,
+    REGISTERS,
+    START,
+    Status,
+)
 
 __all__ = ["ControlPortModel"]
 
-_WORD = (1 << 32) - 1
 _BY_ADDRESS = {r.address: r for r in REGISTERS.values()}
 
 
@@ -18,7 +26,7 @@ class ControlPortModel:
 
     def __init__(self, config: CoreConfig, read_status: Callable[[str], int]) -> None:
         self._read_status = read_status
-        self._digest = int(config.digest[:8], 16)
+        self._digest = int(config.digest[: DIGEST_BITS // 4], 16)
         self._address_mask = (1 << config.bus.address_bits) - 1
         self.stored = {r.name: 0 for r in REGISTERS.values() if r.access != "ro" and r.name != "control"}
         self._b: int | None = None
@@ -26,7 +34,7 @@ class ControlPortModel:
 
     def address(self, queue: int) -> int:
         name = QUEUES[queue].name.lower()
-        return self.stored[f"{name}_address_low"] | self.stored[f"{name}_address_high"] << 32
+        return self.stored[f"{name}_address_low"] | self.stored[f"{name}_address_high"] << REGISTER_BITS
 
     def comb(self, inputs: Mapping[str, int]) -> dict[str, int | None]:
         accept = self._accepts(inputs)
@@ -47,7 +55,7 @@ class ControlPortModel:
 
     def starts(self, inputs: Mapping[str, int]) -> bool:
         """`control` is written with its start bit in this cycle."""
-        good = self._accepts(inputs) and inputs["control__w__strb"] == 0xF
+        good = self._accepts(inputs) and inputs["control__w__strb"] == FULL_STROBE
         return good and self._written(inputs) == "control" and bool(inputs["control__w__data"] & START)
 
     def _written(self, inputs: Mapping[str, int]) -> str | None:
@@ -64,14 +72,14 @@ class ControlPortModel:
         answered: tuple[int, int] | None = None
         if self._r is None and inputs["control__ar__valid"]:
             register = _BY_ADDRESS.get(inputs["control__ar__addr"])
-            answered = (self._value(register.name) & _WORD, Response.OKAY) if register else (0, Response.SLVERR)
+            answered = (self._value(register.name) & REGISTER_MASK, Response.OKAY) if register else (0, Response.SLVERR)
         elif self._r is not None and not inputs["control__r__ready"]:
             answered = self._r
 
         response = None if inputs["control__b__ready"] else self._b
         if self._accepts(inputs):
             name = self._written(inputs)
-            good = name is not None and inputs["control__w__strb"] == 0xF
+            good = name is not None and inputs["control__w__strb"] == FULL_STROBE
             response = Response.OKAY if good else Response.SLVERR
             if good and name is not None and name != "control":
                 self._write(name, inputs["control__w__data"])
@@ -86,6 +94,6 @@ class ControlPortModel:
         elif name.endswith("_address_low"):
             self.stored[name] = value & self._address_mask
         elif name.endswith("_address_high"):
-            self.stored[name] = value & (self._address_mask >> 32)
+            self.stored[name] = value & (self._address_mask >> REGISTER_BITS)
         else:
             self.stored[name] = value

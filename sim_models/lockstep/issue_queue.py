@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue
-from makalu.hw.spec.registers import COUNTERS, QueueState
+from makalu.hw.spec.registers import COUNTERS, REGISTER_BITS, QueueState
 from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel
 
 from .instruction_rules import field_of, verdict
@@ -133,7 +133,7 @@ class IssueQueueModel:
             name = "idle"
         else:
             name = "stall_semaphore" if self.word is not None else "stall_fetch"
-        self.counters[name] = (self.counters[name] + 1) % (1 << 32)
+        self.counters[name] = (self.counters[name] + 1) % (1 << REGISTER_BITS)
 
     def tick(
         self,

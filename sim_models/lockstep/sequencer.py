@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.isa import FIELDS, QUEUES, SEMAPHORE_BITS
-from makalu.hw.spec.registers import QueueState, Status
+from makalu.hw.spec.registers import REGISTER_BITS, QueueState, Status
 from makalu.hw.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
 
 from .control_port import ControlPortModel
@@ -89,7 +89,8 @@ class SequencerModel:
         code, address, tag = queue.error
         if part in queue.counters:
             return queue.counters[part]
-        parts = {"state": queue.state, "error": code, "error_low": address, "error_high": address >> 32, "tag": tag}
+        parts = {"state": queue.state, "error": code, "error_low": address, "tag": tag}
+        parts["error_high"] = address >> REGISTER_BITS
         return int(parts[part])
 
     # this cycle
@@ -180,7 +181,7 @@ class SequencerModel:
             return
 
         self.semaphores = [(v + n) % (1 << _COUNTER_BITS) for v, n in zip(self.semaphores, increments, strict=True)]
-        self.cycles = (self.cycles + any_running) % (1 << _COUNTER_BITS)
+        self.cycles = (self.cycles + any_running) % (1 << REGISTER_BITS)
         taken = [q.reads(bool(b)) for q, b in zip(self.queues, self.fetch.buffers, strict=True)]
         read = [b.popleft() if t else None for t, b in zip(taken, self.fetch.buffers, strict=True)]
         going = zip(self.queues, issues, requests, strict=True)

@@ -5,12 +5,16 @@ from collections.abc import Callable
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.memory import CAP_BEATS, MemoryTiming
+from makalu.hw.spec.sequencer import Channel
 
 from .dma_load import LoadTrack
 from .dma_store import StoreTrack
 from .handshakes import NEVER, Handshakes
 
 __all__ = ["ChannelTiming", "DmaTiming"]
+
+LOAD, STORE = Channel.DMA_LOAD.name.lower(), Channel.DMA_STORE.name.lower()
+"""Names of the finish channels."""
 
 
 class DmaTiming:
@@ -35,8 +39,8 @@ class DmaTiming:
             self._tokens = None
             self._load = LoadTrack(config, latency=0, outstanding=1, record=memory.cycles["r"])
             self._store = StoreTrack(config, latency=0, outstanding=1, record=memory.cycles["b"])
-        self.load = ChannelTiming("dma_load", self._load, config.dma.queue, self._run, self._least)
-        self.store = ChannelTiming("dma_store", self._store, config.dma.queue, self._run, self._least)
+        self.load = ChannelTiming(LOAD, self._load, config.dma.queue, self._run, self._least)
+        self.store = ChannelTiming(STORE, self._store, config.dma.queue, self._run, self._least)
 
     def _run(self, t: int) -> None:
         """All beats up to and including cycle t."""

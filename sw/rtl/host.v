@@ -6,6 +6,7 @@ module host;
     parameter ADDRESS_BITS = 40;
     parameter DATA_BYTES = 8;
     parameter INSTRUCTION_BYTES = 8;
+    parameter ID_BITS = 4;
     parameter SIZE = 1048576;
     parameter OBSERVE_BITS = 1;
 
@@ -26,8 +27,8 @@ module host;
     reg [ROW_BITS-1:0] row;
 
     bench #(
-        .ADDRESS_BITS(ADDRESS_BITS), .DATA_BYTES(DATA_BYTES), .INSTRUCTION_BYTES(INSTRUCTION_BYTES), .SIZE(SIZE),
-        .OBSERVE_BITS(OBSERVE_BITS)
+        .ADDRESS_BITS(ADDRESS_BITS), .DATA_BYTES(DATA_BYTES), .INSTRUCTION_BYTES(INSTRUCTION_BYTES),
+        .ID_BITS(ID_BITS), .SIZE(SIZE), .OBSERVE_BITS(OBSERVE_BITS)
     ) bench (
         .clk(clk), .rst(rst), .held(held), .dump(dump),
         .control_aw_valid(aw_valid), .control_aw_ready(aw_ready), .control_aw_addr(address),

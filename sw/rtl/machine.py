@@ -20,18 +20,16 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import QUEUES, Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.hw.spec.registers import QUEUE_STATES, REGISTERS, Status
+from makalu.hw.spec.registers import QUEUE_STATES, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
 from makalu.sw.paths import BUILD
 from makalu.sw.rtl.core_text import core_text, written
 from makalu.sw.rtl.machine_build import BuiltMachine, build_machine
-from makalu.sw.rtl.memory import memory_plusargs
+from makalu.sw.rtl.memory import IMAGE_UNIT, memory_plusargs
 from makalu.sw.rtl.progress import build_bar, progress_bar
 
 __all__ = ["Machine", "MachineError", "MachineTimeout", "RunResult"]
 
 RUNS: Path = BUILD / "runs"
-_START = 1
-_GRANULE = 4
 _DEFAULT_BYTES = {"verilator": 1 << 26, "icarus": 1 << 20}
 _PROGRESS = re.compile(r"progress (\d+)")
 
@@ -174,8 +172,8 @@ class Machine:
         """
         self.build()
         content = np.frombuffer(image, np.uint8) if isinstance(image, bytes) else np.ascontiguousarray(image, np.uint8)
-        if not 0 < content.size <= self.memory_bytes or content.size % _GRANULE:
-            rule = f"a multiple of {_GRANULE} from {_GRANULE} to {self.memory_bytes} bytes"
+        if not 0 < content.size <= self.memory_bytes or content.size % IMAGE_UNIT:
+            rule = f"a multiple of {IMAGE_UNIT} from {IMAGE_UNIT} to {self.memory_bytes} bytes"
             raise ValueError(f"the memory image must be {rule}, not {content.size}")
         RUNS.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{self.config.name}-", dir=RUNS))
@@ -223,8 +221,9 @@ class Machine:
         writes: list[tuple[str, int]] = []
         for queue, address in programs.items():
             name = queue.name.lower()
-            writes += [(f"{name}_address_low", address & 0xFFFF_FFFF), (f"{name}_address_high", address >> 32)]
-        writes += [("enable", sum(1 << queue for queue in programs)), ("watchdog", watchdog), ("control", _START)]
+            writes.append((f"{name}_address_low", address & REGISTER_MASK))
+            writes.append((f"{name}_address_high", address >> REGISTER_BITS))
+        writes += [("enable", sum(1 << queue for queue in programs)), ("watchdog", watchdog), ("control", START)]
         lines = [f"write {REGISTERS[name].address:x} {value:x}" for name, value in writes]
         lines.append(f"wait {max_cycles:x}")
         lines += [f"read {register.address:x}" for register in REGISTERS.values()]

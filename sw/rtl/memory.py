@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+from makalu.hw.spec.axi import ID_BITS
 from makalu.hw.spec.config import BusConfig
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.sw.paths import RTL_SOURCES
 
-__all__ = ["MEMORY_SOURCE", "memory_parameters", "memory_plusargs"]
+__all__ = ["IMAGE_UNIT", "MEMORY_SOURCE", "memory_parameters", "memory_plusargs"]
 
 MEMORY_SOURCE: Path = RTL_SOURCES / "memory.v"
+IMAGE_UNIT = 4
+"""An image's size is a multiple of this [bytes]: Verilog writes binary files in words of 32 bits."""
 
 
 def memory_parameters(bus: BusConfig, *, size: int) -> dict[str, int]:
@@ -17,6 +20,7 @@ def memory_parameters(bus: BusConfig, *, size: int) -> dict[str, int]:
         "ADDRESS_BITS": bus.address_bits,
         "DATA_BYTES": bus.data_bytes,
         "INSTRUCTION_BYTES": bus.instruction_bytes,
+        "ID_BITS": ID_BITS,
         "SIZE": size,
     }
 
@@ -30,7 +34,7 @@ def memory_plusargs(
     dump: Path | None = None,
     log: Path | None = None,
 ) -> list[str]:
-    """Plusargs of a run; `size` bytes (a multiple of 4) are in range."""
+    """Plusargs of a run; `size` bytes (a multiple of `IMAGE_UNIT`) are in range."""
     values: dict[str, object] = {
         "latency": timing.latency,
         "numerator": timing.numerator,

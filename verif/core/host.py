@@ -4,15 +4,16 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from makalu.hw.spec.registers import FULL_STROBE
+
 __all__ = ["IDLE_CONTROL", "ScriptHost", "start_script"]
 
-_FULL = 0xF
 IDLE_CONTROL = {
     "control__aw__valid": 0,
     "control__aw__addr": 0,
     "control__w__valid": 0,
     "control__w__data": 0,
-    "control__w__strb": _FULL,
+    "control__w__strb": FULL_STROBE,
     "control__b__ready": 0,
     "control__ar__valid": 0,
     "control__ar__addr": 0,

@@ -6,6 +6,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.hw.spec.axi import PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32, Format
@@ -16,7 +17,6 @@ __all__ = ["MEMORY_BYTES", "Regions", "copy", "far_descriptor", "random_descript
 
 MEMORY_BYTES = 1 << 16
 """Of the bench's memory: loads read the lower half, stores write the upper half."""
-PAGE = 4096
 _LONGEST = FIELDS["memory_stride0"].high
 _FORMATS = {FP32.code: FP32, BF16.code: BF16}
 
@@ -88,7 +88,7 @@ def _base(rng: Random, low: int, high: int, steps: list[int], size: int, unit: i
     if first > last:
         return None
     if rng.random() < 0.3:
-        page = rng.choice([p for p in range(low, high, PAGE)] or [low])
+        page = rng.choice([p for p in range(low, high, PAGE_BYTES)] or [low])
         wanted = page - rng.randint(1, max(1, min(up, 256)))
         if first <= wanted <= last:
             return wanted - wanted % unit

@@ -6,7 +6,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from makalu.hw.spec.axi import Response
+from makalu.hw.spec.axi import PAGE_BYTES, Response
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.isa import FIELDS, MEMORY_DIMS, Opcode
@@ -90,12 +90,12 @@ async def pages(dut: Any) -> None:
                 opcode,
                 partitions=config.partitions,
                 row_bytes=2 * config.bus.data_bytes + 6,
-                address=low + 4096 - before,
+                address=low + PAGE_BYTES - before,
                 offset=regions.sbuf[opcode][0],
-                pitch=4096,
+                pitch=PAGE_BYTES,
                 form=BF16,
             )
-            assert any((b.address + b.length) % 4096 == 0 for b in bursts(config, made))
+            assert any((b.address + b.length) % PAGE_BYTES == 0 for b in bursts(config, made))
             program.append(made)
     await check(bench, program)
 

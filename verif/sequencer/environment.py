@@ -11,7 +11,7 @@ from makalu.hw.sequencer.semaphores import COUNTER_BITS
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
-from makalu.hw.spec.registers import REGISTERS, START, Status
+from makalu.hw.spec.registers import FULL_STROBE, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
 from makalu.hw.spec.sequencer import CHANNEL_OF, QUEUE_CHANNELS, Channel
 from makalu.sim_models.lockstep.sequencer import SequencerModel
 from verif.lib.axi_rules import AxiRules
@@ -26,7 +26,6 @@ ERRORS = {Channel.DMA_LOAD: "error_load", Channel.DMA_STORE: "error_store"}
 _WRITE_INPUTS = ("aw__valid", "aw__addr", "w__valid", "w__data", "w__strb", "b__ready")
 _READ_INPUTS = ("ar__valid", "ar__addr", "r__ready")
 CONTROL_INPUTS = tuple(f"control__{port}" for port in (*_WRITE_INPUTS, *_READ_INPUTS))
-FULL_STROBE = 0xF
 
 
 class Environment:
@@ -220,8 +219,8 @@ class Environment:
     async def start(self, starts: dict[Queue, int], *, watchdog: int = 0) -> None:
         for queue, address in starts.items():
             name = queue.name.lower()
-            await self.write(f"{name}_address_low", address & 0xFFFF_FFFF)
-            await self.write(f"{name}_address_high", address >> 32)
+            await self.write(f"{name}_address_low", address & REGISTER_MASK)
+            await self.write(f"{name}_address_high", address >> REGISTER_BITS)
         await self.write("watchdog", watchdog)
         await self.write("enable", sum(1 << q for q in starts))
         await self.write("control", START)
@@ -247,7 +246,8 @@ class Environment:
 
     async def error_of(self, queue: Queue) -> tuple[int, int, int]:
         name = queue.name.lower()
-        address = await self.value(f"{name}_error_low") | await self.value(f"{name}_error_high") << 32
+        low, high = await self.value(f"{name}_error_low"), await self.value(f"{name}_error_high")
+        address = low | high << REGISTER_BITS
         return await self.value(f"{name}_error"), address, await self.value(f"{name}_tag")
 
     async def expect_interrupt(self, bits: int) -> None:
