@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from .config import ConfigError, CoreConfig
+from .config import CoreConfig
+from .config_rules import ConfigError
 
 __all__ = ["PRESETS", "load_preset", "parse_preset"]
 

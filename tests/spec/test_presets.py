@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from makalu.hw.spec import config as config_module
-from makalu.hw.spec.config import ConfigError
+from makalu.hw.spec.config_rules import ConfigError
 from makalu.hw.spec.preset import PRESETS, load_preset, parse_preset
 from makalu.hw.spec.sequencer import DECODE_PERIOD
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from makalu.hw.generate import OutputError
 from makalu.hw.spec import config as config_module
-from makalu.hw.spec.config import ConfigError
+from makalu.hw.spec.config_rules import ConfigError
 from makalu.hw.spec.encoding import InstructionError
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.preset import load_preset
