@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from makalu.sw.paths import BUILD
+
 __all__ = ["VERIFY_ARGS", "WAIVED", "environment", "have_icarus", "lint", "patched", "verilator_root"]
 
 WAIVED: tuple[str, ...] = (
@@ -38,7 +40,8 @@ def environment(*, optimize: str = "-O1") -> dict[str, str]:
     """Variables under which the wheel builds models; `optimize` is for the code that runs each cycle.
 
     The wheel's makefile was configured without a compiler, hence the precompiled-header and coroutine flags, and
-    would call a `python` that a bare machine lacks.
+    would call a `python` that a bare machine lacks. ccache takes what another model had as well: Verilator's own
+    sources, and each hierarchical block that two cores share.
     """
     root = verilator_root()
     makeflags = (
@@ -47,8 +50,9 @@ def environment(*, optimize: str = "-O1") -> dict[str, str]:
     )
     path = os.environ.get("PATH", os.defpath)
     result = {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{path}", "MAKEFLAGS": makeflags}
-    if shutil.which("ccache"):
-        result["OBJCACHE"] = "ccache"
+    ccache = shutil.which("ccache", path=f"{Path(sys.executable).parent}{os.pathsep}{path}")
+    if ccache:
+        result |= {"OBJCACHE": ccache, "CCACHE_DIR": os.environ.get("CCACHE_DIR") or str(BUILD / "ccache")}
     return result
 
 

@@ -59,4 +59,5 @@ def test_planted_fault_is_caught(fault):
             name=f"sequencer-fault-{fault}",
             test_module="verif.sequencer.test_sequencer",
             params=FEW,
+            inner={"*semaphore": "values"},
         )

@@ -17,6 +17,7 @@ def bench(preset, simulator, params, module="test_sequencer"):
         test_module=f"verif.sequencer.{module}",
         simulator=simulator,
         params={"preset": preset, **params},
+        inner={"*semaphore": "values"},
     )
 
 
