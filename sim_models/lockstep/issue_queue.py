@@ -25,12 +25,28 @@ class Issued:
     signals: tuple[int, ...]
 
 
-@dataclass
 class _Decoded:
-    word: int
-    code: ErrorCode
-    delay: int
-    """Cycles until the verdict is there."""
+    """An instruction behind the decoder; its fields are read once, for it may wait here for hundreds of cycles."""
+
+    def __init__(self, word: int, code: ErrorCode) -> None:
+        self.word, self.code = word, code
+        self.fresh = True
+        """The verdict is there in the next cycle."""
+        self.tag = 0 if code is ErrorCode.FETCH else field_of(word, "tag")
+        if code is not ErrorCode.NONE:
+            return
+        self.opcode = Opcode(field_of(word, "opcode"))
+        self.channel = CHANNEL_OF.get(self.opcode)
+        self.waits = _used(word, "wait", WAITS, "semaphore", "value")
+        self.signals = tuple(semaphore for (semaphore,) in _used(word, "signal", SIGNALS, "semaphore"))
+        self.last = bool(field_of(word, "after")) or self.opcode is Opcode.HALT
+        """Issues when everything before it has finished."""
+
+
+def _used(word: int, kind: str, count: int, *parts: str) -> tuple[tuple[int, ...], ...]:
+    """The `parts` of each wait or signal that the instruction has."""
+    used = [n for n in range(count) if field_of(word, f"{kind}{n}_kind")]
+    return tuple(tuple(field_of(word, f"{kind}{n}_{part}") for part in parts) for n in used)
 
 
 @dataclass
@@ -59,48 +75,42 @@ class IssueQueueModel:
 
     @property
     def _head(self) -> _Decoded | None:
-        if self.running and self._decoded and self._decoded[0].delay == 0:
+        if self.running and self._decoded and not self._decoded[0].fresh:
             return self._decoded[0]
         return None
 
     @property
+    def _legal(self) -> _Decoded | None:
+        """The head, if it broke no rule."""
+        head = self._head
+        return head if head is not None and head.code is ErrorCode.NONE else None
+
+    @property
     def word(self) -> int | None:
         """The legal instruction at the head."""
-        return self._head.word if self._head and self._head.code is ErrorCode.NONE else None
+        return None if (legal := self._legal) is None else legal.word
 
     def free(self, semaphores: list[int], outstanding: bool) -> bool:
         """The head waits for nothing but its engine and its finish channel."""
-        word = self.word
-        if word is None:
+        legal = self._legal
+        if legal is None or (legal.last and outstanding):
             return False
-        for n in range(WAITS):
-            if field_of(word, f"wait{n}_kind"):
-                ahead = semaphores[field_of(word, f"wait{n}_semaphore")] - field_of(word, f"wait{n}_value")
-                if ahead % _MODULUS >= _MODULUS // 2:
-                    return False
-        last = field_of(word, "after") or field_of(word, "opcode") == Opcode.HALT
-        return not (last and outstanding)
+        return all((semaphores[s] - value) % _MODULUS < _MODULUS // 2 for s, value in legal.waits)
 
-    def request(self, semaphores: list[int], outstanding: bool, room: dict[Channel, bool]) -> Channel | None:
-        """The channel that the head may issue to in this cycle."""
-        if self.word is None or not self.free(semaphores, outstanding):
-            return None
-        channel = CHANNEL_OF.get(Opcode(field_of(self.word, "opcode")))
+    def request(self, free: bool, room: dict[Channel, bool]) -> Channel | None:
+        """The channel that the head, if `free`, may issue to in this cycle."""
+        channel = self._legal.channel if free and self._legal is not None else None
         return channel if channel is not None and room[channel] else None
 
-    def controls(self, semaphores: list[int], outstanding: bool) -> bool:
-        """A `nop` or `halt` issues in this cycle."""
-        if self.word is None or field_of(self.word, "opcode") not in (Opcode.NOP, Opcode.HALT):
-            return False
-        return self.free(semaphores, outstanding)
+    def controls(self, free: bool) -> bool:
+        """A `nop` or `halt`, if `free`, issues in this cycle."""
+        return free and self._legal is not None and self._legal.channel is None
 
     def issued(self) -> Issued:
-        word = self.word
-        if word is None:
+        legal = self._legal
+        if legal is None:
             raise ValueError(f"{self.queue.name.lower()} has no instruction that could issue")
-        names = [n for n in range(SIGNALS) if field_of(word, f"signal{n}_kind")]
-        signals = tuple(field_of(word, f"signal{n}_semaphore") for n in names)
-        return Issued(tag=field_of(word, "tag"), address=self._address, signals=signals)
+        return Issued(tag=legal.tag, address=self._address, signals=legal.signals)
 
     def reads(self, available: bool) -> bool:
         """The decoder takes an instruction out of the buffer in this cycle."""
@@ -132,7 +142,7 @@ class IssueQueueModel:
         elif not self.running:
             name = "idle"
         else:
-            name = "stall_semaphore" if self.word is not None else "stall_fetch"
+            name = "stall_semaphore" if self._legal is not None else "stall_fetch"
         self.counters[name] = (self.counters[name] + 1) % (1 << REGISTER_BITS)
 
     def tick(
@@ -144,20 +154,19 @@ class IssueQueueModel:
         expired: bool,
         oldest: Issued | None,
     ) -> None:
-        head, word = self._head, self.word
+        head, legal = self._head, self._legal
         stop: tuple[ErrorCode, int, int] | None = None
         if bus_error is not None:
             stop = (bus_error[0], bus_error[1].address, bus_error[1].tag)
         elif head is not None and head.code is not ErrorCode.NONE:
-            tag = 0 if head.code is ErrorCode.FETCH else field_of(head.word, "tag")
-            stop = (head.code, self._address, tag)
+            stop = (head.code, self._address, head.tag)
         elif expired and oldest is not None:
             stop = (ErrorCode.WATCHDOG, oldest.address, oldest.tag)
         elif expired:
-            stop = (ErrorCode.WATCHDOG, self._address, field_of(head.word, "tag") if head else 0)
+            stop = (ErrorCode.WATCHDOG, self._address, head.tag if head else 0)
         if self.running and stop is not None:
             self.state, self.error = QueueState.ERROR, stop
-        elif issue and word is not None and field_of(word, "opcode") == Opcode.HALT:
+        elif issue and legal is not None and legal.opcode is Opcode.HALT:
             self.state = QueueState.HALTED
 
         pushed = self._decoding if self._pushes() else None
@@ -168,10 +177,10 @@ class IssueQueueModel:
         if taken is not None:
             self._decoding = (*taken, 0)
         for waiting in self._decoded:
-            waiting.delay = 0
+            waiting.fresh = False
         if issue:
             self._decoded.popleft()
             self._address = (self._address + INSTRUCTION_BYTES) % (1 << self.config.bus.address_bits)
         if pushed is not None:
             code = ErrorCode.FETCH if pushed[1] else verdict(pushed[0], self.queue, self.config)
-            self._decoded.append(_Decoded(word=pushed[0], code=code, delay=1))
+            self._decoded.append(_Decoded(pushed[0], code))

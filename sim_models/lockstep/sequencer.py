@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import ErrorCode
@@ -27,14 +28,28 @@ _BUS_ERROR = {
     Channel.DMA_LOAD: ("error_load", ErrorCode.BUS_READ),
     Channel.DMA_STORE: ("error_store", ErrorCode.BUS_WRITE),
 }
+_NO_REQUEST: dict[str, int | None] = {f"{s}__valid": False for s in _STREAM.values()}
+_NO_REQUEST |= {f"{s}__payload": None for s in _STREAM.values()}
 _TAG_BITS = FIELDS["tag"].bits
 _COUNTER_BITS = SEMAPHORE_BITS
 _UPDATE_BITS = 5
 """(6 channels + 4 queues) * 2 signals = 20 increments of one semaphore in a cycle at most."""
 
 
-def _finish(channel: Channel) -> str:
-    return "finish_matmul" if channel is Channel.MATMUL else f"finish_{channel.name.lower()}"
+_FINISH = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """What happens in one cycle, queue by queue and channel by channel; ports and edge both follow from it."""
+
+    free: list[bool]
+    requests: list[Channel | None]
+    issues: list[bool]
+    failures: list[Channel]
+    finished: dict[Channel, Issued]
+    signals: list[int]
+    """Semaphores that are signalled, each as often as it is."""
 
 
 class SequencerModel:
@@ -59,6 +74,7 @@ class SequencerModel:
         self.fetch = FetchModel(config)
         self.queues = [IssueQueueModel(config, q) for q in QUEUES]
         self.unfinished: dict[Channel, deque[Issued]] = {c: deque() for c in Channel}
+        self._depth = {c: finish_depth(config, c) for c in Channel}
         self.semaphores = [0] * config.sequencer.semaphores
         self.cycles = 0
         self.starting = False
@@ -95,36 +111,25 @@ class SequencerModel:
 
     # this cycle
 
-    def _outstanding(self, queue: IssueQueueModel) -> bool:
-        return any(self.unfinished[c] for c in queue.channels)
-
-    def _room(self) -> dict[Channel, bool]:
-        return {c: len(self.unfinished[c]) < finish_depth(self.config, c) for c in Channel}
-
-    def _requests(self) -> list[Channel | None]:
-        room = self._room()
-        return [q.request(self.semaphores, self._outstanding(q), room) for q in self.queues]
-
-    def _controls(self) -> list[bool]:
-        return [q.controls(self.semaphores, self._outstanding(q)) for q in self.queues]
-
-    def _issues(self, inputs: Mapping[str, int]) -> list[bool]:
-        accepted = [c is not None and bool(inputs[f"{_STREAM[c]}__ready"]) for c in self._requests()]
-        return [a or c for a, c in zip(accepted, self._controls(), strict=True)]
-
-    def _failures(self, inputs: Mapping[str, int]) -> list[Channel]:
-        return [c for c, (port, _) in _BUS_ERROR.items() if inputs[port] and self.unfinished[c]]
-
-    def _finished(self, inputs: Mapping[str, int]) -> dict[Channel, Issued]:
-        failed = self._failures(inputs)
-        going = [c for c in Channel if inputs[_finish(c)] and c not in failed]
-        return {c: self.unfinished[c][0] for c in going if self.unfinished[c]}
-
-    def _increments(self, inputs: Mapping[str, int]) -> list[int]:
-        signals = [s for issued in self._finished(inputs).values() for s in issued.signals]
-        for queue, issues in zip(self.queues, self._controls(), strict=True):
-            signals += queue.issued().signals if issues else ()
-        return [signals.count(s) for s in range(len(self.semaphores))]
+    def _step(self, inputs: Mapping[str, int]) -> _Step:
+        room = {c: len(u) < self._depth[c] for c, u in self.unfinished.items()}
+        outstanding = [any(self.unfinished[c] for c in q.channels) for q in self.queues]
+        free = [q.free(self.semaphores, o) for q, o in zip(self.queues, outstanding, strict=True)]
+        requests = [q.request(f, room) for q, f in zip(self.queues, free, strict=True)]
+        controls = [q.controls(f) for q, f in zip(self.queues, free, strict=True)]
+        accepted = [c is not None and bool(inputs[f"{_STREAM[c]}__ready"]) for c in requests]
+        failures = [c for c, (port, _) in _BUS_ERROR.items() if inputs[port] and self.unfinished[c]]
+        finishing = [c for c, u in self.unfinished.items() if u and inputs[_FINISH[c]] and c not in failures]
+        finished = {c: self.unfinished[c][0] for c in finishing}
+        done = [*finished.values(), *(q.issued() for q, c in zip(self.queues, controls, strict=True) if c)]
+        return _Step(
+            free=free,
+            requests=requests,
+            issues=[a or c for a, c in zip(accepted, controls, strict=True)],
+            failures=failures,
+            finished=finished,
+            signals=[s for issued in done for s in issued.signals],
+        )
 
     def _starts_now(self, inputs: Mapping[str, int]) -> bool:
         idle = self.fetch.quiet and not inputs["active"] and not any(self.unfinished.values())
@@ -132,29 +137,23 @@ class SequencerModel:
 
     def comb(self, inputs: Mapping[str, int]) -> dict[str, int | None]:
         out = self.port.comb(inputs) | self.fetch.comb()
-        requests = self._requests()
-        for name in dict.fromkeys(_STREAM.values()):
-            asked = [q for q, c in zip(self.queues, requests, strict=True) if c is not None and _STREAM[c] == name]
-            out[f"{name}__valid"] = bool(asked)
-            out[f"{name}__payload"] = asked[0].word if asked else None
+        step = self._step(inputs)
+        out |= _NO_REQUEST
+        for queue, channel in zip(self.queues, step.requests, strict=True):
+            if channel is not None:
+                out |= {f"{_STREAM[channel]}__valid": True, f"{_STREAM[channel]}__payload": queue.word}
         width = 1 + _TAG_BITS
-        issues = self._issues(inputs)
-        tags = [q.issued().tag << 1 | 1 if i else 0 for q, i in zip(self.queues, issues, strict=True)]
+        tags = [q.issued().tag << 1 | 1 if i else 0 for q, i in zip(self.queues, step.issues, strict=True)]
         out["trace_issue"] = sum(t << (width * n) for n, t in enumerate(tags))
-        finished = self._finished(inputs)
-        out["trace_finish"] = sum((issued.tag << 1 | 1) << (width * c) for c, issued in finished.items())
-        out["semaphore_update"] = sum(n << (_UPDATE_BITS * s) for s, n in enumerate(self._increments(inputs)))
+        out["trace_finish"] = sum((issued.tag << 1 | 1) << (width * c) for c, issued in step.finished.items())
+        out["semaphore_update"] = sum(1 << (_UPDATE_BITS * s) for s in step.signals)
         out["semaphores"] = sum(v << (_COUNTER_BITS * s) for s, v in enumerate(self.semaphores))
         return out
 
     # the edge
 
     def tick(self, inputs: Mapping[str, int]) -> None:
-        requests, issues = self._requests(), self._issues(inputs)
-        finished, failures = self._finished(inputs), self._failures(inputs)
-        increments, starts = self._increments(inputs), self._starts_now(inputs)
-        outstanding = [self._outstanding(q) for q in self.queues]
-        free = [q.free(self.semaphores, o) for q, o in zip(self.queues, outstanding, strict=True)]
+        step, starts = self._step(inputs), self._starts_now(inputs)
         any_running, done = self.any_running(), self._done()
         running = [q.running for q in self.queues]
         errors = [q.state is QueueState.ERROR for q in self.queues]
@@ -168,7 +167,7 @@ class SequencerModel:
         self.starting = False if starts else self.starting or written
 
         works = bool(inputs["active"] & ~inputs["stalled"])
-        moved = any(issues) or bool(finished) or works or not any_running
+        moved = any(step.issues) or bool(step.finished) or works or not any_running
         expired = limit != 0 and self._quiet_cycles >= limit and not moved
         self._quiet_cycles = 0 if moved or expired or limit == 0 else self._quiet_cycles + 1
 
@@ -180,33 +179,34 @@ class SequencerModel:
             self.cycles = 0
             return
 
-        self.semaphores = [(v + n) % (1 << _COUNTER_BITS) for v, n in zip(self.semaphores, increments, strict=True)]
+        for semaphore in step.signals:
+            self.semaphores[semaphore] = (self.semaphores[semaphore] + 1) % (1 << _COUNTER_BITS)
         self.cycles = (self.cycles + any_running) % (1 << REGISTER_BITS)
         taken = [q.reads(bool(b)) for q, b in zip(self.queues, self.fetch.buffers, strict=True)]
         read = [b.popleft() if t else None for t, b in zip(taken, self.fetch.buffers, strict=True)]
-        going = zip(self.queues, issues, requests, strict=True)
+        going = zip(self.queues, step.issues, step.requests, strict=True)
         entries = [q.issued() if i and c is not None else None for q, i, c in going]
         for n, queue in enumerate(self.queues):
             if any_running:
                 queue.count(
-                    issue=issues[n],
-                    free=free[n],
+                    issue=step.issues[n],
+                    free=step.free[n],
                     active=bool(inputs["active"] >> n & 1),
                     stalled=bool(inputs["stalled"] >> n & 1),
                 )
-            errored = next((c for c in failures if c in QUEUE_CHANNELS[queue.queue]), None)
+            errored = next((c for c in step.failures if c in QUEUE_CHANNELS[queue.queue]), None)
             queue.tick(
-                issue=issues[n],
+                issue=step.issues[n],
                 taken=read[n],
                 bus_error=None if errored is None else (_BUS_ERROR[errored][1], self.unfinished[errored][0]),
                 expired=expired,
                 oldest=next((self.unfinished[c][0] for c in queue.channels if self.unfinished[c]), None),
             )
         self.fetch.tick(inputs, running=running, taken=taken)
-        for channel in finished:
+        for channel in step.finished:
             self.unfinished[channel].popleft()
-        for entry, target in zip(entries, requests, strict=True):
+        for entry, target in zip(entries, step.requests, strict=True):
             if entry is not None and target is not None:
                 self.unfinished[target].append(entry)
-        for channel in failures:
+        for channel in step.failures:
             self.unfinished[channel].clear()

@@ -19,7 +19,7 @@ from verif.core.observation import Comparison, row_bytes
 from verif.core.stalling_memory import StallingMemory
 from verif.lib.axi_rules import AxiRules
 from verif.lib.compare import compare
-from verif.lib.sampling import drive, reset, sample, start_clock
+from verif.lib.sampling import drive, reset, sample, start_clock, with_unknown
 
 __all__ = ["CoreBench"]
 
@@ -118,12 +118,8 @@ class CoreBench:
         return out
 
     def _rows(self) -> list[bytes]:
-        value = self.dut.observe.value
-        if value.is_resolvable:
-            row = value.to_unsigned().to_bytes(self._row_bytes, "little")
-            return [row, row]
-        text = str(value).upper().replace("Z", "X")
-        return [int(text.replace("X", bit), 2).to_bytes(self._row_bytes, "little") for bit in "01"]
+        zeros, unknown = with_unknown(self.dut.observe)
+        return [row.to_bytes(self._row_bytes, "little") for row in (zeros, zeros | unknown)]
 
     def _compare_outside(self, out: dict[str, Any]) -> None:
         expected = {name: int(out[name]) for name in _SINGLE}
@@ -131,15 +127,11 @@ class CoreBench:
             expected[f"{channel}__valid"] = int(out[f"{channel}__valid"])
             if out[f"{channel}__valid"]:
                 expected |= {f"{channel}__{name}": int(out[f"{channel}__{name}"]) for name in payload}
-        rtl: dict[str, int | None] = {}
-        for name in expected:
-            value = self.dut[name].value
-            rtl[name] = int(value) if value.is_resolvable else None
+        rtl = sample(self.dut, expected)
         if "data__w__data" in rtl:  # bytes without strobe carry nothing
             strobe = expected["data__w__strb"]
             mask = sum(0xFF << (8 * b) for b in range(self.config.bus.data_bytes) if strobe >> b & 1)
-            text = str(self.dut["data__w__data"].value)
-            kept = "".join(bit if mask >> (len(text) - 1 - i) & 1 else "0" for i, bit in enumerate(text))
-            rtl["data__w__data"] = int(kept, 2) if set(kept) <= {"0", "1"} else None
+            value, unknown = with_unknown(self.dut["data__w__data"])
+            rtl["data__w__data"] = None if unknown & mask else value & mask
             expected["data__w__data"] &= mask
         compare(self.core.cycle, rtl, expected, "core")

@@ -19,7 +19,7 @@ from verif.dma.assembly import SINGLE_BITS, DmaAssembly
 from verif.dma.memory_slave import IDLE_BUS, MemorySlave
 from verif.lib.compare import compare
 from verif.lib.pack import pack, unpack
-from verif.lib.sampling import drive, reset, start_clock
+from verif.lib.sampling import drive, reset, sample, start_clock
 
 __all__ = ["DmaBench"]
 
@@ -36,10 +36,10 @@ OUTPUTS = ("load__ready", "store__ready", *SINGLE_BITS, *BUS_OUTPUTS, "sbuf")
 
 def _sample(dut: Any, cycle: int) -> dict[str, int]:
     """Values before the edge that was awaited; payload without valid may be X (a simulator's, never the RTL's)."""
-    values = {name: dut[name].value for name in OUTPUTS}
-    unknown = [name for name, value in values.items() if not value.is_resolvable]
+    values = sample(dut, OUTPUTS)
+    unknown = [name for name, value in values.items() if value is None]
     assert not unknown, f"cycle {cycle}: X or Z on {unknown}"
-    return {name: int(value) for name, value in values.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class DmaBench:

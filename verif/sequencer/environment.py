@@ -16,7 +16,7 @@ from makalu.hw.spec.sequencer import CHANNEL_OF, QUEUE_CHANNELS, Channel
 from makalu.sim_models.lockstep.sequencer import SequencerModel
 from verif.lib.axi_rules import AxiRules
 from verif.lib.compare import after, compare
-from verif.lib.sampling import sample
+from verif.lib.sampling import known, sample
 
 __all__ = ["CONTROL_INPUTS", "FINISHES", "STREAMS", "Environment"]
 
@@ -114,10 +114,7 @@ class Environment:
             inputs |= {name: int(self._handles[name].value) for name in CONTROL_INPUTS}
         self.rules.check(self.cycle, sample(self.dut, self.rules.signals))
         expected = {k: int(v) for k, v in self.model.comb(inputs).items() if v is not None}
-        seen = {}
-        for name in expected:
-            value = self._handles[name].value
-            seen[name] = int(value) if value.is_resolvable else None
+        seen = {name: known(self._handles[name]) for name in expected}
         compare(self.cycle, seen, expected, after("sequencer", self._tags))
         self._write_semaphores(expected)
         self.model.tick(inputs)

@@ -20,7 +20,7 @@ from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_OPERAND, group,
 from makalu.sim_models.lockstep.tensor import TensorModel
 from verif.lib.compare import after, compare
 from verif.lib.pack import pack
-from verif.lib.sampling import drive, reset, start_clock
+from verif.lib.sampling import drive, reset, start_clock, with_unknown
 from verif.tensor.encoding import finalised, operand_words
 from verif.tensor.programs import SBUF_WINDOW, Command
 
@@ -149,13 +149,8 @@ class TensorBench:
         """RTL values under the masks; an X outside the mask does not count."""
         out: dict[str, int | None] = {}
         for name in expected:
-            text, mask = str(self.dut[name].value).upper(), masks.get(name, -1)
-            if set(text) <= {"0", "1"}:
-                out[name] = int(text, 2) & mask
-            else:
-                known = int("".join("1" if bit == "1" else "0" for bit in text), 2)
-                unknown = int("".join("0" if bit in "01" else "1" for bit in text), 2)
-                out[name] = None if unknown & mask else known & mask
+            (value, unknown), mask = with_unknown(self.dut[name]), masks.get(name, -1)
+            out[name] = None if unknown & mask else value & mask
         if "p" in out and out["p"] is not None:
             out["p"] = self._finalised(out["p"])
         return out

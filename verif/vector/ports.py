@@ -7,6 +7,7 @@ import numpy as np
 from makalu.hw.spec.config import CoreConfig
 from verif.lib.lane_ports import lane_port_fields, lane_port_values, request_fields
 from verif.lib.pack import bytes_to_word, unpack, word_to_bytes
+from verif.lib.sampling import with_unknown
 from verif.vector.assembly import LanesAssembly
 
 __all__ = ["NAMES", "LanePorts"]
@@ -57,10 +58,9 @@ class LanePorts:
 
     def _bits(self, name: str) -> tuple[int, int]:
         """(value with 0 for X and Z, mask of those bits); only data may have any."""
-        text = str(self.dut[name].value)
-        unknown = int("".join("0" if bit in "01" else "1" for bit in text), 2)
-        assert not unknown or name in DATA, f"port {name} has X or Z: {text}"
-        return int("".join("1" if bit == "1" else "0" for bit in text), 2), unknown
+        value, unknown = with_unknown(self.dut[name])
+        assert not unknown or name in DATA, f"port {name} has X or Z: {self.dut[name].value}"
+        return value, unknown
 
     def sampled(self, lanes: list[dict[str, Any]]) -> dict[str, int | None]:
         flat: dict[str, int | None] = {}
