@@ -1,5 +1,7 @@
 """Struct layouts on the ports of PSUM slices; every width derives from the configuration."""
 
+from functools import cache
+
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
@@ -30,6 +32,7 @@ def bank_elems_bits(psum: PsumConfig) -> int:
     return ceil_log2(psum.bank_elems)
 
 
+@cache
 def _read(psum: PsumConfig, go: str) -> data.StructLayout:
     return data.StructLayout(
         {
@@ -41,29 +44,35 @@ def _read(psum: PsumConfig, go: str) -> data.StructLayout:
     )
 
 
+@cache
 def psum_request(psum: PsumConfig) -> data.StructLayout:
     """What an engine asks the arbiter for: a read of one element in every partition."""
     return _read(psum, "valid")
 
 
+@cache
 def psum_command(psum: PsumConfig) -> data.StructLayout:
     """What the slices do in the cycle in which they see it."""
     return _read(psum, "enable")
 
 
+@cache
 def psum_requests(psum: PsumConfig) -> data.ArrayLayout:
     return data.ArrayLayout(psum_request(psum), ENGINES)
 
 
+@cache
 def psum_commands(psum: PsumConfig) -> data.ArrayLayout:
     return data.ArrayLayout(psum_command(psum), ENGINES)
 
 
+@cache
 def elements_of_engines() -> data.ArrayLayout:
     """One fp32 element an engine."""
     return data.ArrayLayout(PSUM_WORD_BITS, ENGINES)
 
 
+@cache
 def wave(psum: PsumConfig) -> data.StructLayout:
     """Destination of one moving column; rides from slice to slice, one a cycle."""
     return data.StructLayout(
@@ -76,6 +85,7 @@ def wave(psum: PsumConfig) -> data.StructLayout:
     )
 
 
+@cache
 def commit(psum: PsumConfig) -> data.StructLayout:
     """What the memory writes in this cycle."""
     return data.StructLayout({"valid": 1, "address": element_address_bits(psum), "data": PSUM_WORD_BITS})

@@ -1,5 +1,7 @@
 """Struct layouts on the ports of SBUF slices and of the access arbiter; every width derives from the configuration."""
 
+from functools import cache
+
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
@@ -46,6 +48,7 @@ def bank_select_bits(sbuf: SbufConfig) -> int:
     return max(1, ceil_log2(sbuf.banks))
 
 
+@cache
 def _access(config: CoreConfig, go: str) -> data.StructLayout:
     return data.StructLayout(
         {
@@ -59,34 +62,41 @@ def _access(config: CoreConfig, go: str) -> data.StructLayout:
     )
 
 
+@cache
 def access_request(config: CoreConfig) -> data.StructLayout:
     """What an engine asks the arbiter for."""
     return _access(config, "valid")
 
 
+@cache
 def access_command(config: CoreConfig) -> data.StructLayout:
     """What the slices do in the cycle in which they see it."""
     return _access(config, "enable")
 
 
+@cache
 def access_requests(config: CoreConfig) -> data.ArrayLayout:
     return data.ArrayLayout(access_request(config), ENGINES)
 
 
+@cache
 def access_commands(config: CoreConfig) -> data.ArrayLayout:
     return data.ArrayLayout(access_command(config), ENGINES)
 
 
+@cache
 def words_of_engines(config: CoreConfig) -> data.ArrayLayout:
     """One SBUF word an engine."""
     return data.ArrayLayout(8 * config.sbuf.word_bytes, ENGINES)
 
 
+@cache
 def tensor_read(config: CoreConfig) -> data.StructLayout:
     """Port B, slots 0 to 2."""
     return data.StructLayout({"enable": 1, "address": word_address_bits(config.sbuf)})
 
 
+@cache
 def dma_port(config: CoreConfig) -> data.StructLayout:
     """Port B, slot 3."""
     return data.StructLayout(
@@ -100,6 +110,7 @@ def dma_port(config: CoreConfig) -> data.StructLayout:
     )
 
 
+@cache
 def bank_port(sbuf: SbufConfig) -> data.StructLayout:
     """One of the two ports of a bank: a read, or a write of the granules that are set."""
     return data.StructLayout(
@@ -113,6 +124,7 @@ def bank_port(sbuf: SbufConfig) -> data.StructLayout:
     )
 
 
+@cache
 def written(config: CoreConfig) -> data.StructLayout:
     """What a port commits in this cycle: merged data, and which granules of it."""
     return data.StructLayout(

@@ -17,6 +17,7 @@ from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, RTL_SOURCES
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
+from makalu.sw.rtl.shared import DATAFLOW, shared_modules
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment
 
 __all__ = ["MACHINES", "BuiltMachine", "MachineBuildError", "build_machine"]
@@ -64,6 +65,7 @@ def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bi
         *("--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1)),
         *("--hierarchical", "--top-module", "bench", "--Mdir", "model", "-o", f"../{_PROGRAM}"),
         *(_FAST_ARGS if fast else VERIFY_ARGS),
+        *DATAFLOW,
         *(f"-Wno-{name}" for name in WAIVED),
         *(f"-G{name}={value}" for name, value in parameters.items()),
         *defines,
@@ -99,6 +101,8 @@ def build_machine(
     parameters = memory_parameters(bus, size=memory_bytes) | {"OBSERVE_BITS": max(observe_bits, 1)}
     command = _commands(simulator, fast, parameters, observe_bits)
     sources = {file: (RTL_SOURCES / file).read_text() for file in _SOURCES[simulator]} | {"core.v": core}
+    if simulator == "verilator":
+        sources["shared.vlt"] = shared_modules(core, hierarchical=True)
     headers = {"observe.vh": _connections(observed)}
     identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"

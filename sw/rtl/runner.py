@@ -23,6 +23,7 @@ from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
+from makalu.sw.rtl.shared import DATAFLOW, shared_modules
 from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment, have_icarus, patched
 
 __all__ = ["BenchFailure", "bench_params", "cocotb_bench", "have_icarus", "run_bench"]
@@ -48,7 +49,7 @@ def _arguments(simulator: str, hierarchical: bool, build_args: Sequence[str]) ->
         return list(build_args)
     if simulator != "verilator":
         raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}")
-    common = [*_PORTS_ONLY, *VERIFY_ARGS, *(f"-Wno-{name}" for name in WAIVED)]
+    common = [*_PORTS_ONLY, *VERIFY_ARGS, *DATAFLOW, *(f"-Wno-{name}" for name in WAIVED)]
     return [*common, *(["--hierarchical"] if hierarchical else []), *build_args]
 
 
@@ -145,9 +146,10 @@ def cocotb_bench(
     Errors: `BenchFailure`. The run's folder (log, results) stays behind when it fails.
     """
     arguments = _arguments(simulator, hierarchical, build_args)
-    if inner and simulator == "verilator":
-        rules = (f'public_flat_rw -module "{module}" -var "{variable}"' for module, variable in inner.items())
-        sources = {"inner.vlt": "\n".join(["`verilator_config", *rules, ""]), **sources}
+    if simulator == "verilator":
+        shared = shared_modules("".join(sources.values()), hierarchical=hierarchical)
+        rules = [f'public_flat_rw -module "{module}" -var "{variable}"' for module, variable in (inner or {}).items()]
+        sources = {"control.vlt": "\n".join([shared, *rules, ""]), **sources}
     folder = _build(sources, top, name, simulator, arguments, dict(parameters or {}))
     run = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     log, results = run / "sim.log", run / "results.xml"

@@ -9,9 +9,12 @@ import re
 import types
 from dataclasses import dataclass
 
-from makalu.hw.lib.emit import Emission
+import pytest
 
-__all__ = ["Fault", "planted", "planted_class"]
+from makalu.hw.lib.emit import Emission
+from makalu.sw.rtl.runner import BenchFailure, cocotb_bench, have_icarus
+
+__all__ = ["Fault", "caught", "planted_class"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +33,27 @@ class Fault:
         return self.name
 
 
-def planted(component, fault, *, icarus=False):
-    """The Verilog of `component`, named dut, with `fault` in it."""
-    text = Emission().verilog(component, name="dut", icarus=icarus)
+def caught(component, fault, *, module, says, params, inner=None):
+    """The cocotb `module` fails on `component` with `fault` in its Verilog, and says the regular expression `says`.
+
+    Of a module's tests only the fault's own runs, if it names one. Either simulator shows the fault; Icarus, where it
+    is, builds faster.
+    """
+    simulator = "icarus" if have_icarus() else "verilator"
+    text = Emission().verilog(component, name="dut", icarus=simulator == "icarus")
     text, times = re.subn(fault.line, fault.becomes, text)
     assert times == fault.times, f"{fault.name}: its line occurs {times} times, not {fault.times}"
-    return text
+    with pytest.raises(BenchFailure, match=says):
+        cocotb_bench(
+            sources={"dut.v": text},
+            top="dut",
+            name=f"fault-{module.rsplit('.', 1)[1]}",
+            test_module=module,
+            simulator=simulator,
+            params=params,
+            inner=inner,
+            test_filter=f"{fault.test}$" if fault.test else None,
+        )
 
 
 def planted_class(place, old, new):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from makalu.sw.rtl.runner import BenchFailure, cocotb_bench, have_icarus
-from tests.faults.planting import Fault, planted
+from tests.faults.planting import Fault, caught
 from verif.lib.variants import bench_config
 from verif.psum.assembly import PsumAssembly
 from verif.sbuf.assembly import SbufAssembly
@@ -59,27 +58,19 @@ PSUM = (
 )
 
 
-def caught(component, fault, test_module):
-    simulator = "icarus" if have_icarus() else "verilator"  # either shows it; Icarus builds faster
-    text = planted(component, fault, icarus=simulator == "icarus")
-    with pytest.raises(BenchFailure, match=rf"cycle \d+, port {fault.message}: RTL 0x"):
-        cocotb_bench(
-            sources={"dut.v": text},
-            top="dut",
-            name=f"fault-{fault.name}",
-            test_module=test_module,
-            simulator=simulator,
-            params={"config": "tiny", "cycles": CYCLES},
-        )
+SAYS = r"cycle \d+, port {}: RTL 0x"
+PARAMS = {"config": "tiny", "cycles": CYCLES}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", SBUF, ids=str)
 def test_sbuf_bench_catches(fault):
-    caught(SbufAssembly(config=bench_config("tiny")), fault, "verif.sbuf.test_sbuf")
+    sbuf = SbufAssembly(config=bench_config("tiny"))
+    caught(sbuf, fault, module="verif.sbuf.test_sbuf", says=SAYS.format(fault.message), params=PARAMS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", PSUM, ids=str)
 def test_psum_bench_catches(fault):
-    caught(PsumAssembly(config=bench_config("tiny")), fault, "verif.psum.test_psum")
+    psum = PsumAssembly(config=bench_config("tiny"))
+    caught(psum, fault, module="verif.psum.test_psum", says=SAYS.format(fault.message), params=PARAMS)

@@ -164,7 +164,7 @@ class DmaBench:
         out = self.model.comb(inputs)
         compare(self.cycle, self._shown(raw), self._expected(out), "dma")
         b_data = self.sbuf.comb({**other, "dma": out["sbuf"]})["b_data"]
-        self._count(raw, out, bus)
+        self._count(raw, out, bus, other["phase"])
         self.model.tick({**inputs, "sbuf_data": b_data})
         self.sbuf.tick({**other, "dma": out["sbuf"]})
         if playing:
@@ -176,7 +176,7 @@ class DmaBench:
                 self.offered[name] = self.waiting[name].popleft()
         self.cycle += 1
 
-    def _count(self, raw: dict[str, Any], out: dict[str, Any], bus: dict[str, int]) -> None:
+    def _count(self, raw: dict[str, Any], out: dict[str, Any], bus: dict[str, int], phase: np.ndarray) -> None:
         for name in SINGLE_BITS:
             self.seen[name] += int(raw[name])
         for name in ("finish_load", "finish_store"):
@@ -187,7 +187,7 @@ class DmaBench:
         self.seen["r waits"] += int(bus["bus__r__valid"] and not raw["bus__r__ready"])
         self.seen["both directions"] += int(bool(bus["bus__r__valid"]) and bool(raw["bus__w__valid"]))
         ports = out["sbuf"]
-        phase3 = ports["enable"].astype(bool) & (self._other(None)["phase"] == DMA_SLOT)
+        phase3 = ports["enable"].astype(bool) & (phase == DMA_SLOT)
         self.seen["merges"] += int((phase3 & (ports["write"] == 0)).sum())
         self.seen["w before aw"] += len(self.slave.data) > 0 and not self.slave.addresses
         for name in ("load", "store"):
