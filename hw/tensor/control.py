@@ -1,5 +1,7 @@
 """The control that rides down the partitions with the tensor wave, `add_stages` cycles a partition."""
 
+from functools import cache
+
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
@@ -43,6 +45,7 @@ def buffer_bits(config: CoreConfig) -> int:
     return ceil_log2(config.tensor.moving_buffers)
 
 
+@cache
 def read_control(config: CoreConfig) -> data.StructLayout:
     """Read this SBUF word in this cycle, into this buffer, in partitions start .. start + count - 1."""
     return data.StructLayout(
@@ -57,16 +60,19 @@ def read_control(config: CoreConfig) -> data.StructLayout:
     )
 
 
+@cache
 def group_control(config: CoreConfig) -> data.StructLayout:
     """Half `half` of stationary buffer `buffer` is at the array's edge in this cycle, as group `tag`."""
     return data.StructLayout({"valid": 1, "buffer": 1, "half": 1, "tag": tag_bits(config.tensor)})
 
 
+@cache
 def column_control(config: CoreConfig) -> data.StructLayout:
     """Element `element` of line buffer `buffer` is at the array's edge in this cycle."""
     return data.StructLayout({"valid": 1, "swap": 1, "buffer": buffer_bits(config), "element": element_bits(config)})
 
 
+@cache
 def edge_control(config: CoreConfig) -> data.StructLayout:
     """Everything that an edge does in one cycle."""
     return data.StructLayout(

@@ -1,5 +1,7 @@
 """Shapes at the edges of the PE array."""
 
+from functools import cache
+
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
@@ -22,12 +24,14 @@ def tag_bits(tensor: TensorConfig) -> int:
     return ceil_log2(tensor.columns // tensor.load_columns)
 
 
+@cache
 def group_of(tensor: TensorConfig) -> data.StructLayout:
     """F stationary operands on their way to columns tag * F and up; operand 0 is the lowest column's."""
     operands = data.ArrayLayout(OPERAND, tensor.load_columns)
     return data.StructLayout({"operands": operands, "tag": tag_bits(tensor), "valid": 1})
 
 
+@cache
 def group(config: CoreConfig) -> data.StructLayout:
     """`group_of` the configuration's array."""
     return group_of(config.tensor)

@@ -3,6 +3,7 @@
 import pytest
 
 from makalu.hw.core import Core
+from makalu.sw.rtl.simulators import have_icarus
 from tests.core.bad_input import CONFIG, WATCHDOG, SettlingMachine, place_of, spoil, with_fields
 from tests.core.test_restart import BAD, BAD_SEED, SETTLE, check_restart
 from tests.faults.planting import Fault, caught, planted_class
@@ -19,7 +20,9 @@ def test_start_that_does_not_forget_is_caught(fault, monkeypatch):
     place, old, new = FORGOTTEN[fault]
     name = place.rsplit(".", 1)[1]
     monkeypatch.setattr(f"makalu.hw.sequencer.sequencer.{name}", planted_class(place, old, new))
-    machine = SettlingMachine(config=CONFIG, observe="all", core=Core(config=CONFIG, observe="all"))
+    simulator = "icarus" if have_icarus() else "verilator"  # either shows it; Icarus builds faster
+    core = Core(config=CONFIG, observe="all")
+    machine = SettlingMachine(config=CONFIG, observe="all", simulator=simulator, core=core)
     machine.settle = SETTLE
     queue, wanted, values = BAD["opcode"]
     bad = spoil(BAD_SEED, queue, place_of(BAD_SEED, queue, wanted), lambda data: with_fields(data, **values))

@@ -5,6 +5,7 @@ import pytest
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.preset import load_preset
 from tests.faults.planting import Fault, caught
+from verif.sequencer.environment import INNER
 
 PRESET = "tiny"
 FEW = {"preset": PRESET, "length": 12, "rounds": 1, "mutants": 1}
@@ -57,5 +58,5 @@ def test_planted_fault_is_caught(fault):
         module="verif.sequencer.test_sequencer",
         says=rf"test_sequencer\.{fault.test}: ",
         params=FEW,
-        inner={"*semaphore": "values"},
+        inner=INNER,
     )

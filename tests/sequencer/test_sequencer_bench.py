@@ -5,6 +5,7 @@ import pytest
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.runner import run_bench
+from verif.sequencer.environment import INNER
 
 TESTS = 14
 FEW = {"length": 12, "rounds": 1, "mutants": 3}
@@ -17,7 +18,7 @@ def bench(preset, simulator, params, module="test_sequencer"):
         test_module=f"verif.sequencer.{module}",
         simulator=simulator,
         params={"preset": preset, **params},
-        inner={"*semaphore": "values"},
+        inner=INNER,
     )
 
 
@@ -37,7 +38,7 @@ def test_instruction_port_outside_slave(seed):
 
 @pytest.mark.slow
 def test_sequencer_wide_bus_verilator():
-    assert bench("trn2-mini", "verilator", {"length": 60, "rounds": 1, "mutants": 20, "seed": 3}) == TESTS
+    assert bench("trn2-mini", "verilator", {"length": 40, "rounds": 1, "mutants": 10, "seed": 3}) == TESTS
 
 
 @pytest.mark.icarus

@@ -37,7 +37,7 @@ def test_tensor_engine_with_deep_adders():
 
 @pytest.mark.slow
 def test_tensor_engine_with_wide_words():
-    run(EIGHT, "8x8", commands=150, hierarchical=True)
+    run(EIGHT, "8x8", commands=90, hierarchical=True)
 
 
 @pytest.mark.icarus
