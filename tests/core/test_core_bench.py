@@ -37,9 +37,9 @@ def bench(config, simulator, folder, *, instructions, seed):
 @pytest.mark.icarus
 @pytest.mark.parametrize("config", ["tiny", SLOW_ENGINES])
 def test_core_bench_icarus(config, tmp_path):
-    assert bench(config, "icarus", tmp_path, instructions=50, seed=30) == TESTS
+    assert bench(config, "icarus", tmp_path, instructions=30, seed=30) == TESTS
 
 
 @pytest.mark.slow
 def test_core_bench_verilator(tmp_path):
-    assert bench("tiny", "verilator", tmp_path, instructions=50, seed=20) == TESTS
+    assert bench("tiny", "verilator", tmp_path, instructions=30, seed=20) == TESTS

@@ -6,7 +6,7 @@ from makalu.sw.rtl.runner import run_bench
 from verif.dma.assembly import DmaAssembly
 from verif.dma.configs import dma_config
 
-DESCRIPTORS = {"tiny": 40, "wide-bus": 25, "narrow": 15}
+DESCRIPTORS = {"tiny": 30, "wide-bus": 18, "narrow": 10}
 ONLY = {"tiny": ["w before aw", "store queue full"], "wide-bus": ["store queue full"], "narrow": []}
 """What the random traffic must show with one configuration, beside what it must show with all."""
 

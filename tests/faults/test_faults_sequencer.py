@@ -5,7 +5,7 @@ import pytest
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.preset import load_preset
 from tests.faults.planting import Fault, caught
-from verif.sequencer.environment import INNER
+from verif.sequencer.programs import INNER
 
 PRESET = "tiny"
 FEW = {"preset": PRESET, "length": 12, "rounds": 1, "mutants": 1}

@@ -5,7 +5,7 @@ import pytest
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.runner import run_bench
-from verif.sequencer.environment import INNER
+from verif.sequencer.programs import INNER
 
 TESTS = 14
 FEW = {"length": 12, "rounds": 1, "mutants": 3}

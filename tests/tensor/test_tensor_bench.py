@@ -27,7 +27,7 @@ def run(config, name, *, commands, simulator="verilator", seed=1, hierarchical=F
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_tensor_engine(seed):
-    run(FOUR, "4x4", commands=200, seed=seed)
+    run(FOUR, "4x4", commands=140, seed=seed)
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ def bench(*, module, rates, count, simulator="verilator", preset="tiny", points=
 
 @pytest.mark.parametrize("rates", ["full", pytest.param("slow", marks=pytest.mark.slow)])
 def test_vector_bench_verilator(rates):
-    assert bench(module="verif.vector.test_vector", rates=rates, count=60) == 2
+    assert bench(module="verif.vector.test_vector", rates=rates, count=45) == 2
 
 
 def test_scalar_bench_verilator():

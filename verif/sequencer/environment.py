@@ -18,15 +18,13 @@ from verif.lib.axi_rules import AxiRules
 from verif.lib.compare import after, compare
 from verif.lib.sampling import known, sample
 
-__all__ = ["CONTROL_INPUTS", "FINISHES", "INNER", "STREAMS", "Environment"]
+__all__ = ["CONTROL_INPUTS", "FINISHES", "STREAMS", "Environment"]
 
 STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
 FINISHES = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}
 ERRORS = {Channel.DMA_LOAD: "error_load", Channel.DMA_STORE: "error_store"}
 _WRITE_INPUTS = ("aw__valid", "aw__addr", "w__valid", "w__data", "w__strb", "b__ready")
 _READ_INPUTS = ("ar__valid", "ar__addr", "r__ready")
-INNER = {"*semaphore": "values"}
-"""What `preset_semaphores` writes below the top: for `inner` of `cocotb_bench`."""
 CONTROL_INPUTS = tuple(f"control__{port}" for port in (*_WRITE_INPUTS, *_READ_INPUTS))
 
 

@@ -22,7 +22,10 @@ from makalu.hw.spec.isa import (
     WaitKind,
 )
 
-__all__ = ["BROKEN", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
+__all__ = ["BROKEN", "INNER", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
+
+INNER = {"*semaphore": "values"}
+"""What a bench writes below the top, to bring a counter near its end: `inner` of `cocotb_bench`."""
 
 
 def operand(slot: str, space: Space, dtype: int, offset: int, sizes, strides=(1, 0, 0, 0), partition: int = 0):
