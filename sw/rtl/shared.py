@@ -2,7 +2,7 @@
 
 Verilator merges functions of a module's instances where they are the same. They never are, because it inlines the
 module, or reads in each instance the parent's signal instead of the port that it drives. So a module with several
-instances is kept whole, and its inputs keep their place: of a tile with 32 PEs that is an eighth of the C++, at the
+instances is kept whole, and its inputs keep their place: of a tile with 64 PEs that is an eighth of the C++, at the
 same pace (`DATAFLOW` must be given too: those optimisations rename signals instance by instance).
 """
 
