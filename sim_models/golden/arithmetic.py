@@ -3,18 +3,24 @@
 Every function takes and returns bits (uint16 of bf16, uint32 of fp32) and broadcasts. IEEE 754 binary32, one rounding
 to nearest even, gradual underflow, signed zeros; every NaN that is computed is canonical (0x7FC00000, bf16 0x7FC0).
 
-How: a product of two bf16 and of two fp32 is exact in float64. A sum is taken in float64 and, if it was not exact,
-rounded to odd there; rounding that to float32 then equals one rounding of the exact value (53 >= 24 + 2 bits).
+How: a product of two bf16 and of two fp32 is exact in float64. Its sum with an fp32 is taken there and, if it was not
+exact, rounded to odd; rounding that to float32 then equals one rounding of the exact value (53 >= 24 + 2 bits). The sum
+of two fp32 is float32's own.
 
 `subnormals="flush"` (tensor engine only): a subnormal operand counts as the zero of its sign, and a result whose exact
 value is below 2^-126 in magnitude is the zero of its sign, even where rounding would have given 2^-126 (tininess is
 detected before rounding).
 """
 
+from functools import partial
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.hw.spec.formats import BF16, FP32
+
+from .column_chain import column_chain
 
 __all__ = [
     "bf16_to_fp32",
@@ -26,11 +32,14 @@ __all__ = [
     "fp32_sub",
     "fp32_to_bf16",
     "matmul_column_chain",
+    "matmul_column_chain_definition",
 ]
 
 Bits16 = NDArray[np.uint16]
 Bits32 = NDArray[np.uint32]
+Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+Floats = TypeVar("Floats", Singles, Doubles)
 
 SIGN = np.uint32(1 << (FP32.bits - 1))
 INFINITY = np.uint32(FP32.exponent_mask << FP32.fraction_bits)
@@ -55,7 +64,7 @@ def _is_flush(subnormals: str) -> bool:
     return subnormals == "flush"
 
 
-def _flush(values: Doubles) -> Doubles:
+def _flush(values: Floats) -> Floats:
     return np.where(np.abs(values) < SMALLEST_NORMAL, np.copysign(0.0, values), values)
 
 
@@ -74,11 +83,15 @@ def _add_to_odd(a: Doubles, b: Doubles) -> Doubles:
     return np.where(repair, neighbour, bits).view(np.float64)
 
 
+def _canonical(values: Singles) -> Bits32:
+    """fp32 bits of the values, NaNs canonical."""
+    return np.where(np.isnan(values), np.uint32(FP32.canonical_nan), values.view(np.uint32))
+
+
 def _single(values: Doubles) -> Bits32:
     """fp32 bits of the values, rounded to nearest even, NaNs canonical."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        bits = values.astype(np.float32).view(np.uint32)
-    return np.where(np.isnan(values), np.uint32(FP32.canonical_nan), bits)
+        return _canonical(values.astype(np.float32))
 
 
 def _sum(a: Doubles, b: Doubles, subnormals: str) -> Bits32:
@@ -112,7 +125,14 @@ def fma_chain_step(a: ArrayLike, b: ArrayLike, p: ArrayLike, *, subnormals: str 
 
 def fp32_add(a: ArrayLike, b: ArrayLike, *, subnormals: str = "keep") -> Bits32:
     """round(a + b)"""
-    return _sum(_double(a, subnormals), _double(b, subnormals), subnormals)
+    flush = _is_flush(subnormals)
+    first, second = _bits32(a).view(np.float32), _bits32(b).view(np.float32)
+    if flush:
+        first, second = _flush(first), _flush(second)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.asarray(first + second)
+    # two float32 are multiples of 2^-149, so a sum below 2^-125 is exact: none came up to 2^-126 by its rounding
+    return _canonical(_flush(total) if flush else total)
 
 
 def fp32_sub(a: ArrayLike, b: ArrayLike) -> Bits32:
@@ -148,20 +168,40 @@ def fp32_min(a: ArrayLike, b: ArrayLike) -> Bits32:
     return _extreme(a, b, larger=False)
 
 
+def _chain_operands(stationary: ArrayLike, moving: ArrayLike, flush: bool) -> tuple[Singles, Singles]:
+    weights, columns = (bf16_to_fp32(bits).view(np.float32) for bits in (stationary, moving))
+    if weights.ndim != 2 or columns.ndim != 2 or len(weights) != len(columns):
+        raise ValueError(f"stationary[K, M] and moving[K, N] must share K, not {weights.shape} and {columns.shape}")
+    return (_flush(weights), _flush(columns)) if flush else (weights, columns)
+
+
+def _chain_step(weight: Singles, column: Singles, chain: Singles, *, flush: bool) -> Singles:
+    """round(weight[M] * column[N] + chain[M, N]) through doubles."""
+    product = weight.astype(np.float64)[:, None] * column.astype(np.float64)
+    total = _add_to_odd(product, chain.astype(np.float64))
+    return (_flush(total) if flush else total).astype(np.float32)
+
+
+def matmul_column_chain_definition(stationary: ArrayLike, moving: ArrayLike, *, subnormals: str = "keep") -> Bits32:
+    """What `matmul_column_chain` is equal to: every step through doubles."""
+    flush = _is_flush(subnormals)
+    weights, columns = _chain_operands(stationary, moving, flush)
+    chain = np.zeros((weights.shape[1], columns.shape[1]), np.float32)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for weight, column in zip(weights, columns, strict=True):
+            chain = _chain_step(weight, column, chain, flush=flush)
+    return _canonical(chain)
+
+
 def matmul_column_chain(stationary: ArrayLike, moving: ArrayLike, *, subnormals: str = "keep") -> Bits32:
     """dst[M, N] = chain over k of stationary[k, M] * moving[k, N], fp32 bits
 
     Rows in the order 0 .. K-1, one rounding a row, starting with +0. PE rows outside the tile change nothing, not even
     the sign of a zero, so they do not appear here. PSUM's addition comes after it (`fp32_add`).
+
+    Steps whose products are exact in float32 are taken there (`column_chain`), at the same bits.
     """
-    weights = _double(bf16_to_fp32(stationary), subnormals)
-    columns = _double(bf16_to_fp32(moving), subnormals)
-    if weights.ndim != 2 or columns.ndim != 2 or len(weights) != len(columns):
-        raise ValueError(f"stationary[K, M] and moving[K, N] must share K, not {weights.shape} and {columns.shape}")
     flush = _is_flush(subnormals)
-    chain = np.zeros((weights.shape[1], columns.shape[1]))
-    for weight, column in zip(weights, columns, strict=True):
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            total = _add_to_odd(weight[:, None] * column, chain)
-            chain = (_flush(total) if flush else total).astype(np.float32).astype(np.float64)
-    return _single(chain)
+    weights, columns = _chain_operands(stationary, moving, flush)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return _canonical(column_chain(weights, columns, flush=flush, definition=partial(_chain_step, flush=flush)))

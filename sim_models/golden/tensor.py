@@ -69,9 +69,9 @@ class GoldenTensor:
             return
         # columns go one after the other: a destination that returns adds to its own earlier sum
         turns, before = occurrence(self._psum.indices(target))
-        sums = self._psum.read(target, slot="dst").copy()
+        sums = self._psum.read(target, slot="dst")
         for turn in range(int(turns.max()) + 1):
-            now = np.flatnonzero(turns == turn)
+            now = np.flatnonzero(turns == turn) if turns.any() else slice(None)
             if turn:
                 sums[:, now] = sums[:, before[now]]
             sums[:, now] = fp32_add(chain[:, now], sums[:, now], subnormals=self._subnormals)

@@ -155,6 +155,17 @@ def test_flush_keeps_normal_results():
     same(flush[plain], keep[plain])
 
 
+def test_flushed_sums_follow_the_definition():
+    """Near 2^-126, where a sum is exact in doubles."""
+    a, b = (bits & np.uint32(0x83FFFFFF) for bits in fp32_pairs(np.random.default_rng(10), VECTORS))
+    x, y = (v.view(np.float32).astype(np.float64) * (v & 0x7F800000 > 0) for v in (a, b))
+    total = x + y
+    flushed = np.abs(total) < 2.0**-126
+    assert (flushed & (total != 0)).sum() > VECTORS // 50
+    want = np.where(flushed, np.copysign(0, total), total).astype(np.float32).view(np.uint32)
+    same(fp32_add(a, b, subnormals="flush"), want)
+
+
 @pytest.mark.parametrize("subnormals", ["keep", "flush"])
 def test_column_chain_is_the_steps_in_order(subnormals):
     rng = np.random.default_rng(8)

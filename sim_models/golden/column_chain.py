@@ -1,0 +1,96 @@
+"""Column chains in float32: the steps whose products it has exactly, so that one addition is all of the rounding.
+
+A product of two bf16 has at most 16 significant bits: from 2^-134 on its last bit is at 2^-149 or above, and below
+2^128 its first bit is a float32's too, so float32 has it exactly. The products of finite numbers other than zero lie
+between that of the smallest and that of the largest magnitudes, which a step's two rows tell without any product;
+zeros, infinities and NaNs make the same in every format. Then round(a * b + p) is one float32 addition.
+
+Flush needs no second criterion: two float32 are multiples of 2^-149, so a sum below 2^-125 is exact, and one that is
+below 2^-126 after its rounding was there before it. Nor does it need a look at every sum: products from 2^-111 on are
+multiples of 2^-126, so is what a chain makes of them, and between 0 and 2^-126 there is none.
+
+Does not: say what a step is (`arithmetic` does, and takes the other steps).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.formats import BF16, FP32
+
+__all__ = ["column_chain", "exact_steps", "step_extremes", "tiny_steps"]
+
+Singles = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+_PRODUCT_BITS = 2 * (BF16.fraction_bits + 1)
+EXACT_FROM = 2.0 ** (FP32.emin - FP32.fraction_bits + _PRODUCT_BITS - 1)
+EXACT_BELOW = 2.0 ** (FP32.bias + 1)
+NEVER_TINY_FROM = 2.0 ** (FP32.emin + _PRODUCT_BITS - 1)
+SMALLEST_NORMAL = np.float32(2.0**FP32.emin)
+
+BLOCK = 1 << 14
+"""Sums at a time. Larger blocks make the exact steps a little faster and the others slower by half: arrays of doubles
+from 128 KiB on are mapped and cleared anew in each step."""
+
+
+def _magnitudes(rows: Singles) -> tuple[Doubles, Doubles]:
+    """Of the finite numbers of each row: smallest magnitude other than zero (none: infinity), largest (none: 0)."""
+    magnitudes = np.abs(rows)
+    largest = np.where(magnitudes < np.inf, magnitudes, 0).max(axis=1, initial=0)
+    smallest = np.where(magnitudes > 0, magnitudes, np.inf).min(axis=1, initial=np.inf)
+    return smallest.astype(np.float64), largest.astype(np.float64)
+
+
+def step_extremes(weights: Singles, columns: Singles) -> tuple[Doubles, Doubles]:
+    """Of each step the smallest finite product other than zero (none: infinity) and the largest (none: 0), exactly.
+
+    weights[K, M], columns[K, N]
+    """
+    (small_weight, large_weight), (small_column, large_column) = _magnitudes(weights), _magnitudes(columns)
+    return small_weight * small_column, large_weight * large_column
+
+
+def exact_steps(smallest: Doubles, largest: Doubles) -> NDArray[np.bool_]:
+    """[K]: whether float32 has every product of the step exactly."""
+    return (smallest >= EXACT_FROM) & (largest < EXACT_BELOW)
+
+
+def tiny_steps(smallest: Doubles) -> NDArray[np.bool_]:
+    """[K]: whether a sum of the step or of a later one may lie between 0 and 2^-126."""
+    return np.minimum.accumulate(smallest) < NEVER_TINY_FROM
+
+
+def column_chain(
+    weights: Singles, columns: Singles, *, flush: bool, definition: Callable[[Singles, Singles, Singles], Singles]
+) -> Singles:
+    """chain[M, N], over k in order: round(weights[k, M] * columns[k, N] + chain), starting with +0
+
+    Parameters
+    ----------
+    weights[K, M], columns[K, N] : values of bf16; with `flush` none is subnormal.
+    flush : results below 2^-126 become the zero of their sign.
+    definition : the next chain of a row of weights, a row of columns and the chain, for steps that are not exact.
+    """
+    smallest, largest = step_extremes(weights, columns)
+    exact = exact_steps(smallest, largest).tolist()
+    tiny = (tiny_steps(smallest) & flush).tolist()
+    chain = np.zeros((weights.shape[1], columns.shape[1]), np.float32)
+    width = max(1, BLOCK // max(1, len(chain)))
+    for first in range(0, chain.shape[1], width):
+        sums = np.zeros_like(chain[:, first : first + width])
+        scratch, normal = np.empty_like(sums), np.empty(sums.shape, np.bool_)
+        block = np.ascontiguousarray(columns[:, first : first + width])  # what indexing made may lie column by column
+        for k, (weight, column) in enumerate(zip(weights, block, strict=True)):
+            if not exact[k]:
+                sums = definition(weight, column, sums)
+                continue
+            np.multiply(weight[:, None], column, out=scratch)
+            np.add(scratch, sums, out=sums)
+            if tiny[k]:
+                np.abs(sums, out=scratch)
+                np.greater_equal(scratch, SMALLEST_NORMAL, out=normal)
+                np.multiply(sums, normal, out=sums)  # by 1 or 0: keeps the sign, and a NaN
+        chain[:, first : first + width] = sums
+    return chain
