@@ -33,6 +33,7 @@ def test_each_module_once(generated):
     assert len(names) == len(set(names))
     assert sum(name.startswith("partition_") for name in names) == 1
     assert sum(name.startswith("pe_tile_") for name in names) == 1
+    assert sum(name.startswith("pe_strip_") for name in names) == 1
 
 
 def module_count(verilog):

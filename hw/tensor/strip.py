@@ -1,0 +1,85 @@
+"""PEs of one row that take a group of stationary operands together."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from makalu.hw.lib.emit import place
+from makalu.hw.spec.config import TensorConfig
+from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_BITS, group_of, tag_bits
+from makalu.hw.tensor.pe import Pe
+
+__all__ = ["PeStrip"]
+
+
+class PeStrip(wiring.Component):
+    """p_out[i] = round(x * stationary[i] + p_in[i]), i = 0 .. F - 1, one rounding, nearest even
+
+    F = load_columns PEs side by side, behind the registers of one group. x goes right through all of them, p down
+    through each. A group with tag 0 is captured by all of them and ends here; any other leaves with its tag less 1.
+
+    Does not: stall, or know its place: a group's tag counts down to it.
+
+    Parameters
+    ----------
+    tensor : TensorConfig
+
+    Members
+    -------
+    x_in : In(26), x_out : Out(26)
+        Moving element (X_OPERAND, packed), left and right edge.
+    w_in : In(Group), w_out : Out(Group)
+        Stationary group, packed, left and right edge.
+    p_in : In(F * 34), p_out : Out(F * 34)
+        Chain words, lowest column lowest, upper and lower edge.
+
+    Timing
+    ------
+    x in cycle t: x_out in t + F, p_out[i] in t + 1 + i + mul_stages + add_stages, with the p_in[i] of
+    t + 1 + i + mul_stages. A group in t: w_out in t + 1, or in the shadow registers from t + 2 on.
+    """
+
+    def __init__(self, *, tensor: TensorConfig) -> None:
+        self.tensor = tensor
+        # plain vectors, for the tile's reason
+        w, p = group_of(tensor).size, tensor.load_columns * CHAIN_BITS
+        super().__init__(
+            {"x_in": In(X_BITS), "x_out": Out(X_BITS), "w_in": In(w), "w_out": Out(w), "p_in": In(p), "p_out": Out(p)}
+        )
+
+    @property
+    def emit_key(self) -> tuple[int | str, ...]:
+        t = self.tensor
+        return (t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        layout = group_of(self.tensor)
+        coming, passing = layout(self.w_in), layout(self.w_out)
+        operands = Signal(layout["operands"].width, reset_less=True)
+        tag = Signal(tag_bits(self.tensor), reset_less=True)
+        valid = Signal()
+        capture = Signal()
+        m.d.sync += [operands.eq(coming.operands.as_value()), tag.eq(coming.tag), valid.eq(coming.valid)]
+        m.d.comb += [
+            capture.eq(valid & ~tag.any()),
+            passing.operands.eq(operands),
+            passing.tag.eq(tag - 1),
+            passing.valid.eq(valid & ~capture),
+        ]
+        x = self.x_in
+        for i in range(self.tensor.load_columns):
+            pe = Pe(tensor=self.tensor)
+            m.submodules[f"pe_{i}"] = place(pe, platform)
+            m.d.comb += [
+                pe.x_in.eq(x),
+                pe.w.eq(operands.word_select(i, OPERAND_BITS)),
+                pe.load.eq(capture),
+                pe.p_in.eq(self.p_in.word_select(i, CHAIN_BITS)),
+                self.p_out.word_select(i, CHAIN_BITS).eq(pe.p_out),
+            ]
+            x = pe.x_out
+        m.d.comb += self.x_out.eq(x)
+        return m
