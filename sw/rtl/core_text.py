@@ -17,7 +17,7 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT
 
-__all__ = ["CORES", "CoreText", "core_text", "source_digest", "written"]
+__all__ = ["CORES", "CoreText", "core_identity", "core_text", "source_digest", "written"]
 
 CORES: Path = BUILD / "cores"
 
@@ -50,13 +50,17 @@ def written(core: Core, *, icarus: bool, idle_clocks: bool) -> CoreText:
     return CoreText(core_verilog(core, icarus=icarus, idle_clocks=idle_clocks), ports)
 
 
+def core_identity(config: CoreConfig, **form: object) -> str:
+    """Text that decides what a core of `config` emits in a form."""
+    return json.dumps([config.digest, form, SOURCES, versions()], sort_keys=True)
+
+
 def core_text(config: CoreConfig, *, observe: str, icarus: bool, idle_clocks: bool) -> CoreText:
     """The text of `Core(config, observe)`, generated or as an earlier call left it.
 
     Does not: see a class that was replaced inside this process; such a core goes through `written`.
     """
-    form = {"observe": observe, "icarus": icarus, "idle_clocks": idle_clocks}
-    identity = json.dumps([config.digest, form, SOURCES, versions()], sort_keys=True)
+    identity = core_identity(config, observe=observe, icarus=icarus, idle_clocks=idle_clocks)
     path = CORES / f"{config.name}-{observe}-{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
     if path.is_file():
         record = json.loads(path.read_text())

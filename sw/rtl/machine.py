@@ -1,6 +1,7 @@
 """A whole core in simulation: build it once, give it a memory image and programs, get the memory back.
 
-`Machine(config=...).run(image, {Queue.TENSOR: address}, max_cycles=...)` on Verilator (a C++ host) or Icarus.
+`Machine(config=...).run(image, {Queue.TENSOR: address}, max_cycles=...)` on Verilator (a C++ host), Icarus or lanes
+(docs/simulators.md says what each is for).
 """
 
 import contextlib
@@ -16,22 +17,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.hw.core import Core
+from makalu.hw.lib.emit import port_list
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import QUEUES, Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.registers import QUEUE_STATES, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
 from makalu.sw.paths import BUILD
-from makalu.sw.rtl.core_text import core_text, written
-from makalu.sw.rtl.machine_build import BuiltMachine, build_machine
+from makalu.sw.rtl.core_text import core_identity, core_text, written
+from makalu.sw.rtl.lanes.build import PROGRAM, build_lanes
+from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine, build_machine
 from makalu.sw.rtl.memory import IMAGE_UNIT, memory_plusargs
 from makalu.sw.rtl.progress import build_bar, progress_bar
 
-__all__ = ["Machine", "MachineError", "MachineTimeout", "RunResult"]
+__all__ = ["Machine", "MachineError", "MachineTimeout", "RunResult", "default_simulator"]
 
 RUNS: Path = BUILD / "runs"
-_DEFAULT_BYTES = {"verilator": 1 << 26, "icarus": 1 << 20}
+_DEFAULT_BYTES = {"verilator": 1 << 26, "icarus": 1 << 20, "lanes": 1 << 30}
+_LANES_FROM = 64 * 64
+"""PEs from which on a core is simulated on lanes unless told otherwise."""
 _PROGRESS = re.compile(r"progress (\d+)")
+
+
+def default_simulator(config: CoreConfig) -> str:
+    """Lanes for full geometries, Verilator for what is small."""
+    return "lanes" if config.tensor.rows * config.tensor.columns >= _LANES_FROM else "verilator"
 
 
 class MachineError(MakaluError, RuntimeError):
@@ -96,27 +107,32 @@ def _states(registers: Mapping[str, int]) -> str:
 class Machine:
     """One core of `config` with `memory_bytes` of memory at most.
 
-    Parameters: `simulator` "verilator" or "icarus"; `observe` "none", "trace" or "all"; `fast` builds for speed, with
-    fixed initial values and clocks that stop in idle tiles (a run to measure), otherwise registers without reset start
-    at random (`seed` of `run`); `core` takes the place of the project's core, with the same ports (tests of the
-    harness).
+    Parameters: `simulator` "verilator", "icarus" or "lanes", by default what suits the core's size; `observe` "none",
+    "trace" or "all"; `fast` builds for speed, with fixed initial values and clocks that stop in idle tiles (a run to
+    measure), otherwise registers without reset start at random (`seed` of `run`); `core` takes the place of the
+    project's core, with the same ports (tests of the harness); `form` of the code of lanes: avx512, avx2 or plain, by
+    default the widest that this processor has.
     """
 
     def __init__(
         self,
         *,
         config: CoreConfig,
-        simulator: str = "verilator",
+        simulator: str | None = None,
         observe: str = "none",
         fast: bool = False,
         memory_bytes: int | None = None,
         core: Any = None,
+        form: str | None = None,
     ) -> None:
+        simulator = simulator or default_simulator(config)
+        if form is not None and simulator != "lanes":
+            raise ValueError(f"form is for the simulator lanes, not for {simulator}")
         if simulator not in _DEFAULT_BYTES:
             raise ValueError(f"simulator must be one of {list(_DEFAULT_BYTES)}, not {simulator!r}")
         self.config, self.simulator, self.observe, self.fast = config, simulator, observe, fast
         self.memory_bytes = memory_bytes or _DEFAULT_BYTES[simulator]
-        self._core = core
+        self._core, self._form = core, form
         self._built: BuiltMachine | None = None
         self.observe_bits = 0
 
@@ -128,6 +144,8 @@ class Machine:
         return self._built
 
     def _build(self, report: Callable[[float, float], None] | None) -> BuiltMachine:
+        if self.simulator == "lanes":
+            return self._build_lanes(report)
         icarus = self.simulator == "icarus"
         if self._core is not None:
             text = written(self._core, icarus=icarus, idle_clocks=self.fast)
@@ -146,6 +164,28 @@ class Machine:
             observed=observed,
             report=report,
         )
+
+    def _build_lanes(self, report: Callable[[float, float], None] | None) -> BuiltMachine:
+        core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
+        ports = [(name, len(value)) for name, value, _ in port_list(core)]
+        if self.observe != "none":
+            self.observe_bits = sum(bits for name, bits in ports if name == "observe")
+        identity = (
+            core_identity(self.config, observe=self.observe)
+            if self._core is None
+            else written(core, icarus=False, idle_clocks=False).verilog
+        )
+        folder, reused, seconds = build_lanes(
+            lambda: core,
+            identity=identity,
+            name=f"{self.config.name}-{self.observe}",
+            folder=MACHINES,
+            form=self._form,
+            cores=1,
+            memory_bytes=self.memory_bytes,
+            report=report,
+        )
+        return BuiltMachine(folder=folder, command=[str(folder / PROGRAM)], reused=reused, seconds=seconds)
 
     def run(
         self,
@@ -191,6 +231,8 @@ class Machine:
         arguments += [f"+script={paths['script']}", f"+result={paths['result']}"]
         if self.observe_bits:
             arguments.append(f"+trace={paths['trace']}")
+        if self.simulator == "lanes":
+            arguments.append(f"+seed={0 if self.fast else seed}")
         if self.simulator == "verilator":
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         began = time.monotonic()
