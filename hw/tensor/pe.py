@@ -67,7 +67,8 @@ class Pe(wiring.Component):
         x = X_OPERAND(self.x_in)
         s1_operand = Signal(OPERAND, reset_less=True)
         s1_active, s1_swap = Signal(), Signal()
-        shadow, active = Signal(OPERAND, reset_less=True), Signal(OPERAND, reset_less=True)
+        # with reset: rows outside a tile keep what they have, and times zero only a legal operand adds nothing
+        shadow, active = Signal(OPERAND), Signal(OPERAND)
         m.d.sync += [s1_operand.eq(x.operand), s1_active.eq(x.active), s1_swap.eq(x.swap)]
         with m.If(~x.active):
             # here a flip-flop's synchronous reset does it; later it would cost gates beside the multiplier
