@@ -2,7 +2,8 @@
 //
 // Script lines (numbers in hex): `write ADDRESS DATA`, `read ADDRESS`, `wait CYCLES` (until the interrupt, or that many
 // cycles). Lines of the result file: `write ADDRESS RESP`, `read ADDRESS DATA RESP` (hex), `wait CYCLE IRQ SECONDS`
-// (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with `held` low), and in a wait `at CYCLE SECONDS` now and then.
+// (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with `held` low), and in a wait `at CYCLE SECONDS CPU` now and
+// then: SECONDS by the wall clock since the wait began, CPU seconds of the process since it began.
 // Plusargs: +script= +result= +trace= (binary, OBSERVE_BITS rounded up to bytes for every cycle) and the memory's.
 // stdout: `progress CYCLE` about twice a second.
 
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <string>
 
@@ -34,6 +36,8 @@ constexpr int kAllStrobes = 0xf;
 using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 class Host {
 public:
@@ -126,7 +130,7 @@ private:
     void tell() {
         if (since(noted_) > kNoteSeconds && waiting_) {
             noted_ = Clock::now();
-            std::fprintf(result_, "at %" PRIu64 " %.6f\n", cycle_, since(began_));
+            std::fprintf(result_, "at %" PRIu64 " %.6f %.6f\n", cycle_, since(began_), cpu_seconds());
         }
         if (since(said_) > kProgressSeconds) {
             said_ = Clock::now();

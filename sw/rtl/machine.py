@@ -5,12 +5,8 @@
 """
 
 import contextlib
-import re
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,88 +16,25 @@ from numpy.typing import NDArray
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import port_list
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.isa import QUEUES, Queue
+from makalu.hw.spec.isa import Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.hw.spec.registers import QUEUE_STATES, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
-from makalu.sw.paths import BUILD
+from makalu.hw.spec.registers import REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
 from makalu.sw.rtl.core_text import core_identity, core_text, written
 from makalu.sw.rtl.lanes.build import PROGRAM, build_lanes
 from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine, build_machine
-from makalu.sw.rtl.memory import IMAGE_UNIT, memory_plusargs
-from makalu.sw.rtl.progress import build_bar, progress_bar
+from makalu.sw.rtl.progress import built_under_a_bar, progress_bar
+from makalu.sw.rtl.run_files import MachineError, MachineTimeout, RunFiles, RunResult, simulate
 
 __all__ = ["Machine", "MachineError", "MachineTimeout", "RunResult", "default_simulator"]
 
-RUNS: Path = BUILD / "runs"
 _DEFAULT_BYTES = {"verilator": 1 << 26, "icarus": 1 << 20, "lanes": 1 << 30}
 _LANES_FROM = 64 * 64
 """PEs from which on a core is simulated on lanes unless told otherwise."""
-_PROGRESS = re.compile(r"progress (\d+)")
 
 
 def default_simulator(config: CoreConfig) -> str:
     """Lanes for full geometries, Verilator for what is small."""
     return "lanes" if config.tensor.rows * config.tensor.columns >= _LANES_FROM else "verilator"
-
-
-class MachineError(MakaluError, RuntimeError):
-    """The simulation stopped, or a register access was answered with an error."""
-
-
-class MachineTimeout(MachineError):
-    """No interrupt within the limit; the message says what every queue was doing, `result` has the rest."""
-
-    def __init__(self, message: str, result: "RunResult") -> None:
-        super().__init__(message)
-        self.result = result
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunResult:
-    """What a run left behind."""
-
-    memory: NDArray[np.uint8]
-    """The whole memory, [bytes]."""
-    cycles: int
-    """Register `cycles`: from the last start to done or error."""
-    registers: dict[str, int]
-    earlier: tuple[dict[str, int], ...]
-    """The registers after each of the programs of `before`."""
-    trace: Path | None
-    """Samples of `observe` from the first cycle after reset; read with `makalu.sw.rtl.trace.read_trace`."""
-    log: Path | None
-    """Handshakes of the memory's ports, lines of `LOG_FIELDS`."""
-    simulated_cycles: int
-    """Cycles after reset until the interrupt, with those in which the host wrote registers."""
-    seconds: float
-    """Wall clock between start and interrupt; on Icarus of the whole simulation, because its host has no clock."""
-    notes: tuple[tuple[int, float], ...] = ()
-    """Cycle and seconds since the start, some fifty times a second (Verilator)."""
-
-    def pace(self, first: int, last: int) -> float:
-        """Simulated cycles a second from cycle `first` to `last`, counted as in the trace, between the nearest notes.
-
-        Errors: `ValueError` where there are no two notes between them.
-        """
-        inside = [note for note in self.notes if first <= note[0] <= last]
-        if len(inside) < 2:
-            raise ValueError(f"cycles {first} to {last} must have two notes of the wall clock, not {len(inside)}")
-        (early, begin), (late, end) = inside[0], inside[-1]
-        return (late - early) / (end - begin)
-
-    @property
-    def error(self) -> bool:
-        return bool(self.registers["status"] & Status.ERROR)
-
-    @property
-    def cycles_per_second(self) -> float:
-        return self.cycles / self.seconds if self.seconds else 0.0
-
-
-def _states(registers: Mapping[str, int]) -> str:
-    names = [queue.name.lower() for queue in QUEUES]
-    return ", ".join(f"{name} {QUEUE_STATES[registers[f'{name}_state'] % len(QUEUE_STATES)]}" for name in names)
 
 
 class Machine:
@@ -139,7 +72,7 @@ class Machine:
     def build(self, progress: bool = False) -> BuiltMachine:
         """Generate and compile, or take what an earlier build of the same text left; with `progress` under a bar."""
         if self._built is None:
-            with build_bar(self.config.name) if progress else contextlib.nullcontext(None) as report:
+            with built_under_a_bar(self.config.name, progress) as report:
                 self._built = self._build(report)
         return self._built
 
@@ -211,42 +144,28 @@ class Machine:
         `MachineError`, `ValueError` for an image that does not fit.
         """
         self.build()
-        content = np.frombuffer(image, np.uint8) if isinstance(image, bytes) else np.ascontiguousarray(image, np.uint8)
-        if not 0 < content.size <= self.memory_bytes or content.size % IMAGE_UNIT:
-            rule = f"a multiple of {IMAGE_UNIT} from {IMAGE_UNIT} to {self.memory_bytes} bytes"
-            raise ValueError(f"the memory image must be {rule}, not {content.size}")
-        RUNS.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{self.config.name}-", dir=RUNS))
-        paths = {name: folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
-        content.tofile(paths["image"])
-        paths["script"].write_text(self.script(programs, max_cycles, watchdog, before))
-        arguments = memory_plusargs(
-            memory or MemoryTiming.of(self.config.memory),
-            size=content.size,
+        files = RunFiles(
+            self.config,
+            image,
+            self.script(programs, max_cycles, watchdog, before),
+            limit=self.memory_bytes,
+            timing=memory,
             stalls=stalls,
-            image=paths["image"],
-            dump=paths["dump"],
-            log=paths["log"] if log else None,
+            log=log,
+            trace=self.observe_bits > 0,
         )
-        arguments += [f"+script={paths['script']}", f"+result={paths['result']}"]
-        if self.observe_bits:
-            arguments.append(f"+trace={paths['trace']}")
+        arguments = list(files.arguments)
         if self.simulator == "lanes":
             arguments.append(f"+seed={0 if self.fast else seed}")
         if self.simulator == "verilator":
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         began = time.monotonic()
         with progress_bar(expected) if progress else contextlib.nullcontext(None) as report:
-            self._simulate(arguments, report)
-        result = self._result(paths, log, starts=len(before) + 1, seconds=time.monotonic() - began)
-        for name in ("image", "dump", "script", "result"):
-            paths[name].unlink()
-        if not any(folder.iterdir()):
-            folder.rmdir()
-        for registers in (*result.earlier, result.registers):
-            if not registers["interrupt"]:
-                raise MachineTimeout(f"no interrupt within {max_cycles} cycles: {_states(registers)}", result)
-        return result
+            simulate([*self.build().command, *arguments], report)
+        seconds = time.monotonic() - began if self.simulator == "icarus" else None
+        if self.observe_bits and self.simulator == "icarus":
+            _trim_rows(files.paths["trace"], self.observe_bits)
+        return files.result(max_cycles, starts=len(before) + 1, seconds=seconds)
 
     def script(
         self,
@@ -270,57 +189,6 @@ class Machine:
         lines.append(f"wait {max_cycles:x}")
         lines += [f"read {register.address:x}" for register in REGISTERS.values()]
         return "\n".join(lines) + "\n"
-
-    def _simulate(self, arguments: list[str], report: Callable[[int], None] | None) -> None:
-        output = []
-        command = [*self.build().command, *arguments]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                match = _PROGRESS.match(line)
-                if match is None:
-                    output.append(line)
-                elif report is not None:
-                    report(int(match[1]))
-        if process.returncode:
-            raise MachineError(f"the simulation ended with {process.returncode}:\n{''.join(output)}")
-
-    def _result(self, paths: Mapping[str, Path], log: bool, *, starts: int, seconds: float) -> RunResult:
-        names = {register.address: name for name, register in REGISTERS.items()}
-        values: list[tuple[str, int]] = []
-        waited = ["0", "0", "0"]
-        notes: list[tuple[int, float]] = []
-        for line in paths["result"].read_text().splitlines():
-            kind, *fields = line.split()
-            if kind == "wait":
-                waited = fields
-                continue
-            if kind == "at":
-                notes.append((int(fields[0]), float(fields[1])))
-                continue
-            name = names[int(fields[0], 16)]
-            if int(fields[-1], 16):
-                raise MachineError(f"{kind} of register {name} was answered with an error: {line}")
-            if kind == "write":
-                notes.clear()  # of an earlier start
-            else:
-                values.append((name, int(fields[1], 16)))
-        if len(values) != starts * len(REGISTERS) or not paths["dump"].is_file():
-            raise MachineError(f"the simulation stopped early; results in {paths['result'].parent}")
-        if self.observe_bits and self.simulator == "icarus":
-            _trim_rows(paths["trace"], self.observe_bits)
-        *earlier, registers = (dict(values[i : i + len(REGISTERS)]) for i in range(0, len(values), len(REGISTERS)))
-        return RunResult(
-            memory=np.fromfile(paths["dump"], np.uint8),
-            cycles=registers["cycles"],
-            registers=registers,
-            earlier=tuple(earlier),
-            trace=paths["trace"] if self.observe_bits else None,
-            log=paths["log"] if log else None,
-            simulated_cycles=int(waited[0]),
-            seconds=seconds if self.simulator == "icarus" else float(waited[2]),
-            notes=tuple(notes),
-        )
 
 
 def _trim_rows(path: Path, bits: int) -> None:

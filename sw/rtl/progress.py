@@ -1,11 +1,11 @@
 """Bars on the terminal: one that counts simulated cycles, one that follows a build."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-__all__ = ["build_bar", "progress_bar"]
+__all__ = ["build_bar", "built_under_a_bar", "progress_bar"]
 
 
 @contextmanager
@@ -29,3 +29,8 @@ def build_bar(name: str) -> Iterator[Callable[[float, float], None]]:
     with Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task(f"generating {name}", total=None)
         yield lambda done, total: bar.update(task, description=f"building {name}", completed=done, total=total)
+
+
+def built_under_a_bar(name: str, wanted: bool) -> AbstractContextManager[Callable[[float, float], None] | None]:
+    """`build_bar`, or nothing at all."""
+    return build_bar(name) if wanted else nullcontext(None)

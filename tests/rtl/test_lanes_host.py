@@ -383,15 +383,16 @@ def test_says_how_far_it_is(tmp_path):
         assert 0 < said[0] < said[1] if plus == arguments else said == [0, 0]
 
 
-def test_notes_of_the_wall_clock(tmp_path):
+def test_notes_of_the_clocks(tmp_path):
     cycles = 3_000_000
     arguments = start(tmp_path / "run", f"wait {cycles:x}\nread 1c\n")
     arguments = [each for each in arguments if not each.startswith("+trace")]
     assert execute(program(1), arguments) == (0, [])
     *notes, wait, read = (line.split() for line in (tmp_path / "run" / "result").read_text().splitlines())
     assert wait[:3] == ["wait", str(cycles), "0"] and read == ["read", "1c", "0", "0"] and notes
-    seen = [(int(cycle), float(seconds)) for _, cycle, seconds in notes]
-    assert seen == sorted(seen) and all(cycle % 128 == 0 for cycle, _ in seen) and seen[-1][1] <= float(wait[3])
+    seen = [(int(cycle), float(seconds), float(cpu)) for _, cycle, seconds, cpu in notes]
+    assert all(list(column) == sorted(column) for column in zip(*seen, strict=True))
+    assert all(cycle % 128 == 0 for cycle, *_ in seen) and 0 < seen[0][2] and seen[-1][1] <= float(wait[3])
     (tmp_path / "jobs").write_text(" ".join(arguments))
     assert execute(program(1), [f"+jobs={tmp_path / 'jobs'}"]) == (0, [])
     assert "at" not in (tmp_path / "run" / "result").read_text()

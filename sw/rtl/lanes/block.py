@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from makalu.sw.rtl.lanes.cells import RULES
 from makalu.sw.rtl.lanes.emitter import NEXT, NOW, Emitter
-from makalu.sw.rtl.lanes.layout import Export, Layout
+from makalu.sw.rtl.lanes.layout import Layout
 from makalu.sw.rtl.lanes.netlist import WORD, Net
 from makalu.sw.rtl.lanes.patterns import patterns
+from makalu.sw.rtl.lanes.rows import Export
 
 __all__ = ["Block", "Function", "packed", "shift_and_mask", "unpacked"]
 
@@ -173,9 +174,17 @@ class Block:
 
     # ---- text
 
-    def load_text(self, function: Function, vector_inputs: list[tuple[str, object, int]]) -> list[str]:
+    def columns(self) -> list[tuple[int, ...]]:
+        """For each word that chunks load, its place in the arena for each chunk."""
+        offsets = [tuple(entry.offsets) for key, entry in self.layout.inputs.items() if key[0] == self.module]
+        return list(dict.fromkeys(column for column in offsets if column))
+
+    def load_text(self, function: Function) -> list[str]:
         """Declarations of the inputs and registers that a function reads."""
-        out = []
+        columns = self.columns()
+        entries = [self.layout.inputs[self.module, net.name, part] for net, part in function.inputs]
+        loaded = sorted({columns.index(tuple(entry.offsets)) for entry in entries if entry.broadcast is None})
+        out = [f"const V w{column}=ld(arena+in[{column}]);" for column in loaded]
         for (net, part), name in function.inputs.items():
             entry = self.layout.inputs[self.module, net.name, part]
             kind = "B" if entry.bits == 1 else "V"
@@ -187,8 +196,8 @@ class Block:
                 else:
                     text = f"c_({word})" if entry.mask is None else f"c_({word}&{entry.mask:#x}u)"
             else:
-                column = vector_inputs.index((self.module, net.name, part))
-                text = shift_and_mask(f"ld(arena+in[{column}])", entry.shift, entry.mask, entry.bits)
+                word = f"w{columns.index(tuple(entry.offsets))}"
+                text = shift_and_mask(word, entry.shift, entry.mask, entry.bits)
             out.append(f"const {kind} {name}={text};")
         words = sorted({self.at[key][0] for key in function.registers})
         out += [f"const V s{w}=ld(s+{w * self.place.lanes});" for w in words]
@@ -199,17 +208,15 @@ class Block:
             out.append(f"const {kind} {name}={unpacked(f's{at}', low, bits, self.used[at])};")
         return out
 
-    def function_text(
-        self, function: Function, column_keys: list[tuple[str, object, int]], groups: list[list[Export]]
-    ) -> str:
-        """`groups`: exports that wake the same chunks; the first one wakes none."""
+    def function_text(self, function: Function, groups: list[list[int]]) -> str:
+        """`groups`: rows that wake the same chunks; the first ones wake none."""
         assert function.emitter is not None
         lanes = self.place.lanes
         out = [f"static void {function.name}(const u32 chunk){{", "(void)chunk;"]
         out.append(f"u32*const s=state+(size_t)chunk*{max(1, len(self.used)) * lanes};(void)s;")
-        out.append(f"const u32*const in=inputs+chunk*{max(1, len(column_keys))};(void)in;")
+        out.append(f"const u32*const in=inputs+chunk*{max(1, len(self.columns()))};(void)in;")
         out.append("const u32 slot=slots[chunk];(void)slot;")
-        out += self.load_text(function, column_keys)
+        out += self.load_text(function)
         if function.steps:
             out.append("bool moved=false;")
         out += [line.text for line in function.emitter.lines]
@@ -219,14 +226,12 @@ class Block:
                 f"flags[{{{self.module}.{f.name}}}+chunk]=1;" for f in self.functions if f.registers or f.steps
             )
             out.append(f"if(moved){{{marks}}}")
-        for g, exports in enumerate(groups):
+        for g, rows in enumerate(groups):
             if g:
                 out.append(f"V d{g}_=c_(0);")
-            for export in exports:
-                bits = export.net.parts[export.part][1]
-                value = function.values[export]
-                value = f"sel({value},1u)" if bits == 1 else value
-                row = self.layout.exports[export]
+            for row in rows:
+                fields = [(shift, export.bits, function.values[export]) for export, shift in self.layout.rows[row]]
+                value = packed(fields)
                 difference = f"d{g}_|=ld(o)^v;" if g else ""
                 out.append(f"{{u32*const o=arena+{row}+slot;const V v={value};{difference}st(o,v);}}")
             if g:

@@ -22,7 +22,7 @@ from makalu.sw.rtl.lanes.model import FORMS, Model
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.simulators import environment
 
-__all__ = ["MOST_CORES", "LanesBuildError", "best_form", "build_lanes", "model_files"]
+__all__ = ["MOST_CORES", "LanesBuildError", "best_form", "build_lanes", "model_files", "most_cores"]
 
 SOURCES: Path = RTL_SOURCES / "lanes"
 TOP = "core"
@@ -35,7 +35,7 @@ _NEEDS = {
     "avx2": {"avx2", "bmi1", "bmi2", "fma", "abm", "movbe"},
     "plain": set(),
 }
-_OPTIONS = ("-std=c++20", "-O2", "-Wno-psabi")
+_OPTIONS = ("-std=c++20", "-O2", "-fschedule-insns", "-fsched-pressure", "-mtune=native", "-Wno-psabi")
 _LOG_CHARACTERS = 6000
 _HOST = "main.cpp"
 _HEADERS = ("host.h", "memory.h", "lanes.h")
@@ -59,6 +59,11 @@ def _processor() -> frozenset[str]:
 def best_form() -> str:
     """The widest form of the code that this machine's processor runs."""
     return next(form for form in FORMS if _NEEDS[form] <= _processor())
+
+
+def most_cores(form: str | None) -> int:
+    """Cores that one program can run at once in a form of the code."""
+    return min(MOST_CORES, FORMS[form or best_form()])
 
 
 def model_files(component: Any, *, form: str, cores: int = 1, host: bool = True) -> dict[str, str]:
@@ -92,8 +97,8 @@ def build_lanes(
         raise LanesBuildError(f"the form of the code must be one of {list(FORMS)}, not {form!r}")
     if not _NEEDS[form] <= _processor():
         raise LanesBuildError(f"form {form} needs a processor with {sorted(_NEEDS[form] - _processor())}")
-    if not 1 <= cores <= min(MOST_CORES, FORMS[form]):
-        raise LanesBuildError(f"form {form} runs 1 to {min(MOST_CORES, FORMS[form])} cores at once, not {cores}")
+    if not 1 <= cores <= most_cores(form):
+        raise LanesBuildError(f"form {form} runs 1 to {most_cores(form)} cores at once, not {cores}")
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise LanesBuildError(f"the C++ compiler must be on PATH: {compiler} (set CXX)")

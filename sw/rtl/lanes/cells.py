@@ -316,7 +316,11 @@ def _shift_both(e: Emitter, net: Net, when: int) -> list[str]:
         return _fitted(net, _shifted(e, False, words, _amount(e, b, when), count), e)
     distance = extended(b, max(len(b), WORD), True)
     right = _shifted(e, False, words, _amount(e, distance, when), count)
-    back = e.vector(f"c_(0u)-{e.number(distance[:WORD], when)}")
+    low = e.number(distance[:WORD], when)
+    back = e.vector(f"c_(0u)-{low}")
+    if len(b) > WORD:  # a longer way than a word can say
+        near = e.bit(f"{_all(e, b[WORD:], when)}&nz({low})")
+        back = e.vector(f"mux({near},{back},c_(~0u))")
     left = _shifted(e, True, words, back, count)
     negative = e.mask(b[-1], when)
     return _fitted(net, [e.vector(f"mux({negative},{x},{y})") for x, y in zip(left, right, strict=True)], e)
@@ -338,13 +342,17 @@ def _opposite(value: str) -> str:
 
 
 def _reduce_and(e: Emitter, net: Net, when: int) -> list[str]:
-    a = net.connections["A"]
+    return _truth(net, e.bit(_all(e, net.connections["A"], when)), e)
+
+
+def _all(e: Emitter, bits: Sequence[Bit], when: int) -> str:
+    """An expression of type B: all the bits are set."""
     terms = []
-    for i in range(0, len(a), WORD):
-        bits = a[i : i + WORD]
-        full = (1 << len(bits)) - 1
-        terms.append(e.mask(bits[0], when) if len(bits) == 1 else f"eq({e.number(bits, when)},c_({full:#x}u))")
-    return _truth(net, e.bit("&".join(terms)), e)
+    for i in range(0, len(bits), WORD):
+        here = bits[i : i + WORD]
+        full = (1 << len(here)) - 1
+        terms.append(e.mask(here[0], when) if len(here) == 1 else f"eq({e.number(here, when)},c_({full:#x}u))")
+    return "&".join(terms)
 
 
 def _reduce_xor(*, inverted: bool = False) -> Rule:

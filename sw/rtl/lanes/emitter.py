@@ -211,7 +211,7 @@ class Emitter:
     def _decoded(self, bit: Bit) -> tuple[tuple[Bit, ...], int, Bit] | None:
         """(x, k, enable) of a bit that is `enable & (x == k)`."""
         found = self.netlist.source(bit)
-        if isinstance(found, str) or found[0].kind != "cell":
+        if isinstance(found, str) or found[0].kind != "cell" or found[1]:
             return None
         con = found[0].connections
         if found[0].type == "$eq":

@@ -9,6 +9,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 #include "memory.h"
@@ -19,6 +20,8 @@ constexpr double kProgressSeconds = 0.5;
 using Clock = std::chrono::steady_clock;
 
 inline double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+inline double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 class Host {
 public:
@@ -97,7 +100,7 @@ private:
     void tell() {
         if (state_ == State::kWait && since(noted_) > kNoteSeconds) {
             noted_ = Clock::now();
-            std::fprintf(result_.get(), "at %" PRIu64 " %.6f\n", cycle_, since(began_));
+            std::fprintf(result_.get(), "at %" PRIu64 " %.6f %.6f\n", cycle_, since(began_), cpu_seconds());
         }
         if (since(said_) > kProgressSeconds) {
             said_ = Clock::now();

@@ -6,27 +6,19 @@ stored them. What does not lie that way is copied into place before the chunk ru
 that something it reads has changed; whoever stores a value that differs sets the flags of all who read it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from makalu.sw.rtl.lanes.design import OUTSIDE, Design
 from makalu.sw.rtl.lanes.netlist import Net
+from makalu.sw.rtl.lanes.rows import Export, Row, packed_rows
 from makalu.sw.rtl.lanes.schedule import Schedule
 
-__all__ = ["Copy", "Export", "Input", "Layout", "Place"]
+__all__ = ["Copy", "Input", "Layout", "Place"]
 
 LEAD = 16
 """Free slots before a row of a chained class: the last of them takes what feeds the row's first instance."""
-
-
-@dataclass(frozen=True)
-class Export:
-    """A row of the arena: a part of a net, before (NOW) or after (NEXT) its class's edge."""
-
-    module: str
-    net: Net
-    part: int
-    when: int
 
 
 class Place:
@@ -83,28 +75,43 @@ class Copy:
     up: int
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Where an instance's part of an input is: arena word, shift, row, chunk of the class that stores it."""
+
+    word: int
+    shift: int
+    row: int
+    chunk: int
+    export: Export
+
+
 class Layout:
     """Arena, inputs, copies and flags of a whole design.
 
     `lanes(module)`: lanes of a class. `functions[module]` are numbered: one for each time it is evaluated in a cycle.
     """
 
-    def __init__(self, design: Design, schedule: Schedule, lanes: dict[str, int]) -> None:
+    def __init__(
+        self, design: Design, schedule: Schedule, lanes: dict[str, int], single: Callable[[str], bool]
+    ) -> None:
         self.design, self.schedule = design, schedule
         self.places = {name: Place(design, name, lanes[name]) for name in [*design.order, OUTSIDE]}
         self.words = 64  # the first ones are never written
-        self.exports: dict[Export, int] = {}
-        """Arena word of slot 0 of each row."""
+        self.exports: dict[Export, tuple[int, int]] = {}
+        """Arena word of slot 0 of the row that has a part, and the part's lowest bit in it."""
+        self.rows: dict[int, Row] = {}
+        """Rows by the arena word of slot 0."""
         self.initial: list[tuple[int, int]] = []
         """Arena words that are constant."""
         self.inputs: dict[tuple[str, Any, int], Input] = {}
         self.copies: dict[tuple[str, int], list[Copy]] = {}
         """For (class, chunk)."""
-        self.wakes: dict[tuple[Export, int], set[tuple[Any, ...]]] = {}
+        self.wakes: dict[tuple[int, int], set[tuple[Any, ...]]] = {}
         """For a row and a chunk of its class what reads it: ("chunk", class, chunk, input), ("copy", class, chunk)."""
         self.copied: dict[tuple[str, int], set[tuple[str, Any, int]]] = {}
         """Inputs that a chunk's copies go into."""
-        self._rows()
+        self._allocate_rows(packed_rows(design, schedule, single))
         for name in [*design.order]:
             for net in design.netlists[name].used:
                 for part in self.live(name, net):
@@ -124,31 +131,13 @@ class Layout:
 
     # ---- rows
 
-    def _rows(self) -> None:
-        for name in self.design.order:
-            for net in self.design.netlists[name].used:
-                for part in self.live(name, net):
-                    low, bits = net.parts[part]
-                    for i in range(self.design.count(name)):
-                        found = self._find(name, net.name, i, low, bits)
-                        if found is not None:
-                            self._row(self._export(name, *found[:2]))
-        for (name, _), instances in self.design.sources.items():
-            if name == OUTSIDE:
-                for runs in instances:
-                    for s in runs:
-                        if s.net is not None:
-                            for part in range(s.net.part(s.low), s.net.part(s.low + s.width - 1) + 1):
-                                self._row(Export(s.module, s.net, part, self.schedule.when(OUTSIDE, s.module, s.net)))
-        for net in self.design.outside.values():
-            for part in range(len(net.parts)):
-                self._row(Export(OUTSIDE, net, part, 0))
-
-    def _row(self, export: Export) -> int:
-        if export not in self.exports:
-            place = self.places[export.module]
-            self.exports[export] = self.allocate(place.slots + place.lanes)
-        return self.exports[export]
+    def _allocate_rows(self, rows: list[Row]) -> None:
+        for row in rows:
+            place = self.places[row[0][0].module]
+            start = self.allocate(place.slots + place.lanes)
+            self.rows[start] = row
+            for export, shift in row:
+                self.exports[export] = start, shift
 
     def _export(self, consumer: str, module: str, at: tuple[Net, int]) -> Export:
         net, part = at
@@ -178,77 +167,73 @@ class Layout:
     def _input(self, module: str, net: Net, part: int) -> Input:
         low, bits = net.parts[part]
         place = self.places[module]
-        found: list[tuple[int, int, Export, int] | None] = []
+        found: list[_Found | None] = []
         for i in range(self.design.count(module)):
             source = self._find(module, net.name, i, low, bits)
             if source is None:
                 found.append(None)
                 continue
             export = self._export(module, source[0], source[1])
-            word = self.exports[export] + self.places[source[0]].slot[source[3]]
-            found.append((word, source[2], export, self.places[source[0]].chunk[source[3]]))
-        shifts = [f[1] for f in found if f is not None]
+            row, shift = self.exports[export]
+            other = self.places[source[0]]
+            found.append(_Found(row + other.slot[source[3]], shift + source[2], row, other.chunk[source[3]], export))
+        shifts = [f.shift for f in found if f is not None]
         shift = max(set(shifts), key=shifts.count) if shifts else 0
-        widths = {f[2].net.parts[f[2].part][1] for f in found if f is not None}
-        mask = None if shift == 0 and widths <= {bits} else (1 << bits) - 1
-        entry = Input(module, net.name, part, shift, mask, bits)
+        whole = all(f is None or (len(self.rows[f.row]) == 1 and f.export.bits == bits) for f in found)
+        entry = Input(module, net.name, part, shift, None if shift == 0 and whole else (1 << bits) - 1, bits)
         key = module, net.name, part
-        alike = len(set(found)) == 1 and found[0] is not None and (len(found) > 1 or place.lanes == 1)
-        if alike and place.lanes >= 1 and self.design.count(module) >= 1:
-            word, _, export, chunk = found[0]  # type: ignore[misc]
-            entry.broadcast = word
+        first = found[0]
+        if first is not None and len(set(found)) == 1 and (len(found) > 1 or place.lanes == 1):
+            entry.broadcast = first.word
             for c in range(place.chunks):
-                self._wake(export, chunk, ("chunk", module, c, key))
+                self._wake(first, ("chunk", module, c, key))
             return entry
         for c in range(place.chunks):
-            entry.offsets.append(
-                self._chunk(entry, key, c, [None if i is None else (i, found[i]) for i in place.members[c]], low)
-            )
+            lanes = [(k, i, found[i]) for k, i in enumerate(place.members[c]) if i is not None]
+            entry.offsets.append(self._chunk(entry, key, c, lanes, low))
         return entry
 
-    def _chunk(self, entry: Input, key: tuple[str, Any, int], c: int, lanes: list[Any], low: int) -> int:
+    def _chunk(
+        self, entry: Input, key: tuple[str, Any, int], c: int, lanes: list[tuple[int, int, "_Found | None"]], low: int
+    ) -> int:
         """The arena word from which a chunk loads its lanes; what does not lie there is copied."""
-        real = [(k, lane) for k, lane in enumerate(lanes) if lane is not None]
-        direct = [(k, f) for k, (_, f) in real if f is not None and f[1] == entry.shift]
-        starts = {f[0] - k for k, f in direct}
-        module = entry.module
-        if len(direct) == len(real) and len(starts) == 1:
+        module, place = entry.module, self.places[entry.module]
+        direct = [(k, f) for k, _, f in lanes if f is not None and f.shift == entry.shift]
+        starts = {f.word - k for k, f in direct}
+        if len(direct) == len(lanes) and len(starts) == 1:
             for _, f in direct:
-                self._wake(f[2], f[3], ("chunk", module, c, key))
+                self._wake(f, ("chunk", module, c, key))
             return starts.pop()
-        first = real[0]
-        rest = [item for item in direct if item[0] != 0]
-        starts = {f[0] - k for k, f in rest}
-        place = self.places[module]
+        rest = [(k, f) for k, f in direct if k != 0]
+        starts = {f.word - k for k, f in rest}
         # all but the row's first lane lie together, and the slot before them is free
-        lead = (
-            first[0] == 0
-            and len(rest) == len(real) - 1
+        if (
+            lanes[0][0] == 0
+            and len(rest) == len(lanes) - 1
             and len(starts) == 1
-            and all(f[2].module == module for _, f in rest)
+            and all(f.export.module == module for _, f in rest)
             and place.lead > 0
-            and (next(iter(starts)) - self.exports[rest[0][1][2]]) % place.stride == place.lead - 1
-        )
-        if lead:
-            start = starts.pop()
+            and (min(starts) - rest[0][1].row) % place.stride == place.lead - 1
+        ):
             for _, f in rest:
-                self._wake(f[2], f[3], ("chunk", module, c, key))
-            copied = [first]
+                self._wake(f, ("chunk", module, c, key))
+            start, copied = starts.pop(), lanes[:1]
         else:
-            start, copied = self.allocate(place.lanes), real
+            start, copied = self.allocate(place.lanes), lanes
         mask = (1 << entry.bits) - 1
-        for k, (i, f) in copied:
-            if f is None:
+        for k, i, source in copied:
+            if source is None:
                 value = self._constant(module, entry.name, i, low, entry.bits)
                 self.initial.append((start + k, value << entry.shift))
                 continue
-            self.copies.setdefault((module, c), []).append(Copy(start + k, f[0], f[1], mask, entry.shift))
+            copy = Copy(start + k, source.word, source.shift, mask, entry.shift)
+            self.copies.setdefault((module, c), []).append(copy)
             self.copied.setdefault((module, c), set()).add(key)
-            self._wake(f[2], f[3], ("copy", module, c))
+            self._wake(source, ("copy", module, c))
         return start
 
-    def _wake(self, export: Export, chunk: int, what: tuple[Any, ...]) -> None:
-        self.wakes.setdefault((export, chunk), set()).add(what)
+    def _wake(self, found: "_Found", what: tuple[Any, ...]) -> None:
+        self.wakes.setdefault((found.row, found.chunk), set()).add(what)
 
     # ---- outputs of the top
 
@@ -274,12 +259,13 @@ class Layout:
                             shift = s.low + done - start
                             bits = min(width - shift, s.width - done)
                             export = Export(s.module, s.net, part, self.schedule.when(OUTSIDE, s.module, s.net))
-                            word = self.exports[export] + self.places[s.module].slot[s.instance]
-                            pieces.append((s.at + done, word, shift, bits))
+                            row, first = self.exports[export]
+                            word = row + self.places[s.module].slot[s.instance]
+                            pieces.append((s.at + done, word, first + shift, bits))
                         done += bits
                 self.outputs[port].append(pieces)
 
     def _constant_word(self, value: int) -> int:
-        word = self.allocate(1)
-        self.initial.append((word, value))
+        word = self.allocate(self.design.cores)
+        self.initial += [(word + core, value) for core in range(self.design.cores)]
         return word

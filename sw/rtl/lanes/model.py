@@ -6,8 +6,9 @@ from typing import Any
 
 from makalu.sw.rtl.lanes.block import Block, Function
 from makalu.sw.rtl.lanes.design import OUTSIDE, Design
-from makalu.sw.rtl.lanes.layout import Export, Layout
+from makalu.sw.rtl.lanes.layout import Layout
 from makalu.sw.rtl.lanes.pieces import Pieces
+from makalu.sw.rtl.lanes.rows import Export
 from makalu.sw.rtl.lanes.schedule import Ahead, Middle, Schedule, Step
 
 __all__ = ["FORMS", "Model", "lanes_of"]
@@ -16,7 +17,8 @@ FORMS = {"avx512": 16, "avx2": 8, "plain": 4}
 """Most lanes of a vector in each form of the code."""
 LEAST = 4
 BYTES = ("data__w__data", "data__r__data", "instructions__r__data")
-"""Ports that the host reads and writes as bytes."""
+"""Ports that the host reads and writes as bytes, whatever their width; so are all that are wider than a number."""
+NUMBER = 64
 
 
 def lanes_of(form: str, length: int) -> int:
@@ -68,7 +70,7 @@ class Model:
             for name in design.order
         }
         lanes[OUTSIDE] = 1 if design.cores == 1 else lanes[design.top]
-        self.layout = Layout(design, self.schedule, lanes)
+        self.layout = Layout(design, self.schedule, lanes, single)
         self.blocks: dict[str, Block] = {}
         for number, name in enumerate(design.order):
             if design.netlists[name].has_logic:
@@ -109,9 +111,12 @@ class Model:
         return {self.first[name, f.name] + chunk for f in block.functions if (net, part) in f.inputs}
 
     def woken(self, export: Export, chunk: int) -> set[int]:
-        """Flags to set when a chunk has stored another value in a row."""
+        """Flags to set when a chunk has stored another value in the row of an export."""
+        return self._woken(self.layout.exports[export][0], chunk)
+
+    def _woken(self, row: int, chunk: int) -> set[int]:
         out: set[int] = set()
-        for what in self.layout.wakes.get((export, chunk), set()):
+        for what in self.layout.wakes.get((row, chunk), set()):
             if what[0] == "copy":
                 out.add(self.first[what[1], "copy"] + what[2])
             else:
@@ -211,8 +216,7 @@ class Model:
 
     def _block_text(self, block: Block, lists: Lists) -> list[str]:
         name, place = block.module, block.place
-        keys = [k for k, entry in self.layout.inputs.items() if k[0] == name and entry.broadcast is None]
-        offsets = [self.layout.inputs[k].offsets[c] for c in range(place.chunks) for k in keys]
+        offsets = [column[c] for c in range(place.chunks) for column in block.columns()]
         out = [
             *self._storage_text(block),
             "#define M(n) (memories[n]+chunk*LANES)",
@@ -222,13 +226,13 @@ class Model:
         ]
         for function in [*block.functions, block.initial]:
             groups = self._groups(block, function)
-            for g, exports in enumerate(groups):
+            for g, rows in enumerate(groups):
                 if g:
-                    at = [lists.at(self.woken(exports[0], c)) for c in range(place.chunks)]
+                    at = [lists.at(self._woken(rows[0], c)) for c in range(place.chunks)]
                     out.append(
                         f"static const u32*const wakes_{function.name}_{g}[]={{{','.join(f'lists+{n}' for n in at)}}};"
                     )
-            text = block.function_text(function, keys, groups)
+            text = block.function_text(function, groups)
             for f in block.functions:
                 text = text.replace(f"{{{name}.{f.name}}}", str(self.first[name, f.name]))
             out.append(text)
@@ -244,11 +248,12 @@ class Model:
         out.append(f"void run_initial(){{for(u32 c=0;c<{place.chunks};++c)initial(c);}}")
         return out
 
-    def _groups(self, block: Block, function: Function) -> list[list[Export]]:
-        groups: dict[tuple[tuple[int, ...], ...], list[Export]] = {}
-        for export in function.exports:
-            key = tuple(tuple(sorted(self.woken(export, c))) for c in range(block.place.chunks))
-            groups.setdefault(key, []).append(export)
+    def _groups(self, block: Block, function: Function) -> list[list[int]]:
+        """The rows that a function stores, by what they wake."""
+        groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        for row in dict.fromkeys(self.layout.exports[export][0] for export in function.exports):
+            key = tuple(tuple(sorted(self._woken(row, c))) for c in range(block.place.chunks))
+            groups.setdefault(key, []).append(row)
         nobody = tuple(() for _ in range(block.place.chunks))
         return [groups.pop(nobody, []), *groups.values()]
 
@@ -289,7 +294,7 @@ class Model:
         name, step = block.module, block.step
         first = self.first.get((name, "step"), 0)
         exports = list(step.exports)
-        rows = [self.layout.exports[export] for export in exports]
+        rows = [self.layout.exports[export][0] for export in exports]
         ways = [lists.at(self.woken(export, 0)) for export in exports]
         readers = [lists.at(first + p for p in block.readers.get(key, set())) for key in block.at]
         kinds = [kind for kind, _, _ in block.crossing.values()]
@@ -348,7 +353,7 @@ class Model:
             bits = export.net.parts[export.part][1]
             value = function.values[export]
             value = f"sel({value},1u)" if bits == 1 else value
-            out.append(f"out_({self.layout.exports[export]},{lists.at(self.woken(export, 0))},{value});")
+            out.append(f"out_({self.layout.exports[export][0]},{lists.at(self.woken(export, 0))},{value});")
         out.append("}")
         return out
 
@@ -443,7 +448,7 @@ class Model:
             sets = []
             for part, (low, bits) in enumerate(net.parts):
                 export = Export(OUTSIDE, net, part, 0)
-                row, way = self.layout.exports[export], lists.at(self.woken(export, 0))
+                row, way = self.layout.exports[export][0], lists.at(self.woken(export, 0))
                 sets.append((low, bits, row, way))
             text += self._setter_text(port, sets, lane)
         for port, cores in self.layout.outputs.items():
@@ -459,11 +464,11 @@ class Model:
 
     @staticmethod
     def _setter_text(port: str, sets: list[tuple[int, int, int, int]], lane: str) -> list[str]:
-        if port in BYTES:
+        if port in BYTES or sets[-1][0] + sets[-1][1] > NUMBER:
             out = [f"inline void set_bytes_{port}(int lane,const uint8_t*b){{(void)lane;uint32_t v;"]
             for low, bits, row, way in sets:
-                assert low % 8 == 0 and bits == 32, (port, low, bits)
-                out.append(f"memcpy(&v,b+{low // 8},4);set_({row}{lane},v,{way});")
+                mask = f"&{(1 << bits) - 1:#x}u" if bits < 32 else ""
+                out.append(f"v=0;memcpy(&v,b+{low // 8},{-(-bits // 8)});set_({row}{lane},v{mask},{way});")
         else:
             out = [f"inline void set_{port}(int lane,uint64_t v){{(void)lane;"]
             for low, bits, row, way in sets:
@@ -472,7 +477,7 @@ class Model:
 
     @staticmethod
     def _getter_text(port: str, pieces: list[tuple[int, int, int, int]], lane: str) -> list[str]:
-        if port in BYTES:
+        if port in BYTES or pieces[-1][0] + pieces[-1][3] > NUMBER:
             out = [f"inline void get_bytes_{port}(int lane,uint8_t*b){{(void)lane;"]
             groups: dict[int, list[str]] = {}
             for bit, word, shift, bits in pieces:

@@ -106,6 +106,15 @@ def extended(bits: Sequence[Bit], width: int, signed: bool) -> list[Bit]:
     return (list(bits) + [fill] * (width - len(bits)))[:width]
 
 
+def _boundaries(runs: Sequence[Run]) -> set[int]:
+    """Where the runs' nets, or their parts, meet."""
+    out = {run.at for run in runs if run.at}
+    for run in runs:
+        if run.net is not None:
+            out |= {run.at + c - run.low for c in run.net.cuts if run.low < c < run.low + run.width}
+    return out
+
+
 def _number(value: Any) -> int:
     return value if isinstance(value, int) else int(str(value).replace("x", "0").replace("z", "0") or "0", 2)
 
@@ -128,7 +137,7 @@ class Netlist:
         self.memories: list[Memory] = []
         self.cells: list[Net] = []
         self.netnames: Mapping[str, Any] = module["netnames"]
-        self._driver: dict[int, tuple[Net, int]] = {}
+        self._driver: dict[Bit, tuple[Net, int]] = {}
         self._source: dict[int, tuple[Net, int] | str] = {}
         self._cones: dict[Net, frozenset[Net]] = {}
         self._clock: Bit | None = None
@@ -246,31 +255,22 @@ class Netlist:
             net.init = sum((values.get(bit) == "1") << i for i, bit in enumerate(net.connections["Q"]))
 
     def _resets(self) -> None:
-        """A register without reset does not see `rst` before its D."""
-        reaches: dict[int, bool] = {}
+        """A register has a reset if `rst`, which nothing else looks at, comes before its D."""
+        before: dict[Net, bool] = {}
 
-        def reach(bit: Bit) -> bool:
-            if not isinstance(bit, int):
-                return False
+        def sees(bit: Bit) -> bool:
             if bit == self._reset:
                 return True
-            if bit not in reaches:
-                reaches[bit] = False
-                driver = self._driver.get(bit)
-                # only the reset's own multiplexer, the last thing before D
-                if driver is not None and driver[0].kind == "cell" and driver[0].type in BITWISE | {"$logic_not"}:
-                    net, i = driver
-                    select = net.connections.get("S", [])
-                    near = [
-                        net.connections[k][min(i, len(net.connections[k]) - 1)] for k in "AB" if k in net.connections
-                    ]
-                    if net.type == "$mux":
-                        near = [*select, *near]
-                    reaches[bit] = any([reach(b) for b in near])
-            return reaches[bit]
+            net = self._driver[bit][0] if bit in self._driver else None
+            if net is None or net.kind != "cell":
+                return False
+            if net not in before:
+                before[net] = False
+                before[net] = any([sees(b) for port, bits in net.connections.items() if port != "Y" for b in bits])
+            return before[net]
 
         for net in self.registers:
-            net.reset = any(reach(bit) for bit in net.connections["D"])
+            net.reset = any([sees(bit) for bit in net.connections["D"]])
 
     def _used(self) -> dict[Net, set[int]]:
         operands = [
@@ -338,7 +338,10 @@ class Netlist:
     # ---- cuts
 
     def cut(self) -> None:
-        """Cut registers and bitwise cells where their operands' parts meet; what would fall to pieces stays whole."""
+        """Cut registers and bitwise cells where parts of all their operands meet: structs come apart, numbers do not.
+
+        What would fall to many pieces stays whole.
+        """
         able = [net for net in (*self.registers, *self.cells) if not net.coarse and net.width > 1]
         operands = {net: self._operands(net) for net in able}
         changed = True
@@ -347,13 +350,8 @@ class Netlist:
             for net in able:
                 if net.coarse:
                     continue
-                cuts = set(net.cuts)
-                for runs in operands[net]:
-                    for run in runs:
-                        cuts.add(run.at)
-                        if run.net is not None:
-                            cuts |= {run.at + c - run.low for c in run.net.cuts if run.low < c < run.low + run.width}
-                cuts.discard(0)
+                each = [_boundaries(runs) for runs in operands[net]]
+                cuts = net.cuts | (set.intersection(*each) if each else set())
                 if len(cuts) > max(2, net.width // 4):
                     net.coarse, net.cuts, changed = True, set(), True
                 elif cuts != net.cuts:
@@ -362,15 +360,19 @@ class Netlist:
             net._parts = None
 
     def _operands(self, net: Net) -> list[list[Run]]:
+        """What a net is made of bit by bit, without what is constant: that lies together with anything."""
         con, width = net.connections, net.width
         if net.kind == "register":
-            return [self.runs(con["D"])]
-        if net.type == "$mux":
-            return [self.runs(con["A"]), self.runs(con["B"])]
-        if net.type == "$pmux":
-            return [self.runs(con["A"]), *(self.runs(con["B"][i : i + width]) for i in range(0, len(con["B"]), width))]
-        ports = [port for port in ("A", "B") if port in con]
-        return [self.runs(extended(con[port], width, bool(net.parameters[f"{port}_SIGNED"]))) for port in ports]
+            words = [con["D"]]
+        elif net.type == "$mux":
+            words = [con["A"], con["B"]]
+        elif net.type == "$pmux":
+            words = [con["A"], *(con["B"][i : i + width] for i in range(0, len(con["B"]), width))]
+        else:
+            ports = [port for port in ("A", "B") if port in con]
+            words = [extended(con[port], width, bool(net.parameters[f"{port}_SIGNED"])) for port in ports]
+        every = [self.runs(bits) for bits in words]
+        return [runs for runs in every if any(run.net is not None for run in runs)]
 
     # ---- dependences
 

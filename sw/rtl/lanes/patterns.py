@@ -42,7 +42,7 @@ def patterns(netlist: Netlist) -> dict[Net, Rule]:
     """
     out: dict[Net, Rule] = {}
     for operand, result in counts(netlist):
-        if not 2 <= len(operand) <= WORD:
+        if not 2 <= len(operand) <= 2 * WORD:
             continue
         nets: dict[Net, list[tuple[int, int]]] = {}
         whole = True
@@ -63,8 +63,9 @@ def _count(operand: list[Bit], places: dict[int, int]) -> Rule:
     """`places`: bit of the count for each bit of the cell."""
 
     def rule(e: Emitter, net: Net, when: int) -> list[str]:
-        word = e.number(operand, when)
-        count = e.vector(leading_zeros(word, len(operand)))
+        high = max(0, len(operand) - WORD)
+        words = [e.number(bits, when) for bits in (operand[high:], operand[:high]) if bits]
+        count = e.vector(leading_zeros(words, len(operand)))
         out = []
         for low, bits in net.parts:
             first = places[low]
@@ -80,11 +81,14 @@ def _count(operand: list[Bit], places: dict[int, int]) -> Rule:
     return rule
 
 
-def leading_zeros(word: str, width: int) -> str:
-    """C++ of the count of a word of `width` bits.
+def leading_zeros(words: list[str], width: int) -> str:
+    """C++ of the count of `width` bits: the upper 32, and where there are more, the others.
 
-    What a tree of pairs gives for 0 is kept: `width`, or `width - 1` where a power of two cannot count further. So a one stands just below the operand, or in its lowest bit.
+    What a tree of pairs gives for 0 is kept: `width`, or `width - 1` where a power of two cannot count further. So a
+    one stands just below the operand, or in its lowest bit.
     """
-    up = WORD - width
+    up = -width % WORD
     below = 1 << up if width & (width - 1) == 0 else 1 << (up - 1)
-    return f"lzc({f'({word}<<{up})' if up else word}|{below:#x}u)"
+    *upper, lowest = words
+    count = f"lzc({f'({lowest}<<{up})' if up else lowest}|{below:#x}u)"
+    return f"mux(nz({upper[0]}),lzc({upper[0]}),c_({WORD}u)+{count})" if upper else count

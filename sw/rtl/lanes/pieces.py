@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from makalu.sw.rtl.lanes.block import Block, Function, shift_and_mask
 from makalu.sw.rtl.lanes.emitter import Emitter, Line
-from makalu.sw.rtl.lanes.layout import Export
 from makalu.sw.rtl.lanes.netlist import WORD, Net
+from makalu.sw.rtl.lanes.rows import Export
 
 __all__ = ["MOST_PIECES", "Piece", "Pieces"]
 
