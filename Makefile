@@ -2,7 +2,7 @@
 # PYTHON is only for making .venv; everything else runs from there.
 
 PRESET ?= trn2-mini
-SIM ?= verilator
+SIM ?= auto
 WORKERS ?= 2
 ARGS ?=
 
@@ -23,6 +23,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  variables: PRESET=$(PRESET) SIM=$(SIM) WORKERS=$(WORKERS) ARGS=, PYTHON= for a Python of your choice"
+	@echo "  SIM is lanes, verilator or icarus; auto takes lanes for full-size cores, verilator for small ones"
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "makalu needs Python 3.11 or newer: none of python3.11, python3 on PATH is (set PYTHON=)" >&2; exit 1; }

@@ -3,7 +3,8 @@
 `build/results/<command>.json`: `{"command", "preset", "digest", "date", "versions", "figures": [...]}`; every
 figure has name, value and unit and, where something was promised, its bar, the kind of promise and whether it is met.
 The versions are those of the tools and the commit. A command that measures in parts has `"parts": {name: {"date",
-"versions"}}` too, because a part that was not measured again keeps its figures: their names start with the part's.
+"versions", "preset"}}` too, because a part that was not measured again keeps its figures: their names start with the
+part's.
 """
 
 import json
@@ -77,11 +78,12 @@ def write_results(
     *,
     folder: Path = RESULTS,
     part: str | None = None,
+    part_presets: Sequence[str] = (),
     earlier: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the figures of one command on one preset or several; a reader never sees half a file.
 
-    `part`: what was measured now; `earlier`: `read_parts` of the others.
+    `part`: what was measured now, on `part_presets` if not on all; `earlier`: `read_parts` of the others.
     """
     configs = [config] if isinstance(config, CoreConfig) else list(config)
     names = [figure.name for figure in figures]
@@ -99,7 +101,8 @@ def write_results(
     }
     record = {"command": command, **_identity(configs), **when}
     if part is not None:
-        record["parts"] = {**(earlier or {}), part: when}
+        mine = {**when, "preset": ", ".join(part_presets)} if part_presets else when
+        record["parts"] = {**(earlier or {}), part: mine}
     record["figures"] = [asdict(figure) for figure in figures]
     path = folder / f"{command}.json"
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.isa import FIELDS
-from makalu.sw.cli.docs import docs, results_page, sections
+from makalu.sw.cli.docs import docs, results_page, sections, showing
 from makalu.sw.docs import isa_page, registers_page
 
 ROOT = Path(__file__).parent.parent
@@ -79,12 +79,16 @@ def test_a_section_without_a_newer_measurement_stays(page):
 def test_each_part_says_when_it_was_measured(page):
     parts = {
         "gemm": {"date": "2026-01-01", "versions": {"commit": "old"}},
-        "matmul": {"date": "2026-03-03", "versions": {"commit": "new"}},
+        "matmul": {"date": "2026-03-03", "versions": {"commit": "new"}, "preset": "trn2"},
     }
     text, _ = page(record("bench", ("gemm_64_cycles", 1), ("matmul_cycles", 2), parts=parts))
     gemm, matmul = text.split("## ")[1:]
-    assert "--part gemm" in gemm and "2026-01-01; commit old." in gemm and "matmul" not in gemm
-    assert "--part matmul" in matmul and "2026-03-03; commit new." in matmul and "| matmul_cycles | 2 |" in matmul
+    assert "--part gemm" in gemm and "Preset trn2-mini, 2026-01-01; commit old." in gemm and "matmul" not in gemm
+    assert (
+        "--part matmul" in matmul
+        and "Preset trn2, 2026-03-03; commit new." in matmul
+        and "| matmul_cycles | 2 |" in matmul
+    )
     again, said = page(record("bench", ("gemm_64_cycles", 1), parts={"gemm": parts["gemm"]}))
     assert again == text and "kept `makalu bench --part matmul`" in said
 
@@ -112,9 +116,36 @@ def test_the_page_of_the_project_stays_where_nothing_was_measured(page, tmp_path
     assert page()[0] == before
 
 
-def test_links_of_the_readme_exist():
-    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text()):
-        assert (ROOT / target).is_file(), target
+def test_a_page_shows_a_section(page, tmp_path):
+    title = "`makalu scaling`"
+    other = "<!-- begin `x` -->\nstays\n<!-- end -->\n"
+    written = f"# S\n\n<!-- begin {title} -->\nNot measured.\n<!-- end -->\n\n{other}behind\n"
+    (tmp_path / "simulators.md").write_text(written)
+    text, _ = page(record("scaling"))
+    shown = (tmp_path / "simulators.md").read_text()
+    section = text.split(f"## {title}\n\n")[1].strip()
+    assert section and shown == written.replace("Not measured.", section)
+    assert page() and (tmp_path / "simulators.md").read_text() == shown
+
+
+def test_sections_that_pages_show_are_those_of_the_results():
+    results = (ROOT / "docs/results.md").read_text()
+    texts = dict(re.findall(r"(?ms)^## ([^\n]*)\n\n(.*?)\n(?=\n## |\Z)", results))
+    page = (ROOT / "docs/simulators.md").read_text()
+    assert "<!-- begin `makalu bench --part pace` -->" in page and showing(page, texts) == page, "run makalu docs"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/simulators.md"])
+def test_links_exist(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).is_file(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/simulators.md"])
+def test_sources_that_are_named_exist(page):
+    named = re.findall(r"`((?:hw|sw|sim_models|tests|verif|docs|examples)/[\w/.]+)`", (ROOT / page).read_text())
+    assert named and all((ROOT / name).exists() for name in named), named
 
 
 def readme_code():

@@ -74,6 +74,7 @@ def test_a_part_that_is_not_measured_again_keeps_its_own_date_and_versions(monke
     assert names == ["gemm_x", "timing_x"]
     parts = json.loads((tmp_path / "bench.json").read_text())["parts"]
     assert {name: part["versions"]["commit"] for name, part in parts.items()} == {"gemm": "one", "timing": "three"}
+    assert [parts[name]["preset"] for name in ("gemm", "timing")] == ["small, trn2-mini, trn2"] * 2
     assert all("date" in part and "verilator" in part["versions"] for part in parts.values())
     monkeypatch.setattr(bench_module, "PRESETS", ("tiny",))
     assert [figure.name for figure in bench(("timing",), console)] == ["timing_x"]  # gemm was on other presets
@@ -108,7 +109,7 @@ def test_the_path_of_the_figures_is_right_from_any_folder(monkeypatch, tmp_path)
 
 
 def test_soak_promises_its_programs_when_nothing_is_asked_for():
-    record = {"next": 2499, "failed": {}, "cycles": 1, "bytes": 1}
-    whole, *_ = soak._figures({"tiny": record, "trn2-mini": record}, bar=5000)
-    assert (whole.bar, whole.kind, whole.met) == (5000, "must", False)
+    record = {"next": 4999, "failed": {}, "cycles": 1, "bytes": 1, "seconds": 60.0}
+    whole, *_ = soak._figures({"tiny": record, "trn2-mini": record}, bar=10000)
+    assert (whole.bar, whole.kind, whole.met) == (10000, "must", False)
     assert soak._figures({"tiny": record}, bar=None)[0].kind is None

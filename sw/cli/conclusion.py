@@ -25,6 +25,7 @@ def conclude(
     *,
     earlier: Sequence[Figure] = (),
     part: str | None = None,
+    part_presets: Sequence[str] = (),
     earlier_parts: Mapping[str, Any] | None = None,
     folder: Path = RESULTS,
 ) -> None:
@@ -32,7 +33,15 @@ def conclude(
 
     Errors: `MissedError`.
     """
-    path = write_results(command, config, [*earlier, *figures], folder=folder, part=part, earlier=earlier_parts)
+    path = write_results(
+        command,
+        config,
+        [*earlier, *figures],
+        folder=folder,
+        part=part,
+        part_presets=part_presets,
+        earlier=earlier_parts,
+    )
     say_where(path, console)
     missed = failed(figures)
     if missed:

@@ -1,7 +1,8 @@
 """`makalu docs`: generated pages. The instruction table from `hw/spec`, tables of figures from `build/results`.
 
 A section of `results.md` is what one command (one part of it, where it has parts) measured. It is replaced by a newer
-measurement only: where there is none, or only a trial, the section stays as it is.
+measurement only: where there is none, or only a trial, the section stays as it is. A page that shows a section too has
+`<!-- begin TITLE -->` and `<!-- end -->` around it.
 """
 
 import json
@@ -12,13 +13,14 @@ from typing import Any
 
 from rich.console import Console
 
+from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.paths import ROOT
 from makalu.sw.results import RESULTS
 
-__all__ = ["docs", "results_page", "sections"]
+__all__ = ["docs", "results_page", "sections", "showing"]
 
 _HEAD = """# Results
 
@@ -27,6 +29,9 @@ tools and at which commit. Cycles are exact and repeatable; cycles a second depe
 does. Nothing here is a claim about AWS silicon.
 """
 _SECTION = re.compile(r"(?m)^## (.*)$")
+_SHOWN = re.compile(r"(<!-- begin ([^\n]*) -->\n).*?(<!-- end -->)", re.S)
+_SHOWING = ("simulators.md",)
+"""Written by hand but for the sections that they show."""
 
 _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "bench": (
@@ -35,6 +40,15 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             "timing_",
             tuple(f"{memory}_difference" for memory in ("latency_0", "latency_100", "latency_300", "recorded"))
             + ("events", "mismatched"),
+        ),
+        (
+            "pace_",
+            tuple(
+                f"{simulator}_{what}"
+                for what in ("cycles_per_second", "build_seconds", "mismatched")
+                for simulator in SIMULATORS
+            )
+            + ("pes",),
         ),
         ("fpga_", ("lut4", "ccu2c", "comb", "ff", "mult18", "mhz_6", "mhz_7", "mhz_8")),
     ),
@@ -59,6 +73,16 @@ def results_page(texts: Mapping[str, str]) -> str:
     return _HEAD + "".join(f"\n## {title}\n\n{texts[title].strip()}\n" for title in sorted(texts))
 
 
+def showing(page: str, texts: Mapping[str, str]) -> str:
+    """A page with the sections of `texts` that it shows; others stay as they are."""
+
+    def shown(match: re.Match[str]) -> str:
+        begin, title, end = match.groups()
+        return f"{begin}{texts[title].strip()}\n{end}" if title in texts else match[0]
+
+    return _SHOWN.sub(shown, page)
+
+
 def sections(record: Mapping[str, Any]) -> dict[str, str]:
     """The tables of a record by title; a bar and whether it is met stand beside the value."""
     command, figures = record["command"], record["figures"]
@@ -66,7 +90,10 @@ def sections(record: Mapping[str, Any]) -> dict[str, str]:
         return {f"`makalu {command}`": _section(record["preset"], record, command, figures)}
     return {
         f"`makalu {command} --part {part}`": _section(
-            record["preset"], measured, command, [f for f in figures if f["name"].startswith(f"{part}_")]
+            measured.get("preset", record["preset"]),
+            measured,
+            command,
+            [f for f in figures if f["name"].startswith(f"{part}_")],
         )
         for part, measured in record["parts"].items()
     }
@@ -171,7 +198,9 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
             new |= sections(record)
         else:
             why |= dict.fromkeys(sections(record), trial)
-    pages = {"isa.md": isa_page(), "registers.md": registers_page(), "results.md": results_page({**old, **new})}
+    texts = {**old, **new}
+    pages = {"isa.md": isa_page(), "registers.md": registers_page(), "results.md": results_page(texts)}
+    pages |= {name: showing((folder / name).read_text(), texts) for name in _SHOWING if (folder / name).is_file()}
     for name, text in pages.items():
         (folder / name).write_text(text)
         console.print(f"wrote {folder.name}/{name}")

@@ -31,6 +31,7 @@ __all__ = [
     "Condition",
     "KernelRun",
     "StoppedError",
+    "busy_window",
     "copy_case",
     "example",
     "gemm_case",
@@ -136,6 +137,12 @@ def gemm_floor(config: CoreConfig, k: int, m: int, n: int) -> int:
     folds = -(-k // tensor.rows) * -(-m // tensor.columns)
     last = (m - 1) % tensor.columns
     return folds * n + tensor.rows * tensor.add_stages + last + tensor.mul_stages + 6 + config.psum.add_stages
+
+
+def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
+    """First and last cycle in which every tile has work: a wave takes so long to fill the array, and to leave it."""
+    fill = config.tensor.rows * config.tensor.add_stages + config.tensor.columns
+    return run.first_load + fill, run.first_load + run.window - fill
 
 
 def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True) -> Case:

@@ -35,6 +35,8 @@ def _console() -> Console:
 
 
 class Simulator(StrEnum):
+    AUTO = "auto"
+    LANES = "lanes"
     VERILATOR = "verilator"
     ICARUS = "icarus"
 
@@ -96,18 +98,20 @@ def presets() -> None:
 @app.command()
 def sim(
     preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = SIM_PRESET,
-    simulator: Annotated[Simulator, typer.Option(help="a compiled model, or the four-state one")] = Simulator.VERILATOR,
+    simulator: Annotated[
+        Simulator, typer.Option(help="docs/simulators.md says what each is for; auto: what suits the preset's size")
+    ] = Simulator.AUTO,
     images: Annotated[int | None, typer.Option(min=1, help="how many held-out images; default: all that fit")] = None,
 ) -> None:
     """Run the trained digit classifier on the RTL and compare every logit with the golden model."""
-    simulate(preset, simulator.value, images, _console())
+    simulate(preset, None if simulator == Simulator.AUTO else simulator.value, images, _console())
 
 
 @app.command()
 def bench(
     part: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(PARTS)}; default: all")] = None,
 ) -> None:
-    """Measure GEMM utilisation, the timing model, the full core and a PE on an FPGA."""
+    """Measure GEMM utilisation, the timing model, the full core, the simulators, golden and a PE on an FPGA."""
     for name in part or ():
         if name not in PARTS:
             raise typer.BadParameter(f"part must be one of {list(PARTS)}, not {name!r}")

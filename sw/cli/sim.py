@@ -12,7 +12,7 @@ from makalu.sw.cli.conclusion import conclude
 from makalu.sw.cli.kernels import example
 from makalu.sw.program import Program
 from makalu.sw.results import Figure, at_least, at_most
-from makalu.sw.rtl.machine import Machine, RunResult
+from makalu.sw.rtl.machine import Machine, RunResult, default_simulator
 from makalu.sw.rtl.simulators import have_icarus
 from makalu.sw.run import run_golden
 from makalu.sw.timing import predict
@@ -34,13 +34,15 @@ class SimError(MakaluError, RuntimeError):
     """The simulator is missing, or the core stopped with an error."""
 
 
-def simulate(preset: str, simulator: str, images: int | None, console: Console) -> list[Figure]:
+def simulate(preset: str, simulator: str | None, images: int | None, console: Console) -> list[Figure]:
     """Train, compile, run on golden and on the RTL, compare, report.
 
-    `images` held-out images (all 360 by default; a small batch for small cores). Writes `build/results/sim.json`.
+    `simulator` by default what suits the preset; `images` held-out images (all 360 by default; a small batch for small
+    cores). Writes `build/results/sim.json`.
     Errors: `SimError`, `MissedError`.
     """
     config = load_preset(preset)
+    simulator = simulator or default_simulator(config)
     if simulator == "icarus" and not have_icarus():
         raise SimError(
             "Icarus Verilog is not on PATH: it is no Python package. Debian and Ubuntu: apt-get install iverilog; "

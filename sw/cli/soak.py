@@ -1,6 +1,7 @@
 """`makalu soak`: random programs on the RTL until told to stop; what was done is recorded, and a later call goes on."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,12 @@ from makalu.hw.spec.preset import load_preset
 from makalu.sw.cli.conclusion import say_where
 from makalu.sw.paths import BUILD
 from makalu.sw.results import Figure, at_least, at_most, write_results
-from makalu.sw.rtl.machine import Machine
-from makalu.sw.rtl.soak import make_case, run_case
+from makalu.sw.rtl.soak import Soaker, make_case
 
 __all__ = ["PRESETS", "PROGRAMS", "SoakError", "soak"]
 
 PRESETS = ("tiny", "trn2-mini")
-PROGRAMS = 2500
+PROGRAMS = 5000
 """On each preset."""
 
 
@@ -31,8 +31,8 @@ class SoakError(MakaluError, RuntimeError):
 def soak(presets: Sequence[str], programs: int, console: Console, *, folder: Path = BUILD) -> list[Figure]:
     """Seeds 0 .. programs-1 on each of `presets`; writes `results/soak.json` of `folder`.
 
-    `soak/<machine>.json` keeps the next seed and the failures. A machine's name has a hash of its Verilog, its harness
-    and the tools' versions, so another core starts at seed 0. Errors: `SoakError`.
+    `soak/<machine>.json` keeps the next seed and the failures. A build's name has a hash of all sources and the
+    tools' versions, so another core starts at seed 0. Errors: `SoakError`.
     """
     configs = [load_preset(preset) for preset in dict.fromkeys(presets)]
     if len({config.name for config in configs}) != len(configs):
@@ -50,28 +50,32 @@ def soak(presets: Sequence[str], programs: int, console: Console, *, folder: Pat
 
 def _soak(config: CoreConfig, programs: int, console: Console, folder: Path) -> dict[str, Any]:
     """The record of one preset after its programs."""
-    machine = Machine(config=config, observe="trace", fast=True)
-    path = folder / f"{machine.build(progress=True).folder.name}.json"
+    soaker = Soaker(config, progress=True)
+    path = folder / f"{soaker.name}.json"
     folder.mkdir(parents=True, exist_ok=True)
-    record: dict[str, Any] = {"preset": config.name, "next": 0, "cycles": 0, "bytes": 0, "failed": {}}
+    record: dict[str, Any] = {
+        "preset": config.name, "next": 0, "cycles": 0, "bytes": 0, "seconds": 0.0, "failed": {}
+    }  # fmt: skip
     if path.is_file():
         record = json.loads(path.read_text())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(config.name, total=programs, completed=record["next"])
-        for seed in range(record["next"], programs):
-            case = make_case(config, seed)
-            verdict = run_case(machine, case)
-            if verdict.fault is not None:
-                record["failed"][str(seed)] = verdict.fault
-                console.print(f"{case}: {verdict.fault}")
-            record["next"] = seed + 1
-            record["cycles"] += verdict.cycles
-            record["bytes"] += verdict.bytes
+        while record["next"] < programs:
+            began = time.monotonic()
+            seeds = range(record["next"], min(record["next"] + soaker.batch, programs))
+            for verdict in soaker.run([make_case(config, seed) for seed in seeds]):
+                if verdict.fault is not None:
+                    record["failed"][str(verdict.case.random.seed)] = verdict.fault
+                    console.print(f"{verdict.case}: {verdict.fault}")
+                record["cycles"] += verdict.cycles
+                record["bytes"] += verdict.bytes
+            record["next"] = seeds.stop
+            record["seconds"] = round(record["seconds"] + time.monotonic() - began, 3)
             whole = path.with_suffix(".new")
             whole.write_text(json.dumps(record, indent=2) + "\n")
             whole.replace(path)  # stopped at any moment, the record is one or the other
-            bar.update(task, completed=seed + 1)
+            bar.update(task, completed=seeds.stop)
     console.print(f"{config.name}: {record['next']} programs, {len(record['failed'])} failed; record: {path.name}")
     return record
 
@@ -92,5 +96,11 @@ def _figures(records: dict[str, dict[str, Any]], *, bar: int | None) -> list[Fig
             at_most(f"{name}_failed", counts[name], "programs", bar=0, kind="must"),
             Figure(name=f"{name}_cycles", value=record["cycles"], unit="cycles"),
             Figure(name=f"{name}_bytes_compared", value=record["bytes"], unit="bytes"),
+            Figure(name=f"{name}_seconds", value=record["seconds"], unit="s"),
+            Figure(
+                name=f"{name}_programs_per_minute",
+                value=round(60 * record["next"] / record["seconds"]) if record["seconds"] else 0,
+                unit="programs/min",
+            ),
         ]
     return figures

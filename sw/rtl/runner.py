@@ -48,7 +48,8 @@ def _arguments(simulator: str, hierarchical: bool, build_args: Sequence[str]) ->
     if simulator == "icarus":
         return list(build_args)
     if simulator != "verilator":
-        raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}")
+        why = ": lanes runs machines, not cocotb benches" if simulator == "lanes" else ""
+        raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}{why}")
     common = [*_PORTS_ONLY, *VERIFY_ARGS, *DATAFLOW, *(f"-Wno-{name}" for name in WAIVED)]
     return [*common, *(["--hierarchical"] if hierarchical else []), *build_args]
 

@@ -1,17 +1,22 @@
 """A seed becomes a random program, a memory and a run on the RTL; the golden image is the oracle of every byte."""
 
+import os
 import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.memory import NO_STALLS, STALL_UNIT, MemoryTiming, StallProbabilities
 from makalu.sw.random_program import RandomProgram, random_program
+from makalu.sw.rtl.fleet import Fleet, Job
 from makalu.sw.rtl.machine import Machine, MachineError, RunResult
 from makalu.sw.run import run_golden_machine
 
-__all__ = ["MOST_INSTRUCTIONS", "Case", "Verdict", "make_case", "run_case"]
+__all__ = ["MOST_INSTRUCTIONS", "Case", "Soaker", "Verdict", "make_case", "run_case"]
 
 MOST_INSTRUCTIONS = 200
 MOST_CYCLES = 4_000_000
@@ -23,6 +28,10 @@ _LARGE_ELEMENTS = 16
 _LATENCIES = (0, 3, 17, 100, 300)
 _LARGE_LATENCIES = (0, 3, 17, 60)
 _OUTSTANDING = (1, 2, 5, 16, 64)
+_SMALL_PES = 64
+"""Up to here cores run side by side."""
+_BATCH = 64
+"""Cases that are given to a fleet at once."""
 _CHANNELS = ("aw", "w", "b", "ar", "r", "iar", "ir")
 
 
@@ -75,22 +84,72 @@ def make_case(config: CoreConfig, seed: int) -> Case:
 
 def run_case(machine: Machine, case: Case) -> Verdict:
     """Golden and RTL, compared over the whole memory image."""
-    program, inputs = case.random.program, case.random.inputs
-    image = program.image(inputs)
-    golden = run_golden_machine(program, inputs, config=machine.config).memory
+    golden = _golden(machine.config, case)
+    return _verdict(case, _run(machine, case), golden)
+
+
+class Soaker:
+    """Runs cases on lanes, several at once: small cores side by side in one program, larger ones in a program each.
+
+    `name` is that of the build: it has a digest of all sources.
+    """
+
+    def __init__(self, config: CoreConfig, *, progress: bool = False) -> None:
+        self.config = config
+        self._small = config.tensor.rows * config.tensor.columns <= _SMALL_PES
+        self._machine = Machine(config=config, simulator="lanes", fast=True)
+        self._fleet = Fleet(config=config)
+        self.name = (self._fleet if self._small else self._machine).build(progress=progress).folder.name
+        self.batch = _BATCH if self._small else _BATCH // 8
+
+    def run(self, cases: Sequence[Case]) -> list[Verdict]:
+        """In the order of the cases; golden works while the RTL does."""
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            if self._small:
+                fleet = pool.submit(self._fleet.run, [self._job(case) for case in cases])
+                goldens = [_golden(self.config, case) for case in cases]
+                results = fleet.result()
+            else:
+                machines = [pool.submit(_run, self._machine, case) for case in cases]
+                goldens = [_golden(self.config, case) for case in cases]
+                results = [machine.result() for machine in machines]
+        return [_verdict(*each) for each in zip(cases, results, goldens, strict=True)]
+
+    def _job(self, case: Case) -> Job:
+        return Job(
+            image=case.random.program.image(case.random.inputs),
+            script=self._machine.script(case.random.program.addresses, MOST_CYCLES, 0),
+            max_cycles=MOST_CYCLES,
+            memory=case.memory,
+            stalls=case.stalls,
+            seed=case.random.seed + 1,
+        )
+
+
+def _golden(config: CoreConfig, case: Case) -> NDArray[np.uint8]:
+    return run_golden_machine(case.random.program, case.random.inputs, config=config).memory
+
+
+def _run(machine: Machine, case: Case) -> RunResult | MachineError:
     try:
         result = machine.run(
-            image,
-            program.addresses,
+            case.random.program.image(case.random.inputs),
+            case.random.program.addresses,
             max_cycles=MOST_CYCLES,
             memory=case.memory,
             stalls=case.stalls,
             seed=case.random.seed + 1,
         )
     except MachineError as error:
-        return Verdict(case=case, cycles=0, bytes=0, fault=str(error))
+        return error
     _forget(result)
-    return Verdict(case=case, cycles=result.cycles, bytes=image.size, fault=_fault(case, result, golden))
+    return result
+
+
+def _verdict(case: Case, result: RunResult | MachineError, golden: NDArray[np.uint8]) -> Verdict:
+    if isinstance(result, MachineError):
+        return Verdict(case=case, cycles=0, bytes=0, fault=str(result))
+    return Verdict(case=case, cycles=result.cycles, bytes=golden.size, fault=_fault(case, result, golden))
 
 
 def _fault(case: Case, result: RunResult, golden: np.ndarray) -> str | None:

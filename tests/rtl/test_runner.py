@@ -93,6 +93,9 @@ def test_what_a_killed_build_left_is_removed(monkeypatch, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
-def test_the_simulator_must_be_known():
-    with pytest.raises(ValueError, match="must be verilator or icarus, not 'modelsim'"):
-        cocotb_bench(sources={}, top="dut", name="x", test_module="y", simulator="modelsim")
+@pytest.mark.parametrize(
+    ("simulator", "why"), [("modelsim", "$"), ("lanes", ": lanes runs machines, not cocotb benches$")]
+)
+def test_the_simulator_must_be_known(simulator, why):
+    with pytest.raises(ValueError, match=f"must be verilator or icarus, not '{simulator}'{why}"):
+        cocotb_bench(sources={}, top="dut", name="x", test_module="y", simulator=simulator)

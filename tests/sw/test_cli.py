@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from makalu.sw.results import at_most, read_results
 from makalu.sw.rtl.fpga import FpgaError
 from makalu.sw.rtl.machine import MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
-from makalu.sw.rtl.soak import Verdict, run_case
+from makalu.sw.rtl.soak import Soaker
 from makalu.sw.scheduler import ScheduleError
 
 TINY = (Path(config_module.__file__).parent / "presets" / "tiny.yaml").read_text()
@@ -101,7 +102,7 @@ def test_a_preset_with_the_name_of_another_is_told_by_its_file(tmp_path):
         (("sim", "--preset", "nowhere.yaml"), "preset file nowhere.yaml does not exist"),
         (("sim", "--images", "-5"), "--images"),
         (("sim", "--images", "0"), "--images"),
-        (("sim", "--simulator", "foo"), "'foo' is not one of 'verilator', 'icarus'"),
+        (("sim", "--simulator", "foo"), "'foo' is not one of 'auto', 'lanes', 'verilator', 'icarus'"),
         (("generate", "--observe", "some"), "'some' is not one of 'none', 'trace', 'all'"),
         (("soak", "--programs", "0"), "--programs"),
         (("soak", "--preset", "huge"), "preset must be one of"),
@@ -110,6 +111,34 @@ def test_a_preset_with_the_name_of_another_is_told_by_its_file(tmp_path):
 )
 def test_a_wrong_value_is_one_line(arguments, message):
     assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "verilator"),
+        (("--preset", "trn2"), "lanes"),
+        (("--preset", "trn2", "--simulator", "auto"), "lanes"),
+        (("--preset", "trn2", "--simulator", "verilator"), "verilator"),
+        (("--preset", "tiny", "--simulator", "lanes"), "lanes"),
+    ],
+)
+def test_sim_takes_the_simulator_that_is_asked_for_or_suits_the_preset(monkeypatch, arguments, expected):
+    def seen(**settings):
+        raise SimError(f"on {settings['simulator']}")
+
+    monkeypatch.setattr("makalu.sw.cli.sim.Machine", seen)
+    monkeypatch.setattr("makalu.sw.cli.sim.run_golden", lambda *_, **__: {"logits": None})
+    assert refused("sim", "--images", "4", *arguments) == f"makalu: on {expected}\n"
+
+
+@pytest.mark.slow
+def test_sim_says_on_which_simulator_it_ran(monkeypatch, tmp_path):
+    monkeypatch.setattr("makalu.sw.cli.sim.conclude", partial(conclude, folder=tmp_path))
+    result = call("sim", "--preset", "tiny", "--images", "4", "--simulator", "lanes")
+    assert result.exit_code == 0 and "tiny on lanes: " in result.output, result.output
+    figures = {figure.name: figure.value for figure in read_results(tmp_path / "sim.json")}
+    assert figures["simulator"] == "lanes" and figures["logits_mismatched"] == 0 and figures["cycles_per_second"] > 0
 
 
 def test_sim_says_how_to_get_icarus(monkeypatch):
@@ -179,6 +208,16 @@ def test_make_takes_a_preset_whose_path_has_spaces():
     assert said.count('--preset "my preset.yaml" ') == 2
 
 
+def test_make_takes_a_simulator_or_leaves_it_to_the_preset():
+    for variables, expected in (
+        ([], "auto"),
+        (["SIM=lanes"], "lanes"),
+        (["SIM=verilator", "PRESET=trn2"], "verilator"),
+    ):
+        said = subprocess.run(["make", "-n", "sim", *variables], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert f'--simulator "{expected}" ' in said.stdout
+
+
 def test_presets_are_listed():
     result = call("presets")
     assert result.exit_code == 0 and "trn2-mini    32 x 32 PEs" in result.output
@@ -189,16 +228,17 @@ def test_soak_goes_on_where_it_stopped(monkeypatch, tmp_path):
     """One build; of the second call only the second program runs, and then it fails."""
     seeds = []
 
-    def watched(machine, case):
-        seeds.append(case.random.seed)
-        return run_case(machine, case)
+    class Watched(Soaker):
+        def run(self, cases):
+            seeds.extend(case.random.seed for case in cases)
+            return super().run(cases)
 
-    def broken(machine, case):
-        verdict = watched(machine, case)
-        return Verdict(case=case, cycles=verdict.cycles, bytes=verdict.bytes, fault="a byte differs")
+    class Broken(Soaker):
+        def run(self, cases):
+            return [replace(verdict, fault="a byte differs") for verdict in super().run(cases)]
 
     monkeypatch.setattr(main, "run_soak", partial(soak, folder=tmp_path))
-    monkeypatch.setattr(soak_module, "run_case", watched)
+    monkeypatch.setattr(soak_module, "Soaker", Watched)
     first = call("soak", "--preset", "tiny", "--programs", "1")
     assert first.exit_code == 0, first.output
     figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "soak.json")}
@@ -206,12 +246,12 @@ def test_soak_goes_on_where_it_stopped(monkeypatch, tmp_path):
     assert figures["tiny_cycles"].value > 0 and figures["tiny_bytes_compared"].value > 0
     second = call("soak", "--preset", "tiny", "--programs", "2")
     assert second.exit_code == 0 and seeds == [0, 1], second.output
-    monkeypatch.setattr(soak_module, "run_case", broken)
+    monkeypatch.setattr(soak_module, "Soaker", Broken)
     assert "programs failed (tiny: seeds 2)" in refused("soak", "--preset", "tiny", "--programs", "3")
     figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "soak.json")}
     assert (figures["programs"].value, figures["failed"].value, figures["failed"].met) == (3, 1, False)
     (record,) = (tmp_path / "soak").iterdir()
-    assert record.name.startswith("tiny-trace-verilator-")
+    assert record.name.startswith("tiny-x")
     assert json.loads(record.read_text())["failed"] == {"2": "a byte differs"}
 
 

@@ -1,11 +1,11 @@
-"""`makalu bench`: what the RTL does, in figures: utilisation, timing model, full size, FPGA."""
+"""`makalu bench`: figures: utilisation, timing model, full size, FPGA; how fast simulators and golden are."""
 
 from collections.abc import Callable
 
 from rich.console import Console
 
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.cli.bench import fpga, gemm, matmul, timing
+from makalu.sw.cli.bench import fpga, gemm, golden, lanes, large, matmul, pace, timing
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_results
 
@@ -15,10 +15,25 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "gemm": gemm.measure,
     "timing": timing.measure,
     "matmul": matmul.measure,
+    "lanes": lanes.measure,
+    "pace": pace.measure,
+    "golden": golden.measure,
+    "large": large.measure,
     "fpga": fpga.measure,
 }
 """Names of a part's figures start with the part's name."""
-PRESETS = gemm.PRESETS
+PART_PRESETS: dict[str, tuple[str, ...]] = {
+    "gemm": gemm.PRESETS,
+    "timing": gemm.PRESETS,
+    "matmul": (matmul.PRESET,),
+    "lanes": (lanes.PRESET,),
+    "pace": tuple(pace.MEASURED),
+    "golden": (golden.PRESET,),
+    "large": (large.PRESET,),
+    "fpga": ("none",),
+}
+"""What a part measures; the FPGA's PEs are of no preset."""
+PRESETS = tuple(dict.fromkeys((*gemm.PRESETS, *pace.MEASURED)))
 FILE = RESULTS / "bench.json"
 
 
@@ -34,7 +49,16 @@ def bench(parts: tuple[str, ...], console: Console) -> list[Figure]:
         parts_kept = read_parts(FILE) if is_current(FILE, presets) else {}
         parts_kept.pop(part, None)
         kept = [figure for figure in read_results(FILE) if _part(figure) in parts_kept] if parts_kept else []
-        conclude("bench", presets, figures, console, earlier=kept, part=part, earlier_parts=parts_kept)
+        conclude(
+            "bench",
+            presets,
+            figures,
+            console,
+            earlier=kept,
+            part=part,
+            part_presets=PART_PRESETS[part],
+            earlier_parts=parts_kept,
+        )
     return read_results(FILE)
 
 

@@ -1,10 +1,10 @@
-"""One matmul from memory to memory on the full core, and how fast the full array simulates while it is busy."""
+"""One matmul from memory to memory on the full core, and how fast its default simulator is while the array is busy."""
 
 from rich.console import Console
-from rich.table import Table
 
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.cli.kernels import gemm_case, run_case
+from makalu.sw.cli.bench.figure_table import print_figures
+from makalu.sw.cli.kernels import busy_window, gemm_case, run_case
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.simulators import patched
@@ -15,7 +15,7 @@ PRESET = "trn2"
 K, M, N = 128, 128, 512
 DENSE = 512
 """Size of the GEMM whose window, without gaps and thousands of cycles long, gives the pace of a busy array."""
-PES_GOAL = 10e6
+PES_GOAL = 10_000_000
 
 
 def measure(console: Console) -> list[Figure]:
@@ -27,12 +27,11 @@ def measure(console: Console) -> list[Figure]:
     run = run_case(machine, gemm_case(config, K, M, N))
     dense = run_case(machine, gemm_case(config, DENSE, DENSE, DENSE))
     pes = config.tensor.rows * config.tensor.columns
-    # in between, every tile has work: a wave takes this long to fill the array and to leave it
-    fill = config.tensor.rows * config.tensor.add_stages + config.tensor.columns
-    busy = dense.result.pace(dense.first_load + fill, dense.first_load + dense.window - fill)
+    busy = dense.result.pace(*busy_window(config, dense))
     idle = run.result.pace(0, run.first_load)
     macs = K * M * N / (run.window / busy)
     figures = [
+        Figure(name="matmul_simulator", value=machine.simulator, unit="name"),
         at_most("matmul_mismatched", run.mismatched + dense.mismatched, "values", bar=0, kind="must"),
         Figure(name="matmul_compared", value=run.compared + dense.compared, unit="values"),
         Figure(name="matmul_build_seconds", value=round(built.seconds, 1), unit="s"),
@@ -45,11 +44,5 @@ def measure(console: Console) -> list[Figure]:
         Figure(name="matmul_macs_per_second", value=round(macs), unit="MAC/s"),
         at_least("matmul_busy_pe_cycles_per_second", round(busy * pes), "PE-cycles/s", bar=PES_GOAL, kind="goal"),
     ]
-    table = Table(title=f"{K} x {M} x {N} bf16 from memory to memory on {PRESET}, {pes:,} PEs")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    for figure in figures:
-        table.add_row(figure.name, f"{figure.value:,}", figure.unit)
-    console.print(table)
+    print_figures(f"{K} x {M} x {N} bf16 from memory to memory on {PRESET}, {pes:,} PEs", figures, console)
     return figures

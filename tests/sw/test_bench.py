@@ -1,0 +1,124 @@
+"""Parts of `makalu bench` on small stand-ins: what is compared, what a clean build is, what a part states."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.sw.cli.bench import PARTS, anew, golden, lanes, pace
+from makalu.sw.cli.bench.anew import build_anew, children_cpu_seconds
+from makalu.sw.cli.bench.lanes import Differences, differences
+from makalu.sw.cli.docs import sections
+from makalu.sw.rtl.machine_build import MachineBuildError
+from makalu.sw.rtl.run_files import RunResult
+
+QUIET = Console(quiet=True)
+
+
+def result(**changes):
+    settings = {"memory": np.zeros(64, np.uint8), "registers": {"status": 1, "cycles": 9}, "notes": ()}
+    rest = {"cycles": 9, "earlier": (), "trace": None, "log": None, "simulated_cycles": 9, "seconds": 1.0}
+    return RunResult(**(rest | settings | changes))
+
+
+def run(rows=((1, 2), (3, 4), (5, 6)), **changes):
+    return SimpleNamespace(trace=SimpleNamespace(raw=np.array(rows, np.uint8)), result=result(**changes))
+
+
+def test_equal_runs_have_no_differences():
+    assert differences(run(), run()) == Differences()
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (run(rows=((1, 2), (9, 9), (5, 7))), Differences(trace=2)),
+        (run(rows=((1, 2), (3, 4))), Differences(trace=1)),
+        (run(rows=((1, 2), (3, 4), (5, 6), (7, 8))), Differences(trace=1)),
+        (run(memory=np.arange(64, dtype=np.uint8)), Differences(memory=63)),
+        (run(registers={"status": 1, "cycles": 8}), Differences(registers=1)),
+        (run(registers={"status": 1}), Differences(registers=1)),
+    ],
+)
+def test_every_difference_is_counted(other, expected):
+    assert differences(run(), other) == expected == differences(other, run())
+
+
+def test_pace_goes_by_either_clock():
+    notes = ((100, 1.0, 11.0), (300, 3.0, 11.5), (500, 4.0, 12.0), (900, 9.0, 99.0))
+    seen = result(notes=notes)
+    assert seen.pace(50, 600) == pytest.approx(400 / 3) and seen.pace(50, 600, cpu=True) == pytest.approx(400)
+    with pytest.raises(ValueError, match="cycles 600 to 800 must have two notes"):
+        seen.pace(600, 800, cpu=True)
+
+
+def test_a_clean_build_goes_to_the_machines_and_is_charged_its_cpu(monkeypatch, tmp_path):
+    """The child is a stand-in: it leaves a machine in the folder that it is given, and works for a while."""
+    child = tmp_path / "python"
+    child.write_text(
+        '#!/bin/sh\n[ "$CCACHE_RECACHE" = 1 ] || exit 1\nmkdir -p "$MAKALU_BUILD/machines/$3-$4" || exit 1\n'
+        'mkdir "$MAKALU_BUILD/cores"; echo {} > "$MAKALU_BUILD/cores/tiny.json"\n'
+        'i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done\necho "$MAKALU_BUILD/machines/$3-$4"\n'
+    )
+    child.chmod(0o755)
+    monkeypatch.setattr(anew.sys, "executable", str(child))
+    monkeypatch.setattr(anew, "BUILD", tmp_path)
+    monkeypatch.setattr(anew, "MACHINES", tmp_path / "kept")
+    monkeypatch.setattr(anew, "CORES", tmp_path / "kept" / "cores")
+    before = children_cpu_seconds()
+    build = build_anew("tiny", "lanes", QUIET)
+    assert (tmp_path / "kept" / "tiny-lanes").is_dir() and (tmp_path / "kept" / "cores" / "tiny.json").is_file()
+    assert not list(tmp_path.glob(".anew-*"))
+    assert 0 < build.cpu_seconds <= children_cpu_seconds() - before
+    child.write_text("#!/bin/sh\necho no compiler >&2\nexit 1\n")
+    with pytest.raises(MachineBuildError, match="tiny on lanes: no compiler"):
+        build_anew("tiny", "lanes", QUIET)
+
+
+def test_golden_states_its_pace(monkeypatch):
+    for name, value in {"PRESET": "tiny", "K": 8, "M": 4, "N": 16, "GEMM": 8, "CHAIN_RUNS": 1}.items():
+        monkeypatch.setattr(golden, name, value)
+    figures = {figure.name: figure for figure in golden.measure(QUIET)}
+    assert figures["golden_mismatched"].value == 0 and figures["golden_gemm_macs_per_second"].value > 0
+    assert figures["golden_macs_per_second"].value == min(
+        figures[f"golden_{mode}_macs_per_second"].value for mode in ("keep", "flush")
+    )
+
+
+def test_pace_is_a_row_a_preset(monkeypatch):
+    """Every preset is measured, on lanes at least; without Icarus its cells are empty."""
+    monkeypatch.setattr(pace, "_measure", lambda preset, simulator, sizes, console: (1000, 2.5, 0))
+    monkeypatch.setattr(pace, "have_icarus", lambda: False)
+    figures = pace.measure(QUIET)
+    assert set(pace.MEASURED) == set(PRESETS)
+    keys = ("name", "value", "unit", "bar", "kind", "met")
+    rows = [{key: getattr(figure, key) for key in keys} for figure in figures]
+    when = {"date": "2026-01-01", "versions": {}}
+    (text,) = sections({"command": "bench", "preset": "x", "figures": rows, "parts": {"pace": when}}).values()
+    (tiny,) = (line for line in text.splitlines() if line.startswith("| tiny "))
+    assert tiny.split(" | ")[1:4] == ["1,000", "1,000", ""] and text.count("| 1,000 ") == 16
+    assert "| trn2-mini | " in text and "missed" not in text
+
+
+def test_lanes_judges_by_the_best_of_its_runs():
+    config = load_preset("tiny")
+
+    def pair(speed):
+        notes = tuple((int(10 * n * speed), 1.0 * n, 0.1 * n) for n in range(1000))
+        one = SimpleNamespace(result=result(notes=notes), first_load=4000, window=4000)
+        return one, one
+
+    paces = {name: lanes._Paces(config) for name in ("verilator", "avx512", "avx2", "plain")}
+    for name, speeds in {"verilator": (1.0, 0.9), "avx512": (3.0, 20.0), "avx2": (8.0,), "plain": (3.9,)}.items():
+        for speed in speeds:
+            paces[name].add(*pair(speed))
+    figures = {figure.name: figure for figure in lanes._figures(config, paces, "avx512")}
+    assert figures["lanes_busy_ratio"].value == pytest.approx(20, rel=0.01) and figures["lanes_busy_ratio"].met
+    assert figures["lanes_avx2_busy_ratio"].met and not figures["lanes_plain_busy_ratio"].met
+    assert figures["lanes_busy_pe_cycles_per_second"].value == pytest.approx(2000 * 16, rel=0.01)
+
+
+def test_figures_start_with_the_name_of_their_part():
+    assert all("_" not in part for part in PARTS)
