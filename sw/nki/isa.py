@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+import numpy as np
+
 from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.isa import AluOp, Function, Opcode
 
@@ -222,17 +224,17 @@ def _scalar(
 
 def _first_write(dst: Tensor) -> bool:
     """Whether a matmul with accumulate=None adds; marks dst as written."""
-    touched = {0}
+    touched = np.array([dst.offset])
     for size, stride in dst.free:
-        touched = {base + i * stride for base in touched for i in range(size)}
-    elements = {row * dst.storage.row_elements + dst.offset + e for row in range(dst.shape[0]) for e in touched}
-    known = elements & dst.storage.written
-    if known and known != elements:
+        touched = np.unique(touched[:, None] + stride * np.arange(size))
+    mask = dst.storage.written[: dst.shape[0]]
+    known, elements = int(np.count_nonzero(mask[:, touched])), dst.shape[0] * touched.size
+    if 0 < known < elements:
         raise KernelError(
-            f"nc_matmul: {len(known)} of {len(elements)} elements of dst {dst} were written before; say accumulate="
+            f"nc_matmul: {known} of {elements} elements of dst {dst} were written before; say accumulate="
         )
-    dst.storage.written |= elements
-    return bool(known)
+    mask[:, touched] = True
+    return known > 0
 
 
 __getattr__ = refuse_names("nisa", __all__)

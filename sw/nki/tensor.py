@@ -2,11 +2,15 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from math import prod
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import Format
@@ -39,8 +43,11 @@ class Storage:
     shape: tuple[int, ...]
     dtype: Format
     buffer: Buffer
-    written: set[int] = field(default_factory=set)
-    """Element numbers (partition-relative) that a matmul wrote; decides the first `accumulate=None`."""
+
+    @cached_property
+    def written(self) -> NDArray[np.bool_]:
+        """Elements [partition, element] that a matmul wrote; decides the first `accumulate=None`."""
+        return np.zeros((self.shape[0], self.row_elements), np.bool_)
 
     @property
     def row_elements(self) -> int:

@@ -18,6 +18,7 @@ from makalu.hw.lib.emit import port_list
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.hw.spec.observe import observe_layout
 from makalu.hw.spec.registers import REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
 from makalu.sw.rtl.core_text import core_identity, core_text, written
 from makalu.sw.rtl.lanes.build import PROGRAM, build_lanes
@@ -99,17 +100,16 @@ class Machine:
         )
 
     def _build_lanes(self, report: Callable[[float, float], None] | None) -> BuiltMachine:
-        core = self._core if self._core is not None else Core(config=self.config, observe=self.observe)
-        ports = [(name, len(value)) for name, value, _ in port_list(core)]
-        if self.observe != "none":
-            self.observe_bits = sum(bits for name, bits in ports if name == "observe")
-        identity = (
-            core_identity(self.config, observe=self.observe)
-            if self._core is None
-            else written(core, icarus=False, idle_clocks=False).verilog
-        )
+        core = self._core
+        if core is None:
+            self.observe_bits = sum(f.bits * f.count for f in observe_layout(self.config, self.observe))
+            identity = core_identity(self.config, observe=self.observe)
+        else:
+            ports = port_list(core) if self.observe != "none" else []
+            self.observe_bits = sum(len(value) for name, value, _ in ports if name == "observe")
+            identity = written(core, icarus=False, idle_clocks=False).verilog
         folder, reused, seconds = build_lanes(
-            lambda: core,
+            lambda: Core(config=self.config, observe=self.observe) if core is None else core,
             identity=identity,
             name=f"{self.config.name}-{self.observe}",
             folder=MACHINES,

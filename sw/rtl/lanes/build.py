@@ -25,6 +25,8 @@ from makalu.sw.rtl.simulators import environment
 __all__ = ["MOST_CORES", "LanesBuildError", "best_form", "build_lanes", "model_files", "most_cores"]
 
 SOURCES: Path = RTL_SOURCES / "lanes"
+_TEXTS = {path.name: path.read_text() for path in sorted(SOURCES.iterdir()) if path.suffix in (".py", ".h", ".cpp")}
+"""Taken while the sources are imported: a file that is edited later is not what this process builds from."""
 TOP = "core"
 PROGRAM, SECONDS = "machine", "seconds"
 MOST_CORES = 16
@@ -102,11 +104,8 @@ def build_lanes(
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise LanesBuildError(f"the C++ compiler must be on PATH: {compiler} (set CXX)")
-    sources = {
-        path.name: path.read_text() for path in sorted(SOURCES.iterdir()) if path.suffix in (".py", ".h", ".cpp")
-    }
     options = [*_OPTIONS, *_FLAGS[form], f"-DMEMORY_BYTES={memory_bytes}"]
-    known = json.dumps([identity, sources, compiler, options, cores, versions()], sort_keys=True)
+    known = json.dumps([identity, _TEXTS, compiler, options, cores, versions()], sort_keys=True)
     final = folder / f"{name}-lanes-{hashlib.sha256(known.encode()).hexdigest()[:12]}"
     with alone(final):
         reused = (final / SECONDS).is_file()
@@ -135,7 +134,7 @@ def _build(
         for file, text in files.items():
             (work / file).write_text(text)
         for file in (_HOST, *_HEADERS):
-            shutil.copy(SOURCES / file, work / file)
+            (work / file).write_text(_TEXTS[file])
         compile_all(work, [_HOST, *(file for file in files if file.endswith(".cpp"))], compiler, PROGRAM, told)
         for path in work.iterdir():
             if path.name != PROGRAM:
