@@ -222,9 +222,8 @@ class Block:
         out += [line.text for line in function.emitter.lines]
         if function.steps:
             out += self._state_text(function)
-            marks = "".join(
-                f"flags[{{{self.module}.{f.name}}}+chunk]=1;" for f in self.functions if f.registers or f.steps
-            )
+            # of all that reads state or a memory
+            marks = "".join(f"flags[{{{self.module}.{f.name}}}+chunk]=1;" for f in self.functions)
             out.append(f"if(moved){{{marks}}}")
         for g, rows in enumerate(groups):
             if g:

@@ -15,7 +15,7 @@ from makalu.sw.rtl.lanes.rows import Export
 
 __all__ = ["MOST_PIECES", "Piece", "Pieces"]
 
-MOST_PIECES = 96
+MOST_PIECES = 400
 SMALLEST = 60
 """Lines of a piece."""
 
