@@ -45,7 +45,7 @@ class Machine:
     "trace" or "all"; `fast` builds for speed, with fixed initial values and clocks that stop in idle tiles (a run to
     measure), otherwise registers without reset start at random (`seed` of `run`); `core` takes the place of the
     project's core, with the same ports (tests of the harness); `form` of the code of lanes: avx512, avx2 or plain, by
-    default the widest that this processor has.
+    default the widest that this processor has; `threads` 2 lets a second one step half of the array, on lanes only.
     """
 
     def __init__(
@@ -58,15 +58,18 @@ class Machine:
         memory_bytes: int | None = None,
         core: Any = None,
         form: str | None = None,
+        threads: int = 1,
     ) -> None:
         simulator = simulator or default_simulator(config)
         if form is not None and simulator != "lanes":
             raise ValueError(f"form is for the simulator lanes, not for {simulator}")
+        if threads not in (1, 2) or (threads == 2 and simulator != "lanes"):
+            raise ValueError(f"threads must be 1, or 2 with the simulator lanes, not {threads} with {simulator}")
         if simulator not in _DEFAULT_BYTES:
             raise ValueError(f"simulator must be one of {list(_DEFAULT_BYTES)}, not {simulator!r}")
         self.config, self.simulator, self.observe, self.fast = config, simulator, observe, fast
         self.memory_bytes = memory_bytes or _DEFAULT_BYTES[simulator]
-        self._core, self._form = core, form
+        self._core, self._form, self._threads = core, form, threads
         self._built: BuiltMachine | None = None
         self.observe_bits = 0
 
@@ -156,7 +159,7 @@ class Machine:
         )
         arguments = list(files.arguments)
         if self.simulator == "lanes":
-            arguments.append(f"+seed={0 if self.fast else seed}")
+            arguments += [f"+seed={0 if self.fast else seed}", f"+threads={self._threads}"]
         if self.simulator == "verilator":
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         began = time.monotonic()

@@ -173,4 +173,4 @@ def compile_all(
             job.result()
             ready += jobs[job]
             told(_NETLIST + _MODEL + (1 - _NETLIST - _MODEL) * ready / sum(sizes.values()), 1.001)
-    run([compiler[0], "-o", program, *(f"{file}.o" for file in files)])
+    run([compiler[0], "-pthread", "-o", program, *(f"{file}.o" for file in files)])

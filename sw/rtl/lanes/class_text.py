@@ -4,6 +4,7 @@ from typing import Any
 
 from makalu.sw.rtl.lanes.block import Block, Function
 from makalu.sw.rtl.lanes.flags import Flags, Lists, numbers
+from makalu.sw.rtl.lanes.halves import Halves
 
 __all__ = ["block_text", "storage_text"]
 
@@ -55,7 +56,8 @@ def storage_text(block: Block, cores: int) -> list[str]:
 def block_text(block: Block, flags: Flags, lists: Lists) -> list[str]:
     """State, tables and functions of a class of many instances, the highest chunk first: neighbours are below."""
     name, place = block.module, block.place
-    offsets = [column[c] for c in range(place.chunks) for column in block.columns()]
+    halves = Halves(block, flags)
+    offsets = [word for words in halves.offsets for word in words]
     out = [
         *storage_text(block, 1),
         "#define M(n) (memories[n]+chunk*LANES)",
@@ -67,7 +69,8 @@ def block_text(block: Block, flags: Flags, lists: Lists) -> list[str]:
         groups = _groups(block, flags, function)
         for g, rows in enumerate(groups):
             if g:
-                at = [lists.at(flags.woken_by(rows[0], c)) for c in range(place.chunks)]
+                woken = [halves.seen_from(c, flags.woken_by(rows[0], c)) for c in range(place.chunks)]
+                at = [lists.at(each) for each in woken]
                 out.append(
                     f"static const u32*const wakes_{function.name}_{g}[]={{{','.join(f'lists+{n}' for n in at)}}};"
                 )
@@ -78,14 +81,36 @@ def block_text(block: Block, flags: Flags, lists: Lists) -> list[str]:
     for function in block.functions:
         first = flags.first[name, function.name]
         out += [
-            f"void run_{function.name}(){{",
-            f"for(int c={place.chunks - 1};c>=0;--c){{",
+            f"static void down_{function.name}(int from,int to){{",
+            "for(int c=from-1;c>=to;--c){",
             "copy((u32)c);",
             f"if(flags[{first}+c]){{flags[{first}+c]=0;{function.name}((u32)c);}}",
             "}}",
+            *_run_text(function.name, halves, first, place.chunks),
         ]
     out.append(f"void run_initial(){{for(u32 c=0;c<{place.chunks};++c)initial(c);}}")
     return out
+
+
+def _run_text(name: str, halves: Halves, first: int, chunks: int) -> list[str]:
+    """A step of all chunks, the upper half by the second thread if there is one and it has something to do."""
+    if halves.chunk is None:
+        return [f"void run_{name}(){{down_{name}({chunks},0);}}"]
+    saved = ",".join(f"{{{copy},{word}}}" for copy, word in halves.saved)
+    later = ",".join(f"{{{flag},{kept}}}" for flag, kept in halves.later.items())
+    return [
+        f"static const u32 saved[][2]={{{saved}}};",
+        f"static const u32 later[][2]={{{later or '{0,0}'}}};",
+        f"static void upper(){{down_{name}({chunks},{halves.chunk});}}",
+        f"void run_{name}(){{",
+        "for(const auto&s:saved)st(arena+s[0],ld(arena+s[1]));",
+        f"const bool two=second_thread()&&__builtin_memchr(flags+{first + halves.chunk},1,{chunks - halves.chunk});",
+        "if(two)begin(upper);else upper();",
+        f"down_{name}({halves.chunk},0);",
+        "if(two)finish();",
+        f"for(u32 i=0;i<{len(halves.later)};++i)if(flags[later[i][1]]){{flags[later[i][1]]=0;flags[later[i][0]]=1;}}",
+        "}",
+    ]
 
 
 def _groups(block: Block, flags: Flags, function: Function) -> list[list[int]]:

@@ -28,6 +28,10 @@ def common_text(words: int, flags: int) -> str:
             "static inline void wake(const uint32_t* list) {",
             "    for (uint32_t n = *list++; n; --n) flags[*list++] = 1;",
             "}",
+            "// a second thread: begin(work) hands it something, finish() waits for it",
+            "bool second_thread();",
+            "void begin(void (*work)());",
+            "void finish();",
             "// numbers of a seed: 0 only from seed 0",
             "struct Random {",
             "    uint64_t x;",
@@ -128,6 +132,7 @@ def header_text(layout: Layout, flags: Flags, ports: dict[str, int], *, host: bo
         )
     out += [
         "void restart(int lane,uint64_t seed);",
+        "void threads(int n);",
         "void first();",
         "void second();",
         "void sample(int lane,uint8_t*row);",

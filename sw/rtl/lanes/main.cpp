@@ -1,5 +1,6 @@
 // Simulates `model::kLanes` cores at once, each with its memory and its host. Plusargs say what a run does, as in
-// ../harness.cpp and ../memory.v; +seed=N besides: where registers without reset start, 0 is all of them at 0.
+// ../harness.cpp and ../memory.v; +seed=N besides: where registers without reset start, 0 is all of them at 0;
+// +threads=2: a second thread.
 //
 // +jobs=FILE: each line has the plusargs of one run, separated by blanks; a core that is done takes the next line. Then
 // the exit code is 1 if any run failed, stderr says `job LINE: ...`, and stdout `progress DONE_JOBS`.
@@ -233,7 +234,11 @@ private:
 
 int main(int argc, char** argv) {
     try {
-        return Queue{Plusargs{std::vector<std::string>(argv + 1, argv + argc)}}.work();
+        const Plusargs plus{std::vector<std::string>(argv + 1, argv + argc)};
+        uint64_t threads = 1;
+        plus.number("threads", threads);
+        model::threads(static_cast<int>(threads));
+        return Queue{plus}.work();
     } catch (const Failure& failure) {
         std::fprintf(stderr, "%s\n", failure.what());
         return 1;

@@ -1,5 +1,7 @@
 """The C++ of a whole design: a file a class, and `model.h` with what the host sees."""
 
+from pathlib import Path
+
 from makalu.sw.rtl.lanes.block import Block
 from makalu.sw.rtl.lanes.class_text import block_text
 from makalu.sw.rtl.lanes.design import OUTSIDE, Design
@@ -15,6 +17,7 @@ __all__ = ["FORMS", "Model", "lanes_of"]
 FORMS = {"avx512": 16, "avx2": 8, "plain": 4}
 """Most lanes of a vector in each form of the code."""
 LEAST = 4
+THREADS = Path(__file__).with_name("threads.cpp")
 
 
 def lanes_of(form: str, length: int) -> int:
@@ -71,6 +74,7 @@ class Model:
                 f"static const u32 lists[]={{{numbers(lists.words)}}};",
             ]
             files[f"class{block.number}.cpp"] = "\n".join([*head, *body, "}", ""])
+        files["threads.cpp"] = THREADS.read_text()
         files["model.cpp"] = model_text(self.layout, self.flags, self.blocks, self.ports, host=self.host)
         files["model.h"] = header_text(self.layout, self.flags, self.ports, host=self.host)
         files["common.h"] = common_text(self.layout.words, self.flags.count)

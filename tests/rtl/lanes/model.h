@@ -14,6 +14,9 @@
 
 namespace model {
 
+inline void threads(int) {}
+
+
 constexpr int kLanes = LANES;
 constexpr int kAddressBits = 40, kDataBytes = 8, kInstructionBytes = 8, kIdBits = 4;
 constexpr int kObserveBits = 74 + 73 + 82 + 73;
