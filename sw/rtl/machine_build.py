@@ -18,7 +18,7 @@ from makalu.sw.paths import BUILD, RTL_SOURCES
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
-from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment
+from makalu.sw.rtl.simulators import FEW_FILES, VERIFY_ARGS, WAIVED, environment
 
 __all__ = ["MACHINES", "BuiltMachine", "MachineBuildError", "build_machine"]
 
@@ -65,6 +65,7 @@ def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bi
         *("--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1)),
         *("--hierarchical", "--top-module", "bench", "--Mdir", "model", "-o", f"../{_PROGRAM}"),
         *(_FAST_ARGS if fast else VERIFY_ARGS),
+        *FEW_FILES,
         *DATAFLOW,
         *(f"-Wno-{name}" for name in WAIVED),
         *(f"-G{name}={value}" for name, value in parameters.items()),

@@ -24,7 +24,7 @@ from makalu.sw.paths import BUILD, ROOT
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
-from makalu.sw.rtl.simulators import VERIFY_ARGS, WAIVED, environment, have_icarus, patched
+from makalu.sw.rtl.simulators import FEW_FILES, VERIFY_ARGS, WAIVED, environment, have_icarus, patched
 
 __all__ = ["BenchFailure", "bench_params", "cocotb_bench", "have_icarus", "run_bench"]
 
@@ -50,7 +50,7 @@ def _arguments(simulator: str, hierarchical: bool, build_args: Sequence[str]) ->
     if simulator != "verilator":
         why = ": lanes runs machines, not cocotb benches" if simulator == "lanes" else ""
         raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}{why}")
-    common = [*_PORTS_ONLY, *VERIFY_ARGS, *DATAFLOW, *(f"-Wno-{name}" for name in WAIVED)]
+    common = [*_PORTS_ONLY, *VERIFY_ARGS, *FEW_FILES, *DATAFLOW, *(f"-Wno-{name}" for name in WAIVED)]
     return [*common, *(["--hierarchical"] if hierarchical else []), *build_args]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from makalu.sw.paths import BUILD
 
-__all__ = ["VERIFY_ARGS", "WAIVED", "environment", "have_icarus", "lint", "patched", "verilator_root"]
+__all__ = ["FEW_FILES", "VERIFY_ARGS", "WAIVED", "environment", "have_icarus", "lint", "patched", "verilator_root"]
 
 WAIVED: tuple[str, ...] = (
     "CASEINCOMPLETE",  # Amaranth writes a `switch` without a default where the value above it holds
@@ -26,6 +26,11 @@ WAIVED: tuple[str, ...] = (
 
 VERIFY_ARGS: tuple[str, ...] = ("--x-initial", "unique", "--x-assign", "unique")
 """Registers without reset and don't-cares take random values of the seed: two states can still show a lost reset."""
+
+FEW_FILES: tuple[str, ...] = ("--output-split", "200000", "--output-split-cfuncs", "20000")
+"""Up to a core of `tiny` a model is one source file: two precompiled headers, and thirty files that each read one,
+were a quarter of its compilation. Functions are split as by default: the optimiser is worse than linear in them.
+"""
 
 
 def verilator_root() -> Path:
