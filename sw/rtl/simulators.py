@@ -29,7 +29,7 @@ VERIFY_ARGS: tuple[str, ...] = ("--x-initial", "unique", "--x-assign", "unique")
 
 FEW_FILES: tuple[str, ...] = ("--output-split", "200000", "--output-split-cfuncs", "20000")
 """Up to a core of `tiny` a model is one source file: two precompiled headers, and thirty files that each read one,
-were a quarter of its compilation. Functions are split as by default: the optimiser is worse than linear in them.
+were a quarter of its compilation. Functions are split as by default.
 """
 
 

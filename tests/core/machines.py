@@ -6,13 +6,24 @@ from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.machine import Machine
 from verif.core.configs import core_config
 
-__all__ = ["observed_machine", "traced_machine"]
+__all__ = ["observed_machine", "quick_machine", "traced_machine"]
+
+LANES_FROM = 16
+"""Partitions."""
 
 
 @functools.cache
 def traced_machine(preset: str) -> Machine:
     """Issues and finishes alone, built for speed: the machine of `makalu soak` and of the benches."""
     return Machine(config=load_preset(preset), observe="trace", fast=True)
+
+
+@functools.cache
+def quick_machine(preset: str) -> Machine:
+    """The same for long runs: on lanes where that is ten times faster; tests/core/test_lanes.py has it equal."""
+    config = load_preset(preset)
+    simulator = "lanes" if config.partitions >= LANES_FROM else "verilator"
+    return Machine(config=config, simulator=simulator, observe="trace", fast=True)
 
 
 @functools.cache

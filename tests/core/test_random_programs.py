@@ -8,10 +8,10 @@ import pytest
 from makalu.hw.spec.memory import NO_STALLS
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.soak import MOST_INSTRUCTIONS, make_case, run_case
-from tests.core.machines import observed_machine, traced_machine
+from tests.core.machines import observed_machine, quick_machine
 
 PROGRAMS = 25
-MACHINES = {"tiny": observed_machine, "trn2-mini": traced_machine}
+MACHINES = {"tiny": observed_machine, "trn2-mini": quick_machine}
 SEEDS = [("tiny", seed) for seed in range(PROGRAMS)]
 SEEDS += [pytest.param("trn2-mini", seed, marks=pytest.mark.slow) for seed in range(PROGRAMS)]
 

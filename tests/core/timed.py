@@ -14,7 +14,7 @@ from makalu.sw.rtl.machine import RunResult
 from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run
 from makalu.sw.rtl.trace import Trace
 from makalu.sw.run import run_golden_machine
-from tests.core.machines import traced_machine
+from tests.core.machines import quick_machine
 
 __all__ = ["Case", "accounts", "check", "memory_of", "run"]
 
@@ -43,7 +43,7 @@ def run(case: Case, memory: MemoryTiming, stalls: StallProbabilities | None = No
     """With `stalls` the run has a log of its handshakes."""
     extra: dict[str, Any] = {} if stalls is None else {"stalls": stalls, "log": True}
     image = case.program.image(case.inputs)
-    result = traced_machine(case.preset).run(
+    result = quick_machine(case.preset).run(
         image, case.program.addresses, max_cycles=MOST_CYCLES, memory=memory, **extra
     )
     assert not result.error
