@@ -97,9 +97,11 @@ class Layout:
     ) -> None:
         self.design, self.schedule = design, schedule
         self.places = {name: Place(design, name, lanes[name]) for name in [*design.order, OUTSIDE]}
-        self.words = 64  # the first ones are never written
+        self.words = 64  # the first ones are always 0
         self.exports: dict[Export, tuple[int, int]] = {}
         """Arena word of slot 0 of the row that has a part, and the part's lowest bit in it."""
+        self._claimed: dict[int, list[tuple[int, _Found | int]]] = {}
+        """Bits of free slots that have a source."""
         self.rows: dict[int, Row] = {}
         """Rows by the arena word of slot 0."""
         self.initial: list[tuple[int, int]] = []
@@ -197,6 +199,8 @@ class Layout:
         self, entry: Input, key: tuple[str, Any, int], c: int, lanes: list[tuple[int, int, "_Found | None"]], low: int
     ) -> int:
         """The arena word from which a chunk loads its lanes; what does not lie there is copied."""
+        if not lanes:
+            return 0  # of a row that is shorter than others
         module, place = entry.module, self.places[entry.module]
         direct = [(k, f) for k, _, f in lanes if f is not None and f.shift == entry.shift]
         starts = {f.word - k for k, f in direct}
@@ -214,6 +218,9 @@ class Layout:
             and all(f.export.module == module for _, f in rest)
             and place.lead > 0
             and (min(starts) - rest[0][1].row) % place.stride == place.lead - 1
+            and self._claims(
+                min(starts), entry, lanes[0][2] or self._constant(module, entry.name, lanes[0][1], low, entry.bits)
+            )
         ):
             for _, f in rest:
                 self._wake(f, ("chunk", module, c, key))
@@ -231,6 +238,18 @@ class Layout:
             self.copied.setdefault((module, c), set()).add(key)
             self._wake(source, ("copy", module, c))
         return start
+
+    def _claims(self, slot: int, entry: Input, source: "_Found | int") -> bool:
+        """Whether an input's bits of a free slot are its own, or already have the same source."""
+        bits = ((1 << entry.bits) - 1) << entry.shift
+        claims = self._claimed.setdefault(slot, [])
+        mine = bits, source
+        if mine in claims:
+            return True
+        if any(bits & taken for taken, _ in claims):
+            return False
+        claims.append(mine)
+        return True
 
     def _wake(self, found: "_Found", what: tuple[Any, ...]) -> None:
         self.wakes.setdefault((found.row, found.chunk), set()).add(what)

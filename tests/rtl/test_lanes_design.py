@@ -1,0 +1,169 @@
+"""Wires between the instances of classes: what the compiler takes for a chain or a grid, and what it refuses."""
+
+import random
+
+import pytest
+from amaranth.hdl import Cat, Const
+
+from makalu.sw.rtl.lanes.design import Grid
+from makalu.sw.rtl.lanes.netlist import NetlistError
+from tests.rtl.lanes.designs import check, component, placed, top_of
+
+WIDTHS = (1, 2, 31, 32, 33, 64, 65)
+
+
+def names(count, seed=None):
+    """Of instances; shuffled, the order of the compiler is not that of the wires."""
+    out = [f"a{i}" for i in range(count)]
+    if seed is not None:
+        random.Random(seed).shuffle(out)
+    return out
+
+
+def adder(width):
+    """o takes i and k, and what it was."""
+    return component(
+        "A", {"i": width, "k": 4}, {"o": width}, lambda m, a, _: m.d.sync.__iadd__(a.o.eq(a.o + a.i * 3 + a.k))
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_broadcast_and_constants(width):
+    """One word for all instances, and a constant of its own for each; 7 of 2 x 4 lanes."""
+    A, count = adder(width), 7
+
+    def wires(m, t, platform):
+        for i, a in enumerate(placed(m, platform, A, names(count))):
+            m.d.comb += [a.i.eq(t.x), a.k.eq(2 * i + 1), t.o.word_select(i, width).eq(a.o)]
+
+    model = check(component("Top", {"x": width}, {"o": count * width}, wires), A)
+    (entry,) = [each for key, each in model.layout.inputs.items() if key[:3] == ("a", "i", 0)]
+    assert entry.broadcast is not None
+
+
+def chains(A, width, lengths, seed):
+    """Chains side by side, each behind a register of the top or its input."""
+
+    def wires(m, t, platform):
+        made = placed(m, platform, A, names(sum(lengths), seed))
+        m.d.comb += t.o.eq(Cat(a.o for a in made))
+        for length in lengths:
+            before = t.x
+            for _ in range(length):
+                a = made.pop()
+                m.d.comb += [a.i.eq(before), a.k.eq(length)]
+                before = a.o
+
+    return component("Top", {"x": width}, {"o": width * sum(lengths)}, wires)
+
+
+@pytest.mark.parametrize("lengths", [(1, 1), (6,), (9,), (4, 4, 4), (3, 2, 1), (9, 2, 5)], ids=str)
+@pytest.mark.parametrize("seed", [None, 5], ids=["in-order", "shuffled"])
+def test_chains(lengths, seed):
+    """Several heads and unequal lengths, of more and of fewer instances than lanes."""
+    A = adder(17)
+    model = check(chains(A, 17, lengths, seed), A)
+    grid = model.design.grids["a"]
+    assert (grid.rows, grid.length) == ((1, 2) if max(lengths) == 1 else (len(lengths), max(lengths)))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_chain_of_any_width(width):
+    A = adder(width)
+    check(chains(A, width, (6,), 1), A)
+
+
+Cell = component(
+    "Cell",
+    {"x": 9, "y": 40},
+    {"right": 9, "down": 40, "s": 40},
+    lambda m, c, _: m.d.sync.__iadd__([c.right.eq(c.x + 1), c.down.eq(c.y ^ c.x), c.s.eq(c.s + c.x * c.y)]),
+)
+
+
+@pytest.mark.parametrize("rows,columns", [(3, 6), (5, 2), (2, 9)])
+@pytest.mark.parametrize("seed", [None, 3], ids=["in-order", "shuffled"])
+def test_grid(rows, columns, seed):
+    def wires(m, t, platform):
+        made = placed(m, platform, Cell, names(rows * columns, seed))
+        for i in range(rows):
+            for j in range(columns):
+                cell, n = made[i * columns + j], i * columns + j
+                m.d.comb += [
+                    cell.x.eq(made[n - 1].right if j else t.x.word_select(i, 9)),
+                    cell.y.eq(made[n - columns].down if i else t.y.word_select(j, 40)),
+                    t.s.word_select(n, 40).eq(cell.s),
+                ]
+
+    top = component("Top", {"x": 9 * rows, "y": 40 * columns}, {"s": 40 * rows * columns}, wires)
+    grid = check(top, Cell).design.grids["cell"]
+    assert {grid.rows, grid.length} == {rows, columns} and grid.chained
+
+
+Two = component("Two", {"i": 16, "z": 16}, {"o": 16, "p": 16}, lambda m, a, _: two(m, a))
+
+
+def two(m, a):
+    m.d.sync += [a.o.eq(a.i + a.z + 1), a.p.eq(a.o - a.z)]
+
+
+def several(feeds, outputs=16, count=6):
+    """A top with `count` of them; `feeds(made, t, i)` gives what instance i takes."""
+
+    def wires(m, t, platform):
+        made = placed(m, platform, Two, names(count))
+        for i, a in enumerate(made):
+            left, right = feeds(made, t, i)
+            m.d.comb += [a.i.eq(left), a.z.eq(right)]
+        m.d.comb += t.o.eq(Cat(Cat(a.o, a.p) for a in made))
+
+    return component("Top", {"x": 16, "y": 16}, {"o": 2 * count * outputs}, wires)
+
+
+REFUSED = {
+    "ring": (lambda made, t, i: (made[i - 1].o, t.x), "ring"),
+    "itself": (lambda made, t, i: (made[i].o, t.x), "ring"),
+    "two-neighbours": (
+        lambda made, t, i: (Cat(made[i - 1].o[:8], made[i - 2].o[8:]) if i > 1 else t.x, t.y),
+        "one neighbour",
+    ),
+    "some-chained": (lambda made, t, i: (made[i - 1].o if i else t.x, made[i - 1].o if i % 2 else t.y), "neighbours"),
+    "three-ways": (
+        lambda made, t, i: (
+            Cat(made[i - 1].o[:8] if i else t.x[:8], t.x[8:]) if i != 3 else t.x,
+            made[i - 2].o if i > 1 else t.y,
+        ),
+        "neighbours",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refused(kind):
+    feeds, rule = REFUSED[kind]
+    with pytest.raises(NetlistError, match=rule):
+        top_of(several(feeds), Two)
+
+
+TAKEN = {
+    "heads-differ": lambda made, t, i: (made[i - 1].o if i % 4 else (t.x, None, None, None, Const(0x1234, 16))[i], t.y),
+    "backward": lambda made, t, i: (made[i + 1].o if i < 5 else t.x, t.y + i),
+    "two-outputs": lambda made, t, i: (made[i - 1].o if i else t.x, made[i - 1].p if i else t.y),
+    "parts-of-one": lambda made, t, i: (made[i - 1].o[:8] if i else t.x, made[i - 1].o[8:] if i else t.y),
+    "same-output-twice": lambda made, t, i: (made[i - 1].o if i else t.x, made[i - 1].o if i else t.y),
+    "same-bits-twice": lambda made, t, i: (made[i - 1].o[3:] if i else t.x, made[i - 1].o[5:] if i else Const(9, 16)),
+    "two-and-a-half": lambda made, t, i: (Cat(made[i - 1].o[4:9] if i else t.x[:5], t.y[i:]), t.x >> i),
+}
+"""Chains whose first instances take what is their own where the others take the same word of their neighbour."""
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_chain_inputs(kind):
+    check(several(TAKEN[kind]), Two)
+
+
+def test_an_instance_alone():
+    """Its place is the only one."""
+    assert check(several(lambda made, t, i: (t.x, t.y), count=1), Two).design.grids["two"] == Grid(
+        ((0, 0),), 1, 1, False
+    )
