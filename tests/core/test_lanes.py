@@ -63,7 +63,7 @@ def test_replay():
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", ALONE)
 def test_random_program_without_verilator(name, seed):
-    """Every byte is golden's, every issue and finish in the predicted cycle; behind stalls from the run's handshakes."""
+    """Every byte is golden's, every issue and finish in the predicted cycle; behind stalls by the run's handshakes."""
     case = make_case(core_config(name), seed)
     print(case)
     program, machine = case.random.program, lanes_machine(name)

@@ -206,7 +206,7 @@ INL void wide_shl(V* y, const V* a, V n) {
     }
 }
 
-// ---- memories: word `address`, limb l, lane k is m[(address * L + l) * stride + k]
+// ---- memories: word `address`, limb l, lane k is m[(address * L + l) * stride + k]; beyond its size are zeros
 
 template <int L>
 INL void memory_read(V* y, const u32* m, V address, B enable, u32 size, u32 stride) {
@@ -216,14 +216,14 @@ INL void memory_read(V* y, const u32* m, V address, B enable, u32 size, u32 stri
     if (any((B)~eq(address, c_(first)))) {
         for (int k = 0; k < LANES; ++k) {
             const u32 a = lane(address, k);
-            if (laneb(enable, k) && a < size)
-                for (int l = 0; l < L; ++l) put(y[l], k, m[((size_t)a * L + l) * stride + k]);
+            if (laneb(enable, k))
+                for (int l = 0; l < L; ++l) put(y[l], k, a < size ? m[((size_t)a * L + l) * stride + k] : 0);
         }
         return;
     }
 #endif
-    if (first < size)
-        for (int l = 0; l < L; ++l) y[l] = mux(enable, ld(m + ((size_t)first * L + l) * stride), y[l]);
+    for (int l = 0; l < L; ++l)
+        y[l] = mux(enable, first < size ? ld(m + ((size_t)first * L + l) * stride) : c_(0), y[l]);
 }
 
 // The bits of `enable` take those of `data`; true if a word changed.

@@ -294,8 +294,10 @@ class Netlist:
         if bit == self._reset:
             return "0"
         if bit not in self._source:
-            self._source[bit] = "0"  # undriven, and what a loop of wires would be
-            self._source[bit] = self._folded(*self._driver[bit]) if bit in self._driver else "0"
+            # a loop finds the cell itself, and is refused where it is evaluated; what nobody drives is 0
+            self._source[bit] = self._driver.get(bit, "0")
+            if bit in self._driver:
+                self._source[bit] = self._folded(*self._driver[bit])
         return self._source[bit]
 
     def _folded(self, net: Net, i: int) -> tuple[Net, int] | str:

@@ -58,6 +58,8 @@ class Schedule:
         self._done: set[str] = set()
         self._ahead: set[tuple[str, Net]] = set()
         self._middle = False
+        self._first: dict[str, set[str]] = {}
+        """Classes that must be stepped before one: what they evaluated ahead read it as it was after its last edge."""
         left = [name for name in self.design.order if self.design.netlists[name].has_logic]
         while left:
             ready = [name for name in left if all(self._known(*need) for need in self._needs[name])]
@@ -65,6 +67,9 @@ class Schedule:
                 # what stands above all others waits for the least
                 self._unblock(left[0])
                 continue
+            ready = [name for name in ready if not self._first.get(name, set()) - self._done - {name}]
+            if not ready:
+                raise NetlistError(f"{left} must have an order: each after those that evaluate something of it ahead")
             self.events.append(Step(ready[0]))
             self._done.add(ready[0])
             left.remove(ready[0])
@@ -132,6 +137,9 @@ class Schedule:
             for module in dict.fromkeys(module for module, _ in here if module != OUTSIDE):
                 nets = tuple(sorted((n for m, n in here if m == module), key=lambda net: str(net.name)))
                 self.events.append(Ahead(module, nets))
+                for source, net in {leaf for each in nets for leaf in self._leaves(module, each)}:
+                    if source not in self._done | {OUTSIDE, module} and (source, net) not in self._ahead:
+                        self._first.setdefault(source, set()).add(module)
                 self._ahead |= {(module, net) for net in nets}
 
     def _level(self, module: str, net: Net, wanted: dict[tuple[str, Net], int], busy: set[tuple[str, Net]]) -> int:
