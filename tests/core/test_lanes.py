@@ -42,6 +42,7 @@ def test_random_program(name, seed):
     level, oracle = ORACLES[name]
     case = make_case(core_config(name), seed)
     print(case)
+    assert oracle(name).simulator == "verilator"
     lanes = ran(lanes_machine(name, level), **case_arguments(case))
     other = ran(oracle(name), **case_arguments(case))
     assert lanes.trace.issues() and lanes.registers["status"] == Status.DONE

@@ -9,84 +9,84 @@ from tests.rtl.lanes.designs import check, component, placed
 COUNT = 3
 
 
-def store(width, depth, domain, *, writers=1, granularity=None):
-    """A memory with one read port; `writers` write to neighbouring words."""
+def store(width, depth, *, writers=1, granularity=None, name="Store"):
+    """A memory read at once and behind the clock; `writers` write to neighbouring words."""
     address = max(1, (depth - 1).bit_length())
 
     def logic(m, a, _):
         content = [0x5A5A5A5A5A5A5A5A5 * (i + 1) & ((1 << width) - 1) for i in range(depth)]
         m.submodules.memory = words = memory.Memory(shape=width, depth=depth, init=content)
         write = [words.write_port(granularity=granularity) for _ in range(writers)]
-        read = words.read_port(domain=domain)
-        m.d.comb += [read.addr.eq(a.read), a.o.eq(read.data)]
-        if domain == "sync":
-            m.d.comb += read.en.eq(a.enable)
+        now, later = words.read_port(domain="comb"), words.read_port()
+        m.d.comb += [now.addr.eq(a.now), later.addr.eq(a.later), later.en.eq(a.enable)]
+        m.d.comb += [a.o.eq(now.data), a.p.eq(later.data)]
         for k, port in enumerate(write):
             m.d.comb += [port.addr.eq(a.write + k), port.data.eq(a.data + k)]
             m.d.comb += port.en.eq(a.valid.replicate(len(port.en)) & (a.data if granularity else 1 - k * a.enable))
 
-    inputs = {"read": address, "write": address, "data": width, "valid": 1, "enable": 1}
-    return component("Store", inputs, {"o": width}, logic)
+    inputs = {"now": address, "later": address, "write": address, "data": width, "valid": 1, "enable": 1}
+    return component(name, inputs, {"o": width, "p": width}, logic)
 
 
-def adding(width):
-    return component("Adding", {"i": width}, {"s": 16}, lambda m, a, _: m.d.sync.__iadd__(a.s.eq(a.s * 3 + a.i)))
+def reading(width, name="Reading"):
+    """What it reads of a store matters the longer, the later."""
+    logic = lambda m, a, _: m.d.sync.__iadd__(a.s.eq(a.s * 3 + a.o + (a.p >> 3)))  # noqa: E731
+    return component(name, {"o": width, "p": width}, {"s": 16}, logic)
 
 
-def top(Store, Adding, width, depth, way):
-    """`way` of the read address: "together", "apart", or by a "register" that hangs on what was read."""
-    address = max(1, (depth - 1).bit_length())
+def check_stores(*shapes, way="apart", **options):
+    """Stores of (width, depth), each with a class and with the top reading them.
+
+    `way` of the addresses: "together", "apart", or a "register" that hangs on what was read.
+    """
+    kinds = [
+        (store(*shape, name=f"Store{i}", **options), reading(shape[0], f"Reading{i}"), *shape)
+        for i, shape in enumerate(shapes)
+    ]
 
     def wires(m, t, platform):
-        stores = placed(m, platform, Store, [f"store{i}" for i in range(COUNT)])
-        sums = placed(m, platform, Adding, [f"sum{i}" for i in range(COUNT)])
-        total, at = Signal(16), Signal(address)
-        m.d.sync += [total.eq(total + sum(a.o for a in stores)), at.eq(t.read + total)]
-        for i, (a, b) in enumerate(zip(stores, sums, strict=True)):
-            m.d.comb += a.read.eq({"together": t.read, "apart": t.read ^ i, "register": at}[way])
-            m.d.comb += [a.write.eq(t.write), a.data.eq(t.data), a.valid.eq(t.valid[i]), a.enable.eq(t.enable[i])]
-            m.d.comb += b.i.eq(a.o)
-        m.d.comb += [t.o.eq(Cat(a.o for a in stores)), t.s.eq(Cat(total, *(b.s for b in sums)))]
+        shown, total, at = [], Signal(16), Signal(8)
+        for kind, other, _, _ in kinds:
+            stores = placed(m, platform, kind, [f"{kind.__name__}_{i}" for i in range(COUNT)])
+            readers = placed(m, platform, other, [f"{other.__name__}_{i}" for i in range(COUNT)])
+            for i, (a, b) in enumerate(zip(stores, readers, strict=True)):
+                m.d.comb += a.now.eq({"together": t.now, "apart": t.now ^ i, "register": at}[way])
+                m.d.comb += a.later.eq({"together": t.later, "apart": t.later ^ i, "register": at + i}[way])
+                m.d.comb += [a.write.eq(t.write), a.data.eq(t.data), a.valid.eq(t.valid[i]), a.enable.eq(t.enable[i])]
+                m.d.comb += [b.o.eq(a.o), b.p.eq(a.p)]
+            shown += [a.o for a in stores] + [a.p for a in stores] + [b.s for b in readers]
+        m.d.sync += [total.eq(total + sum(shown)), at.eq(t.now + total)]
+        m.d.comb += t.o.eq(Cat(shown, total))
 
-    inputs = {"read": address, "write": address, "data": width, "valid": COUNT, "enable": COUNT}
-    return component("Top", inputs, {"o": COUNT * width, "s": 16 + COUNT * 16}, wires)
-
-
-def check_store(width, depth, domain, way="apart", **options):
-    Store, Adding = store(width, depth, domain, **options), adding(width)
-    check(top(Store, Adding, width, depth, way), Store, Adding)
-
-
-@pytest.mark.parametrize("domain", ["comb", "sync"])
-@pytest.mark.parametrize("width,depth", [(1, 8), (31, 4), (32, 16), (33, 4), (64, 8), (65, 2)])
-def test_width(width, depth, domain):
-    """All lanes read at other addresses than they write, and at the same ones."""
-    check_store(width, depth, domain)
+    inputs = {"now": 4, "later": 4, "write": 4, "data": 72, "valid": COUNT, "enable": COUNT}
+    bits = 16 + sum(COUNT * (2 * width + 16) for width, _ in shapes)
+    top = component("Top", inputs, {"o": bits}, wires)
+    check(top, *(kind for first, second, _, _ in kinds for kind in (first, second)))
 
 
-@pytest.mark.parametrize("domain", ["comb", "sync"])
+def test_widths():
+    """Lanes read where they write and elsewhere; some, early, when nothing but a memory has changed."""
+    check_stores((1, 8), (31, 4), (32, 16), (33, 4), (64, 8), (65, 2))
+
+
 @pytest.mark.parametrize("way", ["together", "register"])
-def test_address(way, domain):
-    """From outside and early, when nothing else in the class has moved but the memory."""
-    check_store(16, 8, domain, way)
+def test_address(way):
+    """One for all from outside, and one that hangs on what was read."""
+    check_stores((16, 8), way=way)
 
 
-@pytest.mark.parametrize("domain", ["comb", "sync"])
-def test_two_writers(domain):
-    check_store(16, 8, domain, writers=2)
+def test_two_writers():
+    check_stores((16, 8), (40, 4), writers=2)
 
 
-@pytest.mark.parametrize("width", [8, 48, 64])
-def test_bits_of_a_word(width):
+def test_bits_of_a_word():
     """Each bit has its own enable."""
-    check_store(width, 8, "sync", granularity=1)
+    check_stores((8, 8), (48, 8), (64, 8), granularity=1)
 
 
-@pytest.mark.parametrize("domain", ["comb", "sync"])
-@pytest.mark.parametrize("depth", [1, 3, 5])
-def test_depth_that_is_no_power_of_two(depth, domain):
+def test_depth_that_is_no_power_of_two():
     """Beyond it there are zeros."""
-    check_store(33, depth, domain)
+    check_stores((33, 1), (16, 3), (65, 5))
 
 
 def test_in_the_top():

@@ -195,6 +195,13 @@ def loop(m, t, platform):
     return ([a.s],)
 
 
+def wires_alone(m, t, platform):
+    """Nothing drives what two instances pass on to each other."""
+    first, second = all_of(m, platform, Passing, 2)
+    m.d.comb += [first.i.eq(t.x), first.z.eq(second.p), second.z.eq(first.p), second.i.eq(second.p)]
+    return ([second.o],)
+
+
 def looped(operation):
     """A loop inside one class, through the ports of a module that is part of it."""
     part = block("Part", "i z", "o", comb=lambda a: a.o.eq(operation(a.i, a.z)))
@@ -210,6 +217,7 @@ def looped(operation):
 LOOPS = {
     "ripple": (ripple, COUNT),
     "classes": (loop, 1),
+    "wires": (wires_alone, 1),
     "add": (looped(lambda i, z: i + z), 1),
     "xor": (looped(lambda i, z: i ^ z), 1),
     "and": (looped(lambda i, z: i & z), 1),
@@ -220,4 +228,4 @@ LOOPS = {
 def test_refused(kind):
     wires, count = LOOPS[kind]
     with pytest.raises(NetlistError, match="must not (depend on itself|form a ring)"):
-        top_of(top(wires, {"o": count}), Through, Mealy)
+        top_of(top(wires, {"o": count}), Through, Mealy, Passing)

@@ -19,6 +19,8 @@ BOXES = frozenset(
     {"PeArray", "PeTile", "PeStrip", "Partition", "SbufSlice", "PsumSlice", "TensorEdge", "DmaLane", "Lane"}
 )
 """Placed components that are classes; every other one is part of what places it."""
+LONGEST_WIRE = 5_000
+"""Instances that a wire may pass through; more are a ring."""
 OUTSIDE = "outside"
 """What drives the top's inputs and reads its outputs."""
 
@@ -70,6 +72,7 @@ class Design:
         self._enumerate()
         ports = {port: Net("input", net.width, port) for port, net in self.netlists[top].inputs.items()}
         self.outside: dict[str, Net] = ports
+        self._depth = 0
         self._memo: dict[tuple[Any, ...], Any] = {}
         self.sources: dict[tuple[str, Any], list[list[Source]]] = {}
         """For (class, input or (box, output)) that it reads what drives it, of each instance; (OUTSIDE, port) for the
@@ -159,7 +162,12 @@ class Design:
         parent, index, box = self.parents[module][instance]
         if parent == OUTSIDE:
             return [Source(0, width, OUTSIDE, self.outside[port], low, index)]
-        return self._bits(parent, index, ("box", box, port), low, width)
+        self._depth += 1
+        if self._depth > LONGEST_WIRE:
+            raise NetlistError(f"{port} of {module} must not depend on itself through wires alone")
+        found = self._bits(parent, index, ("box", box, port), low, width)
+        self._depth -= 1
+        return found
 
     # ---- cuts
 

@@ -24,7 +24,7 @@ from makalu.sw.rtl.lanes.design import BOXES, Design
 from makalu.sw.rtl.lanes.model import Model
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
-from makalu.sw.rtl.simulators import WAIVED, environment, verilator_root
+from makalu.sw.rtl.simulators import FEW_FILES, WAIVED, environment, verilator_root
 
 __all__ = ["TOP", "Bench", "Difference", "model_of", "words"]
 
@@ -135,7 +135,7 @@ def _kept(name: str, parts: Any, make: Callable[[Path], None]) -> Path:
 
 
 def _call(command: list[Any], folder: Path) -> None:
-    variables = {**os.environ, **environment(optimize="-O1")}
+    variables = {**os.environ, **environment(optimize="-O0")}
     done = subprocess.run(
         list(map(str, command)), cwd=folder, env=variables, capture_output=True, text=True, check=False
     )
@@ -145,8 +145,9 @@ def _call(command: list[Any], folder: Path) -> None:
 def _verilate(work: Path, verilog: str) -> None:
     (work / f"{TOP}.v").write_text(verilog)
     (work / "shared.vlt").write_text(shared_modules(verilog, hierarchical=False))
-    fast = ["-O3", "--x-assign", "fast", "--x-initial", "fast", *DATAFLOW, *(f"-Wno-{name}" for name in WAIVED)]
-    command = ["verilator", "--cc", "--build", "--top-module", TOP, "--Mdir", work, *fast]
+    fast = ["-O3", "--x-assign", "fast", "--x-initial", "fast", *FEW_FILES, *DATAFLOW]
+    waived = [f"-Wno-{name}" for name in WAIVED]
+    command = ["verilator", "--cc", "--build", "--top-module", TOP, "--Mdir", work, *fast, *waived]
     _call([*command, f"{TOP}.v", "shared.vlt"], work)
 
 
