@@ -30,9 +30,15 @@ class CellKind:
     a_constant: str = ""
     b_constant: str = ""
 
+    @property
+    def constants(self) -> dict[str, str]:
+        return {"A": self.a_constant, "B": self.b_constant}
+
     def __str__(self) -> str:
         widths = " ".join(f"{n}{'s' * signed}" for n, signed in ((self.a, self.a_signed), (self.b, self.b_signed)))
-        constants = [f"{port}={bits[::-1]}" for port, bits in (("A", self.a_constant), ("B", self.b_constant)) if bits]
+        constants = [
+            f"{port}={int(f'0{bits[::-1]}'.rstrip('-'), 2):#x}" for port, bits in self.constants.items() if bits
+        ]
         return " ".join([self.type, widths, *([f"S {self.s}"] if self.s else []), f"to {self.y}", *constants])
 
 

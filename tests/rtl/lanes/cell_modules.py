@@ -126,7 +126,6 @@ def case(kind: Kind, variant: str = "", *, cycles: int) -> Case:
 def _cell(r: random.Random, kind: CellKind, variant: str, name: str, cycles: int) -> Case:
     b = Builder()
     widths = {"A": kind.a, "B": kind.b, "S": kind.s}
-    constants = {"A": kind.a_constant, "B": kind.b_constant, "S": ""}
     widest = max(kind.a, kind.b)
     sources = []
     if variant != "plain":
@@ -136,8 +135,8 @@ def _cell(r: random.Random, kind: CellKind, variant: str, name: str, cycles: int
     for port, width in widths.items():
         # its values are not free
         direct = (port == "S" and kind.type == "$pmux") or (port == "B" and kind.type == "$shiftx")
-        if constants[port]:
-            connections[port] = list(constants[port].strip("-"))
+        if constant := kind.constants.get(port):
+            connections[port] = list(constant.strip("-"))
         elif width:
             direct |= variant == "plain"
             bits = b.input(port.lower(), width) if direct else gathered(r, sources, width)
