@@ -15,12 +15,14 @@ Does not: follow a placed component through `ResetInserter`, `EnableInserter` or
 than `sync` across a placed boundary.
 """
 
+import gc
 import hashlib
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from amaranth.back import rtlil
@@ -38,7 +40,7 @@ from amaranth.hdl import (
 from amaranth.hdl._ir import PortDirection  # not exported, but what amaranth.back's own conversions use
 from amaranth.lib import wiring
 
-__all__ = ["Emission", "EmitError", "inlined_verilog", "module_name", "place", "port_list"]
+__all__ = ["Emission", "EmitError", "collector_paused", "inlined_verilog", "module_name", "place", "port_list"]
 
 RECURSION_LIMIT = 20_000
 """Amaranth's search for combinational loops recurses along chains; deep but legal chains must not stop generation."""
@@ -109,6 +111,20 @@ def place(component: wiring.Component, platform: Any, *, domain: str = "sync") -
     return component if domain == "sync" else DomainRenamer(domain)(component)
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Python's collector of cycles does not run: a netlist is millions of objects of which none can go before its end,
+    and looking through them again and again was a quarter of a conversion.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
 def _to_rtlil(component: wiring.Component, name: str, platform: Any, *, source: bool = False) -> str:
     """RTLIL of one component; `clk` and `rst` are ports even where nothing is clocked, so all modules look alike.
 
@@ -118,13 +134,14 @@ def _to_rtlil(component: wiring.Component, name: str, platform: Any, *, source: 
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
     try:
-        fragment = Fragment.get(component, platform)
-        sync = ClockDomain("sync")
-        fragment.add_domains(sync)
-        ports = {"clk": (sync.clk, PortDirection.Input), "rst": (sync.rst, PortDirection.Input)}
-        for port, value, is_input in port_list(component):
-            ports[port] = (value, PortDirection.Input if is_input else PortDirection.Output)
-        return rtlil.convert(fragment, name, ports=ports, emit_src=source)
+        with collector_paused():
+            fragment = Fragment.get(component, platform)
+            sync = ClockDomain("sync")
+            fragment.add_domains(sync)
+            ports = {"clk": (sync.clk, PortDirection.Input), "rst": (sync.rst, PortDirection.Input)}
+            for port, value, is_input in port_list(component):
+                ports[port] = (value, PortDirection.Input if is_input else PortDirection.Output)
+            return rtlil.convert(fragment, name, ports=ports, emit_src=source)
     finally:
         sys.setrecursionlimit(limit)
 
@@ -160,9 +177,11 @@ def _yosys(script: list[str]) -> str:
 def _to_netlist(texts: list[str], top: str) -> dict[str, Any]:
     """Modules of Yosys' JSON: those with `keep_hierarchy` and the top; all others are flattened into their parents."""
     script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts]
-    # opt without flip-flops: their resets stay multiplexers before D
-    script += [f"hierarchy -top {top}", "proc", "memory_collect", "flatten", "opt_expr", "opt_clean"]
-    script += ["opt -full -noff", "opt_clean", "write_json"]
+    script += [f"hierarchy -top {top}", "proc", "memory_collect", "flatten"]
+    # The passes of `opt -full` once: its rounds until nothing changes cost twice as much, for 2 cells of 1,000.
+    # Not opt_dff: resets of flip-flops stay multiplexers before D.
+    script += ["opt_expr", "opt_merge", "opt_muxtree", "opt_reduce -full", "opt_merge", "opt_expr -full", "opt_clean"]
+    script.append("write_json")
     modules: dict[str, Any] = json.loads(_yosys(script))["modules"]
     return modules
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makalu.hw.core import Core
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.sw.rtl.core_text import core_identity
+from makalu.sw.rtl.kept_text import core_identity
 from makalu.sw.rtl.lanes.build import MOST_CORES, PROGRAM, build_lanes, most_cores
 from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine
 from makalu.sw.rtl.progress import built_under_a_bar

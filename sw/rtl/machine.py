@@ -20,7 +20,7 @@ from makalu.hw.spec.isa import Queue
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.observe import observe_layout
 from makalu.hw.spec.registers import REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
-from makalu.sw.rtl.core_text import core_identity, core_text, written
+from makalu.sw.rtl.kept_text import core_identity, core_text, written
 from makalu.sw.rtl.lanes.build import PROGRAM, build_lanes
 from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine, build_machine
 from makalu.sw.rtl.progress import built_under_a_bar, progress_bar

@@ -21,6 +21,7 @@ from cocotb_tools.runner import get_runner
 from makalu.hw.lib.emit import Emission, inlined_verilog
 from makalu.hw.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT
+from makalu.sw.rtl.kept_text import component_text
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
@@ -29,6 +30,7 @@ from makalu.sw.rtl.simulators import FEW_FILES, VERIFY_ARGS, WAIVED, environment
 __all__ = ["BenchFailure", "bench_params", "cocotb_bench", "have_icarus", "run_bench"]
 
 BENCHES: Path = BUILD / "benches"
+TOP = "dut"
 TIMESCALE = ("1ns", "1ps")
 _PORTS_ONLY = ("--no-public-flat-rw", "--public-depth", "1")
 """cocotb's runner makes every signal public; a bench sees the ports of the top, which compiles in half the time."""
@@ -196,23 +198,27 @@ def run_bench(
     hierarchical: bool = False,
     inlined: bool = False,
     idle_clocks: bool = False,
+    kept: bool = False,
     build_args: Sequence[str] = (),
     inner: Mapping[str, str] | None = None,
     seed: int = 1,
 ) -> int:
-    """Emit `component` as module `dut`, build it and run the cocotb module; returns how many tests ran.
+    """Emit `component` as module `TOP`, build it and run the cocotb module; returns how many tests ran.
 
-    `inlined` takes Amaranth's own hierarchy instead of the shared modules, `idle_clocks` is `Emission`'s and `inner`
+    `inlined` takes Amaranth's own hierarchy instead of the shared modules, `kept` the text of an earlier emission (so
+    nothing of the component may be replaced inside this process), `idle_clocks` is `Emission`'s and `inner`
     `cocotb_bench`'s.
     """
     icarus = simulator == "icarus"
     if inlined:
-        text = inlined_verilog(component, name="dut", icarus=icarus)
+        text = inlined_verilog(component, name=TOP, icarus=icarus)
+    elif kept:
+        text = component_text(component, name=TOP, icarus=icarus, idle_clocks=idle_clocks)
     else:
-        text = Emission(idle_clocks=idle_clocks).verilog(component, name="dut", icarus=icarus)
+        text = Emission(idle_clocks=idle_clocks).verilog(component, name=TOP, icarus=icarus)
     return cocotb_bench(
-        sources={"dut.v": text},
-        top="dut",
+        sources={f"{TOP}.v": text},
+        top=TOP,
         name=name,
         test_module=test_module,
         simulator=simulator,

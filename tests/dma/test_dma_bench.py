@@ -17,6 +17,7 @@ def test_dma_bench_verilator(config):
         DmaAssembly(config=dma_config(config)),
         name=f"dma-{config}",
         test_module="verif.dma.test_dma",
+        kept=True,
         params={"config": config, "descriptors": DESCRIPTORS[config], "ragged": 30, "far": 4, "points": ONLY[config]},
     )
     assert ran == 7
@@ -28,6 +29,7 @@ def test_dma_bench_icarus():
         DmaAssembly(config=dma_config("tiny")),
         name="dma-tiny",
         test_module="verif.dma.test_dma",
+        kept=True,
         simulator="icarus",
         params={"config": "tiny", "descriptors": 8, "ragged": 6, "far": 1, "points": []},
     )
@@ -40,6 +42,7 @@ def test_dma_outside_slave(config):
         DmaAssembly(config=dma_config(config)),
         name=f"dma-{config}",
         test_module="verif.dma.test_dma_axi",
+        kept=True,
         params={"config": config, "descriptors": 25},
     )
     assert ran == 1

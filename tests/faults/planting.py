@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from makalu.hw.lib.emit import Emission
+from makalu.sw.rtl.kept_text import component_text
 from makalu.sw.rtl.runner import BenchFailure, cocotb_bench, have_icarus
 
 __all__ = ["Fault", "caught", "planted_class"]
@@ -40,7 +40,7 @@ def caught(component, fault, *, module, says, params, inner=None):
     is, builds faster.
     """
     simulator = "icarus" if have_icarus() else "verilator"
-    text = Emission().verilog(component, name="dut", icarus=simulator == "icarus")
+    text = component_text(component, name="dut", icarus=simulator == "icarus")
     text, times = re.subn(fault.line, fault.becomes, text)
     assert times == fault.times, f"{fault.name}: its line occurs {times} times, not {fault.times}"
     with pytest.raises(BenchFailure, match=says):

@@ -16,6 +16,7 @@ def bench(preset, simulator, params, module="test_sequencer"):
         Sequencer(config=load_preset(preset)),
         name=f"sequencer-{preset}",
         test_module=f"verif.sequencer.{module}",
+        kept=True,
         simulator=simulator,
         params={"preset": preset, **params},
         inner=INNER,

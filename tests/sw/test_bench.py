@@ -59,17 +59,17 @@ def test_a_clean_build_goes_to_the_machines_and_is_charged_its_cpu(monkeypatch, 
     child = tmp_path / "python"
     child.write_text(
         '#!/bin/sh\n[ "$CCACHE_RECACHE" = 1 ] || exit 1\nmkdir -p "$MAKALU_BUILD/machines/$3-$4" || exit 1\n'
-        'mkdir "$MAKALU_BUILD/cores"; echo {} > "$MAKALU_BUILD/cores/tiny.json"\n'
+        'mkdir "$MAKALU_BUILD/texts"; echo {} > "$MAKALU_BUILD/texts/tiny.json"\n'
         'i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done\necho "$MAKALU_BUILD/machines/$3-$4"\n'
     )
     child.chmod(0o755)
     monkeypatch.setattr(anew.sys, "executable", str(child))
     monkeypatch.setattr(anew, "BUILD", tmp_path)
     monkeypatch.setattr(anew, "MACHINES", tmp_path / "kept")
-    monkeypatch.setattr(anew, "CORES", tmp_path / "kept" / "cores")
+    monkeypatch.setattr(anew, "TEXTS", tmp_path / "kept" / "texts")
     before = children_cpu_seconds()
     build = build_anew("tiny", "lanes", QUIET)
-    assert (tmp_path / "kept" / "tiny-lanes").is_dir() and (tmp_path / "kept" / "cores" / "tiny.json").is_file()
+    assert (tmp_path / "kept" / "tiny-lanes").is_dir() and (tmp_path / "kept" / "texts" / "tiny.json").is_file()
     assert not list(tmp_path.glob(".anew-*"))
     assert 0 < build.cpu_seconds <= children_cpu_seconds() - before
     child.write_text("#!/bin/sh\necho no compiler >&2\nexit 1\n")
@@ -111,6 +111,8 @@ def test_lanes_judges_by_the_best_of_its_runs():
         return one, one
 
     paces = {name: lanes._Paces(config) for name in ("verilator", "avx512", "avx2", "plain")}
+    paces[lanes.TWO_THREADS] = lanes._Paces(config, threads=2)
+    paces[lanes.TWO_THREADS].add(*pair(40.0))
     for name, speeds in {"verilator": (1.0, 0.9), "avx512": (3.0, 20.0), "avx2": (8.0,), "plain": (3.9,)}.items():
         for speed in speeds:
             paces[name].add(*pair(speed))
@@ -118,6 +120,8 @@ def test_lanes_judges_by_the_best_of_its_runs():
     assert figures["lanes_busy_ratio"].value == pytest.approx(20, rel=0.01) and figures["lanes_busy_ratio"].met
     assert figures["lanes_avx2_busy_ratio"].met and not figures["lanes_plain_busy_ratio"].met
     assert figures["lanes_busy_pe_cycles_per_second"].value == pytest.approx(2000 * 16, rel=0.01)
+    # by the clock on the wall, which goes ten times as fast here
+    assert figures["lanes_two_threads_busy_pe_cycles_per_second"].value == pytest.approx(400 * 16, rel=0.01)
 
 
 def test_figures_start_with_the_name_of_their_part():

@@ -17,6 +17,7 @@ def run(config, name, *, commands, simulator="verilator", seed=1, hierarchical=F
         TensorAssembly(config=small_core(**config)),
         name=f"tensor-{name}",
         test_module="verif.tensor.test_tensor",
+        kept=True,
         simulator=simulator,
         params={"config": config, "commands": commands},
         seed=seed,

@@ -22,6 +22,7 @@ def bench(*, module, rates, count, simulator="verilator", preset="tiny", points=
         LanesAssembly(config=config),
         name=f"lanes-{preset}-{rates}",
         test_module=module,
+        kept=True,
         simulator=simulator,
         params={"preset": preset, "rates": {"vector": vector, "scalar": scalar}, "count": count, "points": points},
     )

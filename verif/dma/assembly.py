@@ -55,6 +55,10 @@ class DmaAssembly(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[CoreConfig]:
+        return (self.config,)
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config

@@ -32,6 +32,10 @@ class PsumAssembly(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[CoreConfig]:
+        return (self.config,)
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         arriving = self.wave_in

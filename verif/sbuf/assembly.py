@@ -42,6 +42,10 @@ class SbufAssembly(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[CoreConfig]:
+        return (self.config,)
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.arbiter = arbiter = AccessArbiter(config=self.config)

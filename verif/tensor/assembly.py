@@ -55,6 +55,10 @@ class TensorAssembly(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[CoreConfig]:
+        return (self.config,)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config

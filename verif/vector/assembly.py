@@ -51,6 +51,10 @@ class LanesAssembly(wiring.Component):
             }
         )
 
+    @property
+    def emit_key(self) -> tuple[CoreConfig]:
+        return (self.config,)
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.paths import BUILD
-from makalu.sw.rtl.core_text import CORES
+from makalu.sw.rtl.kept_text import TEXTS
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.machine_build import MACHINES, MachineBuildError
@@ -62,9 +62,9 @@ def build_anew(preset: str, simulator: str, console: Console) -> CleanBuild:
         with alone(kept):
             if not kept.exists():
                 shutil.move(made, kept)
-        CORES.mkdir(parents=True, exist_ok=True)
-        for text in (work / CORES.name).glob("*.json"):
-            text.replace(CORES / text.name)
+        TEXTS.mkdir(parents=True, exist_ok=True)
+        for text in (work / TEXTS.name).glob("*.json"):
+            text.replace(TEXTS / text.name)
     return build
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from makalu.hw.lib.emit import Emission, port_list
+from makalu.hw.lib.emit import Emission, collector_paused, port_list
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.versions import versions
 from makalu.sw.paths import RTL_SOURCES
@@ -74,9 +74,10 @@ def model_files(component: Any, *, form: str, cores: int = 1, host: bool = True)
     Several cores are one class of their own: nothing of them is a box. Errors: `NetlistError`.
     """
     modules = Emission().netlist(component, name=TOP, boxes=BOXES if cores == 1 else ())
-    design = Design(modules, TOP, cores=cores)
-    ports = {name: len(value) for name, value, _ in port_list(component)}
-    return Model(design, form=form, ports=ports, host=host).files
+    with collector_paused():
+        design = Design(modules, TOP, cores=cores)
+        ports = {name: len(value) for name, value, _ in port_list(component)}
+        return Model(design, form=form, ports=ports, host=host).files
 
 
 def build_lanes(

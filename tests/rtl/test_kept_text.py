@@ -1,4 +1,4 @@
-"""The text of a core is generated once, and again when anything changes that decides it."""
+"""A text is generated once, and again when anything changes that decides it."""
 
 import shutil
 from dataclasses import replace
@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from makalu.hw.core import Core
+from makalu.hw.lib.emit import Emission
 from makalu.hw.spec.preset import load_preset
+from makalu.hw.tensor.pe import Pe
 from makalu.sw.paths import ROOT
-from makalu.sw.rtl import core_text as module
-from makalu.sw.rtl.core_text import core_text, source_digest, written
+from makalu.sw.rtl import kept_text as module
+from makalu.sw.rtl.kept_text import component_text, core_text, source_digest, written
 from makalu.sw.rtl.machine import Machine
 
 CONFIG = load_preset("tiny")
@@ -26,13 +28,13 @@ def made(monkeypatch, tmp_path):
         calls.append((core.config, icarus, idle_clocks))
         return f"module core; // {len(calls)}"
 
-    monkeypatch.setattr(module, "CORES", tmp_path)
+    monkeypatch.setattr(module, "TEXTS", tmp_path)
     monkeypatch.setattr(module, "core_verilog", generate)
     return calls
 
 
 def test_the_kept_text_is_the_generated_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "CORES", tmp_path)
+    monkeypatch.setattr(module, "TEXTS", tmp_path)
     form = {**FORM, "observe": "trace"}
     first = core_text(CONFIG, **form)
     monkeypatch.delattr(module, "core_verilog")
@@ -89,3 +91,64 @@ def test_a_machine_takes_the_kept_text_and_never_for_a_core_of_its_own(made, mon
     for core in (None, None, Core(config=CONFIG), Core(config=CONFIG)):
         Machine(config=CONFIG, fast=True, core=core).build()
     assert seen == [f"module core; // {i}" for i in (1, 1, 2, 3)]
+
+
+# a component
+
+
+def pe(**changes):
+    return Pe(tensor=replace(CONFIG.tensor, **changes))
+
+
+@pytest.fixture
+def emitted(monkeypatch, tmp_path):
+    """Empty folder; what was emitted is listed."""
+    calls, true = [], Emission.verilog
+
+    def verilog(self, component, **form):
+        calls.append(form)
+        return true(self, component, **form)
+
+    monkeypatch.setattr(module, "TEXTS", tmp_path)
+    monkeypatch.setattr(Emission, "verilog", verilog)
+    return calls
+
+
+def test_a_component_is_emitted_once(emitted):
+    first = component_text(pe(), name="dut", icarus=False)
+    assert component_text(pe(), name="dut", icarus=False) == first and len(emitted) == 1
+    assert first == Emission().verilog(pe(), name="dut")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"name": "other"}, {"icarus": True}, {"idle_clocks": True}],
+    ids=lambda form: next(iter(form)),
+)
+def test_another_form_of_a_component_is_emitted(emitted, form):
+    component_text(pe(), name="dut", icarus=False)
+    component_text(pe(), **{"name": "dut", "icarus": False, **form})
+    assert len(emitted) == 2
+
+
+def test_another_component_is_emitted(emitted):
+    texts = {component_text(pe(mul_stages=stages), name="dut", icarus=False) for stages in (1, 2)}
+    assert len(texts) == len(emitted) == 2
+
+
+@pytest.mark.parametrize("sources", ["SOURCES", "BENCH_SOURCES"])
+def test_other_sources_of_a_component(emitted, monkeypatch, sources):
+    component_text(pe(), name="dut", icarus=False)
+    monkeypatch.setattr(module, sources, "another")
+    component_text(pe(), name="dut", icarus=False)
+    assert len(emitted) == 2
+
+
+def test_a_class_whose_source_is_elsewhere_is_refused(emitted):
+    class Mine(Pe):
+        pass
+
+    mine = Mine(tensor=CONFIG.tensor)
+    mine._MustUse__used = True
+    with pytest.raises(ValueError, match=r"Mine must be of one of \('makalu.hw.', 'verif.'\), not of tests.rtl"):
+        component_text(mine, name="dut", icarus=False)
