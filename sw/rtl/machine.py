@@ -43,9 +43,10 @@ class Machine:
 
     Parameters: `simulator` "verilator", "icarus" or "lanes", by default what suits the core's size; `observe` "none",
     "trace" or "all"; `fast` builds for speed, with fixed initial values and clocks that stop in idle tiles (a run to
-    measure), otherwise registers without reset start at random (`seed` of `run`); `core` takes the place of the
-    project's core, with the same ports (tests of the harness); `form` of the code of lanes: avx512, avx2 or plain, by
-    default the widest that this processor has; `threads` 2 lets a second one step half of the array, on lanes only.
+    measure), otherwise registers without reset start at random (by `seed` of `run`; at 0 if that is 0); `core` takes
+    the place of the project's core, with the same ports (tests of the harness); `form` of the code of lanes: avx512,
+    avx2 or plain, by default the widest that this processor has; `threads` 2 lets a second one step half of the array,
+    on lanes only.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Machine:
             form=self._form,
             cores=1,
             memory_bytes=self.memory_bytes,
+            fast=self.fast,
             report=report,
         )
         return BuiltMachine(folder=folder, command=[str(folder / PROGRAM)], reused=reused, seconds=seconds)
@@ -161,7 +163,7 @@ class Machine:
         if self.simulator == "lanes":
             arguments += [f"+seed={0 if self.fast else seed}", f"+threads={self._threads}"]
         if self.simulator == "verilator":
-            arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+            arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"] if seed else ["+verilator+rand+reset+0"]
         began = time.monotonic()
         with progress_bar(expected) if progress else contextlib.nullcontext(None) as report:
             simulate([*self.build().command, *arguments], report)

@@ -22,8 +22,9 @@ def traced_machine(preset: str) -> Machine:
 def quick_machine(preset: str) -> Machine:
     """The same for long runs: on lanes where that is ten times faster; tests/core/test_lanes.py has it equal."""
     config = load_preset(preset)
-    simulator = "lanes" if config.partitions >= LANES_FROM else "verilator"
-    return Machine(config=config, simulator=simulator, observe="trace", fast=True)
+    if config.partitions < LANES_FROM:
+        return traced_machine(preset)
+    return Machine(config=config, simulator="lanes", observe="trace")
 
 
 @functools.cache

@@ -33,7 +33,8 @@ from makalu.sw.paths import ROOT
 from makalu.sw.program import ProgramError
 from makalu.sw.results import at_most, read_results
 from makalu.sw.rtl.fpga import FpgaError
-from makalu.sw.rtl.machine import MachineError
+from makalu.sw.rtl.lanes.build import build_lanes
+from makalu.sw.rtl.machine import Machine, MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
 from makalu.sw.rtl.soak import Soaker
 from makalu.sw.scheduler import ScheduleError
@@ -41,6 +42,8 @@ from makalu.sw.scheduler import ScheduleError
 TINY = (Path(config_module.__file__).parent / "presets" / "tiny.yaml").read_text()
 STARVED = TINY.replace("name: tiny", "name: starved").replace("  banks: 2 ", "  banks: 1 ").replace(" 8192 ", " 1024 ")
 """1 KiB of SBUF a partition."""
+SHARED = {"observe": "all", "fast": False}
+"""The machine of tests/core, so that it is built once."""
 USER_ERRORS = (
     AllocationError,
     CompileError,
@@ -135,6 +138,7 @@ def test_sim_takes_the_simulator_that_is_asked_for_or_suits_the_preset(monkeypat
 @pytest.mark.slow
 def test_sim_says_on_which_simulator_it_ran(monkeypatch, tmp_path):
     monkeypatch.setattr("makalu.sw.cli.sim.conclude", partial(conclude, folder=tmp_path))
+    monkeypatch.setattr("makalu.sw.cli.sim.Machine", lambda **options: Machine(**options | SHARED))
     result = call("sim", "--preset", "tiny", "--images", "4", "--simulator", "lanes")
     assert result.exit_code == 0 and "tiny on lanes: " in result.output, result.output
     figures = {figure.name: figure.value for figure in read_results(tmp_path / "sim.json")}
@@ -238,6 +242,7 @@ def test_soak_goes_on_where_it_stopped(monkeypatch, tmp_path):
             return [replace(verdict, fault="a byte differs") for verdict in super().run(cases)]
 
     monkeypatch.setattr(main, "run_soak", partial(soak, folder=tmp_path))
+    monkeypatch.setattr("makalu.sw.rtl.fleet.build_lanes", partial(build_lanes, fast=False))
     monkeypatch.setattr(soak_module, "Soaker", Watched)
     first = call("soak", "--preset", "tiny", "--programs", "1")
     assert first.exit_code == 0, first.output

@@ -37,7 +37,9 @@ _NEEDS = {
     "avx2": {"avx2", "bmi1", "bmi2", "fma", "abm", "movbe"},
     "plain": set(),
 }
-_OPTIONS = ("-std=c++20", "-O2", "-fschedule-insns", "-fsched-pressure", "-mtune=native", "-Wno-psabi")
+_OPTIONS = ("-std=c++20", "-Wno-psabi")
+_LEVEL = {True: ("-O2", "-fschedule-insns", "-fsched-pressure", "-mtune=native"), False: ("-O1",)}
+"""By whether the program is to be fast: what runs for seconds only is compiled in two thirds of the time."""
 _LOG_CHARACTERS = 6000
 _HOST = "main.cpp"
 _HEADERS = ("host.h", "memory.h", "lanes.h")
@@ -89,11 +91,12 @@ def build_lanes(
     form: str | None,
     cores: int,
     memory_bytes: int,
+    fast: bool = True,
     report: Callable[[float, float], None] | None = None,
 ) -> tuple[Path, bool, float]:
     """(folder, whether an earlier build was taken, seconds of compilation) of a program that simulates `cores` cores.
 
-    `core` gives the component; `identity` is text that decides what it emits.
+    `core` gives the component; `identity` is text that decides what it emits; `fast`: it is to run for long.
     """
     form = form or best_form()
     if form not in FORMS:
@@ -105,7 +108,7 @@ def build_lanes(
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise LanesBuildError(f"the C++ compiler must be on PATH: {compiler} (set CXX)")
-    options = [*_OPTIONS, *_FLAGS[form], f"-DMEMORY_BYTES={memory_bytes}"]
+    options = [*_OPTIONS, *_LEVEL[fast], *_FLAGS[form], f"-DMEMORY_BYTES={memory_bytes}"]
     known = json.dumps([identity, _TEXTS, compiler, options, cores, versions()], sort_keys=True)
     final = folder / f"{name}-lanes-{hashlib.sha256(known.encode()).hexdigest()[:12]}"
     with alone(final):
