@@ -86,6 +86,9 @@ class ArrayModel:
         known = np.ones(shape, np.bool_)
         self._products: list[tuple[Doubles, Flags]] = [(np.full(shape, -0.0), known)] * tensor.mul_stages
         self._sums: list[tuple[NDArray[np.float32], Flags]] = [(np.zeros(shape, np.float32), known)] * tensor.add_stages
+        self._rest_after = tensor.columns + tensor.mul_stages + rows * tensor.add_stages
+        self._empty_edges = 0
+        """Edges in a row that nothing entered at."""
 
     @property
     def known(self) -> Flags:
@@ -100,10 +103,27 @@ class ArrayModel:
 
     def tick(self, x: Mapping[str, NDArray[Any]], w: Mapping[str, NDArray[Any]]) -> None:
         """The edge at the end of the cycle."""
+        if self._rests(x, w):
+            return
         self._add()
         self._multiply()
         self._move(x)
         self._load(w)
+
+    def _rests(self, x: Mapping[str, NDArray[Any]], w: Mapping[str, NDArray[Any]]) -> bool:
+        """This edge changes no register: nothing enters, and nothing did for so long that nothing moves any more.
+
+        When nothing entered at n edges in a row:
+        - n = C: every register of x holds 0, inactive, no swap; every one of the transport 0, not valid, and its tag
+          the number that it counted down to. With no swap and no capture, shadow and active registers keep their value.
+        - n = C + M: the products of inactive elements, all -0 and known, are in every register of the multiplier.
+        - n = C + M + R*L: row r's sum is product + sum of row r - 1, and +0 above row 0; -0 + +0 = +0. So row 0 holds
+          +0, known, in all its L registers after L edges, and row r after r*L more.
+        All of these are what the next edge would write again.
+        """
+        entering = (x["active"], x["swap"], x["bits"], w["valid"], w["bits"], w["tag"])
+        self._empty_edges = 0 if any(np.count_nonzero(e) for e in entering) else self._empty_edges + 1
+        return self._empty_edges > self._rest_after
 
     def _add(self) -> None:
         product, product_known = self._products[-1]

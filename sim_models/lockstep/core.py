@@ -18,14 +18,22 @@ from .lanes import LaneEngineModel, LanesModel
 from .psum import PsumModel
 from .sbuf import SbufModel
 from .sequencer import SequencerModel
+from .taking_part import constant
 from .tensor_edge import TensorEdgesModel
-from .tensor_head import TensorHeadModel, Wave
+from .tensor_head import TensorHeadModel
 
 __all__ = ["CoreModel"]
 
 _STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
 _NOT_READY = {f"{name}__ready": 0 for name in _STREAMS}
 _BURST = ("ar", "aw")
+_DATA_PORTS = (
+    *(f"{channel}__{name}" for channel in _BURST for name in ("valid", "addr", "len")),
+    *("r__ready", "b__ready", "w__valid", "w__data", "w__strb", "w__last"),
+)
+"""What the DMA drives of the port `data`; size, burst and id never change."""
+_DATA_ANSWERS = ("ar__ready", "r__valid", "r__data", "r__resp", "aw__ready", "w__ready", "b__valid", "b__resp")
+"""What it looks at."""
 
 
 class CoreModel:
@@ -61,15 +69,17 @@ class CoreModel:
         self.arbiter, self.dma = AccessArbiterModel(config), DmaModel(config)
         self.engines = [LaneEngineModel(config, engine=name) for name in ("vector", "scalar")]
         self.lanes = [LanesModel(config) for _ in range(ENGINES)]
-        self._delays = np.arange(config.partitions) * config.tensor.add_stages
+        self._rows = np.arange(config.partitions)
+        delays = self._rows * config.tensor.add_stages
+        self._phases = [constant((cycle - delays) % PHASES) for cycle in range(PHASES)]
         self._decoded: dict[int, Instruction] = {}
         self._settled: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._dma_out: dict[str, Any] | None = None
 
     def masters(self) -> dict[str, int]:
         """Outputs of the AXI masters `instructions` and `data` in this cycle."""
-        dma = self.dma.comb({"phase": self._phase()})
         fetch = {name: int(value or 0) for name, value in self.sequencer.fetch.comb().items()}
-        return fetch | self._bus(dma)
+        return fetch | self._bus(fetch)
 
     def comb(self, inputs: Mapping[str, int]) -> dict[str, Any]:
         out = self._all(inputs)
@@ -78,7 +88,7 @@ class CoreModel:
         wave = self.psum.wave
         return {
             **{name: value for name, value in sequencer.items() if name.startswith(("control__", "instructions__"))},
-            **self._bus(out["dma"]),
+            **self._bus(sequencer),
             "irq": sequencer["irq"],
             "issue": sequencer["trace_issue"],
             "finish": sequencer["trace_finish"],
@@ -86,7 +96,7 @@ class CoreModel:
             "semaphores": sequencer["semaphores"],
             "owned": out["head"]["owned"],
             "columns": out["p"],
-            "columns_used": (wave["valid"] != 0) & (np.arange(self.config.partitions) < wave["columns"]),
+            "columns_used": (wave["valid"] != 0) & (self._rows < wave["columns"]),
             "psum": commit,
             "sbuf_vector": sbuf["written_a"][VECTOR],
             "sbuf_scalar": sbuf["written_a"][SCALAR],
@@ -97,13 +107,14 @@ class CoreModel:
 
     def tick(self, inputs: Mapping[str, int]) -> None:
         out = self._all(inputs)
-        self._settled = None
+        self._settled = self._dma_out = None
         self.sequencer.tick(out["to_sequencer"])
         self.head.tick(out["to_head"])
-        self.edges.tick({"control": out["head"]["control"], "sbuf_data": out["sbuf"]["b_data"]})
+        self.edges.tick({"control": out["head"]["control"], "sbuf_data": out["sbuf"]["b_data"]}, out["edges"])
         self.array.tick(out["edges"]["x"], out["edges"]["w"])
-        self.psum.tick(self._to_psum(out))
-        self.sbuf.tick(out["to_sbuf"])
+        to_psum = {"column": out["p"], "wave_in": self.psum.wave_in(out["head"]["wave"])}
+        self.psum.tick({**to_psum, "access": out["arbiter"]["psum_command"]})
+        self.sbuf.tick(out["to_sbuf"], out["sbuf"])
         for e, (engine, lanes) in enumerate(zip(self.engines, self.lanes, strict=True)):
             engine.tick(out["to_engines"][e])
             lanes.tick(
@@ -116,7 +127,7 @@ class CoreModel:
         self.arbiter.tick(out["to_arbiter"])
         self.dma.tick(
             {
-                **{name.replace("data__", "bus__"): value for name, value in inputs.items()},
+                **{f"bus__{port}": inputs[f"data__{port}"] for port in _DATA_ANSWERS},
                 "phase": self._phase(),
                 "load": out["commands"]["dma_load"],
                 "store": out["commands"]["dma_store"],
@@ -126,11 +137,18 @@ class CoreModel:
         self.cycle += 1
 
     def _phase(self) -> Any:
-        return (self.cycle - self._delays) % PHASES
+        return self._phases[self.cycle % PHASES]
 
-    def _bus(self, dma: dict[str, Any]) -> dict[str, int]:
-        out = {name.replace("bus__", "data__"): int(v) for name, v in dma.items() if name.startswith("bus__")}
-        fetch = self.sequencer.fetch.comb()
+    def _dma(self) -> dict[str, Any]:
+        """What the DMA shows in this cycle; it follows from state alone."""
+        if self._dma_out is None:
+            self._dma_out = self.dma.comb({"phase": self._phase()})
+        return self._dma_out
+
+    def _bus(self, fetch: Mapping[str, int | None]) -> dict[str, int]:
+        """The port `data`; bursts are of the kind of those of the port `instructions`."""
+        dma = self._dma()
+        out = {f"data__{port}": int(dma[f"bus__{port}"]) for port in _DATA_PORTS}
         size = self.config.bus.data_bytes.bit_length() - 1
         for channel in _BURST:
             out[f"data__{channel}__size"] = size
@@ -153,7 +171,7 @@ class CoreModel:
         frame = self.cycle % PHASES
         # what follows from state alone
         out: dict[str, Any] = {
-            "dma": self.dma.comb({"phase": self._phase()}),
+            "dma": self._dma(),
             "p": self.array.comb(),
             "lanes": [lanes.comb({}) for lanes in self.lanes],
             "psum": self.psum.comb({}),
@@ -199,7 +217,7 @@ class CoreModel:
         out["edges"] = self.edges.comb({"control": out["head"]["control"]})
         out["to_sbuf"] = {
             "access": arbiter["command"],
-            "write_data": np.stack([lanes["write_data"] for lanes in out["lanes"]]),
+            "write_data": np.array([lanes["write_data"] for lanes in out["lanes"]]),
             "tensor": out["edges"]["sbuf"],
             "dma": out["dma"]["sbuf"],
         }
@@ -230,10 +248,3 @@ class CoreModel:
             "active": sum(int(bool(a)) << n for n, a in enumerate(active)),
             "stalled": sum(int(bool(s)) << n for n, s in enumerate(stalled)),
         }
-
-    def _to_psum(self, out: dict[str, Any]) -> dict[str, Any]:
-        """The wave enters slice 0 and rides down, a slice a cycle."""
-        wave: Wave | None = out["head"]["wave"]
-        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0))._asdict()}
-        wave_in = {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.psum.wave.items()}
-        return {"column": out["p"], "wave_in": wave_in, "access": out["arbiter"]["psum_command"]}

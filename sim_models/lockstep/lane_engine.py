@@ -100,7 +100,8 @@ class LaneEngineModel:
         self.lanes = {"advance": 0, "pop_index": (0, 0), "place": 0, "place_position": 0, "move": 0}
 
     def _tick_of_engine(self) -> bool:
-        return (self.cycle + 1) * self.ratio // 1 > self.cycle * self.ratio // 1
+        ticks, cycles = self.ratio.numerator, self.ratio.denominator
+        return (self.cycle + 1) * ticks // cycles > self.cycle * ticks // cycles
 
     def _turns(self) -> tuple[str | None, str | None]:
         """Whose request goes to SBUF, whose to PSUM."""

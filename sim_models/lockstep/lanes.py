@@ -12,6 +12,7 @@ from makalu.hw.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
 from ..golden.lanes import alu_step, function, narrow, widen
 from .lane_engine import LaneEngineModel
+from .taking_part import taking_part
 
 __all__ = ["LaneEngineModel", "LanesModel"]
 
@@ -29,10 +30,13 @@ class LanesModel:
 
     def __init__(self, config: CoreConfig) -> None:
         count, width = config.partitions, config.sbuf.word_bytes
-        self._rows = np.arange(count)
         self.word = np.zeros((len(SOURCES), count, width), np.uint8)
         self.buffer = np.zeros((len(SOURCES), ELEMENT_BUFFER, count), np.uint32)
-        self.pipeline: list[Bits] = [np.zeros(count, np.uint32) for _ in range(LANE_STAGES)]
+        self.pipeline = np.zeros((LANE_STAGES, count), np.uint32)
+        self._entered: tuple[dict[str, Any], tuple[int, int]] | None = None
+        """Setup and place of what entered the pipeline last; None when the element buffer has changed since."""
+        self._entered_again = 0
+        """How often in a row the same entered once more."""
         self.combined = np.zeros((count, width), np.uint8)
         self.write_data = np.zeros((count, width), np.uint8)
         self.combined_known = np.zeros((count, width), bool)
@@ -44,19 +48,27 @@ class LanesModel:
     def tick(self, inputs: dict[str, Any]) -> None:
         control = inputs["control"]
         setup = control["setup"]
-        part = (self._rows >= setup["start"]) & (self._rows < setup["start"] + setup["count"])
+        part = taking_part(setup["start"], setup["count"], len(self.known))
         if control["move"]:
             self.write_data[part] = self.combined[part]
             self.known[part] = self.combined_known[part]
         if control["place"]:
             self._place(control["place_position"], bool(setup["dst_bf16"]), part)
         if control["advance"]:
-            entering = self._compute(setup, control["pop_index"])
-            moved = [entering, *self.pipeline[:-1]]
-            self.pipeline = [np.where(part, new, old) for new, old in zip(moved, self.pipeline, strict=True)]
+            self._advance(setup, control["pop_index"], part)
         for s in range(len(SOURCES)):
             if control["push"][s]:
                 self._push(s, control, inputs, part)
+
+    def _advance(self, setup: dict[str, Any], index: tuple[int, int], part: NDArray[np.bool_]) -> None:
+        """One step of the pipeline; an idle engine's takes the same element in again and again."""
+        again = self._entered == (setup, index)
+        self._entered_again = self._entered_again + 1 if again else 0
+        if self._entered_again >= LANE_STAGES:
+            return  # every stage already holds it
+        entering = self.pipeline[0] if again else self._compute(setup, index)
+        self.pipeline = np.where(part, np.concatenate([entering[None], self.pipeline[:-1]]), self.pipeline)
+        self._entered = (dict(setup), index)
 
     def _push(self, s: int, control: dict[str, Any], inputs: dict[str, Any], part: NDArray[np.bool_]) -> None:
         setup = control["setup"]
@@ -68,6 +80,7 @@ class LanesModel:
         value = inputs["psum_data"] if setup["psum"][s] else widen(form, element)
         index = control["push_index"][s]
         self.buffer[s, index] = np.where(part, value, self.buffer[s, index])
+        self._entered = None
 
     def _compute(self, setup: dict[str, Any], index: tuple[int, int]) -> Bits:
         data = self.buffer[0, index[0]]

@@ -130,10 +130,10 @@ class FixedMemory:
             outputs.update({f"{reader.prefix}__r__{name}": value for name, value in beat.items()})
         return outputs
 
-    def tick(self, inputs: Ports) -> None:
-        """The edge that ends this cycle."""
+    def tick(self, inputs: Ports, outputs: Ports | None = None) -> None:
+        """The edge that ends this cycle; `outputs` is what `comb(inputs)` gave in it, if the caller has it."""
         timing, now = self.timing, self.cycle
-        outputs = self.comb(inputs)
+        outputs = outputs or self.comb(inputs)
         grant_r, grant_w = self._grants(inputs)
         for reader in (self.reader, self.fetcher):
             beat = {name: outputs[f"{reader.prefix}__r__{name}"] for name in ("valid", "data", "resp", "last", "id")}

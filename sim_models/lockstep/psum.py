@@ -9,6 +9,9 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.memory_map import ENGINES
 from makalu.sim_models.golden.arithmetic import fp32_add
 
+from .taking_part import taking_part
+from .tensor_head import Wave
+
 __all__ = ["PsumModel"]
 
 _WAVE = ("valid", "address", "accumulate", "columns")
@@ -48,6 +51,8 @@ class PsumModel:
         self.bank_out = np.zeros((count, psum.banks), np.uint32)
         self.read_bank = np.zeros((1 + ENGINES, count), np.int64)  # the wave's, then the engines'
         self.wave = {name: np.zeros(count, np.int64) for name in _WAVE}
+        self._carries_wave = False
+        """Some slice's `wave` is not 0 throughout."""
         self.undefined: list[tuple[int, str, int, int]] = []
         self._rows = np.arange(count)
         nothing = np.zeros(count, np.int64)
@@ -65,17 +70,25 @@ class PsumModel:
             "commit": {name: last[name].copy() for name in ("valid", "address", "data")},
         }
 
-    def _readers(self, inputs: dict[str, Any]) -> list[tuple[str, NDArray[np.bool_], NDArray[np.int64]]]:
-        """Lowest priority first."""
+    def wave_in(self, wave: Wave | None) -> dict[str, NDArray[np.int64]]:
+        """This cycle's `wave_in` in a core: the head's wave enters slice 0 and rides down, a slice a cycle."""
+        if wave is None and not self._carries_wave:
+            return self.wave
+        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0))._asdict()}
+        return {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.wave.items()}
+
+    def _readers(self, inputs: dict[str, Any]) -> list[tuple[int, str, NDArray[np.bool_], NDArray[np.int64]]]:
+        """Place in `read_bank`, name, who reads, what; lowest priority first."""
         wave = inputs["wave_in"]
         readers = []
         for e in reversed(range(ENGINES)):
             command = inputs["access"][e]
-            start, count = command["start"], command["count"]
-            part = (self._rows >= start) & (self._rows < start + count) & bool(command["enable"])
-            readers.append((f"access{e}", part, np.full(part.shape, command["address"], np.int64)))
-        part = self._wave_part(wave) & (np.asarray(wave["accumulate"]) != 0)
-        readers.append(("wave", part, np.asarray(wave["address"], np.int64)))
+            if command["enable"]:
+                part = taking_part(command["start"], command["count"], len(self._rows))
+                readers.append((1 + e, f"access{e}", part, np.full(part.shape, command["address"], np.int64)))
+        accumulate = np.asarray(wave["accumulate"]) != 0
+        if accumulate.any():
+            readers.append((0, "wave", self._wave_part(wave) & accumulate, np.asarray(wave["address"], np.int64)))
         return readers
 
     def _wave_part(self, wave: dict[str, Any]) -> NDArray[np.bool_]:
@@ -84,15 +97,17 @@ class PsumModel:
 
     def tick(self, inputs: dict[str, Any]) -> None:
         bank_elems = self.config.psum.bank_elems
-        old = self.bank_out[self._rows, self.read_bank[0]]
-        column = np.asarray(inputs["column"], np.uint32)
-        subnormals = self.config.tensor.subnormals
-        total = np.where(self.wave["accumulate"] != 0, fp32_add(column, old, subnormals=subnormals), column)
+        total = column = np.asarray(inputs["column"], np.uint32)
+        accumulate = self.wave["accumulate"] != 0
+        if accumulate.any():
+            old = self.bank_out[self._rows, self.read_bank[0]]
+            added = fp32_add(column, old, subnormals=self.config.tensor.subnormals)
+            total = np.where(accumulate, added, column)
         commit = self._stages[-1]
 
         # reads see the memory as it was before this edge
         updates = []
-        for slot, (reader, part, address) in zip((2, 1, 0), self._readers(inputs), strict=True):
+        for slot, reader, part, address in self._readers(inputs):
             rows = np.flatnonzero(part)
             if rows.size == 0:
                 continue
@@ -102,8 +117,9 @@ class PsumModel:
             updates.append((rows, where // bank_elems, self.memory[rows, where].copy()))
             self.read_bank[slot, rows] = where // bank_elems
         rows = np.flatnonzero(commit["valid"])
-        self.memory[rows, commit["address"][rows]] = commit["data"][rows]
-        self.known[rows, commit["address"][rows]] = True
+        if rows.size:
+            self.memory[rows, commit["address"][rows]] = commit["data"][rows]
+            self.known[rows, commit["address"][rows]] = True
         for rows, banks, elements in updates:
             self.bank_out[rows, banks] = elements
 
@@ -116,4 +132,5 @@ class PsumModel:
         self._stages[0]["data"] = total.astype(np.uint32)  # of the column that is visible now
         self._stages = [entered, *self._stages[:-1]]
         self.wave = {name: np.array(wave[name], np.int64) for name in _WAVE}
+        self._carries_wave = any(np.count_nonzero(values) for values in self.wave.values())
         self.cycle += 1

@@ -1,5 +1,6 @@
 """Lockstep model of all SBUF slices of a core at once: arrays over partitions, the same ports as `SbufSlice`."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,20 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.frame import PHASES
 from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
 
+from .taking_part import constant, taking_part
+
 __all__ = ["SbufModel"]
 
 _MERGES = {**{f"access{e}": 1 for e in range(ENGINES)}, "dma": PHASES}
 """Cycles from a read that is merged to its write: the arbiter's next turn, the lane's next frame of the same kind."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _chosen(mask: int, width: int) -> tuple[NDArray[np.bool_], int]:
+    """Bytes of a word that a mask names, bool [width], read-only; and the bits of the granules that they lie in."""
+    chosen = constant((mask >> np.arange(width) & 1) != 0)
+    granules = chosen.reshape(-1, GRANULE_BYTES).any(axis=1)
+    return chosen, sum(1 << int(g) for g in np.flatnonzero(granules))
 
 
 class SbufModel:
@@ -40,6 +51,8 @@ class SbufModel:
     ----------
     config : CoreConfig
 
+    `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
+
     Errors: reads of unwritten words and collisions are listed, not raised. `KeyError`: an input is missing;
     `IndexError`: an address beyond the partition.
     """
@@ -62,23 +75,21 @@ class SbufModel:
         self._bits = 1 << np.arange(sbuf.word_bytes // GRANULE_BYTES)
 
     def _takes_part(self, command: dict[str, Any]) -> NDArray[np.bool_]:
-        start, count = command["start"], command["count"]
-        part: NDArray[np.bool_] = (self._rows >= start) & (self._rows < start + count)
-        return part & bool(command["enable"])
+        return taking_part(command["start"], command["count"] if command["enable"] else 0, len(self._rows))
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         sbuf, partitions = self.config.sbuf, self.config.partitions
         read_data = self.a_out[self._rows[None, :], self.a_bank]
         written_a = []
         for e, command in enumerate(inputs["access"]):
-            mask = (command["mask"] >> np.arange(sbuf.word_bytes)) & 1
-            granules = mask.reshape(-1, GRANULE_BYTES).any(axis=1)
+            chosen, granules = _chosen(command["mask"], sbuf.word_bytes)
+            count = command["count"] if command["enable"] and command["write"] else 0
             written_a.append(
                 {
-                    "enable": self._takes_part(command) & bool(command["write"]),
+                    "enable": taking_part(command["start"], count, partitions),
                     "address": np.full(partitions, command["address"], np.int64),
-                    "granules": np.full(partitions, int((granules * self._bits).sum()), np.int64),
-                    "data": np.where(mask.astype(bool), inputs["write_data"][e], read_data[e]),
+                    "granules": np.full(partitions, granules, np.int64),
+                    "data": np.where(chosen, inputs["write_data"][e], read_data[e]) if granules else read_data[e],
                 }
             )
         dma = inputs["dma"]
@@ -113,8 +124,8 @@ class SbufModel:
         self.memory[rows, address] = np.where(chosen, commit["data"][rows], self.memory[rows, address])
         self.known[rows, address] |= granules.any(axis=1)
 
-    def tick(self, inputs: dict[str, Any]) -> None:
-        out = self.comb(inputs)
+    def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
+        out = out or self.comb(inputs)
         self._report_unmerged(out)
         bank_words = self.config.sbuf.bank_words
         # all reads see the memory as it was before this edge
@@ -145,6 +156,8 @@ class SbufModel:
 
     def _report_unmerged(self, out: dict[str, Any]) -> None:
         """Reads of unknown words that were due to be merged in this cycle and are not."""
+        if not self._maybe_merged:
+            return
         writes = {**{f"access{e}": commit for e, commit in enumerate(out["written_a"])}, "dma": out["written_b"]}
         waiting = []
         for read in self._maybe_merged:
@@ -157,6 +170,8 @@ class SbufModel:
 
     def _report_collisions(self, commits: list[dict[str, Any]]) -> None:
         both = commits[2]["enable"]
+        if not both.any():
+            return
         for commit in commits[:ENGINES]:
             same = both & commit["enable"] & (commit["address"] == commits[2]["address"])
             same &= (commit["granules"] & commits[2]["granules"]) != 0

@@ -41,9 +41,7 @@ class TensorModel:
         return {"access": self._access, "write_data": self._write_data, "tensor": tensor, "dma": inputs["dma"]}
 
     def _psum_inputs(self, wave: Wave | None, column: Any) -> dict[str, Any]:
-        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0))._asdict()}
-        wave_in = {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.psum.wave.items()}
-        return {"column": column, "wave_in": wave_in, "access": self._access}
+        return {"column": column, "wave_in": self.psum.wave_in(wave), "access": self._access}
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         out = self.head.comb(inputs)

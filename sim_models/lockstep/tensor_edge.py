@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
 
+from .taking_part import constant
 from .tensor_head import EdgeControl
 
 __all__ = ["TensorEdgesModel"]
@@ -19,6 +20,11 @@ _FIELDS = (
     + [("group", "valid"), *(("group", name) for name in _GROUP)]
     + [("column", "valid"), *(("column", name) for name in _COLUMN)]
 )
+_NOTHING = EdgeControl(None, None, None)
+
+Fields = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Words = NDArray[np.uint8]
 
 
 class TensorEdgesModel:
@@ -28,6 +34,8 @@ class TensorEdgesModel:
 
     Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict bits (uint16: bf16), active, swap [P]; `w`: dict bits
     (uint16 [P, F]), tag, valid [P]. Bits and tags are 0 while not active or not valid.
+
+    `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -36,25 +44,41 @@ class TensorEdgesModel:
         self.cycle = 0
         self._rows = np.arange(count)
         depth = (count - 1) * config.tensor.add_stages + 1
-        self._past = np.zeros((depth, len(_FIELDS)), np.int64)
+        self._depth = depth
+        self._past = np.zeros((len(_FIELDS), depth), np.int64)
+        self._last_control = -depth
+        """The last cycle in which partition 0 did something."""
+        no, nothing = constant(np.zeros(count, bool)), constant(np.zeros(count, np.int64))
+        x_bits = constant(np.zeros(count, np.uint16))
+        w_bits = constant(np.zeros((count, config.tensor.load_columns), np.uint16))
+        self._quiet_out = {
+            "sbuf": {"enable": no, "address": nothing},
+            "x": {"bits": x_bits, "active": no, "swap": no},
+            "w": {"bits": w_bits, "tag": nothing, "valid": no},
+        }
         sizes = {"moving": buffers, "still": 2}
         self._words = {name: np.zeros((count, size, word), np.uint8) for name, size in sizes.items()}
         self._active = {name: np.zeros(words.shape[:2], bool) for name, words in self._words.items()}
-        self._arriving: tuple[NDArray[np.int64], ...] | None = None
+        self._arriving: tuple[Fields, Fields, Flags, Fields] | None = None
 
-    def _controls(self, control: EdgeControl) -> dict[tuple[str, str], NDArray[np.int64]]:
+    def _controls(self, control: EdgeControl) -> dict[tuple[str, str], Fields]:
         """Fields of every partition's control."""
         sizes = {"read": len(_READ), "group": len(_GROUP), "column": len(_COLUMN)}
         row: list[int] = []
         for name, size in sizes.items():
             part = getattr(control, name)
             row += [0] * (size + 1) if part is None else [1, *part]
-        depth = len(self._past)
-        self._past[self.cycle % depth] = row
-        seen = self._past[(self.cycle - self._rows * self.config.tensor.add_stages) % depth]
-        return {key: seen[:, i] for i, key in enumerate(_FIELDS)}
+        self._past[:, self.cycle % self._depth] = row
+        seen = self._past[:, (self.cycle - self._rows * self.config.tensor.add_stages) % self._depth]
+        return dict(zip(_FIELDS, seen, strict=True))
+
+    def _quiet(self, control: EdgeControl) -> bool:
+        """No partition does anything: neither this cycle's control nor any that is still on its way asks for it."""
+        return control == _NOTHING and self.cycle - self._last_control >= self._depth
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        if self._quiet(inputs["control"]):
+            return {name: dict(part) for name, part in self._quiet_out.items()}
         c = self._controls(inputs["control"])
         tensor, rows = self.config.tensor, self._rows
         start, count = c["read", "start"], c["read", "partitions"]
@@ -79,15 +103,25 @@ class TensorEdgesModel:
         }
         return {"sbuf": {"enable": reads, "address": c["read", "address"]}, "x": x, "w": w}
 
-    def tick(self, inputs: dict[str, Any]) -> None:
-        reads = self.comb(inputs)["sbuf"]["enable"]
-        c = self._controls(inputs["control"])
+    def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
+        control: EdgeControl = inputs["control"]
         if self._arriving is not None:
-            which, buffer, active, arrives = self._arriving
-            for name, kind in (("still", 0), ("moving", 1)):
-                here = np.flatnonzero((arrives != 0) & (which == kind))
-                self._active[name][here, buffer[here]] = active[here]
-                taken = here[active[here] != 0]
-                self._words[name][taken, buffer[taken]] = inputs["sbuf_data"][taken]
-        self._arriving = (c["read", "moving"], c["read", "buffer"], reads.astype(np.int64), c["read", "enable"])
+            self._arrive(inputs["sbuf_data"], *self._arriving)
+        if self._quiet(control):
+            self._arriving = None
+            self._past[:, self.cycle % self._depth] = 0
+        else:
+            reads = (out or self.comb(inputs))["sbuf"]["enable"]
+            c = self._controls(control)
+            self._arriving = (c["read", "moving"], c["read", "buffer"], reads, c["read", "enable"])
+        if control != _NOTHING:
+            self._last_control = self.cycle
         self.cycle += 1
+
+    def _arrive(self, words: Words, which: Fields, buffer: Fields, active: Flags, arrives: Fields) -> None:
+        """Words of the reads of the cycle before; where a read was not for the partition, the buffer is inactive."""
+        for name, kind in (("still", 0), ("moving", 1)):
+            here = np.flatnonzero((arrives != 0) & (which == kind))
+            self._active[name][here, buffer[here]] = active[here]
+            taken = here[active[here]]
+            self._words[name][taken, buffer[taken]] = words[taken]

@@ -57,6 +57,60 @@ def test_undefined_stationary_is_reported():
     assert (False,) * rows in seen
 
 
+class RestlessArrayModel(ArrayModel):
+    """Steps every register at every edge."""
+
+    def _rests(self, x, w):
+        return False
+
+
+def registers(model):
+    """Every register, by name; `_products` and `_sums` hold (values, known) of every stage."""
+    skipped = ("tensor", "_rest_after", "_empty_edges")
+    values = {name: value for name, value in vars(model).items() if name not in skipped}
+    stages = {name: values.pop(name) for name in ("_products", "_sums")}
+    return values | {f"{name}[{i}]": part for name, pairs in stages.items() for i, part in enumerate(sum(pairs, ()))}
+
+
+def random_burst(rng, tensor, *, stays):
+    """Inputs of some edges with anything valid in any of them, then `stays` edges at which nothing enters."""
+    rows, columns = tensor.rows, tensor.load_columns
+    for n in range((length := rng.integers(1, 12)) + stays):
+        on = n < length
+        x = {
+            "bits": bf16_operands(rng, rows).astype(np.uint16) * on,
+            "active": (rng.random(rows) < 0.5) & on,
+            "swap": (rng.random(rows) < 0.2) & on,
+        }
+        w = {
+            "bits": bf16_operands(rng, rows * columns).astype(np.uint16).reshape(rows, columns) * on,
+            "tag": rng.integers(0, tensor.columns // columns, rows) * on,
+            "valid": (rng.random(rows) < 0.5) & on,
+        }
+        yield x, w
+
+
+@pytest.mark.parametrize(("mul_stages", "add_stages"), [(1, 1), (2, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("subnormals", ["keep", "flush"])
+def test_an_array_at_rest_is_not_stepped(mul_stages, add_stages, subnormals):
+    """Every register has the same bits as if it were, after bursts with gaps around the shortest that is a rest."""
+    config = small_core(partitions=4, word_bytes=8, mul_stages=mul_stages, add_stages=add_stages, subnormals=subnormals)
+    tensor, rng = config.tensor, np.random.default_rng(23)
+    model, restless = ArrayModel(config), RestlessArrayModel(config)
+    rest = tensor.columns + tensor.mul_stages + tensor.rows * tensor.add_stages
+    skipped = 0
+    for stays in (0, 3, rest - 1, rest, rest + 1, 1, rest + 2, 3 * rest, *rng.integers(0, 2 * rest, 20)):
+        for edge in random_burst(rng, tensor, stays=stays):
+            model.tick(*edge)
+            restless.tick(*edge)
+            skipped += model._empty_edges > rest
+            expected = registers(restless)
+            assert registers(model).keys() == expected.keys()
+            for name, value in registers(model).items():
+                assert value.dtype == expected[name].dtype and value.tobytes() == expected[name].tobytes(), name
+    assert skipped > 2 * rest
+
+
 @pytest.mark.parametrize("subnormals", ["keep", "flush"])
 def test_rounding_equals_golden(subnormals):
     """Two readings of one rounding: the model's sticky bit, golden's rounding to odd."""

@@ -70,6 +70,7 @@ def check_replay(
     host = ScriptHost(start_script(machine.script(programs, max_cycles, watchdog, before)))
     comparison = Comparison(config)
     log: list[tuple[int, str, int]] = []
+    size = row_bytes(config)
     assert result.trace is not None and result.log is not None
     with result.trace.open("rb") as trace:
         while not host.done:
@@ -77,7 +78,7 @@ def check_replay(
             answers = behind.comb(ports)
             inputs = {**host.inputs(), **answers}
             out = core.comb(inputs)
-            row = trace.read(row_bytes(config))
+            row = trace.read(size)
             assert row, f"the RTL's run ended before cycle {core.cycle}, the model's goes on"
             comparison.add(row, out)
             both = ports | answers
@@ -85,7 +86,7 @@ def check_replay(
                 if both[f"{prefix}__valid"] and both[f"{prefix}__ready"]:
                     log.append((core.cycle, channel, both.get(f"{prefix}__addr", 0)))
             core.tick(inputs)
-            behind.tick(ports)
+            behind.tick(ports, answers)
             host.tick(out)
     comparison.flush()
     _check_log(log, result.log.read_text())
