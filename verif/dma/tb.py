@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.sbuf.layouts import access_commands, dma_port
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.frame import DMA_SLOT, PHASES, SLOTS
@@ -82,7 +81,7 @@ class DmaBench:
     def _pack(self, other: dict[str, Any]) -> dict[str, int]:
         rows = range(self.config.partitions)
         out = {
-            "access": pack(access_commands(self.config), other["access"]),
+            "access": pack(self.layout["access"], other["access"]),
             "write_data": pack(self.layout["write_data"], [other["write_data"][:, p] for p in rows]),
             "tensor": pack(self.layout["tensor"], [{k: v[p] for k, v in other["tensor"].items()} for p in rows]),
         }
@@ -105,9 +104,7 @@ class DmaBench:
         out["bus__w__data"] &= sum(
             0xFF << (8 * b) for b in range(self.config.bus.data_bytes) if out["bus__w__strb"] >> b & 1
         )
-        width = dma_port(self.config).size
-        for p in range(self.config.partitions):
-            port = unpack(dma_port(self.config), packed >> (width * p) & ((1 << width) - 1))
+        for p, port in enumerate(unpack(self.layout["sbuf"], packed)):
             out.update(self._port(p, port))
         return out
 

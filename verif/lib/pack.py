@@ -9,7 +9,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 from numpy.typing import NDArray
 
-__all__ = ["bytes_to_word", "pack", "unpack", "word_to_bytes"]
+__all__ = ["bytes_to_word", "offset_of", "pack", "size_of", "unpack", "word_to_bytes"]
 
 
 def pack(layout: Any, value: Any) -> int:
@@ -25,6 +25,18 @@ def unpack(layout: Any, bits: int) -> Any:
     return _codec(layout).unpack(bits)
 
 
+def size_of(layout: Any) -> int:
+    """Bits of a layout; Amaranth adds them up anew for each use."""
+    return _codec(layout).size
+
+
+def offset_of(layout: Any, name: str) -> int:
+    """The lowest bit of a struct's field."""
+    codec = _codec(layout)
+    assert isinstance(codec, _Struct)
+    return codec.fields[name][1]
+
+
 def bytes_to_word(row: NDArray[np.uint8]) -> int:
     """Byte 0 lowest."""
     return int.from_bytes(row.astype(np.uint8).tobytes(), "little")
@@ -38,6 +50,10 @@ def word_to_bytes(word: int, count: int) -> NDArray[np.uint8]:
 class _Integer:
     width: int
     signed: bool
+
+    @property
+    def size(self) -> int:
+        return self.width
 
     def pack(self, value: Any) -> int:
         if isinstance(value, np.ndarray) and value.ndim == 1:
@@ -57,6 +73,10 @@ class _Array:
     width: int
     length: int
 
+    @property
+    def size(self) -> int:
+        return self.width * self.length
+
     def pack(self, value: Any) -> int:
         if len(value) != self.length:
             raise ValueError(f"an array of {self.length} cannot take {len(value)} values")
@@ -71,6 +91,7 @@ class _Array:
 class _Struct:
     fields: dict[str, tuple[Any, int, int]]
     """Codec, offset and mask of each."""
+    size: int
 
     def pack(self, value: Any) -> int:
         if not isinstance(value, Mapping) or value.keys() != self.fields.keys():
@@ -98,6 +119,6 @@ def _compile(layout: Any) -> _Integer | _Array | _Struct:
         return _Array(_compile(layout.elem_shape), Shape.cast(layout.elem_shape).width, layout.length)
     if isinstance(layout, data.Layout):
         parts = {name: (_compile(f.shape), f.offset, (1 << f.width) - 1) for name, f in layout}
-        return _Struct(parts)
+        return _Struct(parts, layout.size)
     shape = Shape.cast(layout)
     return _Integer(shape.width, shape.signed)

@@ -19,7 +19,7 @@ from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_OPERAND, group, tag_bits
 from makalu.sim_models.lockstep.tensor import TensorModel
 from verif.lib.compare import after, compare
-from verif.lib.pack import pack
+from verif.lib.pack import offset_of, pack, size_of
 from verif.lib.sampling import drive, reset, start_clock, with_unknown
 from verif.tensor.encoding import finalised, operand_words
 from verif.tensor.programs import SBUF_WINDOW, Command
@@ -59,7 +59,8 @@ class TensorBench:
         count = config.partitions
         self._idle_dma = {name: np.zeros(count, np.int64) for name in ("enable", "write", "address", "granules")}
         self._idle_dma["data"] = np.zeros((count, config.sbuf.word_bytes), np.uint8)
-        self._dma_bits = dma_port(config).size
+        self._dma, self._control, self._group = dma_port(config), edge_control(config), group(config)
+        self._read, self._commit, self._wave = tensor_read(config), commit_layout(config.psum), wave_layout(config.psum)
         self._idle = {"command__valid": 0, "command__payload": 0, "dma": 0}
 
     async def start(self) -> None:
@@ -140,9 +141,9 @@ class TensorBench:
         return dma
 
     def _packed_dma(self, dma: dict[str, Any]) -> int:
-        layout, out = dma_port(self.config), 0
+        out = 0
         for p in np.flatnonzero(dma["enable"]):
-            out |= pack(layout, {name: value[p] for name, value in dma.items()}) << (self._dma_bits * int(p))
+            out |= pack(self._dma, {name: value[p] for name, value in dma.items()}) << (size_of(self._dma) * int(p))
         return out
 
     def _sampled(self, expected: dict[str, int], masks: dict[str, int]) -> dict[str, int | None]:
@@ -171,21 +172,20 @@ class TensorBench:
         if parts["read"]:
             parts["read"]["count"] = parts["read"].pop("partitions")
         go = {"read": "enable", "group": "valid", "column": "valid"}
-        layout = edge_control(config)
         expected["control"], masks["control"] = self._masked_struct(
-            layout, {name: (go[name], part) for name, part in parts.items()}
+            self._control, {name: (go[name], part) for name, part in parts.items()}
         )
         expected["x"], expected["w"] = self._x(out["x"]), self._w(out["w"])
         wave = out["wave"] and out["wave"]._asdict()
-        expected["wave"], masks["wave"] = self._gated(wave_layout(config.psum), "valid", wave)
+        expected["wave"], masks["wave"] = self._gated(self._wave, "valid", wave)
         rows = range(config.partitions)
         read = out["sbuf"]
         reads = [{"address": int(read["address"][p])} if read["enable"][p] else None for p in rows]
-        expected["sbuf"], masks["sbuf"] = self._joined(tensor_read(config), "enable", reads)
+        expected["sbuf"], masks["sbuf"] = self._joined(self._read, "enable", reads)
         if self.data_defined:
             done = out["commit"]
             commits = [{n: int(done[n][p]) for n in ("address", "data")} if done["valid"][p] else None for p in rows]
-            expected["commit"], masks["commit"] = self._joined(commit_layout(config.psum), "valid", commits)
+            expected["commit"], masks["commit"] = self._joined(self._commit, "valid", commits)
             expected["p"] = sum(int(v) << (32 * p) for p, v in enumerate(out["p"]))
         return expected, masks
 
@@ -193,28 +193,28 @@ class TensorBench:
     def _gated(layout: Any, go: str, values: dict[str, Any] | None) -> tuple[int, int]:
         """Value and mask of a struct whose fields mean something only with the bit `go`."""
         if values is None:
-            return 0, 1 << layout[go].offset
-        return pack(layout, {go: 1, **values}), (1 << layout.size) - 1
+            return 0, 1 << offset_of(layout, go)
+        return pack(layout, {go: 1, **values}), (1 << size_of(layout)) - 1
 
     def _masked_struct(self, layout: Any, parts: dict[str, Any]) -> tuple[int, int]:
         value = mask = 0
         for name, (go, part) in parts.items():
             one, keep = self._gated(layout[name].shape, go, part)
-            value |= one << layout[name].offset
-            mask |= keep << layout[name].offset
+            value |= one << offset_of(layout, name)
+            mask |= keep << offset_of(layout, name)
         return value, mask
 
     def _joined(self, layout: Any, go: str, items: Sequence[dict[str, Any] | None]) -> tuple[int, int]:
-        value = mask = 0
+        value, mask, size = 0, 0, size_of(layout)
         for i, item in enumerate(items):
             one, keep = self._gated(layout, go, item)
-            value |= one << (layout.size * i)
-            mask |= keep << (layout.size * i)
+            value |= one << (size * i)
+            mask |= keep << (size * i)
         return value, mask
 
     def _x(self, x: dict[str, NDArray[Any]]) -> int:
         words = operand_words(x["bits"], stationary=False, subnormals=self.config.tensor.subnormals)
-        size = X_OPERAND.size
+        size = size_of(X_OPERAND)
         packed = np.where(x["active"], words, 0) | x["active"].astype(np.int64) << OPERAND_BITS
         packed |= x["swap"].astype(np.int64) << (OPERAND_BITS + 1)
         return sum(int(v) << (size * p) for p, v in enumerate(packed))
@@ -222,7 +222,7 @@ class TensorBench:
     def _w(self, w: dict[str, NDArray[Any]]) -> int:
         tensor = self.config.tensor
         words = operand_words(w["bits"], stationary=True, subnormals=tensor.subnormals)
-        size, tag_at = group(self.config).size, OPERAND_BITS * tensor.load_columns
+        size, tag_at = size_of(self._group), OPERAND_BITS * tensor.load_columns
         out = 0
         for p in np.flatnonzero(w["valid"]):
             one = sum(int(v) << (OPERAND_BITS * i) for i, v in enumerate(words[p]))
