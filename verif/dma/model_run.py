@@ -50,12 +50,16 @@ def run_model(
     fixed = {f"data__{channel}__{name}": value for channel in ("ar", "aw") for name, value in constant.items()}
     fixed |= {f"instructions__ar__{name}": value for name, value in {**constant, "valid": 0, "addr": 0}.items()}
     fixed |= {"instructions__ar__len": 0, "instructions__r__ready": 1}
+    names: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for cycle in range(LIMIT):
         inputs: dict[str, Any] = {"phase": (cycle - delays) % PHASES, "sbuf_data": sbuf_data}
         out = model.comb(inputs)
-        ports = fixed | {n.replace("bus__", "data__"): v for n, v in out.items() if n.startswith("bus__")}
+        names = names or {name: name.replace("bus__", "data__") for name in out if name.startswith("bus__")}
+        ports = fixed | {there: out[here] for here, there in names.items()}
         seen = memory.comb(ports)
-        inputs |= {name.replace("data__", "bus__"): value for name, value in seen.items()}
+        answers = answers or {name: name.replace("data__", "bus__") for name in seen}
+        inputs |= {here: seen[there] for there, here in answers.items()}
         for name in CHANNELS:
             offered = waiting[name][0][0] if waiting[name] and cycle >= due[name] else None
             inputs[name] = offered
@@ -65,11 +69,12 @@ def run_model(
                 due[name] = cycle + 1 + (waiting[name][0][1] if waiting[name] else 0)
             if out[f"finish_{name}"]:
                 record.finishes[name].append(cycle)
+        both = ports | seen
         for name in record.beats:
-            if (ports | seen)[f"data__{name}__valid"] and (ports | seen)[f"data__{name}__ready"]:
+            if both[f"data__{name}__valid"] and both[f"data__{name}__ready"]:
                 record.beats[name].append(cycle)
         model.tick(inputs)
-        memory.tick(ports)
+        memory.tick(ports, seen)
         if all(len(record.finishes[name]) == len(program[name]) for name in CHANNELS):
             return record
     raise AssertionError(f"not done after {LIMIT} cycles")
