@@ -12,7 +12,8 @@ from makalu.hw.spec.preset import load_preset
 from makalu.sw.rtl.lanes.cells import RULES
 from makalu.sw.rtl.lanes.design import BOXES
 from makalu.sw.rtl.lanes.emitter import NOW, Emitter
-from makalu.sw.rtl.lanes.netlist import WORD, Netlist, NetlistError
+from makalu.sw.rtl.lanes.netlist import Netlist
+from makalu.sw.rtl.lanes.nets import WORD, NetlistError
 from tests.rtl.lanes.cell_bench import Program, compare
 from tests.rtl.lanes.cell_kinds import CellKind, MemoryKind, kinds_of, systematic
 from tests.rtl.lanes.cell_modules import Builder, case, parameters

@@ -1,12 +1,16 @@
 """Wires between the instances of classes: what the compiler takes for a chain or a grid, and what it refuses."""
 
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 from amaranth.hdl import Cat, Const
 
+from makalu.sw.paths import ROOT
 from makalu.sw.rtl.lanes.design import Grid
-from makalu.sw.rtl.lanes.netlist import NetlistError
+from makalu.sw.rtl.lanes.nets import NetlistError
 from tests.rtl.lanes.designs import check, component, placed, top_of
 
 WIDTHS = (1, 2, 31, 32, 33, 64, 65)
@@ -177,3 +181,25 @@ def test_an_instance_alone():
     assert check(several(lambda made, t, i: (t.x, t.y), count=1), Two).design.grids["two"] == Grid(
         ((0, 0),), 1, 1, False
     )
+
+
+TEXT = """
+from tests.rtl.lanes.designs import top_of
+from tests.rtl.test_lanes_faults import Top
+print(top_of(Top)[1].files)
+"""
+
+
+def test_the_text_does_not_depend_on_the_order_of_sets():
+    """So that a build is found again, and two builds of one core are the same program."""
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", TEXT],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "12"
+    ]
+    assert len(texts[0]) > 10_000 and texts[0] == texts[1]

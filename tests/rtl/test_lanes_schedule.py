@@ -3,7 +3,7 @@
 import pytest
 from amaranth.hdl import Cat, Const, Signal
 
-from makalu.sw.rtl.lanes.netlist import NetlistError
+from makalu.sw.rtl.lanes.nets import NetlistError
 from makalu.sw.rtl.lanes.schedule import Ahead, Step
 from tests.rtl.lanes.designs import check, component, placed, top_of
 

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from makalu.sw.rtl.lanes.netlist import NetlistError
+from makalu.sw.rtl.lanes.nets import NetlistError
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.soak import make_case
 from tests.rtl.lanes.array_traffic import traffic

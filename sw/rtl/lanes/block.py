@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from makalu.sw.rtl.lanes.cells import RULES
 from makalu.sw.rtl.lanes.emitter import NEXT, NOW, Emitter
 from makalu.sw.rtl.lanes.layout import Layout
-from makalu.sw.rtl.lanes.netlist import WORD, Net
+from makalu.sw.rtl.lanes.nets import WORD, Net
 from makalu.sw.rtl.lanes.patterns import patterns
 from makalu.sw.rtl.lanes.rows import Export
 

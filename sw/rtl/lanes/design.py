@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from makalu.sw.rtl.lanes.netlist import Net, Netlist, NetlistError
+from makalu.sw.rtl.lanes.netlist import Netlist
+from makalu.sw.rtl.lanes.nets import Net, NetlistError
 
 __all__ = ["BOXES", "OUTSIDE", "Design", "Grid", "Source"]
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from makalu.sw.rtl.lanes.netlist import WORD, Bit, Net, Netlist, NetlistError, extended
+from makalu.sw.rtl.lanes.netlist import Netlist
+from makalu.sw.rtl.lanes.nets import WORD, Bit, Net, NetlistError, extended
 
 __all__ = ["NEXT", "NOW", "Emitter", "Line"]
 

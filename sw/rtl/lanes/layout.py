@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from makalu.sw.rtl.lanes.design import OUTSIDE, Design
-from makalu.sw.rtl.lanes.netlist import Net
+from makalu.sw.rtl.lanes.nets import Net
 from makalu.sw.rtl.lanes.rows import Export, Row, packed_rows
 from makalu.sw.rtl.lanes.schedule import Schedule
 

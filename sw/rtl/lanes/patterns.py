@@ -7,7 +7,8 @@ with the same text, on wires of one module. A tree of hundreds of gates becomes 
 from typing import Any
 
 from makalu.sw.rtl.lanes.emitter import Emitter, Rule
-from makalu.sw.rtl.lanes.netlist import WORD, Bit, Net, Netlist, NetlistError
+from makalu.sw.rtl.lanes.netlist import Netlist
+from makalu.sw.rtl.lanes.nets import WORD, Bit, Net, NetlistError
 
 __all__ = ["OPERAND", "RESULT", "counts", "patterns"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from makalu.sw.rtl.lanes.block import Block, Function, shift_and_mask
 from makalu.sw.rtl.lanes.emitter import Emitter, Line
-from makalu.sw.rtl.lanes.netlist import WORD, Net
+from makalu.sw.rtl.lanes.nets import WORD, Net
 from makalu.sw.rtl.lanes.rows import Export
 
 __all__ = ["MOST_PIECES", "Piece", "Pieces"]
@@ -67,7 +67,7 @@ class Pieces(Block):
         """Pieces that read a part of an input."""
         self.memory_readers: dict[int, set[int]] = {}
         for p, piece in enumerate(self.pieces):
-            for name in piece.uses:
+            for name in sorted(piece.uses):
                 if name in home:
                     if home[name] != p:
                         kind = self.pieces[home[name]].defines[name]

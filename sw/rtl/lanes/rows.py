@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from makalu.sw.rtl.lanes.design import OUTSIDE, Design
-from makalu.sw.rtl.lanes.netlist import WORD, Net
+from makalu.sw.rtl.lanes.nets import WORD, Net
 from makalu.sw.rtl.lanes.schedule import Schedule
 
 __all__ = ["Export", "Row", "exported", "packed_rows"]

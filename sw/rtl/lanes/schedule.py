@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from makalu.sw.rtl.lanes.design import OUTSIDE, Design
 from makalu.sw.rtl.lanes.emitter import NEXT, NOW
-from makalu.sw.rtl.lanes.netlist import Net, NetlistError
+from makalu.sw.rtl.lanes.nets import Net, NetlistError
 
 __all__ = ["MEALY", "Ahead", "Event", "Middle", "Schedule", "Step"]
 

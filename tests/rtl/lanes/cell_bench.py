@@ -15,7 +15,8 @@ import numpy as np
 
 from makalu.sw.rtl.lanes.cells import RULES
 from makalu.sw.rtl.lanes.emitter import NEXT, NOW, Emitter, Rule
-from makalu.sw.rtl.lanes.netlist import WORD, Net, Netlist
+from makalu.sw.rtl.lanes.netlist import Netlist
+from makalu.sw.rtl.lanes.nets import WORD, Net
 from makalu.sw.rtl.lanes.patterns import patterns
 from tests.rtl.lanes.circuit import Circuit
 from tests.rtl.lanes.forms import compiled, needed
