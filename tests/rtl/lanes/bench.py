@@ -42,9 +42,22 @@ class Difference(AssertionError):
     """The first outputs that differ from Verilator's, with their cycle."""
 
 
+_NETLISTS: dict[tuple[type, str, frozenset[str]], str] = {}
+"""By class, key and boxes: a component whose compiler is changed test by test is emitted once."""
+
+
+def _netlist(component: Any, boxes: Collection[str]) -> Any:
+    key = (type(component), repr(component.emit_key), frozenset(boxes))
+    if key in _NETLISTS:
+        component._MustUse__used = True  # what would be reported as made and never elaborated
+    else:
+        _NETLISTS[key] = json.dumps(Emission().netlist(component, name=TOP, boxes=boxes))
+    return json.loads(_NETLISTS[key])
+
+
 def model_of(component: Any, *, form: str = "plain", boxes: Collection[str] = BOXES) -> Model:
     """The compiler's model of a component as the top; `boxes` are the classes below it."""
-    design = Design(Emission().netlist(component, name=TOP, boxes=boxes), TOP)
+    design = Design(_netlist(component, boxes), TOP)
     return Model(design, form=form, ports={name: len(value) for name, value, _ in port_list(component)}, host=False)
 
 
