@@ -20,24 +20,6 @@ __all__ = [
 ]
 
 
-def _nothing(parts: Sequence[tuple[int, int]], e: Emitter) -> list[str]:
-    return [FALSE if bits == 1 else e.vector("c_(0u)") for _, bits in parts]
-
-
-def fitted(net: Net, words: list[str], e: Emitter, *, clean: bool = False) -> list[str]:
-    """Words of 32 bits as the parts of the output; `clean`: no bit above the output's width is set."""
-    out = []
-    for low, bits in net.parts:
-        word = words[low // WORD]
-        if bits == 1:
-            out.append(e.bit(f"bitm({word},0)"))
-        elif bits == WORD or clean:
-            out.append(e.vector(word))
-        else:
-            out.append(e.vector(f"({word})&{(1 << bits) - 1:#x}u"))
-    return out
-
-
 # ---- bitwise cells and multiplexers
 
 
