@@ -1,0 +1,45 @@
+"""Steps: the instructions of a program in its order, before waits and signals; and where each kind of them runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from makalu.hw.spec.isa import INSTRUCTIONS, Opcode, Queue
+from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
+
+from .regions import Region
+
+__all__ = ["QUEUE_OF", "Step", "in_order"]
+
+QUEUE_OF: dict[Channel, Queue] = {channel: INSTRUCTIONS[opcode].queues[0] for opcode, channel in CHANNEL_OF.items()}
+"""The queue that issues a finish channel's instructions."""
+
+_TENSOR = frozenset({CHANNEL_OF[Opcode.LOAD_STATIONARY], CHANNEL_OF[Opcode.MATMUL]})
+
+
+@dataclass(frozen=True)
+class Step:
+    """An instruction, and the regions that it reads and writes. Not a `nop` or `halt`, which the scheduler adds."""
+
+    opcode: Opcode
+    values: Mapping[str, int]
+    """Fields of the instruction without tag, waits and signals."""
+    reads: tuple[Region, ...] = ()
+    writes: tuple[Region, ...] = ()
+
+    @property
+    def channel(self) -> Channel:
+        return CHANNEL_OF[self.opcode]
+
+    @property
+    def queue(self) -> Queue:
+        return INSTRUCTIONS[self.opcode].queues[0]
+
+
+def in_order(one: Channel, other: Channel) -> bool:
+    """The hardware keeps instructions of these channels in program order without a semaphore.
+
+    A finish channel finishes in order: Vector and Scalar run one instruction at a time, a DMA direction moves its
+    descriptors one behind the other. Tensor's two channels issue from one queue, and its head keeps the order of PSUM
+    writes and of stationary tiles; beside that they only read (docs/contract.md, Tensor engine).
+    """
+    return one == other or {one, other} == _TENSOR
