@@ -11,7 +11,7 @@ from makalu.hw.spec.formats import BF16, FP32, Format
 from makalu.hw.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
 from makalu.hw.spec.sequencer import Channel
 
-from .compiler import Queues
+from .compile.compiler import Queues
 
 __all__ = ["RandomPatterns", "decorated", "random_bits"]
 

@@ -8,17 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import AluOp, Function, Queue
+from makalu.hw.spec.isa import Queue
 
-from .compiler import compile_recording
+from .compile.compiler import compile_trace
+from .compile.program import Program
+from .elements import Bits
 from .nki import isa as nisa
-from .nki.recording import TensorSpec, current, trace
-from .nki.tensor import Buffer, Tensor
-from .program import Program
+from .nki.operators import OPERATORS, Operator
+from .nki.recording import current
+from .nki.storage import Buffer
+from .nki.tensor import Tensor
+from .nki.tracing import TensorSpec, trace
 from .random_data import RandomPatterns, decorated, random_bits
 
 __all__ = ["RandomProgram", "random_program"]
@@ -28,6 +31,7 @@ ROOM = 4
 INPUT_ROOMS = 4
 OUTPUT_ROOMS = 32
 """Sizes of the inputs and outputs, in transfers of all partitions."""
+_ALU = sorted((o for o in OPERATORS.values() if o.alu is not None), key=lambda o: int(o.alu or 0))
 TILES = 4
 """Live SBUF tiles of each type, and live PSUM tiles."""
 
@@ -39,7 +43,7 @@ class RandomProgram:
     config: CoreConfig
     seed: int
     program: Program
-    inputs: dict[str, NDArray[np.unsignedinteger]]
+    inputs: dict[str, Bits]
 
 
 def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, elements: int = 64) -> RandomProgram:
@@ -47,14 +51,14 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
     random = np.random.default_rng(seed)
     count = INPUT_ROOMS * ROOM * elements * config.partitions
     builder = _Builder(config, random, instructions, elements)
-    recording = trace(
+    traced = trace(
         builder.kernel,
         config,
         words=TensorSpec((count,), FP32),
         halves=TensorSpec((count,), BF16),
     )
-    program = compile_recording(recording, transform=lambda queues: decorated(queues, config, random))
-    inputs = {"words": random_bits(random, FP32, count), "halves": random_bits(random, BF16, count)}
+    program = compile_trace(traced, whole_outputs=False, transform=lambda queues: decorated(queues, config, random))
+    inputs = {"words": Bits(random_bits(random, FP32, count)), "halves": Bits(random_bits(random, BF16, count))}
     return RandomProgram(config=config, seed=seed, program=program, inputs=inputs)
 
 
@@ -88,7 +92,7 @@ class _Builder:
             *[self._new_tile, self._round_trip, self._split],
         ]
         closing = sum(TILES for _ in self._tiles) + TILES
-        while len(recording.operations) < self._budget - closing - len(Queue):
+        while recording.count < self._budget - closing - len(Queue):
             steps[int(self._random.integers(len(steps)))]()
         for tile in self._psum:
             whole = recording.allocate(tile.shape, FP32, Buffer.SBUF, "last")
@@ -125,13 +129,15 @@ class _Builder:
         overlapping: bool,
     ) -> Tensor:
         strides, offset = self._shapes.strides(sizes, tile.storage.row_elements, overlapping=overlapping)
-        return Tensor(tile.storage, (rows[1], *sizes), (1, *strides), offset, rows[0])
+        steps = (1, *(stride * tile.item for stride in strides))
+        return Tensor(tile.storage, tile.dtype, (rows[1], *sizes), steps, offset * tile.item, rows[0])
 
     def _memory_view(self, source: Tensor, rows: int, sizes: tuple[int, ...], *, overlapping: bool) -> Tensor:
         limit = source.shape[0] // rows
         strides, offset = self._shapes.strides(sizes, min(limit, ROOM * self._elements), overlapping=overlapping)
         pitch = self._shapes.integer(0 if overlapping else min(limit, ROOM * self._elements), limit)
-        return Tensor(source.storage, (rows, *sizes), (pitch, *strides), offset)
+        steps = tuple(stride * source.item for stride in (pitch, *strides))
+        return Tensor(source.storage, source.dtype, (rows, *sizes), steps, offset * source.item)
 
     def _rows(self, *tiles: Tensor) -> tuple[int, int]:
         """Partitions (first, count) that all tiles have."""
@@ -168,8 +174,8 @@ class _Builder:
         column = self._shapes.integer(0, tile.shape[1] - 1)
         return tile[view.partition : view.partition + view.shape[0], column]
 
-    def _alu(self) -> AluOp:
-        return AluOp(self._shapes.integer(0, len(AluOp) - 1))
+    def _alu(self) -> Operator:
+        return _ALU[self._shapes.integer(0, len(_ALU) - 1)]
 
     def _copy(self) -> None:
         dst, src = self._operands(self._target(), self._source())
@@ -194,7 +200,7 @@ class _Builder:
 
     def _activation(self) -> None:
         dst, data = self._operands(self._target(), self._source())
-        function = Function.RELU if self._shapes.integer(0, 1) else Function.IDENTITY
+        function = OPERATORS["relu" if self._shapes.integer(0, 1) else "copy"]
         nisa.activation(dst, op=function, data=data, bias=self._operand0(dst), scale=self._number())
 
     def _load(self) -> None:
@@ -217,7 +223,7 @@ class _Builder:
             at = 0
         self._used[view.dtype] = at + room
         memory = self._memory_view(out[at : at + room], view.shape[0], sizes, overlapping=False)
-        memory = replace(memory, offset=memory.offset + at)
+        memory = replace(memory, start=memory.start + at * view.dtype.bytes)
         nisa.dma_copy(memory, view)
         return memory
 
@@ -255,7 +261,7 @@ class _Builder:
         if self._shapes.integer(0, 1):
             nisa.tensor_copy(dst, src)
         else:
-            nisa.activation(dst, op=Function.IDENTITY, data=src, bias=0.0, scale=1.0)
+            nisa.activation(dst, op=OPERATORS["copy"], data=src, bias=0.0, scale=1.0)
 
     def _matmul_operands(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Stationary view, moving tile, rows."""
@@ -273,7 +279,7 @@ class _Builder:
         shape = (stationary.shape[1], int(np.prod(sizes)))
         tile = current().allocate(shape, FP32, Buffer.PSUM, "sums")
         view = self._view(moving, sizes, rows, overlapping=True)
-        nisa.nc_matmul(tile.reshape(shape[0], *sizes), stationary, view, accumulate=False)
+        nisa.nc_matmul(tile.reshape((shape[0], *sizes)), stationary, view, accumulate=False)
         self._psum.append(tile)
         if len(self._psum) > TILES:
             self._psum.pop(0)

@@ -5,7 +5,8 @@ from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.timing.core import CoreTiming, Timeline
 from makalu.sim_models.timing.handshakes import Handshakes
 
-from .program import Program, ProgramError
+from .compile.program import Program
+from .run import check_preset
 
 __all__ = ["predict"]
 
@@ -14,6 +15,5 @@ def predict(
     program: Program, config: CoreConfig, memory: MemoryTiming | Handshakes | None = None, *, start: int = 0
 ) -> Timeline:
     """Timeline of a program behind `memory` (default: the preset's); `start` as in `CoreTiming`."""
-    if config.digest != program.digest:
-        raise ProgramError(f"the program was compiled for preset {program.preset}, not for {config.name}")
+    check_preset(program, config)
     return CoreTiming(config, memory or MemoryTiming.of(config.memory), start=start).run(program.streams)

@@ -12,11 +12,14 @@ from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.isa import FIELDS
 from makalu.sw.cli.docs import docs, results_page, sections, showing
 from makalu.sw.docs import isa_page, registers_page
+from makalu.sw.kernel.page import nki_page
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("name", "page"), [("isa.md", isa_page), ("registers.md", registers_page)])
+@pytest.mark.parametrize(
+    ("name", "page"), [("isa.md", isa_page), ("nki.md", nki_page), ("registers.md", registers_page)]
+)
 def test_generated_page_is_current(name, page):
     assert (ROOT / "docs" / name).read_text() == page(), "run makalu docs"
 

@@ -18,6 +18,7 @@ ALLOWED = {
     "sim_models": ("makalu.sim_models", "makalu.hw.spec"),
     "sw/rtl": ("makalu",),
     "sw/cli": ("makalu",),
+    "sw/kernel": ("makalu",),
     "sw": ("makalu.sw", "makalu.sim_models", "makalu.hw.spec"),
     "verif": ("makalu", "verif"),
 }
@@ -34,6 +35,7 @@ Golden is the definition of the bits; where an access pattern's elements lie is 
 OWN = ("makalu", "verif", "tests", "examples", "hw", "sim_models", "sw")
 NOT_IN_SPEC = ("amaranth", "numpy")
 ONLY_FOR_BENCHES = ("makalu.sw.rtl", "makalu.sw.cli")
+"""And for `sw/kernel`, which runs what a user asks for on whatever there is."""
 
 
 def below(module, packages):

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from examples.digits.train import Weights
 from examples.gemm.gemm import blocks
 from makalu.hw.spec.config import CoreConfig
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.compile.program import Program
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
 from makalu.sw.nki.tensor import Tensor
-from makalu.sw.program import Program
+from makalu.sw.nki.tracing import TensorSpec
 
 __all__ = ["compile_network", "network", "network_inputs"]
 

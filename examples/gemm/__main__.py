@@ -5,9 +5,9 @@ import numpy as np
 from examples._run import run
 from examples.gemm.gemm import gemm
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
 
 __all__ = ["main"]

@@ -32,7 +32,8 @@ class LaneEngine(wiring.Component):
     granted.
 
     Does not: check the instruction (the sequencer did), nor order reads against its own writes: `dst` may be exactly a
-    source (same pattern, each element once), any other overlap leaves open what is read.
+    source (same pattern, each element once) and may hold a scalar operand, which is read before anything is written;
+    any other overlap leaves open what is read.
 
     Parameters
     ----------

@@ -19,7 +19,8 @@ class GoldenElementwise:
     """tensor_copy, tensor_tensor, tensor_scalar, activation on whole operands.
 
     Numerics: inputs widen exactly to fp32, every step rounds once, the result narrows once.
-    A destination that overlaps a source other than element by element is reported: engines read ahead.
+    A destination that overlaps a source other than element by element is reported: engines read ahead. A scalar operand
+    is read once, before anything is written, so it may lie inside the destination.
     """
 
     def __init__(self, *, sbuf: PartitionedMemory, psum: PartitionedMemory, report: Callable[[str], None]) -> None:
@@ -41,7 +42,8 @@ class GoldenElementwise:
     def _overlap(self, instruction: Instruction) -> None:
         target = operand(instruction, "dst", count=instruction["partitions"])
         for slot in ("src0", "src1"):
-            if instruction[f"{slot}_space"] != target.space:
+            scalar = slot == "src1" and instruction["operand0_tensor"]
+            if scalar or instruction[f"{slot}_space"] != target.space:
                 continue
             source = operand(instruction, slot, count=instruction["partitions"])
             same = (source.offset, source.format, source.strides) == (target.offset, target.format, target.strides)

@@ -166,12 +166,13 @@ class _Run:
     def _report(self, text: str) -> None:
         finding = Finding(*self._current, text)
         if self._strict:
-            raise GoldenError(str(finding))
+            raise GoldenError(str(finding), queue=finding.queue, address=finding.address)
         self._findings.append(finding)
 
     def _stop(self, state: _QueueState, code: ErrorCode, address: int, tag: int, text: str) -> None:
         if self._strict:
-            raise IllegalInstruction(f"{state.queue.name.lower()} at {address:#x}: {code.name}: {text}")
+            where = f"{state.queue.name.lower()} at {address:#x}"
+            raise IllegalInstruction(f"{where}: {code.name}: {text}", queue=state.queue, address=address)
         self._errors.setdefault(state.queue, QueueError(code, address, tag, text))
 
     def _runs(self, state: _QueueState) -> bool:

@@ -12,7 +12,11 @@ __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "QueueErr
 
 
 class GoldenError(MakaluError, RuntimeError):
-    """A program that the golden machine refuses in strict mode."""
+    """A program that golden refuses in strict mode; `queue` and `address` of the instruction, if it is one."""
+
+    def __init__(self, text: str, *, queue: Queue | None = None, address: int = 0) -> None:
+        super().__init__(text)
+        self.queue, self.address = queue, address
 
 
 class IllegalInstruction(GoldenError):

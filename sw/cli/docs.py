@@ -17,6 +17,7 @@ from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.docs import isa_page, registers_page
+from makalu.sw.kernel.page import nki_page
 from makalu.sw.paths import ROOT
 from makalu.sw.results import RESULTS
 
@@ -51,6 +52,12 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             + ("pes",),
         ),
         ("fpga_", ("lut4", "ccu2c", "comb", "ff", "mult18", "mhz_6", "mhz_7", "mhz_8")),
+    ),
+    "kernels": (
+        (
+            "kernel_",
+            ("instructions", "error", "cycles", "difference", "events", "compared", "differing", "seconds", "refused"),
+        ),
     ),
 }
 """Figures `<prefix><case>_<column>` that make one table a prefix, a row a case; the others are rows of their own."""
@@ -199,7 +206,12 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
         else:
             why |= dict.fromkeys(sections(record), trial)
     texts = {**old, **new}
-    pages = {"isa.md": isa_page(), "registers.md": registers_page(), "results.md": results_page(texts)}
+    pages = {
+        "isa.md": isa_page(),
+        "nki.md": nki_page(),
+        "registers.md": registers_page(),
+        "results.md": results_page(texts),
+    }
     pages |= {name: showing((folder / name).read_text(), texts) for name in _SHOWING if (folder / name).is_file()}
     for name, text in pages.items():
         (folder / name).write_text(text)

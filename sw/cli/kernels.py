@@ -1,7 +1,6 @@
 """Running one kernel of `examples` on the RTL and on golden, and what the commands read off the run."""
 
 import importlib
-import shutil
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,11 +13,11 @@ from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.isa import Queue
 from makalu.hw.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.sequencer import Channel
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.compile.program import Program
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.paths import ROOT
-from makalu.sw.program import Program
 from makalu.sw.rtl.machine import Machine, RunResult
 from makalu.sw.rtl.timing import compare, predict_run
 from makalu.sw.rtl.trace import Trace
@@ -184,7 +183,7 @@ def run_case(machine: Machine, case: Case, condition: Condition = CONDITIONS[1])
     if result.error or result.trace is None:
         raise StoppedError(f"{config.name}: the core stopped with an error: {result.registers}")
     timeline, trace = predict_run(program, config, result, None if recorded else fixed)
-    shutil.rmtree(result.trace.parent)
+    result.discard()
     values = program.read(result.memory)[case.output]
     mismatched = int(np.count_nonzero(values.view(np.uint32) != case.golden.view(np.uint32)))
     differences = compare(timeline, trace)

@@ -1,6 +1,7 @@
 """The `makalu` command. Each subcommand is a function of its own module; this file only names them."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,10 @@ from makalu.hw.spec.versions import versions
 from makalu.sw.cli import generate, lint
 from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
+from makalu.sw.cli.disassemble import disassemble as print_program
 from makalu.sw.cli.docs import docs as write_docs
+from makalu.sw.cli.public_kernels import kernels as run_public
+from makalu.sw.cli.run import run as run_kernel
 from makalu.sw.cli.scaling import scaling as run_scaling
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.sim import simulate
@@ -21,6 +25,8 @@ from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.cli.soak import PROGRAMS
 from makalu.sw.cli.soak import soak as run_soak
 from makalu.sw.commit import commit
+from makalu.sw.kernel.execution import Backend
+from makalu.sw.kernel.given import FORMS
 
 __all__ = ["app"]
 
@@ -105,6 +111,61 @@ def sim(
 ) -> None:
     """Run the trained digit classifier on the RTL and compare every logit with the golden model."""
     simulate(preset, None if simulator == Simulator.AUTO else simulator.value, images, _console())
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(help="FILE.py::function, or the file of a program")],
+    preset: Annotated[
+        str | None, typer.Option(help="preset or .yaml file; default: NEURON_PLATFORM_TARGET_OVERRIDE, else trn3")
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="golden: bits; timing: cycles only; rtl: both, compared")] = (
+        Backend.GOLDEN
+    ),
+    simulator: Annotated[Simulator, typer.Option(help="of the RTL; auto: what suits the size")] = Simulator.AUTO,
+    arg: Annotated[list[str] | None, typer.Option(help=f"an argument of the kernel: {FORMS}")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of random arguments")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for outputs and results; default: build/kernels/NAME")
+    ] = None,
+    keep_addresses: Annotated[bool, typer.Option(help="honour address= of tiles instead of placing them")] = False,
+) -> None:
+    """Run an NKI kernel, unmodified: bits, cycles, a timeline and a report."""
+    run_kernel(
+        target,
+        _console(),
+        preset=preset,
+        backend=backend,
+        simulator=None if simulator == Simulator.AUTO else simulator.value,
+        arguments=arg,
+        seed=seed,
+        out=out,
+        keep_addresses=keep_addresses,
+    )
+
+
+@app.command()
+def kernels(
+    sdk: Annotated[Path | None, typer.Option(help="clone of aws-neuron/aws-neuron-sdk")] = None,
+    samples: Annotated[Path | None, typer.Option(help="clone of aws-neuron/nki-samples")] = None,
+    library: Annotated[Path | None, typer.Option(help="clone of aws-neuron/nki-library")] = None,
+    preset: Annotated[str, typer.Option(help="a full-size preset: the kernels need 128 partitions")] = "trn2",
+    backend: Annotated[Backend, typer.Option(help="golden, or rtl compared with golden")] = Backend.RTL,
+    long: Annotated[bool, typer.Option("--long", help="the ones that take minutes, too")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="name of a kernel of the table; may be repeated")] = None,
+) -> None:
+    """Run public NKI kernels from clones of their repositories, files unmodified."""
+    given = {"sdk": sdk, "samples": samples, "library": library}
+    clones = {name: path for name, path in given.items() if path is not None}
+    if not clones:
+        raise typer.BadParameter("give the folder of at least one clone: --sdk, --samples or --library")
+    run_public(clones, _console(), preset=preset, backend=backend, long=long, only=only or ())
+
+
+@app.command()
+def disassemble(path: Annotated[Path, typer.Argument(help="file of a program, as `makalu run` writes it")]) -> None:
+    """Print a program's instructions, NKI's names beside ours."""
+    print_program(path, _console())
 
 
 @app.command()

@@ -10,7 +10,7 @@ from makalu.hw.spec.isa import QUEUES
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.cli.kernels import example
-from makalu.sw.program import Program
+from makalu.sw.compile.program import Program
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine, RunResult, default_simulator
 from makalu.sw.rtl.simulators import have_icarus

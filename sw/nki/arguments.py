@@ -1,4 +1,4 @@
-"""What a call of the kernel language may be given: shapes, element types, numbers, names of arguments."""
+"""What a call of the kernel language may be given: shapes, memories, numbers, names of arguments."""
 
 import functools
 import inspect
@@ -9,54 +9,57 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from makalu.hw.spec.formats import FORMATS, Format
+from .errors import KernelError, NotBuiltError, NotInNkiError
+from .recording import current
+from .storage import Buffer
+from .tensor import Tensor
 
-from .names import NotBuiltError
-from .tensor import Buffer, KernelError
-
-__all__ = ["call", "checked_buffer", "checked_dtype", "checked_shape", "fp32_bits"]
+__all__ = ["call", "checked_buffer", "checked_shape", "checked_tensor", "fp32_bits", "unbuilt"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-_SPELLED = {"float32": "nl.float32", "fp32": "nl.float32", "bfloat16": "nl.bfloat16", "bf16": "nl.bfloat16"}
-_BUFFERS = ", ".join(f"nl.{buffer.value}" for buffer in Buffer)
+_BUFFERS = ", ".join(f"nl.{buffer}" for buffer in Buffer)
 
 
-def checked_shape(name: str, shape: Any) -> tuple[int, ...]:
+def checked_shape(place: str, shape: Any) -> tuple[int, ...]:
     """The shape as a tuple of integers from 1."""
     if not isinstance(shape, tuple | list):
-        raise KernelError(f"{name}: shape must be a tuple or list of integers, not {shape!r}")
+        raise KernelError(f"{place}: shape must be a tuple of integers, not {shape!r}")
     try:
         sizes = tuple(operator.index(size) for size in shape)
     except TypeError:
-        raise KernelError(f"{name}: every size must be an integer, not {list(shape)}") from None
+        raise KernelError(f"{place}: every size must be an integer, not {list(shape)}") from None
     if not sizes or any(size < 1 for size in sizes):
-        raise KernelError(f"{name}: every size must be at least 1, not {list(sizes)}")
+        raise KernelError(f"{place}: every size must be at least 1, not {list(sizes)}")
     return sizes
 
 
-def checked_dtype(name: str, dtype: Any) -> Format:
-    """An element type of `nl`; of another library's the message says what to write."""
-    if isinstance(dtype, Format) and dtype in FORMATS.values():
-        return dtype
-    word = dtype if isinstance(dtype, str) else getattr(dtype, "name", getattr(dtype, "__name__", ""))
-    hint = f"; write {_SPELLED[word]}" if word in _SPELLED else ""
-    raise KernelError(f"{name}: dtype must be nl.float32 or nl.bfloat16, not {dtype!r}{hint}")
-
-
-def checked_buffer(name: str, buffer: Any) -> Buffer:
-    """A memory of `nl`."""
+def checked_buffer(place: str, buffer: Any) -> Buffer:
+    """A memory of `nl`, also by its name."""
     if isinstance(buffer, Buffer):
         return buffer
-    hint = f"; write nl.{buffer}" if buffer in [each.value for each in Buffer] else ""
-    raise KernelError(f"{name}: buffer must be one of {_BUFFERS}, not {buffer!r}{hint}")
+    for each in Buffer:
+        if buffer == each.value:
+            return each
+    raise KernelError(f"{place}: buffer must be one of {_BUFFERS}, not {buffer!r}")
+
+
+def checked_tensor(place: str, tensor: Any, *buffers: Buffer) -> Tensor:
+    """A tensor, in one of `buffers` if there are any."""
+    if not isinstance(tensor, Tensor):
+        raise KernelError(f"{place} must be a tensor, not {tensor!r}")
+    if buffers and tensor.buffer not in buffers:
+        raise KernelError(f"{place} must be in {' or '.join(b.value for b in buffers)}, not {tensor}")
+    return tensor
 
 
 def fp32_bits(place: str, value: Any) -> int:
     """Bits of a real number, rounded to fp32 once; infinities and NaN are numbers too."""
+    if not isinstance(value, numbers.Real) and np.ndim(value) == 0 and hasattr(value, "dtype"):
+        value = np.float32(value)  # a scalar of ml_dtypes
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise KernelError(f"{place} must be a number, not {value if hasattr(value, 'storage') else repr(value)}")
+        raise KernelError(f"{place} must be a number, not {value!r}")
     try:
         wide = float(value)
     except OverflowError:
@@ -68,15 +71,39 @@ def fp32_bits(place: str, value: Any) -> int:
     return int(narrow.view(np.uint32))
 
 
-def call(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """A function of the language: an argument that it does not have is refused with those that there are."""
-    known = inspect.signature(function).parameters
+def unbuilt(**arguments: tuple[Any, Any]) -> None:
+    """(value, the value that means nothing): an argument of NKI with any other value is refused by name."""
+    for name, (value, nothing) in arguments.items():
+        if value is not nothing and value != nothing:
+            raise NotBuiltError(f"{name}={value!r}")
 
-    @functools.wraps(function)
-    def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        for name in kwargs:
-            if name not in known:
-                raise NotBuiltError(f"{function.__name__}: {name}= is not built; there is {', '.join(known)}")
-        return function(*args, **kwargs)
 
-    return checked
+def call(module: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """A function of the language: its operations carry its name, its errors too; unknown arguments are refused."""
+
+    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        signature = inspect.signature(function)
+        name = f"{module}.{function.__name__.rstrip('_')}"
+
+        @functools.wraps(function)
+        def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                unknown = [key for key in kwargs if key not in signature.parameters]
+                if "mask" in unknown:
+                    raise NotInNkiError(f"{name}: mask=; Beta 1 had masks, AWS removed them") from None
+                if unknown:
+                    raise NotInNkiError(f"{name}: {unknown[0]}=; it has {', '.join(signature.parameters)}") from None
+                raise KernelError(f"{name}: {error}") from None
+            with current().calling(name):
+                try:
+                    return function(*args, **kwargs)
+                except (KernelError, NotBuiltError) as error:
+                    if not error.text.startswith(name):
+                        error.text = f"{name}: {error.text}"
+                    raise
+
+        return checked
+
+    return decorate

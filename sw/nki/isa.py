@@ -1,240 +1,318 @@
-"""`nisa`: one call, one operation of the core; destinations first, results nowhere else."""
+"""`nisa`: instructions, destinations first. Each call becomes one instruction of the core, or the steps it takes."""
 
 from enum import Enum
-
-import numpy as np
+from typing import Any
 
 from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AluOp, Function, Opcode
+from makalu.hw.spec.isa import Opcode
 
-from .arguments import call, fp32_bits
-from .names import refuse_names
-from .recording import Operation, Site, current
-from .tensor import Buffer, KernelError, Tensor
+from .api import ISA_NAMES, refuse_names
+from .arguments import call, checked_tensor, fp32_bits, unbuilt
+from .errors import KernelError, NotBuiltError
+from .fill import fill, identity
+from .matmul import matmul
+from .operators import OPERATORS, Operator, alu_operator, function_operator
+from .recording import current
+from .staging import column, copied, fresh, in_rows, record, relocated
+from .storage import Buffer
+from .tensor import Tensor, on_assignment
+from .transfer import transfer
 
 __all__ = [
-    "Engine",
     "activation",
+    "dge_mode",
     "dma_copy",
+    "engine",
+    "get_nc_version",
+    "gpsimd_engine",
+    "matmul_perf_mode",
+    "memset",
     "nc_matmul",
+    "nc_transpose",
+    "nc_version",
+    "oob_mode",
+    "reduce_cmd",
     "scalar_engine",
     "tensor_copy",
+    "tensor_engine",
     "tensor_scalar",
     "tensor_tensor",
+    "unknown_engine",
     "vector_engine",
 ]
 
 
-class Engine(Enum):
-    VECTOR = "vector"
-    SCALAR = "scalar"
+class engine(Enum):  # noqa: N801, NKI's spelling
+    unknown = 0
+    tensor = 1
+    scalar = 2
+    gpsimd = 3
+    dma = 4
+    vector = 5
+    sync = 6
 
 
-vector_engine = Engine.VECTOR
-scalar_engine = Engine.SCALAR
+class reduce_cmd(Enum):  # noqa: N801
+    idle = 0
+    reset = 1
+    reduce = 2
+    reset_reduce = 3
+    load_reduce = 4
 
 
-@call
-def nc_matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool | None = None) -> None:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM.
+class dge_mode(Enum):  # noqa: N801
+    unknown = 0
+    swdge = 1
+    hwdge = 2
+    none = 3
 
-    accumulate : None overwrites where dst was not written by a matmul before and adds where it was.
+
+class oob_mode(Enum):  # noqa: N801
+    error = 0
+    skip = 1
+
+
+class matmul_perf_mode(Enum):  # noqa: N801
+    none = "none"
+    double_row = "double_row"
+
+
+class nc_version(Enum):  # noqa: N801
+    gen2 = 2
+    gen3 = 3
+    gen4 = 4
+
+
+tensor_engine, vector_engine, scalar_engine = engine.tensor, engine.vector, engine.scalar
+gpsimd_engine, unknown_engine = engine.gpsimd, engine.unknown
+
+_GENERATION = {"trn1": nc_version.gen2, "trn2": nc_version.gen3, "trn3": nc_version.gen4}
+
+
+def get_nc_version() -> nc_version:
+    """Generation of the core that the kernel is traced for; of a preset that models none, the second."""
+    return _GENERATION.get(current().config.product.generation, nc_version.gen3)
+
+
+@call("nisa")
+def nc_matmul(
+    dst: Tensor,
+    stationary: Tensor,
+    moving: Tensor,
+    is_stationary_onezero: bool = False,
+    is_moving_onezero: bool = False,
+    is_transpose: bool = False,
+    accumulate: bool | None = None,
+    tile_position: tuple[int, ...] = (),
+    tile_size: tuple[int, ...] = (),
+    perf_mode: matmul_perf_mode = matmul_perf_mode.none,
+    name: str | None = None,
+) -> None:
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; bf16 operands, fp32 sums.
+
+    `accumulate` None overwrites where no matmul wrote dst before and adds where one did. Becomes a load_stationary and
+    a matmul; an operand that is strided, unaligned or in other partitions is copied first.
     """
-    config = current().config
-    _inside("nc_matmul", "dst", dst, Buffer.PSUM)
-    for name, tensor in (("stationary", stationary), ("moving", moving)):
-        _inside("nc_matmul", name, tensor, Buffer.SBUF)
-        if tensor.dtype != BF16:
-            raise KernelError(f"nc_matmul: {name} must be bfloat16, not {tensor}")
-    shapes = f"stationary {list(stationary.shape)}, moving {list(moving.shape)}, dst {list(dst.shape)}"
-    if stationary.shape[0] != moving.shape[0] or stationary.partition != moving.partition:
-        raise KernelError(
-            f"nc_matmul: stationary and moving must lie in the same partitions, not {stationary.partition}+"
-            f"{stationary.shape[0]} and {moving.partition}+{moving.shape[0]} ({shapes})"
-        )
-    columns = [(size, stride) for size, stride in stationary.free if size != 1]
-    if len(columns) > 1 or any(stride != 1 for _, stride in columns):
-        raise KernelError(f"nc_matmul: stationary must have one contiguous free dimension, not {list(stationary.free)}")
-    count = columns[0][0] if columns else 1
-    if count > config.tensor.columns:
-        raise KernelError(
-            f"nc_matmul: stationary has {count} columns, the array has {config.tensor.columns} ({shapes})"
-        )
-    if stationary.offset * BF16.bytes % config.sbuf.word_bytes:
-        raise KernelError(
-            f"nc_matmul: stationary starts at byte {stationary.offset * BF16.bytes} of its tile, which is no multiple "
-            f"of the SBUF word of {config.sbuf.word_bytes} bytes"
-        )
-    if dst.shape[0] != count or dst.partition != 0:
-        raise KernelError(
-            f"nc_matmul: dst must have partition 0 to {count - 1}, not {dst.partition}+{dst.shape[0]} ({shapes})"
-        )
-    _same_free("nc_matmul", dst=dst, moving=moving)
-    if accumulate is None:
-        accumulate = _first_write(dst)
-    fields = {"partitions": stationary.shape[0]}
-    _record(Opcode.LOAD_STATIONARY, {"src0": stationary}, fields)
-    _record(
-        Opcode.MATMUL,
-        {"dst": dst, "src0": moving},
-        {**fields, "columns": count, "accumulate": int(accumulate)},
-    )
+    del is_stationary_onezero, is_moving_onezero, name  # hints
+    size = (current().config.tensor.rows, current().config.tensor.columns)
+    if tuple(tile_position) not in ((), (0, 0)) or tuple(tile_size) not in ((), size):
+        raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
+    unbuilt(perf_mode=(perf_mode, matmul_perf_mode.none))
+    matmul(dst, stationary, moving, accumulate=accumulate, transpose=bool(is_transpose))
 
 
-@call
-def tensor_copy(dst: Tensor, src: Tensor, *, engine: Engine = Engine.VECTOR) -> None:
-    """dst[P, N] = cast(src[P, N]).
+@call("nisa")
+def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
+    """dst[F, P] = data[P, F].T, bf16, by a matmul with the identity: exact for finite numbers, -0 becomes +0."""
+    del name
+    if engine not in (unknown_engine, tensor_engine):
+        raise NotBuiltError(f"engine={engine}; the Tensor engine transposes")
+    checked_tensor("data", data, Buffer.SBUF, Buffer.PSUM)
+    checked_tensor("dst", dst, Buffer.PSUM)
+    if data.dtype != BF16:
+        raise NotBuiltError(f"a transpose of {data.dtype.name} through the array, whose operands are bf16: {data}")
+    if data.buffer is Buffer.PSUM:
+        data = copied(data, data.dtype, "evicted")
+    rows, columns = data.shape[0], data.size // data.shape[0]
+    if columns > current().config.tensor.columns:
+        raise KernelError(f"data {data} has {columns} columns, the array has {current().config.tensor.columns}")
+    if (dst.shape[0], dst.size // dst.shape[0]) != (columns, rows):
+        raise KernelError(f"dst {dst} must be [{columns}, {rows}], the transpose of data {data}")
+    if data.partition:
+        data = relocated(data, 0)
+    matmul(dst, in_rows(data), identity(rows), accumulate=False, transpose=True)
 
-    On the Scalar engine it is `activation(op=copy)`, which turns -0 into +0.
-    """
-    if not isinstance(engine, Engine):
-        raise KernelError(f"tensor_copy: engine must be nisa.vector_engine or nisa.scalar_engine, not {engine!r}")
-    if engine is Engine.SCALAR:
-        activation(dst, op=Function.IDENTITY, data=src)
+
+@call("nisa")
+def tensor_copy(dst: Tensor, src: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
+    """dst[P, N] = cast(src[P, N]); on the Scalar engine -0 becomes +0. GpSimd's are Vector's."""
+    del name
+    if engine is scalar_engine:
+        _activation(dst, function_operator("op", OPERATORS["copy"]), src, None, 1.0)
         return
-    _elementwise("tensor_copy", dst=dst, src=src)
-    _record(Opcode.TENSOR_COPY, {"dst": dst, "src0": src}, {"partitions": dst.shape[0]})
+    _elementwise(Opcode.TENSOR_COPY, dst, {"src": src}, {})
 
 
-@call
-def tensor_tensor(dst: Tensor, data1: Tensor, data2: Tensor, op: AluOp) -> None:
+@call("nisa")
+def memset(dst: Tensor, value: float, engine: Any = engine.unknown, name: str | None = None) -> None:
+    """dst = value; a Vector copy of a constant column, in PSUM a matmul of constants."""
+    del name, engine
+    fp32_bits("value", value)
+    fill(checked_tensor("dst", dst), float(value))
+
+
+@call("nisa")
+def tensor_tensor(
+    dst: Tensor,
+    data1: Tensor,
+    data2: Tensor,
+    op: Operator,
+    engine: Any = engine.unknown,
+    name: str | None = None,
+) -> None:
     """dst[P, N] = cast(op(data1[P, N], data2[P, N]))"""
-    _elementwise("tensor_tensor", dst=dst, data1=data1, data2=data2)
-    _operator("tensor_tensor", op)
-    _record(
-        Opcode.TENSOR_TENSOR,
-        {"dst": dst, "src0": data1, "src1": data2},
-        {"partitions": dst.shape[0], "op0": int(op)},
-    )
+    del name, engine
+    _elementwise(Opcode.TENSOR_TENSOR, dst, {"data1": data1, "data2": data2}, {"op": alu_operator("op", op)})
 
 
-@call
+@call("nisa")
 def tensor_scalar(
     dst: Tensor,
     data: Tensor,
-    op0: AluOp,
+    op0: Operator,
     operand0: Tensor | float,
     reverse0: bool = False,
-    op1: AluOp | None = None,
-    operand1: float = 0.0,
+    op1: Operator | None = None,
+    operand1: Tensor | float | None = None,
     reverse1: bool = False,
+    engine: Any = engine.unknown,
+    name: str | None = None,
 ) -> None:
-    """dst[P, N] = cast(op1(op0(data[P, N], operand0), operand1)); operand0 is a number or a float32 tensor [P, 1]."""
-    _elementwise("tensor_scalar", dst=dst, data=data)
-    _operator("tensor_scalar", op0)
-    immediate1 = fp32_bits("tensor_scalar: operand1", operand1)
-    tensors = {"dst": dst, "src0": data}
-    fields = {"partitions": dst.shape[0], "op0": int(op0), "reverse0": int(reverse0)}
-    _scalar("tensor_scalar", "operand0", operand0, dst, tensors, fields, "immediate0")
-    if op1 is not None:
-        _operator("tensor_scalar", op1)
-        fields |= {"op1": int(op1), "reverse1": int(reverse1), "immediate1": immediate1}
-    _record(Opcode.TENSOR_SCALAR, tensors, fields)
+    """dst[P, N] = cast(op1(op0(data[P, N], operand0), operand1)); operands are numbers or [P, 1].
 
-
-@call
-def activation(dst: Tensor, op: Function, data: Tensor, bias: Tensor | float | None = None, scale: float = 1.0) -> None:
-    """dst[P, N] = cast(op(data[P, N] * scale + bias)); bias is a number or a float32 tensor [P, 1]."""
-    _elementwise("activation", dst=dst, data=data)
-    if not isinstance(op, Function):
-        raise KernelError(f"activation: op must be one of {[f.name.lower() for f in Function]}, not {op!r}")
-    tensors = {"dst": dst, "src0": data}
-    fields = {"partitions": dst.shape[0], "function": int(op), "immediate0": fp32_bits("activation: scale", scale)}
-    _scalar("activation", "bias", 0.0 if bias is None else bias, dst, tensors, fields, "immediate1")
-    _record(Opcode.ACTIVATION, tensors, fields)
-
-
-@call
-def dma_copy(dst: Tensor, src: Tensor) -> None:
-    """dst = src between memory and SBUF; memory's dimension 0 goes with the partition, the rest in order."""
-    for name, tensor in (("dst", dst), ("src", src)):
-        _inside("dma_copy", name, tensor, *Buffer)
-    if dst.dtype != src.dtype:
-        raise KernelError(f"dma_copy moves bytes: dst {dst} and src {src} must have one type")
-    if dst.shape[0] != src.shape[0]:
-        raise KernelError(f"dma_copy: dimension 0 of dst {list(dst.shape)} and src {list(src.shape)} must be equal")
-    _same_free("dma_copy", dst=dst, src=src)
-    if dst.buffer is Buffer.SBUF and not src.buffer.on_chip:
-        opcode, tensors = Opcode.DMA_LOAD, {"dst": dst, "memory": src}
-    elif src.buffer is Buffer.SBUF and not dst.buffer.on_chip:
-        opcode, tensors = Opcode.DMA_STORE, {"src0": src, "memory": dst}
-    else:
-        raise KernelError(f"dma_copy goes between memory and SBUF, not from {src} to {dst}")
-    _record(opcode, tensors, {"partitions": dst.shape[0]})
-
-
-def _record(opcode: Opcode, tensors: dict[str, Tensor], fields: dict[str, int]) -> None:
-    current().operations.append(Operation(opcode=opcode, tensors=tensors, fields=fields, site=Site.here()))
-
-
-def _inside(call: str, name: str, tensor: Tensor, *buffers: Buffer) -> None:
-    if not isinstance(tensor, Tensor) or tensor.buffer not in buffers:
-        raise KernelError(f"{call}: {name} must be in {' or '.join(b.value for b in buffers)}, not {tensor}")
-
-
-def _same_free(call: str, **tensors: Tensor) -> None:
-    shapes = {name: [size for size in tensor.shape[1:] if size != 1] for name, tensor in tensors.items()}
-    first = next(iter(shapes.values()))
-    if any(shape != first for shape in shapes.values()):
-        given = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
-        raise KernelError(f"{call}: free dimensions must be equal, not {given}")
-
-
-def _elementwise(call: str, *, dst: Tensor, **sources: Tensor) -> None:
-    """Operands of Vector and Scalar: one shape, one start partition, the result in SBUF."""
-    _inside(call, "dst", dst, Buffer.SBUF)
-    for name, tensor in sources.items():
-        _inside(call, name, tensor, Buffer.SBUF, Buffer.PSUM)
-        if (tensor.partition, tensor.shape[0]) != (dst.partition, dst.shape[0]):
-            raise KernelError(
-                f"{call}: {name} lies in partitions {tensor.partition}+{tensor.shape[0]}, dst in "
-                f"{dst.partition}+{dst.shape[0]}; they must be the same"
-            )
-    _same_free(call, dst=dst, **sources)
-
-
-def _operator(call: str, op: AluOp) -> None:
-    if not isinstance(op, AluOp):
-        raise KernelError(f"{call}: an operator must be one of {[o.name.lower() for o in AluOp]}, not {op!r}")
-
-
-def _scalar(
-    call: str,
-    name: str,
-    value: Tensor | float,
-    dst: Tensor,
-    tensors: dict[str, Tensor],
-    fields: dict[str, int],
-    immediate: str,
-) -> None:
-    """A number goes into the immediate, a tensor [P, 1] into slot src1."""
-    if not isinstance(value, Tensor):
-        fields[immediate] = fp32_bits(f"{call}: {name}", value)
+    A second operand that is a tensor takes a second instruction, after an fp32 tile: the same bits.
+    """
+    del name, engine
+    first = {"op0": int(alu_operator("op0", op0)), "reverse0": int(bool(reverse0))}
+    second = {} if op1 is None else {"op1": int(alu_operator("op1", op1)), "reverse1": int(bool(reverse1))}
+    if op1 is None and operand1 is not None:
+        raise KernelError("operand1 without op1")
+    checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
+    if isinstance(operand1, Tensor):
+        between = fresh(dst.shape, FP32, "between", partition=dst.partition)
+        _scalar_step(between, data, first, operand0)
+        first = {"op0": second["op1"], "reverse0": second["reverse1"]}
+        _scalar_step(dst, between, first, operand1, "operand1")
         return
-    _inside(call, name, value, Buffer.SBUF)
-    wanted = (dst.partition, (dst.shape[0], 1), FP32)
-    if (value.partition, value.shape, value.dtype) != wanted:
-        raise KernelError(
-            f"{call}: {name} must be float32 [{dst.shape[0]}, 1] from partition {dst.partition}, not {value} from "
-            f"partition {value.partition}"
-        )
-    tensors["src1"] = value
-    fields["operand0_tensor"] = 1
+    if second:
+        second["operand1"] = fp32_bits("operand1", 0.0 if operand1 is None else operand1)
+    _scalar_step(dst, data, {**first, **second}, operand0)
 
 
-def _first_write(dst: Tensor) -> bool:
-    """Whether a matmul with accumulate=None adds; marks dst as written."""
-    touched = np.array([dst.offset])
-    for size, stride in dst.free:
-        touched = np.unique(touched[:, None] + stride * np.arange(size))
-    mask = dst.storage.written[: dst.shape[0]]
-    known, elements = int(np.count_nonzero(mask[:, touched])), dst.shape[0] * touched.size
-    if 0 < known < elements:
-        raise KernelError(
-            f"nc_matmul: {known} of {elements} elements of dst {dst} were written before; say accumulate="
-        )
-    mask[:, touched] = True
-    return known > 0
+@call("nisa")
+def activation(
+    dst: Tensor,
+    op: Operator,
+    data: Tensor,
+    bias: Tensor | float | None = None,
+    scale: Tensor | float = 1.0,
+    reduce_op: Operator | None = None,
+    reduce_res: Tensor | None = None,
+    reduce_cmd: Any = reduce_cmd.idle,
+    name: str | None = None,
+) -> None:
+    """dst[P, N] = cast(op(data[P, N] * scale + bias)); bias and scale are numbers or [P, 1].
+
+    A scale that is a tensor takes a Vector instruction first, data * scale in fp32: the same bits.
+    """
+    del name
+    unbuilt(reduce_op=(reduce_op, None), reduce_res=(reduce_res, None))
+    if reduce_cmd is not _IDLE:
+        raise NotBuiltError(f"reduce_cmd={reduce_cmd}")
+    _activation(dst, function_operator("op", op), data, bias, scale)
 
 
-__getattr__ = refuse_names("nisa", __all__)
+@call("nisa")
+def dma_copy(
+    dst: Tensor,
+    src: Tensor,
+    priority: Any = None,
+    oob_mode: Any = oob_mode.error,
+    dge_mode: Any = dge_mode.unknown,
+    engine: Any = engine.unknown,
+    name: str | None = None,
+) -> None:
+    """dst = cast(src) between any two of memory and SBUF, or out of PSUM; equal element counts, row-major order."""
+    del priority, dge_mode, engine, name  # how descriptors are made and which queue starts them
+    if oob_mode is not _OOB_ERROR:
+        raise NotBuiltError(f"oob_mode={oob_mode}")
+    transfer(checked_tensor("dst", dst), checked_tensor("src", src))
+
+
+_IDLE, _OOB_ERROR = reduce_cmd.idle, oob_mode.error
+"""The arguments of the same name hide the classes."""
+
+
+def _activation(dst: Tensor, function: int, data: Tensor, bias: Any, scale: Any) -> None:
+    checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
+    if isinstance(scale, Tensor):
+        scaled = fresh(dst.shape, FP32, "scaled", partition=dst.partition)
+        multiply = {"op0": int(alu_operator("scale", OPERATORS["multiply"])), "reverse0": 0}
+        _scalar_step(scaled, data, multiply, scale, "scale")
+        data, scale = scaled, 1.0
+    numbers = {"function": int(function), "scale": fp32_bits("scale", scale)}
+    sources = {"data": data}
+    if isinstance(bias, Tensor):
+        sources["bias"] = column("bias", bias, dst)
+    else:
+        numbers["bias"] = fp32_bits("bias", 0.0 if bias is None else bias)
+    _elementwise(Opcode.ACTIVATION, dst, sources, numbers, scalars=("bias",))
+
+
+def _scalar_step(dst: Tensor, data: Tensor, numbers: dict[str, int], operand: Any, name: str = "operand0") -> None:
+    sources = {"data": data}
+    if isinstance(operand, Tensor):
+        sources["operand0"] = column(name, operand, dst)
+    else:
+        numbers = {**numbers, "operand0": fp32_bits(name, 0.0 if operand is None else operand)}
+    _elementwise(Opcode.TENSOR_SCALAR, dst, sources, numbers, scalars=("operand0",))
+
+
+def _elementwise(
+    opcode: Opcode, dst: Tensor, sources: dict[str, Tensor], numbers: dict[str, int], scalars: tuple[str, ...] = ()
+) -> None:
+    """Vector and Scalar: the same rows and elements a partition for all operands, the result in SBUF."""
+    checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
+    if dst.buffer is Buffer.PSUM:
+        raise NotBuiltError(f"a result of Vector or Scalar in PSUM: {dst}")
+    placed = {}
+    for role, source in sources.items():
+        if role in scalars:
+            placed[role] = source
+            continue
+        checked_tensor(role, source, Buffer.SBUF, Buffer.PSUM)
+        if source.shape[0] != dst.shape[0]:
+            raise KernelError(f"{role} {source} has {source.shape[0]} partitions, dst {dst} has {dst.shape[0]}")
+        if source.size != dst.size:
+            raise KernelError(
+                f"{role} {source} has {source.size // source.shape[0]} elements a partition, dst {dst} has "
+                f"{dst.size // dst.shape[0]}; they must be equal"
+            )
+        apart = source.partition != dst.partition or (source.steps[0] != 1 and source.shape[0] > 1)
+        placed[role] = relocated(source, dst.partition) if apart else source
+    record(opcode, dst, placed, numbers)
+
+
+@on_assignment
+def _assigned(dst: Tensor, value: Any) -> None:
+    """`tensor[index] = value`: a copy of a tensor of as many elements, or a fill."""
+    with current().calling("assignment"):
+        if not isinstance(value, Tensor):
+            fill(dst, float(value))
+        elif dst.buffer is Buffer.SBUF and value.buffer.on_chip:
+            _elementwise(Opcode.TENSOR_COPY, dst, {"src": value}, {})
+        else:
+            transfer(dst, value)
+
+
+__getattr__ = refuse_names("nisa", ISA_NAMES)

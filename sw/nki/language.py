@@ -1,133 +1,221 @@
-"""`nl`: tensors, element types, sizes and operators of the kernel language."""
+"""`nl`: tensors, element types, sizes, loops and operators of the kernel language."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
+from typing import Any
 
-from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import AluOp, Function
+import numpy as np
 
-from .arguments import call, checked_buffer, checked_dtype, checked_shape
-from .names import refuse_names
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.sw.elements import ElementError, to_bits
+
+from .api import LANGUAGE_NAMES, refuse_names
+from .arguments import call, checked_buffer, checked_shape, checked_tensor, fp32_bits
+from .dtypes import OTHER_TYPES, TYPES, checked_dtype, format_of
+from .errors import KernelError, NotInNkiError
+from .fill import fill, identity
+from .nki_object import NKIObject
+from .operators import OPERATORS
 from .recording import current
-from .tensor import Buffer, KernelError, Tensor
+from .storage import Buffer
+from .tensor import DynamicSlice, Tensor
+from .tile_size import tile_size
+from .transfer import transfer
+from .wrappers import broadcast_to, load, load_transpose2d, matmul, store, transpose
 
-__all__ = [
-    "add",
-    "affine_range",
-    "bfloat16",
-    "broadcast_to",
-    "copy",
-    "float32",
-    "hbm",
-    "maximum",
-    "minimum",
-    "multiply",
-    "ndarray",
-    "psum",
-    "relu",
-    "sbuf",
-    "sequential_range",
-    "shared_hbm",
-    "static_range",
-    "subtract",
-    "tile_size",
-]
+float32, bfloat16 = TYPES["float32"], TYPES["bfloat16"]
 
-float32: Format = FP32
-bfloat16: Format = BF16
+sbuf, psum, hbm = Buffer.SBUF, Buffer.PSUM, Buffer.HBM
+private_hbm, shared_hbm = Buffer.PRIVATE_HBM, Buffer.SHARED_HBM
+MemoryRegion, NkiTensor = Buffer, Tensor
 
-sbuf = Buffer.SBUF
-psum = Buffer.PSUM
-hbm = Buffer.HBM
-shared_hbm = Buffer.SHARED_HBM
+ds = DynamicSlice
 
-add = AluOp.ADD
-subtract = AluOp.SUBTRACT
-multiply = AluOp.MULTIPLY
-maximum = AluOp.MAX
-minimum = AluOp.MIN
+# names of this module that others define
+_NAMED = (NKIObject, broadcast_to, load, load_transpose2d, matmul, store, tile_size, transpose)
 
-copy = Function.IDENTITY
-relu = Function.RELU
+globals().update(OTHER_TYPES)
+globals().update(OPERATORS)
+
+_FUNCTIONS = (
+    "affine_range broadcast_to ds empty_like expand_dims full is_hbm is_on_chip is_psum is_sbuf load load_transpose2d"
+    " matmul ndarray no_reorder num_programs ones program_id program_ndim sequential_range shared_constant"
+    " shared_identity_matrix static_range store transpose zeros zeros_like"
+).split()
+_VALUES = ("float32 bfloat16 sbuf psum hbm private_hbm shared_hbm MemoryRegion NkiTensor NKIObject tile_size").split()
+BUILT = (*_VALUES, *_FUNCTIONS, *(o.name for o in OPERATORS.values() if o.alu is not None or o.function or o.apply))
+"""Names that compute, or that a kernel may name."""
+
+__all__ = [*_VALUES, *_FUNCTIONS, *OPERATORS, *OTHER_TYPES]
 
 
-class _TileSize:
-    """Sizes of the core that the kernel is traced for."""
+@call("nl")
+def ndarray(
+    shape: tuple[int, ...],
+    dtype: Any,
+    buffer: Any = Buffer.SBUF,
+    name: str = "",
+    address: tuple[int, int] | None = None,
+) -> Tensor:
+    """A new tensor without values. On the chip dimension 0 is the partition.
 
-    @property
-    def pmax(self) -> int:
-        """Partitions of SBUF and PSUM; contraction rows of a matmul."""
-        return current().config.partitions
-
-    @property
-    def gemm_stationary_fmax(self) -> int:
-        """Columns of a stationary tile."""
-        return current().config.tensor.columns
-
-    @property
-    def gemm_moving_fmax(self) -> int:
-        """Columns of a moving tile: what one PSUM bank holds."""
-        return current().config.psum.bank_elems
-
-    @property
-    def psum_fmax(self) -> int:
-        """fp32 elements of a PSUM bank."""
-        return current().config.psum.bank_elems
-
-
-tile_size = _TileSize()
-
-
-@call
-def ndarray(shape: tuple[int, ...], dtype: Format, *, buffer: Buffer = Buffer.SBUF, name: str = "tensor") -> Tensor:
-    """A new tensor. On the chip dimension 0 is the partition.
-
-    Errors: fewer than two dimensions, too many partitions or bytes on the chip; a size below 1; PSUM other than float32
-    or more than a bank of it.
+    `address` (partition, byte) is honoured in the compiler's mode `keep_addresses`, otherwise tiles are placed by
+    their lifetimes. Errors: fewer than two dimensions, too many partitions or bytes on the chip; a size below 1.
     """
     config = current().config
-    shape = checked_shape(name, shape)
-    dtype, buffer = checked_dtype(name, dtype), checked_buffer(name, buffer)
-    if buffer.on_chip:
+    memory = checked_buffer(name or "tensor", buffer)
+    name = name or ("output" if memory is Buffer.SHARED_HBM else "tensor")
+    shape, kind = checked_shape(name, shape), checked_dtype(name, dtype)
+    if memory.on_chip:
         if len(shape) < 2:
             raise KernelError(f"{name}: a tensor on the chip has a partition and a free dimension, not {list(shape)}")
         if shape[0] > config.partitions:
             raise KernelError(f"{name}{list(shape)}: the core has {config.partitions} partitions, not {shape[0]}")
-    if buffer is Buffer.PSUM and dtype != FP32:
-        raise KernelError(f"{name}{list(shape)}: PSUM holds float32, not {dtype.name}")
     # here and not where tiles are placed: a tile that no operation uses is never placed
     rooms = {
-        Buffer.SBUF: ("a partition of SBUF", config.sbuf.partition_bytes),
-        Buffer.PSUM: ("a PSUM bank", config.psum.bank_bytes),
+        Buffer.SBUF: ("a partition of SBUF", config.sbuf.partition_bytes, kind.bytes),
+        Buffer.PSUM: ("a partition of PSUM", config.psum.partition_bytes, FP32.bytes),
     }
-    if buffer in rooms:
-        where, limit = rooms[buffer]
-        size = prod(shape[1:]) * dtype.bytes
+    if memory in rooms:
+        where, limit, item = rooms[memory]
+        size = prod(shape[1:]) * item
         if size > limit:
             raise KernelError(
-                f"{name}{list(shape)} {dtype.name} needs {size} bytes, {where} has {limit}: {size - limit} too many"
+                f"{name}{list(shape)} {kind.name} needs {size} bytes, {where} has {limit}: {size - limit} too many"
             )
-    return current().allocate(shape, dtype, buffer, name)
+    limit = 1 << config.bus.address_bits
+    if not memory.on_chip and prod(shape) * kind.bytes > limit:
+        size = prod(shape) * kind.bytes
+        raise KernelError(f"{name}{list(shape)} {kind.name} needs {size} bytes, the bus has {limit}")
+    return current().allocate(shape, kind, memory, name, address=address)
 
 
-def broadcast_to(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A view of `tensor` in which dimensions of size 1 repeat."""
-    return tensor.broadcast_to(*shape)
+def full(shape: tuple[int, ...], fill_value: float, dtype: Any, buffer: Any = Buffer.SBUF, name: str = "") -> Tensor:
+    """A new tensor, every element `fill_value`; costs as `nisa.memset`."""
+    with current().calling("nl.full"):
+        fp32_bits("nl.full: fill_value", fill_value)
+        tensor = ndarray(shape, dtype, buffer, name)
+        fill(tensor, float(fill_value))
+        return tensor
 
 
-def affine_range(*bounds: int) -> Iterator[int]:
-    """A loop over `range(*bounds)`: stop; start and stop; or start, stop and step.
+def zeros(shape: tuple[int, ...], dtype: Any, buffer: Any = Buffer.SBUF, name: str = "") -> Tensor:
+    """`full` of 0."""
+    with current().calling("nl.zeros"):
+        return full(shape, 0.0, dtype, buffer, name)
 
-    Every loop is unrolled while the kernel is traced.
-    """
+
+def ones(shape: tuple[int, ...], dtype: Any, buffer: Any = Buffer.SBUF, name: str = "") -> Tensor:
+    """`full` of 1."""
+    with current().calling("nl.ones"):
+        return full(shape, 1.0, dtype, buffer, name)
+
+
+def empty_like(x: Tensor, dtype: Any = None, buffer: Any = None, name: str = "") -> Tensor:
+    """A new tensor of the shape, type and memory of `x`."""
+    return ndarray(x.shape, dtype or x.dtype, buffer or x.buffer, name)
+
+
+def zeros_like(x: Tensor, dtype: Any = None, buffer: Any = None, name: str = "") -> Tensor:
+    """`empty_like` filled with 0."""
+    with current().calling("nl.zeros_like"):
+        return full(x.shape, 0.0, dtype or x.dtype, buffer or x.buffer, name)
+
+
+def expand_dims(x: Tensor, axis: int) -> Tensor:
+    """A view of `x` with a new dimension of size 1."""
+    return x.expand_dim(axis)
+
+
+@call("nl")
+def shared_constant(constant: Any) -> Tensor:
+    """A tensor in memory with the values of a numpy array or a `.npy` file; the program brings them along."""
+    array = np.load(constant) if isinstance(constant, str) else np.asarray(constant)
+    kind = format_of(array.dtype)
+    if array.dtype == np.float64:
+        kind = FP32
     try:
-        return iter(range(*bounds))
+        return current().constant(to_bits(array, checked_dtype("constant", kind)), checked_dtype("", kind), "constant")
+    except ElementError as error:
+        raise KernelError(str(error)) from None
+
+
+@call("nl")
+def shared_identity_matrix(n: int, dtype: Any = OTHER_TYPES["uint8"], dst: Tensor | None = None) -> Tensor:
+    """[n, n] in SBUF, ones on the diagonal; loaded once."""
+    kind = checked_dtype("dtype", dtype)
+    if not 1 <= n <= current().config.partitions:
+        raise KernelError(f"n must be from 1 to {current().config.partitions}, not {n}")
+    found = identity(n)
+    if kind != BF16 or dst is not None:
+        target = dst if dst is not None else ndarray((n, n), kind)
+        transfer(checked_tensor("dst", target), found)
+        return target
+    return found
+
+
+def program_id(axis: int = 0) -> int:
+    """0: one core runs a kernel."""
+    del axis
+    return 0
+
+
+def num_programs(axes: Any = 0) -> int:
+    """1: one core runs a kernel."""
+    del axes
+    return 1
+
+
+def program_ndim() -> int:
+    """0: there is no grid."""
+    return 0
+
+
+def is_hbm(buffer: Any) -> bool:
+    return not checked_buffer("is_hbm", buffer).on_chip
+
+
+def is_on_chip(buffer: Any) -> bool:
+    return checked_buffer("is_on_chip", buffer).on_chip
+
+
+def is_psum(buffer: Any) -> bool:
+    return checked_buffer("is_psum", buffer) is Buffer.PSUM
+
+
+def is_sbuf(buffer: Any) -> bool:
+    return checked_buffer("is_sbuf", buffer) is Buffer.SBUF
+
+
+@contextmanager
+def no_reorder() -> Iterator[None]:
+    """Operations inside keep their order. They do anyway as far as anybody can see: nothing is ever reordered."""
+    block = current().enter("no_reorder")
+    try:
+        yield
+    finally:
+        current().leave()
+        del block
+
+
+def affine_range(start: int, stop: int | None = None, step: int = 1) -> Iterator[int]:
+    """`range`: every loop is unrolled while the kernel is traced."""
+    try:
+        return iter(range(start) if stop is None else range(start, stop, step))
     except (TypeError, ValueError) as error:
-        rule = "stop, start and stop, or start, stop and step"
-        raise KernelError(f"a range takes {rule}, not {bounds}: {error}") from error
+        given = [bound for bound in (start, stop, step) if bound is not None]
+        raise KernelError(f"a range takes integers, not {given}: {error}") from error
 
 
 sequential_range = affine_range
 static_range = affine_range
 
-__getattr__ = refuse_names("nl", __all__)
+_refuse = refuse_names("nl", LANGUAGE_NAMES)
+_BETA_1 = ("mgrid", "arange", "par_dim", "spmd_dim", "nc", "loop_reduce", "mask")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _BETA_1:
+        raise NotInNkiError(f"nl.{name}; it is of Beta 1 (neuronxcc), which AWS removed")
+    return _refuse(name)

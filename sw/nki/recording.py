@@ -1,87 +1,182 @@
-"""What a kernel call leaves behind: tensors and operations in program order; and the recording that is active now."""
+"""What a kernel call leaves behind: storages, and operations as a tree in program order; and the active recording."""
 
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
+from types import FrameType
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import Format
 from makalu.hw.spec.isa import Opcode
 
-from .arguments import checked_dtype, checked_shape
-from .tensor import Buffer, KernelError, Storage, Tensor
+from .errors import KernelError, KernelWarning, places
+from .site import Site, sites_of
+from .storage import Buffer, Storage
+from .tensor import Tensor
 
-__all__ = ["Operation", "Recording", "Site", "TensorSpec", "current", "trace"]
-
-_LANGUAGE = str(Path(__file__).parent)
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Shape and element type of a kernel's argument in memory."""
-
-    shape: tuple[int, ...]
-    dtype: Format
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", checked_shape("TensorSpec", self.shape))
-        checked_dtype("TensorSpec", self.dtype)
-
-
-@dataclass(frozen=True)
-class Site:
-    """The line of a kernel (or of a function that it calls) that called the language."""
-
-    file: str
-    line: int
-
-    @classmethod
-    def here(cls) -> "Site":
-        frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code.co_filename.startswith(_LANGUAGE):
-            frame = frame.f_back
-        return cls(frame.f_code.co_filename, frame.f_lineno)
-
-    def __str__(self) -> str:
-        path = Path(self.file)
-        return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{self.line}"
+__all__ = ["Block", "Operation", "Recording", "active", "current"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One call of `nisa`: an opcode, its tensors by operand slot (`memory` for the other side of a DMA), its fields."""
+    """One instruction before it is placed: an opcode, its tensors by role, numbers by name, and where it comes from."""
 
     opcode: Opcode
-    tensors: dict[str, Tensor]
-    fields: dict[str, int]
-    site: Site
+    tensors: Mapping[str, Tensor]
+    """By role: `dst` is written, every other one is read."""
+    numbers: Mapping[str, int]
+    """Fields of the instruction that are no tensor's."""
+    call: str
+    """Of NKI: what the kernel wrote, "nisa.dma_copy"."""
+    sites: tuple[Site, ...]
+    """Lines of the kernel, innermost first."""
+
+    @property
+    def site(self) -> str:
+        """The innermost line of the kernel."""
+        return str(self.sites[0]) if self.sites else ""
 
     def __str__(self) -> str:
-        operands = ", ".join(f"{slot} {tensor}" for slot, tensor in self.tensors.items())
-        return f"{self.opcode.name.lower()} of {operands}, {self.site}"
+        operands = ", ".join(f"{role} {tensor}" for role, tensor in self.tensors.items())
+        return f"{self.opcode.name.lower()} of {operands}{places(self.sites)}"
 
 
-@dataclass(kw_only=True)
+@dataclass(eq=False)
+class Block:
+    """A node of the tree: operations and blocks in program order. Today every block runs once, where it stands."""
+
+    name: str
+    items: list["Operation | Block"] = field(default_factory=list)
+
+    def operations(self) -> Iterator[Operation]:
+        """All of them, in program order."""
+        for item in self.items:
+            if isinstance(item, Block):
+                yield from item.operations()
+            else:
+                yield item
+
+
+class _Calling:
+    """Written out because every call of the language enters one, and a frame of contextlib is no line of a kernel."""
+
+    __slots__ = ("_calls", "_frame", "_name", "_outermost")
+
+    def __init__(self, calls: list[tuple[str, tuple[Site, ...]]], name: str, frame: FrameType | None) -> None:
+        self._calls, self._name, self._frame = calls, name, frame
+        self._outermost = not calls
+
+    def __enter__(self) -> None:
+        if self._outermost:
+            self._calls.append((self._name, sites_of(self._frame)))
+
+    def __exit__(self, *_: object) -> None:
+        if self._outermost:
+            self._calls.pop()
+
+
 class Recording:
-    config: CoreConfig
-    storages: list[Storage] = field(default_factory=list)
-    operations: list[Operation] = field(default_factory=list)
-    inputs: list[Storage] = field(default_factory=list)
-    outputs: list[Storage] = field(default_factory=list)
+    """Operations of one kernel call for one core.
 
-    def allocate(self, shape: tuple[int, ...], dtype: Format, buffer: Buffer, name: str) -> Tensor:
+    `append` adds an operation to the innermost open block; `enter` and `leave` open and close one.
+    """
+
+    def __init__(self, config: CoreConfig, *, frame: FrameType | None = None) -> None:
+        self.config = config
+        self.storages: list[Storage] = []
+        self.inputs: list[Storage] = []
+        self.constants: dict[Storage, NDArray[np.unsignedinteger]] = {}
+        """Element bits of tensors that the program brings along."""
+        self.warnings: list[str] = []
+        self.body = Block("kernel")
+        self.count = 0
+        """Operations so far."""
+        self.kept: dict[Any, Tensor] = {}
+        """Tiles and constants that several operations share, by what makes them equal."""
+        self._open = [self.body]
+        self._calls: list[tuple[str, tuple[Site, ...]]] = []
+        self._names: dict[str, int] = {}
+        self._frame = frame
+
+    def operations(self) -> Iterator[Operation]:
+        """All of them, in program order."""
+        return self.body.operations()
+
+    def append(self, opcode: Opcode, tensors: Mapping[str, Tensor], numbers: Mapping[str, int]) -> None:
+        """An operation of the call that is being recorded."""
+        call, sites = self._calls[-1] if self._calls else (opcode.name.lower(), self.sites())
+        self._open[-1].items.append(Operation(opcode=opcode, tensors=tensors, numbers=numbers, call=call, sites=sites))
+        self.count += 1
+
+    def enter(self, name: str) -> Block:
+        """A new innermost block."""
+        block = Block(name)
+        self._open[-1].items.append(block)
+        self._open.append(block)
+        return block
+
+    def leave(self) -> None:
+        """The innermost block is complete."""
+        self._open.pop()
+
+    def calling(self, name: str) -> "_Calling":
+        """A context: operations inside belong to this call of the language; inner calls are part of the outermost."""
+        return _Calling(self._calls, name, self._frame)
+
+    def sites(self) -> tuple[Site, ...]:
+        """The kernel's lines that are running now."""
+        return sites_of(self._frame)
+
+    def warn(self, text: str) -> None:
+        """A `KernelWarning` with the kernel's line; kept for the report."""
+        message = f"{text}{places(self._calls[-1][1] if self._calls else self.sites())}"
+        self.warnings.append(message)
+        warnings.warn(message, KernelWarning, stacklevel=2)
+
+    def allocate(
+        self,
+        shape: tuple[int, ...],
+        dtype: Format,
+        buffer: Buffer,
+        name: str,
+        *,
+        address: tuple[int, int] | None = None,
+        initial: bool = False,
+    ) -> Tensor:
         """A new storage; the name is made unique."""
-        used = {s.name for s in self.storages}
-        unique, i = name, 1
-        while unique in used:
-            unique, i = f"{name}_{i}", i + 1
-        storage = Storage(unique, shape, dtype, buffer)
+        unique = name
+        while unique in self._names:
+            unique = f"{name}_{self._names[name]}"
+            self._names[name] += 1
+        self._names[unique] = 1
+        storage = Storage(unique, shape, dtype, buffer, address=address, initial=initial)
         self.storages.append(storage)
         return Tensor.whole(storage)
+
+    def input(self, shape: tuple[int, ...], dtype: Format, name: str) -> Tensor:
+        """A tensor in memory whose values are given to the run."""
+        tensor = self.allocate(shape, dtype, Buffer.HBM, name, initial=True)
+        self.inputs.append(tensor.storage)
+        return tensor
+
+    def constant(self, bits: NDArray[np.unsignedinteger], dtype: Format, name: str) -> Tensor:
+        """A tensor in memory whose element bits the program brings along."""
+        tensor = self.allocate(bits.shape, dtype, Buffer.HBM, name, initial=True)
+        self.constants[tensor.storage] = bits
+        return tensor
+
+    def once(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` returned when it was first asked for under this key."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
 
 
 _current: ContextVar[Recording] = ContextVar("recording")
@@ -92,37 +187,15 @@ def current() -> Recording:
     try:
         return _current.get()
     except LookupError:
-        raise KernelError("nl and nisa are used inside a traced kernel only") from None
+        raise KernelError("nl and nisa compute inside a kernel only, while it is traced") from None
 
 
 @contextmanager
-def _active(recording: Recording) -> Iterator[None]:
+def active(config: CoreConfig) -> Iterator[Recording]:
+    """A new recording that calls of the language inside go to."""
+    recording = Recording(config, frame=sys._getframe(2))
     token = _current.set(recording)
     try:
-        yield
+        yield recording
     finally:
         _current.reset(token)
-
-
-def trace(kernel: Callable[..., Any], config: CoreConfig, **arguments: Any) -> Recording:
-    """Run `kernel` once and record it. `TensorSpec` arguments become inputs in memory, others are passed as they are.
-
-    The kernel returns its output tensor or a tuple of them (`nl.shared_hbm`).
-    """
-    recording = Recording(config=config)
-    with _active(recording):
-        bound = {}
-        for name, value in arguments.items():
-            if isinstance(value, TensorSpec):
-                tensor = recording.allocate(value.shape, value.dtype, Buffer.HBM, name)
-                recording.inputs.append(tensor.storage)
-                bound[name] = tensor
-            else:
-                bound[name] = value
-        returned = kernel(**bound)
-    outputs = returned if isinstance(returned, tuple) else (returned,)
-    for output in outputs:
-        if not isinstance(output, Tensor) or output.buffer is not Buffer.SHARED_HBM:
-            raise KernelError(f"a kernel returns tensors in shared_hbm, not {output}")
-        recording.outputs.append(output.storage)
-    return recording

@@ -1,229 +1,394 @@
-"""Tensors of a kernel: a storage with a place on the core, and strided views of it."""
+"""Tensors of a kernel: views of a storage, with element type, first byte and byte steps."""
 
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
-from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import Format
 
-from .names import NotBuiltError
+from .api import TENSOR_NAMES, refuse_names
+from .dtypes import checked_dtype
+from .errors import KernelError, NotBuiltError, NotInNkiError
+from .rearranging import rearranged
+from .storage import Buffer, Storage
+from .views import Dims, ViewError, extent, inferred, reshaped, resolved_index, resolved_slice
 
-__all__ = ["Buffer", "KernelError", "Storage", "Tensor"]
-
-
-class KernelError(MakaluError, ValueError):
-    """A kernel asks for what the core or the language does not have; names shapes and values."""
-
-
-class Buffer(Enum):
-    SBUF = "sbuf"
-    PSUM = "psum"
-    HBM = "hbm"
-    SHARED_HBM = "shared_hbm"
-
-    @property
-    def on_chip(self) -> bool:
-        return self in (Buffer.SBUF, Buffer.PSUM)
+__all__ = ["DynamicSlice", "Tensor", "on_assignment"]
 
 
-@dataclass(eq=False)
-class Storage:
-    """What the allocator places: shape[0] partitions on the chip, row-major in memory."""
+@dataclass(frozen=True)
+class DynamicSlice:
+    """`nl.ds(start, size)`: `size` elements from `start` on."""
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: Format
-    buffer: Buffer
-
-    @cached_property
-    def written(self) -> NDArray[np.bool_]:
-        """Elements [partition, element] that a matmul wrote; decides the first `accumulate=None`."""
-        return np.zeros((self.shape[0], self.row_elements), np.bool_)
-
-    @property
-    def row_elements(self) -> int:
-        """Elements a partition."""
-        return prod(self.shape[1:])
-
-    @property
-    def row_bytes(self) -> int:
-        return self.row_elements * self.dtype.bytes
-
-    def __str__(self) -> str:
-        return f"{self.name}{list(self.shape)} {self.dtype.name} in {self.buffer.value}"
+    start: int
+    size: int
 
 
-Index = int | slice | EllipsisType
+Index = int | slice | EllipsisType | DynamicSlice | None
 
-_MEMBERS = "shape, dtype, buffer, [] with integers and slices, permute, reshape, broadcast_to"
+_assign: list[Callable[["Tensor", Any], None]] = []
 
 
-def _refused(what: str, instead: str) -> Callable[..., NoReturn]:
+def on_assignment(function: Callable[["Tensor", Any], None]) -> Callable[["Tensor", Any], None]:
+    """Registers what `tensor[index] = value` records."""
+    _assign[:] = [function]
+    return function
+
+
+def _refused_operator(symbol: str) -> Callable[..., NoReturn]:
     def refuse(self: "Tensor", *_: Any) -> NoReturn:
-        raise NotBuiltError(f"{self}: {what} is not built; {instead}")
+        raise NotInNkiError(f"the operator {symbol} of {self}; nl.add, nl.multiply, nl.matmul and nisa compute")
 
     return refuse
 
 
-def _refused_operator(symbol: str) -> Callable[..., NoReturn]:
-    return _refused(f"the operator {symbol}", "nisa.tensor_tensor, nisa.tensor_scalar and nisa.nc_matmul compute")
-
-
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A strided view: element (i0, i1, ...) is number `offset + sum(i_d * strides[d])` of its storage.
+    """Element (i0, i1, ...) starts at byte `start + sum(i_d * steps[d])` of its storage.
 
-    On the chip dimension 0 is the partition: its stride is 1 partition, `partition` is the first one, and `offset`
-    counts within a partition. Views share the storage; indexing makes views, assignment does not exist.
+    On the chip dimension 0 is the partition: `partition` is the first one, its step counts partitions (1, or 0 where
+    one partition repeats), and `start` counts within a partition. Views share the storage.
     """
 
     storage: Storage
+    dtype: Format
     shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int = 0
+    steps: tuple[int, ...]
+    start: int = 0
     partition: int = 0
 
     @classmethod
     def whole(cls, storage: Storage) -> "Tensor":
-        strides = [1]
+        """All of a storage, in its shape."""
+        steps = [storage.item]
         for size in reversed(storage.shape[1:]):
-            strides.append(strides[-1] * size)
+            steps.append(steps[-1] * size)
         if storage.buffer.on_chip:
-            strides[-1] = 1
-        return cls(storage, storage.shape, tuple(reversed(strides)))
-
-    @property
-    def dtype(self) -> Format:
-        return self.storage.dtype
+            steps[-1] = 1
+        return cls(storage, storage.dtype, storage.shape, tuple(reversed(steps)))
 
     @property
     def buffer(self) -> Buffer:
         return self.storage.buffer
 
     @property
-    def free(self) -> tuple[tuple[int, int], ...]:
-        """(size, stride) of every dimension but the partition, outermost first."""
-        return tuple(zip(self.shape[1:], self.strides[1:], strict=True))
+    def name(self) -> str:
+        return self.storage.name
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return prod(self.shape)
+
+    @property
+    def item(self) -> int:
+        """Bytes from an element to the next where they lie densely."""
+        return self.storage.item if self.buffer is Buffer.PSUM else self.dtype.bytes
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """In elements, as NKI counts: a partition is a row of the storage."""
+        return tuple(stride for stride, _ in self.get_pattern())
+
+    @property
+    def offset(self) -> int:
+        """Of the first element in the storage [elements]."""
+        return (self.partition * self._row + self.start) // self.item
+
+    @property
+    def _row(self) -> int:
+        return self.storage.row_bytes if self.buffer.on_chip else 0
+
+    @property
+    def free(self) -> Dims:
+        """(size, step) of every dimension but the partition, outermost first."""
+        return self.dims[1:]
+
+    @property
+    def dims(self) -> Dims:
+        """(size, step) of every dimension, outermost first."""
+        return list(zip(self.shape, self.steps, strict=True))
+
+    @property
+    def bytes(self) -> int:
+        """That a copy of all elements moves."""
+        return self.size * self.dtype.bytes
 
     def __str__(self) -> str:
-        return f"{self.storage.name}{list(self.shape)} {self.dtype.name} in {self.buffer.value}"
+        return f"{self.name}{list(self.shape)} {self.dtype.name} in {self.buffer}"
+
+    __repr__ = __str__
+
+    def get_pattern(self) -> list[list[int]]:
+        """[[stride, count], ...] in elements, as `.ap` takes it."""
+        steps = list(self.steps)
+        if self.buffer.on_chip:
+            steps[0] *= self._row
+        return [[step // self.item, size] for size, step in zip(self.shape, steps, strict=True)]
+
+    def is_contiguous(self) -> bool:
+        """Row-major without gaps; on the chip within each partition."""
+        dims = self.free if self.buffer.on_chip else self.dims
+        expected = self.item
+        for size, step in reversed(dims):
+            if size != 1 and step != expected:
+                return False
+            expected *= size
+        return True
+
+    def is_indirect(self) -> bool:
+        """Never: indirect views are not built."""
+        return False
 
     def __getitem__(self, key: Index | tuple[Index, ...]) -> "Tensor":
         keys = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in keys:
-            at = keys.index(Ellipsis)
-            keys[at : at + 1] = [slice(None)] * (len(self.shape) - len(keys) + 1)
-        if len(keys) > len(self.shape):
-            raise KernelError(f"{self} has {len(self.shape)} dimensions, not {len(keys)}")
-        keys += [slice(None)] * (len(self.shape) - len(keys))
-        shape, strides, offset, partition = [], [], self.offset, self.partition
-        for axis, (item, size, stride) in enumerate(zip(keys, self.shape, self.strides, strict=True)):
-            start, count, step, keep = self._resolve(axis, item, size)
-            is_partition = axis == 0 and self.buffer.on_chip
-            if is_partition:
-                if step != 1:
-                    raise KernelError(f"{self}: the partition dimension takes no step, not {step}")
-                partition += start
-            else:
-                offset += start * stride
-            if keep or is_partition:
-                shape.append(count)
-                strides.append(stride * step)
-        if self.buffer.on_chip and len(shape) == 1:
-            shape.append(1)
-            strides.append(1)
-        return Tensor(self.storage, tuple(shape), tuple(strides), offset, partition)
-
-    def _resolve(self, axis: int, item: Index, size: int) -> tuple[int, int, int, bool]:
-        """(start, count, step, dimension stays) of one index."""
-        if isinstance(item, slice):
-            step = 1 if item.step is None else self._integer(item.step)
-            start = 0 if item.start is None else self._integer(item.start)
-            stop = size if item.stop is None else self._integer(item.stop)
-            if min(start, stop, step) < 0:
-                raise NotBuiltError(
-                    f"{self}: negative bounds and steps of a slice are not built; count from the start of dimension "
-                    f"{axis} of size {size}, not {start}:{stop}:{step}"
-                )
-            if step < 1 or not 0 <= start < stop <= size:
-                raise KernelError(f"{self}: slice {start}:{stop}:{step} leaves dimension {axis} of size {size}")
-            return start, (stop - start + step - 1) // step, step, True
-        item = self._integer(item)
-        if item < 0:
-            raise NotBuiltError(
-                f"{self}: negative indices are not built; write {size + item} instead of {item} in dimension {axis}"
-            )
-        if not item < size:
-            raise KernelError(f"{self}: index {item!r} leaves dimension {axis} of size {size}")
-        return item, 1, 1, False
-
-    def permute(self, *axes: int) -> "Tensor":
-        """Dimensions in another order; on the chip the partition stays first."""
-        if sorted(axes) != list(range(len(self.shape))) or (self.buffer.on_chip and axes[0] != 0):
-            raise KernelError(f"{self} cannot be permuted to {list(axes)}")
-        order = [(self.shape[a], self.strides[a]) for a in axes]
-        return self._with(order)
-
-    def reshape(self, *shape: int) -> "Tensor":
-        """Another shape over the same elements; dimensions that are split or merged must lie contiguously."""
-        keep = 1 if self.buffer.on_chip else 0
-        if prod(shape) != prod(self.shape) or shape[:keep] != self.shape[:keep]:
-            raise KernelError(f"{self} cannot be reshaped to {list(shape)}")
-        runs: list[list[int]] = []  # [elements, stride of the innermost] of each contiguous run
-        for size, stride in zip(self.shape[keep:], self.strides[keep:], strict=True):
-            if size == 1:
+        keys = self._expanded(keys)
+        dims: Dims = []
+        start, partition, axis = self.start, self.partition, 0
+        for item in keys:
+            if item is None:
+                if not dims and self.buffer.on_chip:
+                    raise KernelError(f"{self}: dimension 0 is the partition, no new one goes before it")
+                dims.append((1, 0))
                 continue
-            if runs and runs[-1][1] == size * stride:
-                runs[-1] = [runs[-1][0] * size, stride]
+            size, step = self.shape[axis], self.steps[axis]
+            is_partition = axis == 0 and self.buffer.on_chip
+            first, count, by, keep = self._resolved(axis, item)
+            if is_partition:
+                if by != 1 and count > 1:
+                    raise NotBuiltError(f"{self}: a step of {by} over partitions")
+                partition += first * step
             else:
-                runs.append([size, stride])
-        out: list[tuple[int, int]] = []
-        sizes = list(shape[keep:])
-        for elements, stride in reversed(runs):
-            left = elements
-            while left > 1:
-                size = sizes.pop()
-                if left % size:
-                    raise KernelError(f"{self} with strides {list(self.strides)} is no view as {list(shape)}")
-                out.append((size, stride * elements // left))
-                left //= size
-        out += [(1, 1) for _ in sizes]
-        return self._with([(s, t) for s, t in zip(self.shape[:keep], self.strides[:keep], strict=True)] + out[::-1])
+                start += first * step
+            if keep or is_partition:
+                dims.append((count, step * by if count > 1 else step))
+            axis += 1
+            del size
+        if self.buffer.on_chip and len(dims) == 1 or not dims:
+            dims.append((1, 0))
+        return self._with(dims, start=start, partition=partition)
 
-    def broadcast_to(self, *shape: int) -> "Tensor":
-        """Dimensions of size 1 repeated; on the chip the partition stays as it is."""
-        fixed = 1 if self.buffer.on_chip else 0
-        fits = len(shape) == len(self.shape) and shape[:fixed] == self.shape[:fixed]
-        if not fits or any(old not in (1, new) for old, new in zip(self.shape, shape, strict=True)):
-            raise KernelError(f"{self} cannot be broadcast to {list(shape)}")
-        return self._with(
-            [(new, t if old == new else 0) for old, new, t in zip(self.shape, shape, self.strides, strict=True)]
-        )
+    def _expanded(self, keys: list[Any]) -> list[Any]:
+        """An index for every dimension: `...` and the end are filled up."""
+        used = sum(1 for key in keys if key is not None and key is not Ellipsis)
+        if used > self.ndim:
+            raise KernelError(f"{self} has {self.ndim} dimensions, not {used}")
+        fill = [slice(None)] * (self.ndim - used)
+        places = [i for i, key in enumerate(keys) if key is Ellipsis]
+        if len(places) > 1:
+            raise KernelError(f"{self}: one ... at most, not {len(places)}")
+        return [*keys[: places[0]], *fill, *keys[places[0] + 1 :]] if places else [*keys, *fill]
+
+    def _resolved(self, axis: int, item: Any) -> tuple[int, int, int, bool]:
+        """(first, count, step, the dimension stays) of one index."""
+        size = self.shape[axis]
+        try:
+            if isinstance(item, slice):
+                bounds = (item.start, item.stop, item.step)
+                start, stop, step = (None if bound is None else self._integer(bound) for bound in bounds)
+                return *resolved_slice(start, stop, step, size), True
+            if isinstance(item, DynamicSlice):
+                first, count = self._integer(item.start), self._integer(item.size)
+                return *resolved_slice(first, first + count, None, size), True
+            return resolved_index(self._integer(item), size), 1, 1, False
+        except ViewError as error:
+            raise KernelError(f"{self}: dimension {axis}: {error}") from None
 
     def _integer(self, item: Any) -> int:
+        if getattr(item, "ndim", 0) and not isinstance(item, Tensor):
+            raise NotInNkiError(f"{self}: an array as an index; Beta 1 had index tensors, AWS removed them")
         try:
+            if isinstance(item, bool):
+                raise TypeError
             return operator.index(item)
         except TypeError:
-            raise KernelError(f"{self}: an index must be an integer, a slice or ..., not {item!r}") from None
+            raise KernelError(f"{self}: an index must be an integer, slice, nl.ds, None or ..., not {item!r}") from None
+
+    def slice(self, dim: int, start: int, end: int, step: int = 1) -> "Tensor":
+        """`[start:end:step]` along one dimension."""
+        dim = self._dim(dim)
+        return self[(*[slice(None)] * dim, slice(start, end, step))]
+
+    def select(self, dim: int, index: Any) -> "Tensor":
+        """One element along a dimension, which goes away (on the chip the partition stays, with size 1)."""
+        if isinstance(index, Tensor):
+            raise NotBuiltError(f"{self}: .select with an index that is known at run time only")
+        return self[(*[slice(None)] * self._dim(dim), index)]
+
+    def permute(self, *dims: Any) -> "Tensor":
+        """Dimensions in another order, `permute((0, 2, 1))`; on the chip the partition stays first."""
+        axes = self._sizes("permute", dims)
+        if sorted(axes) != list(range(self.ndim)) or (self.buffer.on_chip and axes[0] != 0):
+            stays = ", 0 first" if self.buffer.on_chip else ""
+            raise KernelError(f"{self}: permute takes an order of 0 to {self.ndim - 1}{stays}, not {list(axes)}")
+        return self._with([self.dims[axis] for axis in axes])
+
+    def reshape(self, *shape: Any) -> "Tensor":
+        """Another shape over the same elements, `reshape((128, -1))`; on the chip the partition stays."""
+        sizes = self._sizes("reshape", shape)
+        keep = 1 if self.buffer.on_chip else 0
+        try:
+            sizes = inferred(sizes, self.size)
+            if sizes[:keep] != self.shape[:keep]:
+                raise ViewError(f"{list(sizes)} has another number of partitions")
+            return self._with(self.dims[:keep] + reshaped(self.dims[keep:], sizes[keep:]))
+        except ViewError as error:
+            raise KernelError(f"{self}: reshape to {list(sizes)}: {error}") from None
+
+    def reshape_dim(self, dim: int, shape: Sequence[int]) -> "Tensor":
+        """One dimension in several; one size may be -1."""
+        dim = self._dim(dim)
+        try:
+            sizes = inferred(self._sizes("reshape_dim", (shape,)), self.shape[dim])
+        except ViewError as error:
+            raise KernelError(f"{self}: reshape_dim of dimension {dim}: {error}") from None
+        return self.reshape((*self.shape[:dim], *sizes, *self.shape[dim + 1 :]))
+
+    def flatten_dims(self, start_dim: int, end_dim: int) -> "Tensor":
+        """Dimensions `start_dim` to `end_dim` as one."""
+        first, last = self._dim(start_dim), self._dim(end_dim)
+        if first > last:
+            raise KernelError(f"{self}: flatten_dims from {start_dim} to {end_dim}")
+        return self.reshape((*self.shape[:first], prod(self.shape[first : last + 1]), *self.shape[last + 1 :]))
+
+    def expand_dim(self, dim: int) -> "Tensor":
+        """A new dimension of size 1 in place `dim`."""
+        if not self.buffer.on_chip <= dim <= self.ndim:
+            raise KernelError(f"{self}: expand_dim takes {int(self.buffer.on_chip)} to {self.ndim}, not {dim}")
+        return self._with([*self.dims[:dim], (1, 0), *self.dims[dim:]])
+
+    def squeeze_dim(self, dim: int) -> "Tensor":
+        """A dimension of size 1 less."""
+        dim = self._dim(dim)
+        if self.shape[dim] != 1 or (dim == 0 and self.buffer.on_chip):
+            raise KernelError(f"{self}: squeeze_dim of dimension {dim}, which is not a free one of size 1")
+        return self._with([*self.dims[:dim], *self.dims[dim + 1 :]])
+
+    def broadcast(self, dim: int, size: int) -> "Tensor":
+        """A dimension of size 1 repeated `size` times; also the partition, whose row is copied where it is used."""
+        dim = self._dim(dim)
+        if self.shape[dim] != 1 or size < 1:
+            raise KernelError(f"{self}: broadcast of dimension {dim} of size {self.shape[dim]} to {size}; it must be 1")
+        return self._with([*self.dims[:dim], (size, 0), *self.dims[dim + 1 :]])
+
+    def rearrange(self, src_pattern: Any, dst_pattern: Any, fixed_sizes: dict[str, int] | None = None) -> "Tensor":
+        """Split, reorder and merge named dimensions: `rearrange(("p", ("h", "w")), ("p", "w", "h"), {"h": 4})`."""
+        return rearranged(self, src_pattern, dst_pattern, fixed_sizes or {})
+
+    def view(self, dtype: Any) -> "Tensor":
+        """The same bytes as elements of another type; the last dimension changes its size with the element's."""
+        new = checked_dtype(f"{self}: view", dtype)
+        if self.buffer is Buffer.PSUM and new != self.dtype:
+            raise NotBuiltError(f"{self}: another element type in PSUM, which holds fp32 words")
+        old, last = self.dtype.bytes, self.shape[-1] * self.dtype.bytes
+        if new.bytes != old and (last % new.bytes or (self.shape[-1] > 1 and self.steps[-1] != old)):
+            raise KernelError(f"{self}: view as {new.name}: the last dimension must be contiguous whole elements")
+        if any(step % new.bytes for _, step in self.free[:-1]) or self.start % new.bytes:
+            raise KernelError(f"{self}: view as {new.name}: elements do not lie on {new.bytes} bytes")
+        dims = [*self.dims[:-1], (last // new.bytes, new.bytes)] if new.bytes != old else self.dims
+        return replace(self._with(dims), dtype=new)
+
+    reinterpret_cast = view
+
+    def ap(
+        self,
+        pattern: Sequence[Sequence[int]],
+        offset: int | None = None,
+        scalar_offset: Any = None,
+        vector_offset: Any = None,
+        indirect_dim: int = 0,
+        dtype: Any = None,
+    ) -> "Tensor":
+        """[[stride, count], ...] over the storage, in elements of `dtype`, from this view's first element + `offset`.
+
+        On the chip the first pair walks partitions: its stride is a row of the storage, or 0 to repeat one.
+        """
+        if scalar_offset is not None or vector_offset is not None:
+            raise NotBuiltError(f"{self}: .ap with an offset that is known at run time only")
+        kind = self.dtype if dtype is None else checked_dtype(f"{self}: ap", dtype)
+        if self.buffer is Buffer.PSUM and kind != self.dtype:
+            raise NotBuiltError(f"{self}: another element type in PSUM, which holds fp32 words")
+        item = self.item if self.buffer is Buffer.PSUM else kind.bytes
+        try:
+            pairs = [(operator.index(count), operator.index(stride) * item) for stride, count in pattern]
+            shift = operator.index(offset or 0) * item
+        except (TypeError, ValueError):
+            raise KernelError(f"{self}: ap takes [[stride, count], ...] of integers, not {pattern!r}") from None
+        if not pairs or any(count < 1 for count, _ in pairs):
+            raise KernelError(f"{self}: ap: every count must be at least 1, not {pattern!r}")
+        start, partition = self.start + shift, self.partition
+        if self.buffer.on_chip:
+            row = self._row
+            partition, start = partition + start // row, start % row
+            count, step = pairs[0]
+            if step not in (0, row) and count > 1:
+                raise NotBuiltError(
+                    f"{self}: ap with a stride of {step // item} over partitions; a row has {row // item} elements"
+                )
+            pairs[0] = count, step // row if step in (0, row) else 1
+            pairs += [(1, 0)] if len(pairs) == 1 else []
+        out = replace(self._with(pairs, start=start, partition=partition), dtype=kind)
+        out._check_inside(f"{self}: ap {pattern!r}" + (f" from {offset}" if offset else ""))
+        return out
+
+    def _check_inside(self, place: str) -> None:
+        dims, limit = (self.free, self._row) if self.buffer.on_chip else (self.dims, self.storage.bytes)
+        low, high = extent(dims)
+        first, last = self.start + low, self.start + high + self.item
+        if first < 0 or last > limit:
+            where = "a partition's" if self.buffer.on_chip else "the tensor's"
+            raise KernelError(f"{place} reaches bytes {first} to {last - 1} of {where} {limit}")
+        end = self.partition + (self.shape[0] - 1) * self.steps[0] + 1
+        if self.buffer.on_chip and not 0 <= self.partition < end <= self.storage.shape[0]:
+            raise KernelError(f"{place} reaches partitions {self.partition} to {end - 1} of {self.storage.shape[0]}")
+        if self.start % self.dtype.bytes or any(step % self.dtype.bytes for _, step in self.free):
+            raise KernelError(f"{place}: elements of {self.dtype.name} do not lie on {self.dtype.bytes} bytes")
+
+    def vector_select(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotBuiltError(f"{self}: .vector_select: rows that are known at run time only")
+
+    def indirect(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotBuiltError(f"{self}: .indirect: columns that are known at run time only")
+
+    def _dim(self, dim: int) -> int:
+        if not -self.ndim <= dim < self.ndim:
+            raise KernelError(f"{self} has {self.ndim} dimensions, none is number {dim}")
+        return dim % self.ndim
+
+    def _sizes(self, method: str, given: Sequence[Any]) -> tuple[int, ...]:
+        """Integers, given as one tuple or one by one."""
+        items = given[0] if len(given) == 1 and isinstance(given[0], tuple | list) else given
+        try:
+            return tuple(operator.index(item) for item in items)
+        except TypeError:
+            raise KernelError(f"{self}: {method} takes a tuple of integers, not {given!r}") from None
+
+    def _with(self, dims: Dims, *, start: int | None = None, partition: int | None = None) -> "Tensor":
+        return Tensor(
+            self.storage,
+            self.dtype,
+            tuple(size for size, _ in dims),
+            tuple(step for _, step in dims),
+            self.start if start is None else start,
+            self.partition if partition is None else partition,
+        )
 
     if not TYPE_CHECKING:  # a checker would take every name for a member
-
-        def __getattr__(self, name: str) -> NoReturn:
-            if name.startswith("__") or name == "storage":  # what Python and libraries ask for
-                raise AttributeError(name)
-            raise NotBuiltError(f"{self}: .{name} is not built; a tensor has {_MEMBERS}")
+        __getattr__ = staticmethod(refuse_names("a tensor's ", TENSOR_NAMES))
 
     __array_ufunc__ = None  # numpy's scalars leave an operator to the tensor
-    __setitem__ = _refused("assignment", "nisa.tensor_copy and nisa.dma_copy write")
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        for assign in _assign:
+            assign(self[key], value)
+
     __add__ = __radd__ = _refused_operator("+")
     __sub__ = __rsub__ = _refused_operator("-")
     __mul__ = __rmul__ = _refused_operator("*")
@@ -232,6 +397,3 @@ class Tensor:
     __pow__ = __rpow__ = _refused_operator("**")
     __neg__ = _refused_operator("-")
     __lt__ = __le__ = __gt__ = __ge__ = _refused_operator("<, <=, > or >=")
-
-    def _with(self, dims: list[tuple[int, int]]) -> "Tensor":
-        return Tensor(self.storage, tuple(s for s, _ in dims), tuple(t for _, t in dims), self.offset, self.partition)

@@ -146,8 +146,11 @@ class Machine:
         registers are read and the interrupt is cleared. The core ignores a start while a queue still runs.
         `image` is the whole memory, from address 0; `memory` is by default the preset's rate and latency. With
         `progress` a bar on the terminal counts cycles, up to `expected` where that is known. Errors: `MachineTimeout`,
-        `MachineError`, `ValueError` for an image that does not fit.
+        `MachineError`, `ValueError` for an image that does not fit and for numbers that no register holds.
         """
+        for name, value, low in (("max_cycles", max_cycles, 1), ("watchdog", watchdog, 0)):
+            if not low <= value <= REGISTER_MASK:
+                raise ValueError(f"{name} must be from {low} to {REGISTER_MASK}, not {value}")
         self.build()
         files = RunFiles(
             self.config,

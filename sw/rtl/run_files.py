@@ -1,8 +1,11 @@
 """The files of one run of a machine: what the simulation reads, and what it leaves behind."""
 
+import contextlib
 import re
+import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
+from makalu.hw.spec.errors import ErrorCode, MakaluError
 from makalu.hw.spec.isa import QUEUES
 from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.registers import QUEUE_STATES, REGISTERS, Status
@@ -21,6 +24,8 @@ from makalu.sw.rtl.memory import IMAGE_UNIT, memory_plusargs
 __all__ = ["RUNS", "MachineError", "MachineTimeout", "RunFiles", "RunResult", "simulate"]
 
 RUNS: Path = BUILD / "runs"
+_KEPT_SECONDS = 24 * 3600
+"""Traces and logs that nobody discarded go when a run begins so long after them."""
 _PROGRESS = re.compile(r"progress (\d+)")
 
 
@@ -40,8 +45,8 @@ class MachineTimeout(MachineError):
 class RunResult:
     """What a run left behind."""
 
-    memory: NDArray[np.uint8]
-    """The whole memory, [bytes]."""
+    image: NDArray[np.uint8]
+    """The whole memory, [bytes], whatever happened."""
     cycles: int
     """Register `cycles`: from the last start to done or error."""
     registers: dict[str, int]
@@ -57,6 +62,21 @@ class RunResult:
     """Wall clock between start and interrupt; on Icarus of the whole simulation, because its host has no clock."""
     notes: tuple[tuple[int, float, float], ...] = ()
     """Cycle, seconds since the start and CPU seconds of the process, some fifty times a second (not Icarus)."""
+
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        """`image` of a run that ended well. Errors: `MachineError` where a queue stopped: results would be none."""
+        if self.error:
+            codes = {q.name.lower(): ErrorCode(self.registers[f"{q.name.lower()}_error"]).name for q in QUEUES}
+            stopped = ", ".join(f"{name} with {code}" for name, code in codes.items() if code != ErrorCode.NONE.name)
+            raise MachineError(f"the core stopped ({stopped}): its memory holds no result; `image` is what is there")
+        return self.image
+
+    def discard(self) -> None:
+        """Delete the files of trace and log."""
+        for path in (self.trace, self.log):
+            if path is not None:
+                shutil.rmtree(path.parent, ignore_errors=True)
 
     def pace(self, first: int, last: int, *, cpu: bool = False) -> float:
         """Simulated cycles a second from cycle `first` to `last`, counted as in the trace, between the nearest notes.
@@ -109,6 +129,7 @@ class RunFiles:
             rule = f"a multiple of {IMAGE_UNIT} from {IMAGE_UNIT} to {limit} bytes"
             raise ValueError(f"the memory image must be {rule}, not {content.size}")
         RUNS.mkdir(parents=True, exist_ok=True)
+        _forget_old_runs(RUNS)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{config.name}-", dir=RUNS))
         self._log, self._trace = log, trace
         self.paths = {name: self._folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
@@ -165,7 +186,7 @@ class RunFiles:
             raise MachineError(f"the simulation stopped early; results in {self._folder}")
         *earlier, registers = (dict(values[i : i + len(REGISTERS)]) for i in range(0, len(values), len(REGISTERS)))
         return RunResult(
-            memory=np.fromfile(self.paths["dump"], np.uint8),
+            image=np.fromfile(self.paths["dump"], np.uint8),
             cycles=registers["cycles"],
             registers=registers,
             earlier=tuple(earlier),
@@ -175,6 +196,16 @@ class RunFiles:
             seconds=float(waited[2]) if seconds is None else seconds,
             notes=tuple(notes),
         )
+
+
+def _forget_old_runs(folder: Path) -> None:
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process is as tidy
+            if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
 
 def simulate(command: list[str], report: Callable[[int], None] | None = None) -> None:

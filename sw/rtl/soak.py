@@ -1,7 +1,6 @@
 """A seed becomes a random program, a memory and a run on the RTL; the golden image is the oracle of every byte."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -142,7 +141,7 @@ def _run(machine: Machine, case: Case) -> RunResult | MachineError:
         )
     except MachineError as error:
         return error
-    _forget(result)
+    result.discard()
     return result
 
 
@@ -162,8 +161,3 @@ def _fault(case: Case, result: RunResult, golden: np.ndarray) -> str | None:
     tensors = case.random.program.tensors.values()
     name = next((t.name for t in tensors if t.address <= at < t.address + t.bytes), "no tensor")
     return f"{wrong.size} bytes differ, first at {at:#x} ({name}): {result.memory[at]:#x}, golden {golden[at]:#x}"
-
-
-def _forget(result: RunResult) -> None:
-    if result.trace is not None:
-        shutil.rmtree(result.trace.parent)

@@ -10,7 +10,7 @@ from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.sequencer import Channel
 from makalu.sim_models.timing.core import Timeline
 from makalu.sim_models.timing.handshakes import Handshakes
-from makalu.sw.program import Program
+from makalu.sw.compile.program import Program
 from makalu.sw.rtl.machine import RunResult
 from makalu.sw.rtl.trace import Trace, read_trace
 from makalu.sw.timing import predict

@@ -163,7 +163,7 @@ def observed(spoilt: Spoilt, machine: Machine) -> Observed:
     assert result.trace is not None
     issues = read_trace(result.trace, CONFIG, machine.observe).issues()
     shutil.rmtree(result.trace.parent)
-    return Observed(queues_of(r, spoilt.addresses), result.memory, r["status"], r["interrupt"], issues)
+    return Observed(queues_of(r, spoilt.addresses), result.image, r["status"], r["interrupt"], issues)
 
 
 def check(spoilt: Spoilt, code: ErrorCode, machine: Machine, *, issued: int | None = None) -> Observed:

@@ -4,9 +4,9 @@ import pytest
 
 from examples.gemm.gemm import gemm
 from makalu.hw.core import Core
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.rtl.runner import run_bench
 from verif.core.configs import SLOW_ENGINES, core_config
 

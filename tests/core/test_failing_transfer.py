@@ -17,7 +17,7 @@ from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.spec.isa import AP_DIMS, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.registers import QueueState
-from makalu.sw.program import PAGE
+from makalu.sw.compile.program import PAGE
 from tests.core.bad_input import CONFIG, queues_of
 from tests.core.machines import observed_machine
 
@@ -93,15 +93,15 @@ def test_old_or_new(opcode, row, latency, form):
     assert (failed.state, failed.code, failed.address) == (QueueState.ERROR, CODES[opcode], BAD + len(bad[0]))
 
     loaded = image[:ROWS].reshape(-1, ROW)
-    stored = result.memory[RESULT : RESULT + ROWS].reshape(-1, ROW)
+    stored = result.image[RESULT : RESULT + ROWS].reshape(-1, ROW)
     sbuf, memory = loaded.copy(), image.copy()
     if opcode is Opcode.DMA_LOAD:
         moved = settle(sbuf[:INSIDE, first], stored[:INSIDE, first], image[edge:].reshape(-1, row))
     else:
-        moved = settle(memory[edge:], result.memory[edge:], loaded[:INSIDE, first].reshape(-1))
+        moved = settle(memory[edge:], result.image[edge:], loaded[:INSIDE, first].reshape(-1))
         behind = slice(BEHIND, BEHIND + size)
-        settle(memory[behind], result.memory[behind], loaded[:, second].reshape(-1))
+        settle(memory[behind], result.image[behind], loaded[:, second].reshape(-1))
     assert moved  # it did fail half way
     memory[RESULT : RESULT + ROWS] = sbuf.reshape(-1)
     assert np.array_equal(stored, sbuf)
-    assert np.array_equal(result.memory, memory)
+    assert np.array_equal(result.image, memory)

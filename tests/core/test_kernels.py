@@ -11,10 +11,10 @@ from makalu.hw.spec.encoding import decode
 from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES
 from makalu.hw.spec.preset import load_preset
 from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from tests.core.timed import Case, check, memory_of
 
 BLOCKS = 2

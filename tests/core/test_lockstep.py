@@ -12,9 +12,9 @@ from makalu.hw.spec.formats import FP32
 from makalu.hw.spec.isa import Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
 from tests.core.bad_input import OUTSIDE, SettlingMachine, place_of, spoil, with_fields
 from tests.core.machines import observed_machine

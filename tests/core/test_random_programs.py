@@ -7,6 +7,7 @@ import pytest
 
 from makalu.hw.spec.memory import NO_STALLS
 from makalu.hw.spec.preset import load_preset
+from makalu.sw.elements import Bits
 from makalu.sw.rtl.soak import MOST_INSTRUCTIONS, make_case, run_case
 from tests.core.machines import observed_machine, quick_machine
 
@@ -34,8 +35,8 @@ def test_every_second_seed_has_stalls():
 def test_one_wrong_byte_is_a_fault():
     """The comparison sees an input that is one bit off, and names the place."""
     case = make_case(load_preset("tiny"), 2)
-    inputs = {name: bits.copy() for name, bits in case.random.inputs.items()}
-    inputs["words"][-1] ^= 1
+    inputs = {name: Bits(bits.array.copy()) for name, bits in case.random.inputs.items()}
+    inputs["words"].array[-1] ^= 1
 
     class Tampered:
         config = case.random.config

@@ -17,7 +17,7 @@ from makalu.hw.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, Opcode, Queue
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.registers import QueueState, Status
 from makalu.sim_models.golden.machine import Machine as GoldenMachine
-from makalu.sw.program import PAGE
+from makalu.sw.compile.program import PAGE
 from makalu.sw.random_program import random_program
 from tests.core.bad_input import (
     CONFIG,
@@ -89,7 +89,7 @@ def check_restart(machine, bad, *, latency, watchdog):
     after = result.registers
     assert after["status"] == after["interrupt"] == Status.DONE
     assert queues_of(after, programs) == dict.fromkeys(programs, Expected(QueueState.HALTED))
-    assert np.array_equal(result.memory, memory)
+    assert np.array_equal(result.image, memory)
     return result, log
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden_machine
 from tests.core.machines import observed_machine
 

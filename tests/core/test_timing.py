@@ -11,9 +11,9 @@ from examples.digits.train import digits, train
 from examples.gemm.gemm import gemm
 from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.timing import first_difference, largest_difference
 from tests.core.timed import Case, accounts, check, memory_of, run

@@ -12,7 +12,7 @@ from makalu.hw.spec.isa import AP_DIMS, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.registers import QueueState, Status
 from makalu.sim_models.golden.machine import Machine as GoldenMachine
-from makalu.sw.program import PAGE
+from makalu.sw.compile.program import PAGE
 from makalu.sw.rtl.machine import Machine
 from tests.core.bad_input import CONFIG, Expected, queues_of
 from tests.core.machines import observed_machine
@@ -90,7 +90,7 @@ def test_silent_bus_and_its_late_answer():
     }
     assert beats[CONFIG.partitions - 1] > before["cycles"] + PAUSE  # it did answer late
     assert result.registers["status"] == Status.DONE
-    assert np.array_equal(result.memory, GoldenMachine(CONFIG).run(image, {Queue.SYNC: BOTH}).memory)
+    assert np.array_equal(result.image, GoldenMachine(CONFIG).run(image, {Queue.SYNC: BOTH}).memory)
 
 
 def test_long_transfer_is_no_silence():

@@ -9,9 +9,9 @@ import pytest
 from examples.gemm.gemm import gemm
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.machine import Machine
 from verif.core.replay import check_replay

@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec, trace
+from makalu.sw.nki.tracing import TensorSpec, trace
 from makalu.sw.run import run_golden
 
 __all__ = ["MINI", "TINY", "bf16", "execute", "nearest_fp32", "recorded"]
@@ -33,7 +33,7 @@ def execute(kernel, arrays, *, dtype=nl.float32, config=TINY, seed=None, **argum
 
 
 def recorded(kernel, config=TINY, **shapes):
-    """Recording of a kernel with float32 arguments of the given shapes."""
+    """Trace of a kernel with float32 arguments of the given shapes."""
     return trace(kernel, config, **{name: TensorSpec(shape, nl.float32) for name, shape in shapes.items()})
 
 

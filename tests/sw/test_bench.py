@@ -18,7 +18,7 @@ QUIET = Console(quiet=True)
 
 
 def result(**changes):
-    settings = {"memory": np.zeros(64, np.uint8), "registers": {"status": 1, "cycles": 9}, "notes": ()}
+    settings = {"image": np.zeros(64, np.uint8), "registers": {"status": 1, "cycles": 9}, "notes": ()}
     rest = {"cycles": 9, "earlier": (), "trace": None, "log": None, "simulated_cycles": 9, "seconds": 1.0}
     return RunResult(**(rest | settings | changes))
 
@@ -37,7 +37,7 @@ def test_equal_runs_have_no_differences():
         (run(rows=((1, 2), (9, 9), (5, 7))), Differences(trace=2)),
         (run(rows=((1, 2), (3, 4))), Differences(trace=1)),
         (run(rows=((1, 2), (3, 4), (5, 6), (7, 8))), Differences(trace=1)),
-        (run(memory=np.arange(64, dtype=np.uint8)), Differences(memory=63)),
+        (run(image=np.arange(64, dtype=np.uint8)), Differences(memory=63)),
         (run(registers={"status": 1, "cycles": 8}), Differences(registers=1)),
         (run(registers={"status": 1}), Differences(registers=1)),
     ],

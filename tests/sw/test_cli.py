@@ -18,7 +18,6 @@ from makalu.hw.spec.encoding import InstructionError
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.result import GoldenError
-from makalu.sw.allocator import AllocationError
 from makalu.sw.cli import main
 from makalu.sw.cli import soak as soak_module
 from makalu.sw.cli.conclusion import MissedError, conclude
@@ -26,18 +25,18 @@ from makalu.sw.cli.kernels import StoppedError
 from makalu.sw.cli.main import app
 from makalu.sw.cli.sim import SimError
 from makalu.sw.cli.soak import SoakError, soak
-from makalu.sw.compiler import CompileError
-from makalu.sw.nki.names import NotBuiltError
-from makalu.sw.nki.tensor import KernelError
+from makalu.sw.compile.allocate import AllocationError
+from makalu.sw.compile.compiler import CompileError
+from makalu.sw.compile.program import ProgramError
+from makalu.sw.compile.schedule import ScheduleError
+from makalu.sw.nki.errors import KernelError, LanguageError, NotBuiltError, NotInNkiError
 from makalu.sw.paths import ROOT
-from makalu.sw.program import ProgramError
 from makalu.sw.results import at_most, read_results
 from makalu.sw.rtl.fpga import FpgaError
 from makalu.sw.rtl.lanes.build import build_lanes
 from makalu.sw.rtl.machine import Machine, MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
 from makalu.sw.rtl.soak import Soaker
-from makalu.sw.scheduler import ScheduleError
 
 TINY = (Path(config_module.__file__).parent / "presets" / "tiny.yaml").read_text()
 STARVED = TINY.replace("name: tiny", "name: starved").replace("  banks: 2 ", "  banks: 1 ").replace(" 8192 ", " 1024 ")
@@ -56,6 +55,7 @@ USER_ERRORS = (
     MachineError,
     MissedError,
     NotBuiltError,
+    NotInNkiError,
     OutputError,
     ProgramError,
     ScheduleError,
@@ -158,7 +158,8 @@ def test_every_error_of_a_user_is_printed(monkeypatch, error):
 
     assert issubclass(error, MakaluError) and issubclass(error, ValueError | RuntimeError | AttributeError)
     monkeypatch.setattr(main, "simulate", fail)
-    assert refused("sim") == "makalu: size must be 4, not 5 (here)\n"
+    kind = f"{error.kind}: " if issubclass(error, LanguageError) else ""
+    assert refused("sim") == f"makalu: {kind}size must be 4, not 5 (here)\n"
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch):

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import Opcode
+from makalu.hw.spec.isa import Opcode, Queue
 from makalu.sim_models.golden.result import GoldenError, IllegalInstruction
-from makalu.sw.compiler import CompileError, compile_kernel, compile_recording
+from makalu.sw.compile.compiler import CompileError, compile_kernel, compile_trace
+from makalu.sw.compile.program import ProgramError
+from makalu.sw.compile.program_file import load_program, save_program
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
-from makalu.sw.program import Program, ProgramError
+from makalu.sw.nki.errors import KernelError
+from makalu.sw.nki.storage import Written
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
 
 from .kernels import TINY, recorded
@@ -30,10 +33,12 @@ def line_of(text):
     return f"test_messages.py:{number}"
 
 
-def forgetful(x, *, stored=True):
+def forgetful(x, *, stored=True, hidden=True):
     """`never` has no value when it is read."""
     tile = nl.ndarray(x.shape, x.dtype, name="tile")
     never = nl.ndarray(x.shape, x.dtype, name="never")
+    if hidden:  # from the front end, which refuses the read itself
+        never.storage.marks(never)[...] = Written.VALUE
     nisa.dma_copy(tile, x)
     for _ in nl.affine_range(3):
         nisa.tensor_scalar(tile, tile, op0=nl.multiply, operand0=2.0)
@@ -52,14 +57,22 @@ def test_a_read_of_what_was_never_written_names_tile_and_line():
     with pytest.raises(GoldenError) as error:
         run_golden(program, {"x": DATA}, config=TINY)
     text = str(error.value)
-    assert "src1 reads SBUF" in text and "src1 never[4, 16] fp32 in sbuf" in text
+    assert "src1 reads SBUF" in text and "data2 never[4, 16] fp32 in sbuf" in text
     assert text.endswith(f"{line_of(LINE)})")
 
 
-def test_a_program_from_a_file_has_golden_s_message(tmp_path):
-    compile_kernel(forgetful, TINY, x=SPEC).save(tmp_path / "p.npz")
-    with pytest.raises(GoldenError, match=r"src1 reads SBUF [^(]*\([^(]*\)$"):
-        run_golden(Program.load(tmp_path / "p.npz"), {"x": DATA}, config=TINY)
+def test_the_front_end_refuses_the_read_before_golden_does():
+    with pytest.raises(KernelError) as error:
+        compile_kernel(forgetful, TINY, x=SPEC, hidden=False)
+    text = str(error.value)
+    assert text.startswith("illegal: nisa.tensor_tensor: data2 never[4, 16] fp32 in sbuf is read, but 100% of it was")
+    assert text.endswith(f"(at tests/sw/{line_of(LINE)})")
+
+
+def test_a_program_from_a_file_names_the_line_too(tmp_path):
+    save_program(compile_kernel(forgetful, TINY, x=SPEC), tmp_path / "p.makalu")
+    with pytest.raises(GoldenError, match=re.escape(line_of(LINE))):
+        run_golden(load_program(tmp_path / "p.makalu"), {"x": DATA}, config=TINY)
 
 
 def spoil(queues):
@@ -75,32 +88,29 @@ def spoil(queues):
 
 def test_an_instruction_that_the_hardware_refuses_names_the_line():
     with pytest.raises(CompileError) as error:
-        compile_recording(recorded(forgetful, x=(4, 16)), transform=spoil)
+        compile_trace(recorded(forgetful, x=(4, 16)), transform=spoil)
     text = str(error.value)
-    assert "vector instruction 4: OPERAND: tensor_tensor: op0 must be one of" in text
+    assert "vector: OPERAND: tensor_tensor: op0 must be one of" in text
     assert text.endswith(f"{line_of(LINE)})")
 
 
 def test_an_illegal_instruction_in_a_run_names_the_line(monkeypatch):
-    monkeypatch.setattr("makalu.sw.compiler._check", lambda *_: None)
-    program = compile_recording(recorded(forgetful, x=(4, 16)), transform=spoil)
+    monkeypatch.setattr("makalu.sw.compile.compiler._check", lambda *_: None)
+    program = compile_trace(recorded(forgetful, x=(4, 16)), transform=spoil)
     with pytest.raises(IllegalInstruction, match=re.escape(line_of(LINE))):
         run_golden(program, {"x": DATA}, config=TINY)
 
 
 def test_every_instruction_but_nop_and_halt_has_its_operation():
     program = compile_kernel(forgetful, TINY, x=SPEC)
-    names = [[o and o.opcode.name for o in origins] for origins in program.origins.values()]
-    assert names == [
-        [None],
-        ["TENSOR_SCALAR"] * 3 + ["TENSOR_TENSOR", None],
-        [None],
-        ["DMA_LOAD", "DMA_STORE", None],
-    ]
+    names = {q: [None if n is None else program.lines[n].call for n in o] for q, o in program.origins.items()}
+    assert names[Queue.VECTOR] == ["nisa.tensor_scalar"] * 3 + ["nisa.tensor_tensor", None]
+    copies = [name for queue, each in names.items() if queue is not Queue.VECTOR for name in each if name]
+    assert copies == ["nisa.dma_copy"] * 2
 
 
 def test_an_output_that_nothing_writes_is_refused():
-    text = r"output result\[4, 16\] fp32 in shared_hbm is never written: no nisa.dma_copy has it as dst"
+    text = r"output result\[4, 16\] fp32 in shared_hbm is never written, the first at \[0, 0\]"
     with pytest.raises(CompileError, match=text):
         compile_kernel(forgetful, TINY, x=SPEC, stored=False)
 

@@ -12,10 +12,10 @@ from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.observe import observe_layout
 from makalu.sim_models.timing.core import CoreTiming
 from makalu.sim_models.timing.handshakes import NEVER, Handshakes
-from makalu.sw.compiler import compile_kernel
+from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.compile.program import ProgramError
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.recording import TensorSpec
-from makalu.sw.program import ProgramError
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.rtl.timing import first_difference, largest_difference, start_of
 from makalu.sw.rtl.trace import Trace
 from makalu.sw.timing import predict

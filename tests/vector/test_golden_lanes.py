@@ -70,9 +70,7 @@ def test_activation_rounds_twice():
 
 
 def test_tensor_scalar_takes_the_operand_of_its_partition():
-    instruction = Instruction(
-        Opcode.TENSOR_SCALAR, {"operand0_tensor": 1, "op0": AluOp.MULTIPLY, "op1": AluOp.BYPASS}
-    )
+    instruction = Instruction(Opcode.TENSOR_SCALAR, {"operand0_tensor": 1, "op0": AluOp.MULTIPLY, "op1": AluOp.BYPASS})
     data = np.array([[0x40000000, 0x40400000], [0x40000000, 0x40400000]], np.uint32)
     scalar = np.array([[0x3F800000], [0x40000000]], np.uint32)
     assert element(instruction, data, scalar).tolist() == [[0x40000000, 0x40400000], [0x40800000, 0x40C00000]]

@@ -7,7 +7,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from makalu.sw.program import Program
+from makalu.sw.compile.program import Program
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.params import bench_params
 from makalu.sw.run import run_golden_machine

@@ -40,9 +40,7 @@ class PsumBench:
         }
 
     def _model_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        wave = {
-            name: np.concatenate([[inputs["wave"][name]], later[:-1]]) for name, later in self.model.wave.items()
-        }
+        wave = {name: np.concatenate([[inputs["wave"][name]], later[:-1]]) for name, later in self.model.wave.items()}
         return {"column": inputs["number"], "wave_in": wave, "access": inputs["access"]}
 
     def _expected(self, out: dict[str, Any]) -> dict[str, int]:

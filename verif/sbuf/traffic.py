@@ -12,7 +12,6 @@ from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
 __all__ = ["Traffic"]
 
 
-
 class Traffic:
     """Inputs of one cycle after the other; a request stays until it is granted.
 

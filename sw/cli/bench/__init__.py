@@ -1,11 +1,11 @@
-"""`makalu bench`: figures: utilisation, timing model, full size, FPGA; how fast simulators and golden are."""
+"""`makalu bench`: figures: utilisation, timing model, full size, FPGA; how fast simulators, golden and compiler are."""
 
 from collections.abc import Callable
 
 from rich.console import Console
 
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.cli.bench import fpga, gemm, golden, lanes, large, matmul, pace, timing
+from makalu.sw.cli.bench import compile_passes, fpga, gemm, golden, lanes, large, matmul, pace, timing
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_results
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "pace": pace.measure,
     "golden": golden.measure,
     "large": large.measure,
+    "compile": compile_passes.measure,
     "fpga": fpga.measure,
 }
 """Names of a part's figures start with the part's name."""
@@ -30,6 +31,7 @@ PART_PRESETS: dict[str, tuple[str, ...]] = {
     "pace": tuple(pace.MEASURED),
     "golden": (golden.PRESET,),
     "large": (large.PRESET,),
+    "compile": (compile_passes.PRESET,),
     "fpga": ("none",),
 }
 """What a part measures; the FPGA's PEs are of no preset."""

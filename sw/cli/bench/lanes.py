@@ -48,7 +48,7 @@ def differences(one: KernelRun, other: KernelRun) -> Differences:
     rows, others = one.trace.raw, other.trace.raw
     common = min(len(rows), len(others))
     trace = np.count_nonzero((rows[:common] != others[:common]).any(axis=1)) + abs(len(rows) - len(others))
-    memory = np.count_nonzero(one.result.memory != other.result.memory)
+    memory = np.count_nonzero(one.result.image != other.result.image)
     mine, theirs = one.result.registers, other.result.registers
     registers = sum(mine.get(name) != theirs.get(name) for name in mine.keys() | theirs.keys())
     return Differences(int(trace), int(memory), registers)
@@ -111,7 +111,7 @@ def _equality(paces: dict[str, _Paces]) -> list[Figure]:
         at_most("lanes_register_mismatched", total.registers, "registers", bar=0, kind="must"),
         at_most("lanes_golden_mismatched", wrong, "values", bar=0, kind="must"),
         Figure(name="lanes_trace_compared", value=sum(run.trace.cycles for run in expected), unit="cycles a run"),
-        Figure(name="lanes_memory_compared", value=sum(run.result.memory.size for run in expected), unit="bytes a run"),
+        Figure(name="lanes_memory_compared", value=sum(run.result.image.size for run in expected), unit="bytes a run"),
     ]
 
 

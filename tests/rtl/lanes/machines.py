@@ -45,7 +45,7 @@ def ran(machine: Machine, image: NDArray[np.uint8], programs: Mapping[Queue, int
     trace = read_trace(result.trace, machine.config, machine.observe)
     log = result.log.read_text()
     shutil.rmtree(result.trace.parent)
-    return Ran(result, result.memory, result.registers, result.earlier, trace, log)
+    return Ran(result, result.image, result.registers, result.earlier, trace, log)
 
 
 def case_arguments(case: Case) -> dict[str, Any]:

@@ -1,0 +1,233 @@
+"""Public NKI kernels: where they lie in their owners' repositories, what they are called with, what comes out.
+
+Nothing of them is here but names and shapes. References are written from what each kernel computes, in float64.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PUBLIC", "PublicKernel", "Refusal"]
+
+Arrays = Mapping[str, Any]
+Reference = Callable[[Arrays], tuple[NDArray[np.float64], ...]]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The kind of error and a part of its text: what the kernel needs first that is not here, or what is wrong."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PublicKernel:
+    """One call of one kernel; `reference` of the arguments, or the `refusal` that it meets."""
+
+    name: str
+    source: str
+    """sdk, samples or library."""
+    file: str
+    function: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """As `makalu run --arg` takes them."""
+    reference: Reference | None = None
+    refusal: Refusal | None = None
+    long: bool = False
+    """Takes minutes on the RTL: run with --long only."""
+
+
+def _f64(a: Arrays, name: str) -> NDArray[np.float64]:
+    return np.asarray(a[name]).astype(np.float64)
+
+
+def _sum(first: str, second: str) -> Reference:
+    return lambda a: (_f64(a, first) + _f64(a, second),)
+
+
+def _product(a: Arrays) -> tuple[NDArray[np.float64], ...]:
+    return (_f64(a, "lhsT").T @ _f64(a, "rhs"),)
+
+
+def _split(a: Arrays) -> tuple[NDArray[np.float64], ...]:
+    x = _f64(a, "in_tensor")
+    return x[:, ::2], x[:, 1::2]
+
+
+def _turned(a: Arrays) -> tuple[NDArray[np.float64], ...]:
+    x, (rows, columns) = _f64(a, "in_tensor"), a["shape2D"]
+    return (x.reshape(-1, rows, columns).transpose(0, 2, 1).reshape(x.shape),)
+
+
+_SDK, _SAMPLES = "nki/examples", "src/nki_samples/tutorials"
+_MATMUL = f"{_SDK}/matrix_multiplication/matrix_multiplication_nki_kernels.py"
+_MAMBA = f"{_SDK}/fused_mamba/mamba_nki_kernels.py"
+_MX = "nki/deep-dives/src/mxfp-matmul/mx_kernels.py"
+_ADD = {"a_input": "4x3:fp32", "b_input": "4x3:fp32"}
+_STATE = {
+    "delta": "1x256x512:fp32",
+    "u": "1x256x512:fp32",
+    "A": "256x16:fp32",
+    "B": "1x16x512:fp32",
+    "C": "1x16x512:fp32",
+}
+_BLOCKS = {"TILES_IN_BLOCK_M": "1", "TILES_IN_BLOCK_N": "1", "TILES_IN_BLOCK_K": "2"}
+_UNBUILT, _ILLEGAL, _FOREIGN, _OWN = "in NKI, not built here yet", "illegal", "not in NKI", "the file's own error"
+
+
+def _matmul(name: str, function: str, k: int, m: int, n: int, **more: Any) -> PublicKernel:
+    blocks = more.pop("blocks", {})
+    shapes = {"lhsT": f"{k}x{m}:bf16", "rhs": f"{k}x{n}:bf16", **blocks}
+    return PublicKernel(name, "sdk", _MATMUL, function, shapes, reference=_product, **more)
+
+
+PUBLIC: tuple[PublicKernel, ...] = (
+    *(
+        PublicKernel(
+            f"add_{way}",
+            "sdk",
+            f"{_SDK}/getting_started_{way}.py",
+            "nki_tensor_add_kernel",
+            _ADD,
+            reference=_sum("a_input", "b_input"),
+        )
+        for way in ("baremetal", "torch", "jax")
+    ),
+    PublicKernel(
+        "add_simulate",
+        "sdk",
+        f"{_SDK}/simulate/nki_simulate_example.py",
+        "add_kernel",
+        {"a_ptr": "128x512:fp32", "b_ptr": "128x512:fp32"},
+        reference=_sum("a_ptr", "b_ptr"),
+    ),
+    PublicKernel(
+        "tensor_addition",
+        "sdk",
+        f"{_SDK}/tensor_addition/tensor_addition_nki_kernels.py",
+        "nki_tensor_add",
+        {"a_input": "256x1024:fp32", "b_input": "256x1024:fp32"},
+        reference=_sum("a_input", "b_input"),
+    ),
+    PublicKernel(
+        "split", "sdk", f"{_SDK}/index-case-1.py", "tensor_split_kernel_", {"in_tensor": "4x5:bf16"}, reference=_split
+    ),
+    PublicKernel(
+        "transpose2d",
+        "sdk",
+        f"{_SDK}/transpose2d/transpose2d_nki_kernels.py",
+        "tensor_transpose2D_kernel_",
+        {"in_tensor": "5x12:fp32", "shape2D": "(3, 4)"},
+        reference=_turned,
+    ),
+    _matmul("matmul_basic", "nki_matmul_basic_", 128, 64, 512),
+    _matmul("matmul_tiled", "nki_matmul_tiled_", 256, 128, 512),
+    _matmul("matmul_hoist", "nki_matmul_hoist_load_", 256, 128, 512),
+    _matmul("matmul_block", "nki_matmul_block_free_dimension_", 128, 256, 1024),
+    _matmul("matmul_optimized", "nki_matmul_fully_optimized_", 256, 128, 512, blocks=_BLOCKS),
+    _matmul("matmul_optimized_default", "nki_matmul_fully_optimized_", 1024, 2048, 1024, long=True),
+    PublicKernel(
+        "exp",
+        "sdk",
+        f"{_SDK}/layout-pass.py",
+        "tensor_exp_kernel_",
+        {"in_tensor": "128x512:bf16"},
+        refusal=Refusal(_UNBUILT, "nl.exp"),
+    ),
+    PublicKernel(
+        "exp_violation",
+        "sdk",
+        f"{_SDK}/layout-violation.py",
+        "tensor_exp_kernel_",
+        {"in_tensor": "256x512:bf16"},
+        refusal=Refusal(_ILLEGAL, "at most 128 partitions, not 256"),
+    ),
+    PublicKernel(
+        "exp_loop",
+        "sdk",
+        f"{_SDK}/layout-loop.py",
+        "tensor_exp_kernel_",
+        {"in_tensor": "256x512:bf16"},
+        refusal=Refusal(_OWN, "torch_neuronx"),
+    ),
+    PublicKernel(
+        "exp_dynamic_loop",
+        "sdk",
+        f"{_SDK}/layout-dynamic-loop.py",
+        "tensor_exp_kernel_",
+        {"in_tensor": "256x512:bf16"},
+        refusal=Refusal(_OWN, "is no Python"),
+    ),
+    PublicKernel(
+        "maxpool",
+        "sdk",
+        f"{_SDK}/index-case-3.py",
+        "tensor_maxpool_kernel_",
+        {"in_tensor": "2x6x6:bf16", "sz_pool": "2"},
+        refusal=Refusal(_UNBUILT, "nl.max"),
+    ),
+    PublicKernel(
+        "avgpool",
+        "sdk",
+        f"{_SDK}/average_pool2d/average_pool2d_nki_kernels.py",
+        "tensor_avgpool_kernel",
+        {"in_tensor": "2x6x6:bf16", "pool_size": "2"},
+        refusal=Refusal(_UNBUILT, "nl.sum"),
+    ),
+    *(
+        PublicKernel(f"mamba_v{n}", "sdk", _MAMBA, f"mamba_v{n}", _STATE, refusal=Refusal(_UNBUILT, "nl.exp"))
+        for n in (1, 2, 3)
+    ),
+    *(
+        PublicKernel(
+            name,
+            "sdk",
+            _MX,
+            function,
+            {"stationary_hbm": "512x128:bf16", "moving_hbm": "512x512:bf16", "mx_dtype": "'float8_e5m2'"},
+            refusal=Refusal(_UNBUILT, "nl.float8_e5m2"),
+        )
+        for name, function in (
+            ("mx_strided", "kernel_copy_strided_quantize_matmul_mx"),
+            ("mx_strided_packed", "kernel_copy_strided_quantize_matmul_mx_packed_scale"),
+        )
+    ),
+    PublicKernel(
+        "samples_matmul_block",
+        "samples",
+        f"{_SAMPLES}/matrix_multiplication/matrix_multiplication_nki_kernels.py",
+        "nki_matmul_block_free_dimension_",
+        {"lhsT": "128x256:bf16", "rhs": "128x1024:bf16"},
+        reference=_product,
+    ),
+    *(
+        PublicKernel(
+            f"samples_matmul_{name}",
+            "samples",
+            f"{_SAMPLES}/matrix_multiplication/matrix_multiplication_nki_kernels.py",
+            function,
+            {"lhsT": "256x128:bf16" if name != "basic" else "128x64:bf16", "rhs": f"{k}x512:bf16"},
+            refusal=Refusal(_FOREIGN, "nisa.tensor_copy: dtype="),
+        )
+        for name, function, k in (
+            ("basic", "nki_matmul_basic_", 128),
+            ("tiled", "nki_matmul_tiled_", 256),
+            ("hoist", "nki_matmul_hoist_load_", 256),
+        )
+    ),
+    *(
+        PublicKernel(
+            f"samples_{name}", "samples", f"{_SAMPLES}/{file}", function, {}, refusal=Refusal(_FOREIGN, "neuronxcc")
+        )
+        for name, file, function in (
+            ("attention_v1", "attention_fwd_performance/attention_kernels.py", "attn_fwd_v1"),
+            ("tensor_addition", "tensor_addition/tensor_addition_nki_kernels.py", "nki_tensor_add"),
+            ("transpose2d", "transpose2d/transpose2d_nki_kernels.py", "tensor_transpose2D_kernel_"),
+            ("avgpool", "average_pool2d/average_pool2d_nki_kernels.py", "tensor_avgpool_kernel"),
+        )
+    ),
+)

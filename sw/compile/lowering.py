@@ -1,0 +1,132 @@
+"""Recorded operations to steps: instructions with addresses, and what each of them reads and writes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from makalu.hw.spec.formats import FP32, Format
+from makalu.hw.spec.isa import AP_DIMS, Opcode, Space
+from makalu.sw.nki.recording import Operation
+from makalu.sw.nki.storage import Buffer, Storage
+from makalu.sw.nki.tensor import Tensor
+
+from .patterns import Dim, Transfer, common_patterns, transfer_patterns
+from .regions import Region, region_of
+from .roles import MEMORY, ROLES, Roles
+from .steps import Step
+
+__all__ = ["SPACING", "Lowered", "lower"]
+
+_SPACES = {Buffer.SBUF: Space.SBUF, Buffer.PSUM: Space.PSUM}
+
+SPACING = 1 << 64
+"""An address of memory tensor n, from 1 on, is n * SPACING + its byte in the tensor, until the image is laid out."""
+
+_ONE = (1,) * AP_DIMS
+_LONE = (1,) + (0,) * (AP_DIMS - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A step, and the number of the operation that it is of."""
+
+    step: Step
+    operation: int
+
+
+def lower(
+    operations: Sequence[Operation], addresses: Mapping[Storage, int], memory: Mapping[Storage, int]
+) -> Iterator[Lowered]:
+    """Steps in program order. `addresses`: byte of each tile in its partitions; `memory`: number of each tensor."""
+    for number, operation in enumerate(operations):
+        roles = ROLES[operation.opcode]
+        make = _transfers if MEMORY in roles.tensors.values() else _instructions
+        for step in make(operation, roles, addresses, memory):
+            yield Lowered(step, number)
+
+
+def _instructions(
+    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], _: Mapping[Storage, int]
+) -> Iterator[Step]:
+    """An operation of the array, Vector or Scalar: the same elements of every operand, partition by partition."""
+    names = list(roles.tensors)
+    tensors = [operation.tensors[name] for name in names]
+    numbers = {roles.numbers[name]: value for name, value in operation.numbers.items()}
+    numbers["partitions"] = tensors[0].shape[0] if roles.columns is None else operation.tensors["moving"].shape[0]
+    if roles.columns is not None:
+        numbers["columns"] = operation.tensors[roles.columns].shape[0]
+    for pattern in common_patterns([_elements(tensor) for tensor in tensors]):
+        values = dict(numbers)
+        reads: list[Region] = []
+        writes: list[Region] = []
+        for i, (name, tensor) in enumerate(zip(names, tensors, strict=True)):
+            offset = tensor.start + pattern.offsets[i] * tensor.item
+            place = _slot(values, roles.tensors[name], tensor, addresses, offset, pattern.sizes, pattern.strides[i])
+            (writes if name == "dst" else reads).append(place)
+            if name == "dst" and operation.numbers.get("accumulate"):
+                reads.append(place)
+        for name, slot in roles.scalars.items():
+            if name in operation.tensors:
+                scalar = operation.tensors[name]
+                values["operand0_tensor"] = 1
+                reads.append(_slot(values, slot, scalar, addresses, scalar.start, _ONE, _LONE))
+        yield Step(operation.opcode, values, tuple(reads), tuple(writes))
+
+
+def _transfers(
+    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], memory: Mapping[Storage, int]
+) -> Iterator[Step]:
+    """A load or a store: rows of a tile and a view of memory with as many elements."""
+    (slot, tile), (_, outside) = sorted(
+        ((slot, operation.tensors[name]) for name, slot in roles.tensors.items()), key=lambda pair: pair[0] == MEMORY
+    )
+    dims = [(size, step // outside.item) for size, step in outside.dims]
+    form = tile.dtype
+    for part in transfer_patterns(tile.shape[0], _elements(tile), dims, element_bytes=form.bytes):
+        values: dict[str, int] = {"partitions": part.partitions}
+        offset = tile.start + part.tile_offset * tile.item
+        rows = tile[part.first_partition : part.first_partition + part.partitions]
+        inside = _slot(values, slot, rows, addresses, offset, part.sizes, part.tile_strides)
+        beyond = _memory(values, outside, form, part, memory[outside.storage])
+        loads = operation.opcode == Opcode.DMA_LOAD
+        read, written = (beyond, inside) if loads else (inside, beyond)
+        yield Step(operation.opcode, values, (read,), (written,))
+
+
+def _elements(tensor: Tensor) -> list[Dim]:
+    """Free dimensions, strides in elements of the memory that the tensor is in."""
+    return [(size, step // tensor.item) for size, step in tensor.free]
+
+
+def _slot(
+    values: dict[str, int],
+    slot: str,
+    tensor: Tensor,
+    addresses: Mapping[Storage, int],
+    offset: int,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+) -> Region:
+    """Fields of an operand on the chip; PSUM holds fp32 words, whatever the kernel calls them."""
+    form = FP32 if tensor.buffer is Buffer.PSUM else tensor.dtype
+    start = addresses[tensor.storage] + offset
+    values |= {
+        f"{slot}_space": int(_SPACES[tensor.buffer]),
+        f"{slot}_dtype": form.code,
+        f"{slot}_partition": tensor.partition,
+        f"{slot}_offset": start,
+    }
+    for d in range(AP_DIMS):
+        values |= {f"{slot}_size{d}": sizes[d], f"{slot}_stride{d}": strides[d]}
+    dims = [(size, stride * form.bytes) for size, stride in zip(sizes, strides, strict=True)]
+    first, last = tensor.partition, tensor.partition + tensor.shape[0]
+    return region_of(tensor.buffer.value, dims, low=start, run=form.bytes, first=first, last=last)
+
+
+def _memory(values: dict[str, int], tensor: Tensor, form: Format, part: Transfer, number: int) -> Region:
+    """Fields of the side in memory."""
+    start = tensor.start + part.memory_offset * form.bytes
+    strides = [stride * form.bytes for stride in (*part.memory_strides, part.memory_partition_stride)]
+    values["address"] = number * SPACING + start
+    values |= {f"memory_stride{d}": stride for d, stride in enumerate(strides)}
+    dims = list(zip((*part.sizes, part.partitions), strides, strict=True))
+    return region_of(f"memory {tensor.name}", dims, low=start, run=form.bytes)

@@ -1,0 +1,51 @@
+"""Where the roles of an operation go in its instruction: the one table between the language and the encoding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from makalu.hw.spec.isa import Opcode
+
+__all__ = ["MEMORY", "ROLES", "Roles"]
+
+MEMORY = "memory"
+"""The side of a DMA that the fields address and memory_stride describe."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Tensors of one shape by operand slot, tensors [P, 1] by slot, numbers by field."""
+
+    tensors: Mapping[str, str]
+    scalars: Mapping[str, str] = field(default_factory=dict)
+    """A scalar that is a tensor sets `operand0_tensor`; one that is a number is in `numbers` under the same role."""
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    columns: str | None = None
+    """The role whose rows are PE columns."""
+
+
+ROLES: Mapping[Opcode, Roles] = {
+    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}),
+    Opcode.MATMUL: Roles({"dst": "dst", "moving": "src0"}, numbers={"accumulate": "accumulate"}, columns="dst"),
+    Opcode.TENSOR_COPY: Roles({"dst": "dst", "src": "src0"}),
+    Opcode.TENSOR_TENSOR: Roles({"dst": "dst", "data1": "src0", "data2": "src1"}, numbers={"op": "op0"}),
+    Opcode.TENSOR_SCALAR: Roles(
+        {"dst": "dst", "data": "src0"},
+        {"operand0": "src1"},
+        {
+            "op0": "op0",
+            "operand0": "immediate0",
+            "reverse0": "reverse0",
+            "op1": "op1",
+            "operand1": "immediate1",
+            "reverse1": "reverse1",
+        },
+    ),
+    Opcode.ACTIVATION: Roles(
+        {"dst": "dst", "data": "src0"},
+        {"bias": "src1"},
+        {"function": "function", "scale": "immediate0", "bias": "immediate1"},
+    ),
+    Opcode.DMA_LOAD: Roles({"dst": "dst", "src": MEMORY}),
+    Opcode.DMA_STORE: Roles({"src": "src0", "dst": MEMORY}),
+}
+"""`partitions` is always the rows of the operands."""

@@ -1,0 +1,77 @@
+"""Values to element bits and back: the one place that says what may stand for a number of the core."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from makalu.hw.spec.errors import MakaluError
+from makalu.hw.spec.formats import BF16, FP32, Format
+from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fp32_to_bf16
+
+__all__ = ["Bits", "ElementError", "bits_type", "from_bits", "to_bits"]
+
+
+class ElementError(MakaluError, ValueError):
+    """Values that are no numbers of the element type; the message says which and where."""
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Element bits as they lie in memory, unsigned integers of the element's width: `Bits(array)` instead of values."""
+
+    array: NDArray[np.unsignedinteger]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+
+def bits_type(dtype: Format) -> np.dtype[Any]:
+    """The unsigned integers that hold an element's bits."""
+    return np.dtype(f"<u{dtype.bytes}")
+
+
+def to_bits(values: ArrayLike | Bits, dtype: Format, place: str = "values") -> NDArray[np.unsignedinteger]:
+    """Element bits of real numbers, rounded to nearest even once to fp32 and once to the element.
+
+    Floating-point arrays of any width (ml_dtypes included), and integers that the element holds exactly.
+    Errors: `ElementError` for what is no real number (None, text, complex), for a finite number beyond fp32, for an
+    integer that would be rounded, and for `Bits` of another width.
+    """
+    if isinstance(values, Bits):
+        if values.array.dtype != bits_type(dtype):
+            raise ElementError(f"{place}: bits of {dtype.name} are {bits_type(dtype)}, not {values.array.dtype}")
+        return values.array
+    array = np.asarray(values)
+    floating = array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat16", "float"))
+    if not floating and array.dtype.kind not in "iub":
+        raise ElementError(f"{place} must be real numbers, not {array.dtype.name} ({_first(array)})")
+    with np.errstate(over="ignore"):
+        narrow = array.astype(np.float32)
+    if array.dtype.itemsize > FP32.bytes or not floating:
+        lost = np.isinf(narrow) & np.isfinite(array.astype(np.float64))
+        _refuse(place, array, lost, f"lies beyond fp32's {np.finfo(np.float32).max:.8g}")
+    bits = narrow.view(np.uint32)
+    out = bits if dtype == FP32 else np.asarray(fp32_to_bf16(bits)).astype(np.uint16)
+    if not floating:
+        back = from_bits(out, dtype).astype(np.float64)
+        _refuse(place, array, back != array.astype(np.float64), f"is no number of {dtype.name}; give floats to round")
+    return out.astype(bits_type(dtype), copy=False)
+
+
+def from_bits(bits: NDArray[np.unsignedinteger], dtype: Format) -> NDArray[np.float32]:
+    """The values, exact, as float32."""
+    wide = np.asarray(bf16_to_fp32(bits.astype(np.uint16))) if dtype == BF16 else bits
+    return wide.astype(np.uint32).view(np.float32)
+
+
+def _first(array: NDArray[Any]) -> str:
+    return repr(array.reshape(-1)[0]) if array.size else "empty"
+
+
+def _refuse(place: str, array: NDArray[Any], wrong: NDArray[np.bool_], text: str) -> None:
+    if np.any(wrong):
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ElementError(f"{place}: {array[index]!r} at {list(index)} {text}")

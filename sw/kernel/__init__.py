@@ -1,0 +1,1 @@
+"""Kernel files as their authors wrote them: loading, running, results."""

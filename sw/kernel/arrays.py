@@ -1,0 +1,65 @@
+"""Arrays of numpy, ml_dtypes and torch as inputs and outputs of a kernel."""
+
+import sys
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.formats import BF16, FP32, Format
+from makalu.sw.elements import Bits, ElementError, to_bits
+from makalu.sw.nki.dtypes import checked_dtype, format_of
+
+__all__ = ["from_torch", "input_bits", "is_array", "is_torch", "like", "output_array", "output_type"]
+
+_NUMPY = {FP32: np.dtype(np.float32), BF16: np.dtype(ml_dtypes.bfloat16)}
+
+
+def is_torch(value: Any) -> bool:
+    """A tensor of torch, without importing it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
+
+
+def is_array(value: Any) -> bool:
+    """What becomes a tensor in memory."""
+    return (isinstance(value, np.ndarray) and value.ndim > 0) or is_torch(value)
+
+
+def from_torch(value: Any) -> NDArray[Any]:
+    """The values of a torch tensor; bf16 as ml_dtypes has it."""
+    host = value.detach().cpu()
+    if str(host.dtype) == "torch.bfloat16":
+        torch = sys.modules["torch"]
+        return np.asarray(host.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16))
+    return np.asarray(host.numpy())
+
+
+def input_bits(name: str, array: Any) -> tuple[Format, Bits]:
+    """Element type and bits of an array; the type is the array's own. Errors: a type that the core does not have."""
+    values = from_torch(array) if is_torch(array) else array
+    form = checked_dtype(f"argument {name}", format_of(values.dtype) or values.dtype)
+    if values.size == 0:
+        raise ElementError(f"argument {name} is empty: shape {list(values.shape)}")
+    return form, Bits(to_bits(values, form, f"argument {name}"))
+
+
+def output_type(form: Format) -> np.dtype[Any]:
+    """numpy's or ml_dtypes' type of an element."""
+    return _NUMPY[form]
+
+
+def output_array(bits: NDArray[np.unsignedinteger], form: Format) -> NDArray[Any]:
+    """Element bits as values of their own type."""
+    return np.ascontiguousarray(bits).view(_NUMPY[form])
+
+
+def like(array: NDArray[Any], torch_wanted: bool) -> Any:
+    """As a torch tensor where the inputs were."""
+    if not torch_wanted:
+        return array
+    torch = sys.modules["torch"]
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+    return torch.from_numpy(array.copy())

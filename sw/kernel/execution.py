@@ -1,0 +1,135 @@
+"""One run of a program: its bits by golden or the RTL, its cycles by the timing model or the RTL, and what they say.
+
+| back end | bits | cycles |
+|---|---|---|
+| golden | the functional model | predicted |
+| timing | none | predicted |
+| rtl | the RTL, compared with golden | the RTL's, compared with the prediction |
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.sim_models.timing.core import Timeline
+from makalu.sw.compile.program import Program
+from makalu.sw.elements import Bits
+from makalu.sw.run import run_golden_machine
+from makalu.sw.timing import predict
+
+__all__ = ["Backend", "Execution", "RtlRun", "execute"]
+
+
+class Backend(StrEnum):
+    GOLDEN = "golden"
+    TIMING = "timing"
+    RTL = "rtl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RtlRun:
+    """What the RTL did: memory after the run, cycles, every issue and finish, and where the prediction was off."""
+
+    memory: NDArray[np.uint8]
+    timeline: Timeline
+    simulator: str
+    difference: float
+    """Largest distance of an issue or finish from the timing model's [cycles]."""
+    events: int
+    """Issues and finishes that were compared."""
+    build_seconds: float
+    seconds: float
+
+
+Rtl = Callable[[Program, Mapping[str, ArrayLike | Bits], CoreConfig, Timeline], RtlRun]
+"""Runs a program on the RTL; given by the caller, because this package does not know simulators."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """A run and its figures. `outputs` and `changed`: element bits by name, empty on the timing back end."""
+
+    program: Program
+    config: CoreConfig
+    backend: Backend
+    timeline: Timeline
+    outputs: dict[str, NDArray[np.unsignedinteger]] = field(default_factory=dict)
+    changed: dict[str, NDArray[np.unsignedinteger]] = field(default_factory=dict)
+    compared: int = 0
+    """Bytes of memory that the RTL and golden were compared in; 0 if they were not."""
+    differing: int = 0
+    rtl: RtlRun | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By what they were spent on."""
+
+    @property
+    def cycles(self) -> int:
+        """From the start to the last halt."""
+        return self.timeline.cycles
+
+
+def execute(
+    program: Program,
+    inputs: Mapping[str, ArrayLike | Bits],
+    config: CoreConfig,
+    backend: Backend,
+    *,
+    rtl: Rtl | None = None,
+    check: bool = True,
+    report: Callable[[str], None] | None = None,
+) -> Execution:
+    """Run `program`. `check`: compare the RTL with golden; `report` hears what is being done.
+
+    Errors: those of golden, of the RTL, `ProgramError` for inputs or a configuration that do not fit.
+    """
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], NDArray[np.uint8] | Timeline | RtlRun]) -> object:
+        if report is not None:
+            report(name)
+        began = time.monotonic()
+        out = work()
+        seconds[name] = time.monotonic() - began
+        return out
+
+    timeline = timed("timing model", lambda: predict(program, config))
+    assert isinstance(timeline, Timeline)
+    memory: NDArray[np.uint8] | None = None
+    if backend is Backend.GOLDEN or (backend is Backend.RTL and check):
+        golden = timed("golden model", lambda: run_golden_machine(program, inputs, config=config).memory)
+        assert isinstance(golden, np.ndarray)
+        memory = golden
+    if backend is not Backend.RTL:
+        return _finished(program, config, backend, timeline, memory, seconds)
+    if rtl is None:
+        raise ValueError("the RTL back end needs a function that runs the RTL")
+    ran = timed("RTL", lambda: rtl(program, inputs, config, timeline))
+    assert isinstance(ran, RtlRun)
+    differing = 0 if memory is None else int(np.count_nonzero(memory != ran.memory))
+    compared = 0 if memory is None else memory.size
+    done = _finished(program, config, backend, ran.timeline, ran.memory, seconds)
+    return Execution(**{**vars(done), "rtl": ran, "compared": compared, "differing": differing})
+
+
+def _finished(
+    program: Program,
+    config: CoreConfig,
+    backend: Backend,
+    timeline: Timeline,
+    memory: NDArray[np.uint8] | None,
+    seconds: dict[str, float],
+) -> Execution:
+    return Execution(
+        program=program,
+        config=config,
+        backend=backend,
+        timeline=timeline,
+        outputs={} if memory is None else program.output_bits(memory),
+        changed={} if memory is None else {name: program.tensor_bits(memory, name) for name in program.changed},
+        seconds=seconds,
+    )

@@ -1,0 +1,83 @@
+"""What a run leaves in a folder: outputs, the program, numbers, the timeline, the report."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.hw.spec.formats import FORMATS
+from makalu.hw.spec.versions import versions
+from makalu.sw.commit import commit
+from makalu.sw.compile.program_file import save_program
+from makalu.sw.elements import from_bits
+
+from .execution import Execution
+
+__all__ = ["Outcome", "write_outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Files of a run."""
+
+    folder: Path
+    outputs: dict[str, Path]
+    result: Path
+    program: Path
+
+
+def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], seed: int) -> Outcome:
+    """Each output as `NAME.npy` (bf16 as float32, which holds every value), `result.json`, `program.makalu`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    forms = {view.name: view.dtype for view in done.program.outputs}
+    forms |= {name: done.program.tensors[name].dtype for name in done.changed}
+    arrays = {**done.outputs, **done.changed}
+    files = {name: folder / f"{name}.npy" for name in arrays}
+    for name, bits in arrays.items():
+        np.save(files[name], from_bits(bits, FORMATS[forms[name]]))
+    program = folder / "program.makalu"
+    save_program(done.program, program)
+    record = _record(done, arrays, forms, arguments, seed)
+    result = folder / "result.json"
+    result.write_text(json.dumps(record, indent=2) + "\n")
+    return Outcome(folder, files, result, program)
+
+
+def _record(
+    done: Execution,
+    arrays: dict[str, NDArray[np.unsignedinteger]],
+    forms: dict[str, str],
+    arguments: dict[str, str],
+    seed: int,
+) -> dict[str, Any]:
+    """Everything that a later reader may ask, as JSON."""
+    clock = done.config.product.tensor_clock_hz
+    record: dict[str, Any] = {
+        "kernel": done.program.kernel,
+        "preset": done.config.name,
+        "digest": done.config.digest,
+        "backend": done.backend.value,
+        "arguments": arguments,
+        "seed": seed,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {**versions(), "commit": commit()},
+        "instructions": done.program.instructions,
+        "cycles": done.cycles,
+        "cycles_are": "the RTL's" if done.rtl is not None else "the timing model's",
+        "microseconds_at_clock": done.cycles / clock * 1e6,
+        "clock_hz": clock,
+        "outputs": {
+            name: {"shape": list(bits.shape), "dtype": forms[name], "changed_input": name in done.changed}
+            for name, bits in arrays.items()
+        },
+        "seconds": {name: round(value, 3) for name, value in done.seconds.items()},
+    }
+    if done.rtl is not None:
+        rtl = asdict(done.rtl)
+        record["rtl"] = {key: rtl[key] for key in ("simulator", "difference", "events", "build_seconds", "seconds")}
+        record["rtl"] |= {"bytes_compared_with_golden": done.compared, "bytes_differing": done.differing}
+    return record

@@ -1,0 +1,151 @@
+"""`simulate(kernel, preset=..., backend=...)(arrays)`: a kernel as a function of arrays."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.errors import MakaluError
+from makalu.hw.spec.formats import FORMATS
+from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.sw.compile.compiler import compile_trace
+from makalu.sw.elements import Bits
+from makalu.sw.nki.nki_object import NKIObject
+from makalu.sw.nki.tracing import Output, TensorSpec, trace
+from makalu.sw.rtl.program_run import run_program
+
+from .arrays import input_bits, is_array, is_torch, like, output_array
+from .execution import Backend, Execution, execute
+from .modules import KernelObject
+
+__all__ = ["PLATFORM", "Simulated", "TargetError", "arguments_of", "simulate", "target_preset"]
+
+PLATFORM = "NEURON_PLATFORM_TARGET_OVERRIDE"
+"""The variable that picks the generation, here as there."""
+_TARGETS = {"inf2": "trn1", "gen2": "trn1", "gen3": "trn2", "gen4": "trn3"}
+_DEFAULT = "trn3"
+"""As `nki.simulate` without a chip."""
+
+
+class TargetError(MakaluError, ValueError):
+    """The variable names no generation."""
+
+
+def target_preset(preset: str | CoreConfig | None) -> CoreConfig:
+    """The configuration that was asked for: by name or file, else by the variable, else the third generation."""
+    if isinstance(preset, CoreConfig):
+        return preset
+    if preset is None:
+        wanted = os.environ.get(PLATFORM, _DEFAULT)
+        preset = _TARGETS.get(wanted, wanted)
+        if preset not in PRESETS:
+            known = ", ".join(("trn1", "trn2", "trn3", *_TARGETS))
+            raise TargetError(f"{PLATFORM} must be one of {known}, or a preset, not {wanted!r}")
+    return load_preset(preset)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a kernel returned, in its shape, and the run behind it; `value` is None on the timing back end."""
+
+    value: Any
+    execution: Execution
+
+
+def arguments_of(value: Any, name: str, arrays: dict[str, Any]) -> Any:
+    """A kernel's argument with `TensorSpec`s in place of arrays, which are collected by the name of their input."""
+    if is_array(value):
+        form, bits = input_bits(name, value)
+        arrays[name] = (value, bits)
+        return TensorSpec(tuple(int(size) for size in bits.shape), form)
+    if type(value) in (tuple, list):
+        return type(value)(arguments_of(each, f"{name}_{i}", arrays) for i, each in enumerate(value))
+    if isinstance(value, dict):
+        return {key: arguments_of(each, f"{name}_{key}", arrays) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        made = {key: arguments_of(each, f"{name}_{key}", arrays) for key, each in inner.items()}
+        return replace(value, **made) if any(made[key] is not inner[key] for key in inner) else value
+    if isinstance(value, NKIObject):
+        for key, each in list(vars(value).items()):
+            setattr(value, key, arguments_of(each, f"{name}_{key}", arrays))
+    return value
+
+
+def simulate(
+    kernel: Callable[..., Any],
+    *,
+    preset: str | CoreConfig | None = None,
+    backend: str = "golden",
+    simulator: str | None = None,
+    keep_addresses: bool = False,
+    full: bool = False,
+) -> Callable[..., Any]:
+    """A function that runs `kernel` on arrays of numpy, ml_dtypes or torch and returns what the kernel returns.
+
+    Element types are the arrays' own; other arguments are passed as they are. Arrays that the kernel writes are
+    changed in place. `backend`: "golden", "timing" (returns None: cycles only) or "rtl" (compared with golden bit for
+    bit; a difference is an error). `full`: return a `Simulated` instead, with the run behind the values.
+
+    Errors: those of the language, compiler and golden; `RuntimeError` where RTL and golden differ.
+    """
+    function = kernel.function if isinstance(kernel, KernelObject) else kernel
+    way = Backend(backend)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        config = target_preset(preset)
+        arrays: dict[str, Any] = {}
+        names = _names(function, args)
+        given = [arguments_of(value, name, arrays) for name, value in zip(names, args, strict=True)]
+        named = {name: arguments_of(value, name, arrays) for name, value in kwargs.items()}
+        traced = trace(function, config, *given, **named)
+        program = compile_trace(traced, kernel=getattr(function, "__name__", ""), keep_addresses=keep_addresses)
+        inputs = _inputs(program.inputs, arrays)
+        done = execute(program, inputs, config, way, rtl=_rtl(simulator))
+        if done.differing:
+            raise RuntimeError(f"the RTL differs from golden in {done.differing} of {done.compared} bytes: a defect")
+        torch_wanted = any(is_torch(value) for value, _ in arrays.values())
+        value = None if way is Backend.TIMING else _returned(traced.returned, done, torch_wanted)
+        _write_back(done, arrays)
+        return Simulated(value, done) if full else value
+
+    return run
+
+
+def _rtl(simulator: str | None) -> Any:
+    return lambda program, inputs, config, predicted: run_program(
+        program, inputs, config, predicted, simulator=simulator
+    )
+
+
+def _names(function: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
+    code = getattr(function, "__code__", None)
+    known = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    return [known[i] if i < len(known) else f"argument_{i}" for i in range(len(args))]
+
+
+def _inputs(names: tuple[str, ...], arrays: Mapping[str, Any]) -> dict[str, Bits]:
+    return {name: arrays[name][1] for name in names}
+
+
+def _returned(value: Any, done: Execution, torch_wanted: bool) -> Any:
+    if isinstance(value, Output):
+        form = FORMATS[value.tensor.dtype.name]
+        return like(output_array(done.outputs[value.name], form), torch_wanted)
+    if isinstance(value, tuple | list):
+        return type(value)(_returned(each, done, torch_wanted) for each in value)
+    if isinstance(value, dict):
+        return {key: _returned(each, done, torch_wanted) for key, each in value.items()}
+    return value
+
+
+def _write_back(done: Execution, arrays: Mapping[str, Any]) -> None:
+    """Arrays that the kernel wrote hold what it wrote."""
+    for name, bits in done.changed.items():
+        array = arrays[name][0]
+        values = output_array(bits, FORMATS[done.program.tensors[name].dtype])
+        if is_torch(array):
+            array.copy_(like(values, True))
+        else:
+            array[...] = values.astype(array.dtype)

@@ -1,0 +1,144 @@
+"""Constants: tiles of one value, the identity, arrays of the kernel; in memory once a program, loaded once.
+
+A fill of SBUF is a Vector copy of a column that one small load brings. A fill of PSUM, which only a matmul can write,
+is one: the value's bf16 parts (three at most, exact) times ones. Zeros of a PSUM tile wait until something reads them:
+a matmul that overwrites needs none.
+"""
+
+import numpy as np
+
+from makalu.hw.spec.formats import BF16, Format
+from makalu.hw.spec.isa import Opcode
+from makalu.sw.elements import from_bits, to_bits
+
+from .errors import KernelError, NotBuiltError
+from .recording import current
+from .storage import Buffer, Written
+from .tensor import Tensor
+
+__all__ = ["fill", "identity", "materialised"]
+
+_PARTS = 3
+"""bf16 numbers whose sum any fp32 is: 8 bits of significand each."""
+_BF16_BITS = np.uint32(0xFFFF0000)
+
+
+def fill(dst: Tensor, value: float) -> None:
+    """Every element of `dst` becomes `value`, rounded to its type."""
+    if dst.buffer is Buffer.PSUM:
+        if value == 0 and dst.size == dst.storage.shape[0] * dst.storage.row_elements:
+            dst.storage.pending_zero = True
+            dst.storage.marks(dst)[...] = Written.VALUE
+            return
+        _fill_psum(dst, value)
+        return
+    if dst.buffer is Buffer.SBUF:
+        rows = slice(dst.partition, dst.partition + dst.shape[0])
+        one = _column(value, dst.dtype)[rows]
+        source = Tensor(one.storage, one.dtype, dst.shape, (1, *[0] * (dst.ndim - 1)), one.start, one.partition)
+        current().append(Opcode.TENSOR_COPY, {"dst": dst, "src": source}, {})
+        dst.storage.marks(dst)[...] = Written.VALUE
+        return
+    _fill_memory(dst, value)
+
+
+def materialised(source: Tensor) -> None:
+    """Writes the zeros of a PSUM tile that are about to be read."""
+    storage = source.storage
+    if not storage.pending_zero:
+        return
+    marks = storage.marks(source)
+    if (marks == Written.MATMUL).all():
+        return
+    if (marks == Written.MATMUL).any():
+        raise NotBuiltError(f"{source} is read where a matmul wrote a part of the zeros only; read the parts apart")
+    storage.pending_zero = False
+    whole = Tensor.whole(storage)
+    if (storage.marks(whole) == Written.MATMUL).any():
+        storage.pending_zero = True
+        whole = source
+    _fill_psum(whole, 0.0)
+
+
+def identity(size: int) -> Tensor:
+    """[size, size] bf16 in SBUF, ones on the diagonal."""
+
+    def load() -> Tensor:
+        count = current().config.partitions
+        bits = to_bits(np.eye(count, dtype=np.float32), BF16)
+        return _loaded(current().constant(bits, BF16, "identity"), (count, count), "identity")
+
+    return current().once("identity", load)[:size, :size]
+
+
+def _loaded(source: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+    tile = current().allocate(shape, source.dtype, Buffer.SBUF, f"{name}_tile")
+    current().append(Opcode.DMA_LOAD, {"dst": tile, "src": source}, {})
+    tile.storage.marks(tile)[...] = Written.VALUE
+    return tile
+
+
+def _column(value: float, dtype: Format) -> Tensor:
+    """[partitions, 1], every element `value`."""
+    bits = to_bits(np.array([[value]], np.float64), dtype)
+
+    def load() -> Tensor:
+        rows = current().config.partitions
+        source = current().constant(bits, dtype, "fill")
+        return _loaded(source.broadcast(0, rows), (rows, 1), "fill")
+
+    return current().once(("fill", dtype, int(bits[0, 0])), load)
+
+
+def _fill_psum(dst: Tensor, value: float) -> None:
+    if dst.partition:
+        raise NotBuiltError(f"a fill of PSUM that starts in partition {dst.partition}: {dst}")
+    config = current().config
+    rest, parts = np.float32(value), []
+    if dst.dtype == BF16:
+        rest = from_bits(to_bits(np.array([value], np.float64), BF16), BF16)[0]
+    if not np.isfinite(rest):
+        raise KernelError(f"a fill of PSUM with {value}: the array makes it of products, so it must be finite")
+    for _ in range(_PARTS):
+        # cut, not rounded: the largest number would round to infinity, and every rest is exact
+        part = (rest.view(np.uint32) & _BF16_BITS).view(np.float32)
+        parts.append(part)
+        rest = rest - part
+
+    def stationary() -> Tensor:
+        shape = (_PARTS, config.tensor.columns)
+        bits = to_bits(np.broadcast_to(np.array(parts, np.float32)[:, None], shape), BF16)
+        return _loaded(current().constant(bits, BF16, "parts"), shape, "parts")
+
+    def ones() -> Tensor:
+        shape = (_PARTS, config.psum.bank_elems)
+        return _loaded(current().constant(to_bits(np.ones(shape, np.float32), BF16), BF16, "ones"), shape, "ones")
+
+    key = ("parts", *(float(part) for part in parts))
+    left = current().once(key, stationary)[:, : dst.shape[0]]
+    right = current().once("ones", ones)
+    free = dst.size // dst.shape[0]
+    for first in range(0, free, config.psum.bank_elems):
+        count = min(config.psum.bank_elems, free - first)
+        piece = dst if count == free else dst.reshape((dst.shape[0], free))[:, first : first + count]
+        current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {})
+        numbers = {"accumulate": 0}
+        current().append(Opcode.MATMUL, {"dst": piece, "moving": right[:, :count]}, numbers)
+    dst.storage.marks(dst)[...] = Written.VALUE
+
+
+def _fill_memory(dst: Tensor, value: float) -> None:
+    """Through one tile of the value that is stored as often as it takes."""
+    config = current().config
+    rows, columns = dst.shape[0], dst.size // dst.shape[0]
+    flat = dst.reshape((rows, columns))
+    height = min(rows, config.partitions)
+    width = min(columns, config.sbuf.partition_bytes // 4 // dst.dtype.bytes)
+    tile = current().allocate((height, width), dst.dtype, Buffer.SBUF, "filled")
+    fill(tile, value)
+    for row in range(0, rows, height):
+        for column in range(0, columns, width):
+            piece = flat[row : min(row + height, rows), column : min(column + width, columns)]
+            source = tile[: piece.shape[0], : piece.shape[1]]
+            current().append(Opcode.DMA_STORE, {"dst": piece, "src": source}, {})
+    dst.storage.marks(dst)[...] = Written.VALUE

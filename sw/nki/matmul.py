@@ -1,0 +1,90 @@
+"""A matmul as load_stationary and matmul: the rules of its operands, and the steps that bring them into place."""
+
+from makalu.hw.spec.formats import BF16, FP32
+from makalu.hw.spec.isa import Opcode
+
+from .arguments import checked_tensor
+from .errors import KernelError, NotBuiltError
+from .fill import materialised
+from .recording import current
+from .staging import aligned_stationary, in_rows, read, relocated
+from .storage import Buffer, Written
+from .tensor import Tensor
+from .views import extent
+
+__all__ = ["matmul"]
+
+_TUTORIAL = "NKI: nisa.nc_matmul, tile size"
+
+
+def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool | None, transpose: bool) -> None:
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds."""
+    config = current().config
+    checked_tensor("dst", dst, Buffer.PSUM)
+    for name, tensor in (("stationary", stationary), ("moving", moving)):
+        checked_tensor(name, tensor, Buffer.SBUF)
+        if tensor.dtype != BF16:
+            raise NotBuiltError(f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies bf16")
+    if dst.dtype != FP32 and not transpose:
+        raise NotBuiltError(f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in fp32")
+    rows, columns, count = stationary.shape[0], stationary.size // stationary.shape[0], moving.size // moving.shape[0]
+    shapes = f"stationary {list(stationary.shape)}, moving {list(moving.shape)}, dst {list(dst.shape)}"
+    if moving.shape[0] != rows:
+        raise KernelError(f"stationary and moving have {rows} and {moving.shape[0]} partitions (K); {shapes}")
+    if columns > config.tensor.columns:
+        raise KernelError(
+            f"stationary has {columns} columns, at most {config.tensor.columns} are legal ({_TUTORIAL}); {shapes}"
+        )
+    if count > config.psum.bank_elems:
+        raise KernelError(
+            f"moving has {count} columns, at most {config.psum.bank_elems} are legal ({_TUTORIAL}); {shapes}"
+        )
+    if (dst.shape[0], dst.size // dst.shape[0]) != (columns, count):
+        raise KernelError(f"dst must hold [{columns}, {count}] elements; {shapes}")
+    if dst.partition or dst.steps[0] != 1:
+        raise NotBuiltError(f"a matmul into partitions {dst.partition} and up, dst {dst}; the array writes from 0 on")
+    _inside_a_bank(dst)
+    moving = in_rows(moving)
+    stationary = in_rows(stationary)
+    if stationary.partition != moving.partition:
+        stationary = relocated(stationary, moving.partition)
+    stationary = aligned_stationary(stationary)
+    adds = _accumulates(dst, accumulate)
+    read("stationary", stationary)
+    read("moving", moving)
+    recording = current()
+    recording.append(Opcode.LOAD_STATIONARY, {"stationary": stationary}, {})
+    recording.append(Opcode.MATMUL, {"dst": dst, "moving": moving}, {"accumulate": int(adds)})
+    dst.storage.marks(dst)[...] = Written.MATMUL
+
+
+def _inside_a_bank(dst: Tensor) -> None:
+    """A tile of more than a bank starts on one; a smaller one lies in one."""
+    bank = current().config.psum.bank_bytes
+    low, high = extent(dst.free)
+    first, last = dst.start + low, dst.start + high + dst.item - 1
+    if dst.storage.row_bytes > bank and first // bank != last // bank:
+        raise KernelError(
+            f"dst {dst} reaches from byte {first} to {last} of its partition and crosses a PSUM bank of {bank} bytes"
+            f" ({_TUTORIAL})"
+        )
+
+
+def _accumulates(dst: Tensor, accumulate: bool | None) -> bool:
+    marks = dst.storage.marks(dst)
+    matmuls = int((marks == Written.MATMUL).sum())
+    if accumulate is None:
+        if 0 < matmuls < marks.size:
+            raise KernelError(f"a matmul wrote {matmuls} of {marks.size} elements of dst {dst} before; say accumulate=")
+        if not matmuls and marks.any() and not dst.storage.pending_zero:
+            current().warn(f"nisa.nc_matmul overwrites dst {dst}, which was set to a value; accumulate=True would add")
+        return matmuls > 0
+    if accumulate and matmuls < marks.size:
+        if (marks == Written.NEVER).any():
+            raise KernelError(f"accumulate=True onto dst {dst}, of which a part was never written")
+        materialised(dst)
+        current().warn(
+            f"nisa.nc_matmul adds to dst {dst}, which no matmul wrote: undefined on trn1 and trn2 (NKI: nisa.nc_matmul,"
+            " accumulation mode); here it adds to the value"
+        )
+    return bool(accumulate)

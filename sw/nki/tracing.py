@@ -1,0 +1,139 @@
+"""Running a kernel once to record it: arguments in, operations and outputs out."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import Format
+
+from .arguments import checked_shape
+from .dtypes import checked_dtype
+from .errors import KernelError, LanguageError
+from .nki_object import NKIObject
+from .recording import Recording, active
+from .site import sites_of_traceback
+from .storage import Buffer
+from .tensor import Tensor
+
+__all__ = ["Output", "TensorSpec", "Traced", "trace"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Shape and element type of a kernel's argument in memory."""
+
+    shape: tuple[int, ...]
+    dtype: Format
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", checked_shape("TensorSpec", self.shape))
+        object.__setattr__(self, "dtype", checked_dtype("TensorSpec", self.dtype))
+
+
+@dataclass(frozen=True)
+class Output:
+    """A returned tensor: the view, under a name that no other output has."""
+
+    name: str
+    tensor: Tensor
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A recording, what the kernel returned, and the inputs that it wrote.
+
+    `returned` has the shape of the kernel's value, with `Output`s where it had tensors.
+    """
+
+    recording: Recording
+    outputs: tuple[Output, ...]
+    returned: Any
+    changed: tuple[Output, ...]
+    """Inputs that operations write, under their names."""
+
+
+def trace(kernel: Callable[..., Any], config: CoreConfig, /, *args: Any, **kwargs: Any) -> Traced:
+    """Run `kernel` once and record it. `TensorSpec`s become inputs in memory, also inside tuples, dicts, dataclasses.
+
+    Errors: those of the language, with the kernel's lines; an output that is no tensor of `nl.shared_hbm` or an input.
+    Whatever else the kernel raises keeps its traceback.
+    """
+    with active(config) as recording:
+        bound = _bound(kernel, args, kwargs)
+        for name, value in bound.arguments.items():
+            kind = bound.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                bound.arguments[name] = {key: _given(recording, key, each) for key, each in value.items()}
+            else:
+                bound.arguments[name] = _given(recording, name, value)
+        try:
+            value = kernel(*bound.args, **bound.kwargs)
+        except LanguageError as error:
+            error.sites = error.sites or sites_of_traceback(error.__traceback__)
+            raise
+    outputs: list[Output] = []
+    returned = _taken(value, outputs, "")
+    written = {t.storage for op in recording.operations() if (t := op.tensors.get("dst")) is not None}
+    changed = tuple(Output(s.name, Tensor.whole(s)) for s in recording.inputs if s in written)
+    if not outputs and not changed:
+        raise KernelError("the kernel returns no tensor and writes none of its arguments: nothing would come out")
+    return Traced(recording, tuple(outputs), returned, changed)
+
+
+def _bound(kernel: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+    name = getattr(kernel, "__name__", "kernel")
+    signature = inspect.signature(kernel)
+    anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
+    for key in kwargs:
+        if key not in signature.parameters and not anything:
+            raise KernelError(f"{name} has no argument {key!r}; it is {name}{signature}")
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise KernelError(f"{name}{signature} was called wrongly: {error}") from None
+    bound.apply_defaults()
+    return bound
+
+
+def _given(recording: Recording, name: str, value: Any) -> Any:
+    """A value with inputs in place of `TensorSpec`s."""
+    if isinstance(value, TensorSpec):
+        return recording.input(value.shape, value.dtype, name)
+    if isinstance(value, tuple | list) and type(value) in (tuple, list):
+        return type(value)(_given(recording, f"{name}_{i}", each) for i, each in enumerate(value))
+    if isinstance(value, dict):
+        return {key: _given(recording, f"{name}_{key}", each) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        made = {key: _given(recording, f"{name}_{key}", each) for key, each in inner.items()}
+        return replace(value, **made) if any(made[key] is not inner[key] for key in inner) else value
+    if isinstance(value, NKIObject):
+        for key, each in vars(value).items():
+            setattr(value, key, _given(recording, f"{name}_{key}", each))
+    return value
+
+
+def _taken(value: Any, outputs: list[Output], key: str) -> Any:
+    """The returned value with `Output`s in place of tensors, which are collected."""
+    if isinstance(value, Tensor):
+        if value.buffer is not Buffer.SHARED_HBM and not value.storage.initial:
+            raise KernelError(f"a kernel returns tensors in nl.shared_hbm or arguments, not {value}")
+        for output in outputs:
+            if output.tensor is value:
+                return output
+        name, taken, number = key or value.name, {output.name for output in outputs}, 1
+        while name in taken:
+            name, number = f"{key or value.name}_{number}", number + 1
+        outputs.append(Output(name, value))
+        return outputs[-1]
+    if isinstance(value, tuple | list):
+        return type(value)(_taken(each, outputs, key) for each in value)
+    if isinstance(value, dict):
+        return {name: _taken(each, outputs, str(name)) for name, each in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, NKIObject) or (is_dataclass(value) and not isinstance(value, type)):
+        return {name: _taken(each, outputs, name) for name, each in vars(value).items()}
+    raise KernelError(f"a kernel returns tensors, in tuples, lists or dicts, not {value!r}")
