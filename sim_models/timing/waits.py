@@ -29,7 +29,7 @@ class Cause(StrEnum):
     """It has `after`, or is the halt, and an earlier instruction of the queue has not finished."""
     DEPTH = "finish depth"
     """Its finish channel has as many unfinished instructions as it can."""
-    ENGINE = "engine"
+    ENGINE = "engine busy"
     """Its engine does not accept it."""
 
 

@@ -7,15 +7,18 @@ import pytest
 
 from examples.copy.copy import copy
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.encoding import Instruction, decode
+from makalu.hw.spec.encoding import Instruction, decode, encode
 from makalu.hw.spec.formats import FP32
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
-from makalu.sim_models.timing.dma import DmaTiming
+from makalu.hw.spec.sequencer import CHANNEL_OF, Channel, finish_depth
+from makalu.sim_models.timing.dma_load import LoadTrack
+from makalu.sim_models.timing.dma_store import StoreTrack
+from makalu.sim_models.timing.fetch import FixedInstructionPort
 from makalu.sim_models.timing.handshakes import Handshakes
 from makalu.sim_models.timing.lanes import LanesTiming
+from makalu.sim_models.timing.sequencer import SequencerTiming
 from makalu.sim_models.timing.waits import Cause, EngineWork, Hold, WaitLog, share_out
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
@@ -44,11 +47,8 @@ MEMORIES = {
 }
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
-@pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("start", [0, 13])
-def test_a_queue_issues_or_waits_or_has_ended(name, memory, start):
-    timeline = predict(PROGRAMS[name], TINY, MEMORIES[memory], start=start)
+def check_queues(timeline):
+    start = timeline.start
     for queue in QUEUES:
         states = ["ended"] * timeline.cycles
         issues = [e.cycle - start for e in timeline.issues if e.where == queue]
@@ -62,11 +62,7 @@ def test_a_queue_issues_or_waits_or_has_ended(name, memory, start):
         assert [t for t, state in enumerate(states) if state is None] == issues
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_work_of_a_channel_is_its_busy_cycles(name, memory):
-    program = PROGRAMS[name]
-    timeline = predict(program, TINY, MEMORIES[memory])
+def check_engines(program, timeline):
     finished = {(e.where, e.index): e.cycle for e in timeline.finishes}
     busy, shared = defaultdict(set), defaultdict(int)
     for event in timeline.issues:
@@ -78,6 +74,63 @@ def test_work_of_a_channel_is_its_busy_cycles(name, memory):
         assert work.moved > 0 and all(cycles > 0 for cycles in work.holds.values()), work
         shared[work.channel] += work.cycles
     assert shared == {channel: len(cycles) for channel, cycles in busy.items()}
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("start", [0, 13])
+def test_a_queue_issues_or_waits_or_has_ended(name, memory, start):
+    check_queues(predict(PROGRAMS[name], TINY, MEMORIES[memory], start=start))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_work_of_a_channel_is_its_busy_cycles(name, memory):
+    check_engines(PROGRAMS[name], predict(PROGRAMS[name], TINY, MEMORIES[memory]))
+
+
+def record_of(program, memory, monkeypatch):
+    """Handshakes as `memory` would leave them: what the models of the contract `fixed` decide."""
+    cycles = {name: [] for name in ("iar", "ir", "r", "b")}
+
+    def noted(owner, method, note):
+        original = getattr(owner, method)
+
+        def wrapped(self, *arguments):
+            before = self._answers[-1] if owner is StoreTrack else None
+            result = original(self, *arguments)
+            note(self, before, result)
+            return result
+
+        monkeypatch.setattr(owner, method, wrapped)
+
+    def answered(track, before, _):
+        if track._answers[-1] != before:
+            cycles["b"].append(track._answers[-1])
+
+    def fetched(port, _, burst):
+        cycles["iar"].append(burst[0])
+        cycles["ir"].append(burst[1])
+
+    noted(LoadTrack, "offer", lambda track, before, result: cycles["r"].append(track._taken))
+    noted(StoreTrack, "offer", answered)
+    noted(FixedInstructionPort, "burst", fetched)
+    predict(program, TINY, memory)
+    monkeypatch.undo()
+    return Handshakes(cycles, cycles["ir"])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_replayed_run_is_the_same_with_less_detail(name, monkeypatch):
+    program = PROGRAMS[name]
+    known = predict(program, TINY)
+    replayed = predict(program, TINY, record_of(program, BASE, monkeypatch))
+    assert (replayed.issues, replayed.finishes, replayed.waits) == (known.issues, known.finishes, known.waits)
+    check_queues(replayed)
+    check_engines(program, replayed)
+    dma = [work for work in replayed.work if work.channel in (Channel.DMA_LOAD, Channel.DMA_STORE)]
+    assert any(Hold.MEMORY in work.holds for work in dma)
+    assert not any({Hold.LATENCY, Hold.BANDWIDTH} & work.holds.keys() for work in dma)
 
 
 def held(name, memory, channel, hold):
@@ -95,16 +148,6 @@ def test_memory_causes_follow_the_memory(channel):
     assert held("copy", narrow, channel, Hold.BANDWIDTH) >= bandwidth + 1000
 
 
-def test_a_replayed_memory_does_not_say_why_it_was_late():
-    timing = DmaTiming(TINY, Handshakes({"r": list(range(200, 300)), "b": list(range(400, 500))}, []))
-    for face, opcode, slot in ((timing.load, Opcode.DMA_LOAD, "dst"), (timing.store, Opcode.DMA_STORE, "src0")):
-        one = {f"{slot}_size{d}": 1 for d in range(4)} | {f"{slot}_dtype": FP32.code, "partitions": 1}
-        face.issue(5, Instruction(opcode, one))
-        (work,) = face.work
-        assert set(work.holds) <= {Hold.MEMORY, Hold.BANDWIDTH, Hold.SBUF}
-        assert work.moved + sum(work.holds.values()) == work.last - 5 and work.holds[Hold.MEMORY] > 100
-
-
 def test_an_owned_bank_is_the_reason():
     """The tensor engine keeps the bank for 300 cycles: the engine asks all the time, and is held as much longer."""
     ones = {f"{slot}_size{d}": 1 for slot in ("dst", "src0") for d in range(4)}
@@ -120,6 +163,44 @@ def test_an_owned_bank_is_the_reason():
     assert not any(free.holds.values())
     assert held_up.holds[Hold.PSUM] > 290 and held_up.last - free.last >= 290
     assert abs(held_up.moved - free.moved) <= TINY.vector.ratio.denominator
+
+
+class Slow:
+    """An engine that accepts everything at once and takes 50 cycles a command, one behind the other."""
+
+    def __init__(self):
+        self.due = []
+
+    def next_accept(self, t, instruction):
+        return t
+
+    def issue(self, t, instruction):
+        self.due.append((self.due[-1] if self.due else t) + 50)
+
+    def next_event(self):
+        return self.due[0] if self.due else None
+
+    def advance(self, t):
+        ready = [cycle for cycle in self.due if cycle <= t]
+        self.due = self.due[len(ready) :]
+        return [(cycle, "vector") for cycle in ready]
+
+
+def test_a_full_channel_is_the_reason():
+    """Two are unfinished: the third issues in the cycle after the first finish, and so on."""
+    port = FixedInstructionPort(config=TINY, timing=BASE)
+    words = [encode(Instruction(Opcode.TENSOR_COPY))] * 5 + [encode(Instruction(Opcode.HALT))]
+    engine = Slow()
+    model = SequencerTiming(
+        config=TINY, programs={Queue.VECTOR: words}, port=port, engines={channel: engine for channel in Channel}
+    )
+    end = model.run()
+    issues = [event.cycle for event in model.issues if event.queue is Queue.VECTOR]
+    (log,) = (queue.log for queue in model.queues if queue.queue is Queue.VECTOR)
+    full = {wait.index: wait.first + wait.cycles for wait in log.waits if wait.cause is Cause.DEPTH}
+    assert finish_depth(TINY, Channel.VECTOR) == 2
+    assert full == {n: model.finishes[n - 2].cycle + 1 for n in (2, 3, 4)} == {n: issues[n] for n in full}
+    assert sum(wait.cycles for wait in log.waits) + len(words) == end
 
 
 def test_two_semaphores_are_one_wait_for_the_later():
