@@ -15,7 +15,7 @@ from makalu.hw.spec.errors import MakaluError
 from .nki.recording import Recording, Site
 from .nki.tensor import Buffer, Storage
 
-__all__ = ["AllocationError", "Lifetime", "allocate", "lifetimes"]
+__all__ = ["AllocationError", "Lifetime", "allocate", "lifetimes", "unit_of"]
 
 
 class AllocationError(MakaluError, RuntimeError):
@@ -49,11 +49,15 @@ def lifetimes(recording: Recording, buffer: Buffer) -> list[Lifetime]:
 def allocate(recording: Recording) -> dict[Storage, int]:
     """Byte offset within a partition of every tile that is used. Errors: `AllocationError`."""
     config = recording.config
-    sbuf, psum = config.sbuf, config.psum
-    return {
-        **_place(lifetimes(recording, Buffer.SBUF), "SBUF", sbuf.partition_bytes, sbuf.word_bytes, config),
-        **_place(lifetimes(recording, Buffer.PSUM), "PSUM", psum.partition_bytes, psum.bank_bytes, config),
-    }
+    out: dict[Storage, int] = {}
+    for buffer, limit in ((Buffer.SBUF, config.sbuf.partition_bytes), (Buffer.PSUM, config.psum.partition_bytes)):
+        out |= _place(lifetimes(recording, buffer), buffer.name, limit, unit_of(config, buffer), config)
+    return out
+
+
+def unit_of(config: CoreConfig, buffer: Buffer) -> int:
+    """What a tile starts on and fills [bytes]."""
+    return config.sbuf.word_bytes if buffer is Buffer.SBUF else config.psum.bank_bytes
 
 
 def _place(spans: Sequence[Lifetime], memory: str, limit: int, unit: int, config: CoreConfig) -> dict[Storage, int]:

@@ -9,9 +9,11 @@ from makalu.hw.spec.errors import ErrorCode, MakaluError
 from makalu.hw.spec.isa import Opcode, Queue
 from makalu.sim_models.golden.check import check
 
-from .allocator import allocate
+from .allocator import allocate, lifetimes, unit_of
+from .compile.tile import PlacedTile
 from .lowering import Lowered, lower
 from .nki.recording import Operation, Recording, trace
+from .nki.tensor import Buffer, Storage
 from .program import Program, assemble, place_memory
 from .scheduler import schedule
 
@@ -64,7 +66,37 @@ def compile_recording(recording: Recording, *, transform: Transform | None = Non
         preset=config.name,
         digest=config.digest,
         origins=origins,
+        tiles=_tiles(recording, addresses, lowered),
     )
+
+
+def _tiles(
+    recording: Recording, addresses: Mapping[Storage, int], lowered: Sequence[Lowered]
+) -> tuple[PlacedTile, ...]:
+    """Every tile, its life in instructions: an operation may be several."""
+    spans: dict[int, tuple[int, int]] = {}
+    for tag, each in enumerate(lowered):
+        first, _ = spans.get(id(each.origin), (tag, tag))
+        spans[id(each.origin)] = first, tag
+    out = []
+    for buffer in (Buffer.SBUF, Buffer.PSUM):
+        unit = unit_of(recording.config, buffer)
+        for life in lifetimes(recording, buffer):
+            storage = life.storage
+            ends = [spans[id(recording.operations[number])] for number in (life.first, life.last)]
+            out.append(
+                PlacedTile(
+                    storage.name,
+                    buffer.value,
+                    addresses[storage],
+                    -(-storage.row_bytes // unit) * unit,
+                    storage.shape[0],
+                    ends[0][0],
+                    ends[1][1],
+                    str(life.site),
+                )
+            )
+    return tuple(out)
 
 
 def _check_outputs(recording: Recording) -> None:

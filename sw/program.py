@@ -20,6 +20,7 @@ from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Queue
 from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fp32_to_bf16
 
+from .compile.tile import PlacedTile
 from .nki.recording import Operation
 
 __all__ = ["BASE", "MemoryTensor", "Program", "ProgramError", "assemble", "from_bits", "place_memory", "to_bits"]
@@ -82,6 +83,8 @@ class Program:
     digest: str
     origins: dict[Queue, tuple[Operation | None, ...]] = field(default_factory=dict, compare=False, repr=False)
     """The kernel's operation behind each instruction, for messages; not in a file."""
+    tiles: tuple[PlacedTile, ...] = field(default=(), compare=False, repr=False)
+    """What the allocator placed on the chip, by memory and first use; not in a file."""
 
     def origin(self, queue: Queue, address: int) -> Operation | None:
         """The operation behind the instruction at `address`, where it is known."""
