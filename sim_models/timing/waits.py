@@ -97,14 +97,15 @@ class WaitLog:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._now: tuple[Cause, int | None] | None = None
+        self._cause: Cause | None = None
+        self._semaphore: int | None = None
         self._open: list[tuple[Cause, int | None, int]] = []
         self.waits: list[Wait] = []
 
     def see(self, t: int, cause: Cause, semaphore: int | None = None) -> None:
         """The oldest instruction does not issue in t, nor later until the next call."""
-        if self._now != (cause, semaphore):
-            self._now = cause, semaphore
+        if self._cause is not cause or self._semaphore != semaphore:
+            self._cause, self._semaphore = cause, semaphore
             self._open.append((cause, semaphore, t))
 
     def issue(self, t: int, index: int) -> None:
@@ -120,7 +121,7 @@ class WaitLog:
                 last = semaphore = semaphore if last is None else last
             self.waits.append(Wait(self._queue, index, cause, semaphore, first, end - first))
             end = first
-        self._now = None
+        self._cause = None
         self._open.clear()
 
 
