@@ -152,20 +152,30 @@ def test_sources_that_are_named_exist(page):
 
 
 def readme_code():
-    """The examples, as written: golden, then the RTL."""
+    """The examples, as written: golden, then the RTL, then the report."""
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
 
 
 def test_kernel_of_the_readme_runs(capsys):
-    golden, _ = readme_code()
+    golden, _, _ = readme_code()
     exec(compile(golden, "README.md", "exec"), {})
     assert "28. 30.]]" in capsys.readouterr().out
+
+
+def test_report_of_the_readme_is_written(tmp_path, monkeypatch):
+    golden, _, report = readme_code()
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in (golden, report):
+        exec(compile(code, "README.md", "exec"), names)
+    assert "<title>scaled on tiny: " in (tmp_path / "scaled.html").read_text()
+    assert b"tensor_scalar" in (tmp_path / "scaled.pftrace").read_bytes()
 
 
 @pytest.mark.slow
 def test_kernel_of_the_readme_runs_on_the_rtl(capsys):
     names = {}
-    for code in readme_code():
+    for code in readme_code()[:2]:
         exec(compile(code, "README.md", "exec"), names)
     values, cycles = names["program"].read(names["result"].memory)["out"], names["result"].cycles
     said = capsys.readouterr().out

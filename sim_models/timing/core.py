@@ -1,7 +1,7 @@
 """Timing of the whole core: every issue and finish of a program, without data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, Queue
@@ -14,6 +14,7 @@ from .handshakes import Handshakes
 from .lanes import LanesTiming
 from .sequencer import Engine, SequencerTiming
 from .tensor import TensorTiming
+from .waits import EngineWork, Wait, Work, share_out
 
 __all__ = ["CoreTiming", "Timeline", "TimelineEvent"]
 
@@ -40,6 +41,10 @@ class Timeline:
     done: int
     issues: list[TimelineEvent]
     finishes: list[TimelineEvent]
+    waits: list[Wait] = field(default_factory=list)
+    """Of every queue from `start` to its halt, by queue and cycle; empty where nobody knows them, as in a trace."""
+    work: list[Work] = field(default_factory=list)
+    """Of every instruction of an engine, by channel and issue; empty as `waits`."""
 
     @property
     def cycles(self) -> int:
@@ -85,12 +90,30 @@ class CoreTiming:
         issues = [TimelineEvent(e.cycle, e.queue, e.tag, e.index) for e in model.issues]
         finishes = [TimelineEvent(e.cycle, e.channel, e.tag, e.index) for e in model.finishes if e.channel is not None]
         finishes.sort(key=lambda e: (e.cycle, e.where))
-        return Timeline(self.start, done, issues, finishes)
+        waits = [wait for queue in model.queues for wait in sorted(queue.log.waits, key=lambda w: w.first)]
+        notes = {
+            Channel.VECTOR: lanes.vector.work,
+            Channel.SCALAR: lanes.scalar.work,
+            Channel.TENSOR_LOAD: tensor.load_work,
+            Channel.MATMUL: tensor.matmul_work,
+            Channel.DMA_LOAD: dma.load.work,
+            Channel.DMA_STORE: dma.store.work,
+        }
+        return Timeline(self.start, done, issues, finishes, waits, _work(model, notes))
 
     def _port(self) -> InstructionPort:
         if isinstance(self.memory, MemoryTiming):
             return FixedInstructionPort(config=self.config, timing=self.memory)
         return RecordedInstructionPort(self.memory.instruction_bursts())
+
+
+def _work(model: SequencerTiming, notes: Mapping[Channel, list[EngineWork]]) -> list[Work]:
+    out = []
+    for channel, works in notes.items():
+        issues = [(e.cycle, e.queue, e.index) for e in model.issues if e.channel is channel]
+        finishes = [e.cycle for e in model.finishes if e.channel is channel]
+        out += share_out(channel, issues, finishes, works)
+    return out
 
 
 def _words(stream: bytes) -> list[bytes]:

@@ -84,6 +84,7 @@ class ChannelTiming:
     ) -> None:
         self._name, self._track, self._depth, self._run, self._least = name, track, depth, run, least
         self._accepted = self._reported = 0
+        self.work = track.work
 
     def next_accept(self, t: int, instruction: Instruction) -> int:
         """A place is free from the cycle after a finish on. Before that is known: a cycle not later."""

@@ -9,6 +9,7 @@ from makalu.hw.spec.frame import LOAD_PHASE, PHASES
 
 from .dma_bursts import Moves, descriptor_bursts
 from .handshakes import NEVER
+from .waits import EngineWork, Hold
 
 __all__ = ["LoadTrack", "slot_from"]
 
@@ -47,6 +48,11 @@ class LoadTrack:
         self.remaining: deque[int] = deque()
         """Beats that the unfinished descriptors still need, oldest first."""
         self.finishes: list[int] = []
+        self.work: list[EngineWork] = []
+        self._issued: deque[tuple[int, int]] = deque()
+        """(issue, beats) of the unfinished descriptors."""
+        self._bandwidth = self._room = 0
+        """Cycles of the oldest descriptor in which a beat was due and not offered, offered and not taken."""
         self._partition, self._moves, self._last_burst = 0, Moves(0, 0, 0, (), ()), False
         self._beat = self._line = 0
         self._go = self._ar = self._taken = self._step = -1
@@ -61,6 +67,7 @@ class LoadTrack:
         rows = list(descriptor_bursts(instruction, self.config, load=True))
         self._bursts.extend((t + 2 if i == 0 else 0, p, m, i == len(rows) - 1) for i, (p, m) in enumerate(rows))
         self.remaining.append(sum(moves.units_in for _, moves in rows))
+        self._issued.append((t, self.remaining[-1]))
         if self.want is None:
             self._next_burst()
 
@@ -73,6 +80,9 @@ class LoadTrack:
         moves = self._moves
         if self._record is None:
             x = self._earliest(u)
+            self._room += x - u
+            assert self.want is not None
+            self._bandwidth += u - self.want
         else:
             x = next(self._record, NEVER)
             if x < self._earliest(x):
@@ -88,10 +98,19 @@ class LoadTrack:
             self._take(self._earliest(self._step + 1))
         self._done.append(self._step)
         if self._last_burst:
+            self._note(x)
             self.remaining.popleft()
             self.finishes.append(max(self._written, self.finishes[-1] if self.finishes else -1) + 1)
             self._written = -1
         self._next_burst()
+
+    def _note(self, last: int) -> None:
+        issued, beats = self._issued.popleft()
+        rest = last - max(issued, self.work[-1].last if self.work else -1) - beats - self._bandwidth - self._room
+        memory = Hold.LATENCY if self._record is None else Hold.MEMORY
+        holds = {memory: rest, Hold.BANDWIDTH: self._bandwidth, Hold.SBUF: self._room}
+        self.work.append(EngineWork(last, beats, holds))
+        self._bandwidth = self._room = 0
 
     def _next_burst(self) -> None:
         if not self._bursts:

@@ -10,6 +10,7 @@ from makalu.hw.spec.frame import PHASES, STORE_PHASE
 from .dma_bursts import Moves, descriptor_bursts
 from .dma_load import slot_from
 from .handshakes import NEVER
+from .waits import EngineWork, Hold
 
 __all__ = ["StoreTrack"]
 
@@ -83,6 +84,11 @@ class StoreTrack:
         self.remaining: deque[int] = deque()
         """Beats that the unfinished descriptors still need, oldest first."""
         self.finishes: list[int] = []
+        self.work: list[EngineWork] = []
+        self._issued: deque[tuple[int, int]] = deque()
+        """(issue, beats) of the unfinished descriptors."""
+        self._bandwidth = self._latency_waits = 0
+        """Cycles of the oldest descriptor in which a beat that was there was not taken, or waited for its AW."""
         self._lanes: dict[int, _Lane] = {p: _Lane(p, config) for p in range(config.partitions)}
         self._asked = self._begin = self._aw = self._step = self._sent = -1
         self._partition, self._moves, self._last_burst = 0, Moves(0, 0, 0, (), ()), False
@@ -96,11 +102,13 @@ class StoreTrack:
         if self._record is not None:
             answers = [next(self._record, NEVER) for _ in rows]
             self.finishes.append(answers[-1] + 1)
+            self._note_record(t, answers[-1] + 1, sum(moves.units_out for _, moves in rows))
             return
         offers = [(t + 2 if i == 0 else 0, p, m, i == len(rows) - 1) for i, (p, m) in enumerate(rows)]
         self._ahead.extend(offers)
         self._bursts.extend(offers)
         self.remaining.append(sum(moves.units_out for _, moves in rows))
+        self._issued.append((t, self.remaining[-1]))
         self._ask()
         if self.want is None:
             self._next_burst()
@@ -111,6 +119,8 @@ class StoreTrack:
 
     def offer(self, u: int) -> None:
         """The beat that is wanted goes in cycle u."""
+        assert self.want is not None
+        self._bandwidth += u - self.want
         self._sent = u
         self.remaining[0] -= 1
         if self._beat < self._moves.steps:
@@ -120,9 +130,24 @@ class StoreTrack:
         self._answers.append(answer)
         self._memory_answers.append(answer)
         if self._last_burst:
+            self._note(u)
             self.remaining.popleft()
             self.finishes.append(answer + 1)
         self._next_burst()
+
+    def _note(self, last: int) -> None:
+        issued, beats = self._issued.popleft()
+        waited = self._bandwidth + self._latency_waits
+        rest = last - max(issued, self.work[-1].last if self.work else -1) - beats - waited
+        holds = {Hold.LATENCY: self._latency_waits, Hold.BANDWIDTH: self._bandwidth, Hold.SBUF: rest}
+        self.work.append(EngineWork(last, beats, holds, Hold.LATENCY))
+        self._bandwidth = self._latency_waits = 0
+
+    def _note_record(self, issued: int, finish: int, beats: int) -> None:
+        """Only answers are replayed: which cycles moved is not known, how many could is."""
+        cycles = finish - max(issued, self.work[-1].last if self.work else -1)
+        moved = min(beats, cycles)
+        self.work.append(EngineWork(finish, moved, {Hold.MEMORY: cycles - moved}))
 
     def _ask(self) -> None:
         """The walker that runs ahead, as far as it is known when the lanes have room."""
@@ -156,4 +181,5 @@ class StoreTrack:
                 self._ask()
             self._step = step
             self._beat += 1
+        self._latency_waits += max(0, self._aw - self._step)
         self.want = max(self._step, self._aw) + 1

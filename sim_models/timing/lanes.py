@@ -9,6 +9,7 @@ from makalu.hw.spec.sequencer import Channel
 
 from .lane_run import LaneRun
 from .lane_shape import LaneShape, lane_shape, shape_key
+from .waits import EngineWork, Hold
 
 __all__ = ["CHANNELS", "LaneTiming", "LanesTiming"]
 
@@ -46,6 +47,7 @@ class LanesTiming:
         self._free_at = [0] * ENGINES
         self._finishes: list[list[int]] = [[] for _ in range(ENGINES)]
         self._forecast: dict[int, int] = {}
+        self.work: list[list[EngineWork]] = [[] for _ in range(ENGINES)]
         self.vector = LaneTiming(self, VECTOR)
         self.scalar = LaneTiming(self, SCALAR)
 
@@ -66,6 +68,7 @@ class LanesTiming:
             self._shapes[key] = lane_shape(instruction, self.config)
         self._state.runs[e] = LaneRun(self._shapes[key])
         self._state.first[e] = t + 1
+        self._state.psum_waits[e] = self._state.sbuf_waits[e] = 0
         self._forecast.clear()
 
     def next_event(self, e: int) -> int | None:
@@ -143,6 +146,10 @@ class LanesTiming:
                 self._ends(e, self._state.now)
 
     def _ends(self, e: int, finish: int) -> None:
+        state = self._state
+        psum, sbuf = state.psum_waits[e], state.sbuf_waits[e]
+        moved = finish - (state.first[e] - 1) - psum - sbuf
+        self.work[e].append(EngineWork(finish, moved, {Hold.PSUM: psum, Hold.SBUF: sbuf}))
         self._finishes[e].append(finish)
         self._free_at[e] = finish
         self._forecast.clear()
@@ -161,6 +168,10 @@ class LanesTiming:
             assert run is not None
             first_turn = asks[e][2] and not state.merging[e]
             granted = e in goes and not first_turn
+            if asks[e][3] >= 0 and e not in psum_goes:
+                state.psum_waits[e] += 1
+            elif asks[e][0] >= 0 and e not in goes:
+                state.sbuf_waits[e] += 1
             state.merging[e] = e in goes and first_turn
             ratio = self._ratios[e]
             engine_cycle = now * ratio.numerator % ratio.denominator + ratio.numerator >= ratio.denominator
@@ -177,6 +188,7 @@ class LaneTiming:
     def __init__(self, lanes: LanesTiming, engine: int) -> None:
         self._lanes = lanes
         self._engine = engine
+        self.work = lanes.work[engine]
 
     def next_accept(self, t: int, instruction: Instruction) -> int:
         return self._lanes.next_accept(self._engine, t)
@@ -199,6 +211,8 @@ class _State:
         self.runs: list[LaneRun | None] = [None] * ENGINES
         self.first = [0] * ENGINES
         self.merging = [False] * ENGINES
+        self.psum_waits, self.sbuf_waits = [0] * ENGINES, [0] * ENGINES
+        """Cycles in which the run of each engine asked for a bank and did not get it."""
         self.turn = VECTOR
         self.psum_turn = VECTOR
 
@@ -207,6 +221,7 @@ class _State:
         other.now, other.turn, other.psum_turn = self.now, self.turn, self.psum_turn
         other.runs = [run.clone() if run is not None else None for run in self.runs]
         other.first, other.merging = list(self.first), list(self.merging)
+        other.psum_waits, other.sbuf_waits = list(self.psum_waits), list(self.sbuf_waits)
         return other
 
     def sbuf_turns(self, banks: dict[int, int]) -> set[int]:

@@ -20,6 +20,7 @@ from makalu.hw.spec.sequencer import (
 )
 
 from .fetch import FetchTiming, InstructionPort
+from .waits import Cause, WaitLog
 
 __all__ = ["Engine", "Event", "QueueTiming", "SequencerTiming"]
 
@@ -64,6 +65,7 @@ class QueueTiming:
         self.queue = queue
         self.program = program
         self.running = bool(program)
+        self.log = WaitLog(queue)
         self._decoding: int | None = None
         """Cycle of the read."""
         self._ready: deque[int] = deque()
@@ -78,12 +80,18 @@ class QueueTiming:
         """The instruction that may issue in t as far as the decoder goes."""
         return self.program[self._oldest] if self.running and self._ready and self._ready[0] <= t else None
 
+    def missing(self, t: int, arrived: deque[int]) -> Cause:
+        """Why there is no head in t."""
+        decoding = self._ready or self._decoding is not None or (arrived and arrived[0] < t)
+        return Cause.DECODE if decoding else Cause.FETCH
+
     def step(self, t: int, arrived: deque[int], *, issued: bool) -> tuple[bool, bool]:
         """The decoder's cycle t and the issue in it; (an instruction is read, anything changes)."""
         room = len(self._ready) < DECODED_INSTRUCTIONS
         pushes = self._decoding is not None and t >= self._decoding + DECODE_PERIOD and room
         reads = bool(arrived) and arrived[0] < t and (self._decoding is None or pushes)
         if issued:
+            self.log.issue(t, self._oldest)
             self._ready.popleft()
             if self.program[self._oldest].opcode is Opcode.HALT:
                 self.running = False
@@ -163,14 +171,19 @@ class SequencerTiming:
         heads = {q.queue.name.lower(): q.oldest for q in self.queues if q.running}
         return f"instructions that have not issued, by queue: {heads}"
 
-    def _free(self, queue: QueueTiming, instruction: Instruction) -> bool:
+    def _free(self, t: int, queue: QueueTiming, instruction: Instruction) -> bool:
+        """Nothing but the channel and the engine may still hold the head."""
         for n in range(WAITS):
             if instruction[f"wait{n}_kind"] == WaitKind.REACHED:
-                ahead = self.semaphores[instruction[f"wait{n}_semaphore"]] - instruction[f"wait{n}_value"]
+                semaphore = instruction[f"wait{n}_semaphore"]
+                ahead = self.semaphores[semaphore] - instruction[f"wait{n}_value"]
                 if ahead % _MODULUS >= _MODULUS // 2:
+                    queue.log.see(t, Cause.SEMAPHORE, semaphore)
                     return False
         if instruction["after"] or instruction.opcode is Opcode.HALT:
-            return not any(self._unfinished[c] for c in QUEUE_CHANNELS[queue.queue])
+            if any(self._unfinished[c] for c in QUEUE_CHANNELS[queue.queue]):
+                queue.log.see(t, Cause.AFTER)
+                return False
         return True
 
     def _cycle(self, t: int) -> tuple[list[int], bool]:
@@ -181,7 +194,11 @@ class SequencerTiming:
         for queue in self.queues:
             instruction = queue.head(t)
             issuing.append(None)
-            if instruction is None or not self._free(queue, instruction):
+            if instruction is None:
+                if queue.running:
+                    queue.log.see(t, queue.missing(t, self.fetch.arrived[queue.queue]))
+                continue
+            if not self._free(t, queue, instruction):
                 continue
             if instruction.opcode in CONTROL_OPCODES:
                 issuing[-1] = (queue, instruction, None)
@@ -192,7 +209,10 @@ class SequencerTiming:
                 if accept == t:
                     issuing[-1] = (queue, instruction, channel)
                 else:
+                    queue.log.see(t, Cause.ENGINE)
                     wakes.append(accept)
+            else:
+                queue.log.see(t, Cause.DEPTH)
 
         changed = bool(finished)
         running = [q.running for q in self.queues]

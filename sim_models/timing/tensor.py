@@ -16,6 +16,7 @@ from makalu.hw.spec.isa import AP_DIMS, Opcode
 from makalu.hw.spec.sequencer import Channel
 
 from ..golden.walker import addresses
+from .waits import EngineWork, Hold
 
 __all__ = ["TensorTimes", "TensorTiming"]
 
@@ -73,6 +74,8 @@ class TensorTiming:
         # what is still to come
         self._finishes: list[tuple[int, str]] = []
         self._owned: list[deque[tuple[int, int]]] = [deque() for _ in range(psum.banks)]
+        self.load_work: list[EngineWork] = []
+        self.matmul_work: list[EngineWork] = []
 
     def next_accept(self, t: int, instruction: Instruction) -> int:
         """Earliest cycle >= t in which the instruction, valid from t on, would be accepted."""
@@ -118,6 +121,8 @@ class TensorTiming:
         self._pending = True
         self._load_after = max(self._load_after, a + groups)
         last = a + 3 + groups - 1
+        before = self.load_work[-1].last if self.load_work else a
+        self.load_work.append(EngineWork(last, groups, {Hold.START: last - max(a, before) - groups}))
         return TensorTimes(a, a + 3, last, last + self._rows_delay)
 
     def _matmul(self, b: int, instruction: Instruction) -> TensorTimes:
@@ -131,12 +136,15 @@ class TensorTiming:
         taken = max(b + 1, self._last_column - 1)
         read, sent = max(self._last_read, b), max(self._last_column, taken + 1)
         columns: Cycles = np.empty(len(places), np.int64)
-        i = 0
+        i = hazard = 0
+        idle = max(b, self._last_column)
         for length in lengths:
             read = _at_slot(max(read + 1, self._emptied[0]), MOVING_SLOT)
             sent = max(sent, read + 1)
             for _ in range(min(length, checked - i)):
-                sent = self._free(int(places[i]), sent + 1)
+                wanted = sent + 1
+                sent = self._free(int(places[i]), wanted)
+                hazard += sent - wanted
                 self._recent.append((int(places[i]), sent))
                 columns[i] = sent
                 i += 1
@@ -148,6 +156,7 @@ class TensorTiming:
         for place, cycle in zip(places[-self._window :].tolist(), columns[-self._window :].tolist(), strict=True):
             self._recent.append((place, cycle))
         self._own(places, columns)
+        self._note(idle, columns, hazard)
 
         self._last_read, self._last_column = read, sent
         self._matmul_after = max(read, taken) + 1
@@ -156,6 +165,15 @@ class TensorTiming:
             self._pending = False
             self._load_after = max(self._load_after, first + self._guard)
         return TensorTimes(b, first, sent, sent + self._commit_delay)
+
+    def _note(self, idle: int, columns: Cycles, hazard: int) -> None:
+        """Columns since `idle`, the last cycle of the column before or the accept; each gap has one reason."""
+        first, last = int(columns[0]), int(columns[-1])
+        start = min(first - 1 - idle, last - idle - len(columns) - hazard)
+        rest = last - idle - len(columns) - hazard - start
+        self.matmul_work.append(
+            EngineWork(last, len(columns), {Hold.START: start, Hold.HAZARD: hazard, Hold.SBUF: rest})
+        )
 
     def _checked(self, places: Cycles) -> int:
         """How many of the first columns may meet a destination that was sent within the window."""

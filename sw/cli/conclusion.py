@@ -48,8 +48,8 @@ def conclude(
         raise MissedError("; ".join(f"{f.name} is {f.value}, must be {f.bar}" for f in missed))
 
 
-def say_where(path: Path, console: Console) -> None:
-    """The file of figures, by a path that is right in the folder of the call."""
+def say_where(path: Path, console: Console, what: str = "figures") -> None:
+    """A file that was written, by a path that is right in the folder of the call."""
     here = Path.cwd()
     shown = path.relative_to(here) if path.is_relative_to(here) else path
-    console.print(f"figures: {shown}", soft_wrap=True)
+    console.print(f"{what}: {shown}", soft_wrap=True)

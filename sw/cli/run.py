@@ -56,8 +56,14 @@ def run(
     folder = out or BUILD / "kernels" / (program.kernel or "program")
     outcome = write_outcome(done, folder, arguments=dict(text.split("=", 1) for text in texts), seed=seed)
     _report(done, console)
-    for path in (*outcome.outputs.values(), outcome.program, outcome.result):
-        say_where(path, console)
+    for what, path in (
+        *((f"output {name}", path) for name, path in outcome.outputs.items()),
+        ("program", outcome.program),
+        ("numbers", outcome.result),
+        ("timeline, for ui.perfetto.dev", outcome.timeline),
+        ("report, for a browser", outcome.report),
+    ):
+        say_where(path, console, what)
     if done.differing:
         raise DifferingError(f"the RTL differs from golden in {done.differing} of {done.compared} bytes of memory")
     return done

@@ -10,7 +10,7 @@ from makalu.hw.spec.isa import Queue
 from makalu.hw.spec.sequencer import CONTROL_OPCODES
 from makalu.sim_models.golden.check import check
 from makalu.sw.nki.recording import Operation
-from makalu.sw.nki.storage import Storage
+from makalu.sw.nki.storage import Buffer, Storage
 from makalu.sw.nki.tensor import Tensor
 from makalu.sw.nki.tracing import Output, Traced, trace
 
@@ -159,6 +159,7 @@ def _tiles(
     config: CoreConfig,
 ) -> tuple[PlacedTile, ...]:
     """Tiles with their lives in instructions instead of operations."""
+    word = config.sbuf.word_bytes
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for number, each in enumerate(lowered):
@@ -169,7 +170,7 @@ def _tiles(
             name=storage.name,
             memory=span.memory,
             address=addresses[storage],
-            bytes=span.bytes,
+            bytes=-(-span.bytes // word) * word if span.memory == Buffer.SBUF.value else span.bytes,
             partitions=storage.shape[0],
             first=first[span.first],
             last=last[span.last],

@@ -1,4 +1,4 @@
-"""A tile where the compiler put it."""
+"""A tile of a compiled program: where the allocator put it, and from which instruction to which it is in use."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,19 @@ __all__ = ["PlacedTile"]
 
 @dataclass(frozen=True)
 class PlacedTile:
-    """Bytes `address` to `address + bytes - 1` of `partitions` partitions, while instructions `first` to `last` run."""
+    """A place in every partition from `address` on, for the instructions `first` to `last`."""
 
     name: str
     memory: str
-    """sbuf or psum."""
+    """`sbuf` or `psum`."""
     address: int
+    """In each partition [bytes]."""
     bytes: int
+    """In each partition, with what the allocator rounds up to: words of SBUF."""
     partitions: int
     first: int
-    """Number of an instruction in program order, its tag without the wrap."""
+    """Tag, that is the number in program order, of the first instruction that uses it."""
     last: int
+    """Tag of the last one."""
     site: str
-    """Line of the kernel that used it first."""
+    """The kernel's line of the first use: "file:line"."""

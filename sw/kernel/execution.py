@@ -37,6 +37,8 @@ class RtlRun:
 
     memory: NDArray[np.uint8]
     timeline: Timeline
+    predicted: Timeline
+    """The timing model's, started in the run's cycle."""
     simulator: str
     difference: float
     """Largest distance of an issue or finish from the timing model's [cycles]."""
@@ -66,6 +68,14 @@ class Execution:
     rtl: RtlRun | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     """By what they were spent on."""
+
+    predicted: Timeline
+    """The timing model's: it knows why things waited."""
+
+    @property
+    def explained(self) -> Timeline:
+        """The run's events with reasons: the prediction where every event was where it says, else the run's alone."""
+        return self.predicted if self.rtl is None or self.rtl.difference == 0 else self.timeline
 
     @property
     def cycles(self) -> int:
@@ -105,14 +115,14 @@ def execute(
         assert isinstance(golden, np.ndarray)
         memory = golden
     if backend is not Backend.RTL:
-        return _finished(program, config, backend, timeline, memory, seconds)
+        return _finished(program, config, backend, timeline, timeline, memory, seconds)
     if rtl is None:
         raise ValueError("the RTL back end needs a function that runs the RTL")
     ran = timed("RTL", lambda: rtl(program, inputs, config, timeline))
     assert isinstance(ran, RtlRun)
     differing = 0 if memory is None else int(np.count_nonzero(memory != ran.memory))
     compared = 0 if memory is None else memory.size
-    done = _finished(program, config, backend, ran.timeline, ran.memory, seconds)
+    done = _finished(program, config, backend, ran.timeline, ran.predicted, ran.memory, seconds)
     return Execution(**{**vars(done), "rtl": ran, "compared": compared, "differing": differing})
 
 
@@ -121,6 +131,7 @@ def _finished(
     config: CoreConfig,
     backend: Backend,
     timeline: Timeline,
+    predicted: Timeline,
     memory: NDArray[np.uint8] | None,
     seconds: dict[str, float],
 ) -> Execution:
@@ -129,6 +140,7 @@ def _finished(
         config=config,
         backend=backend,
         timeline=timeline,
+        predicted=predicted,
         outputs={} if memory is None else program.output_bits(memory),
         changed={} if memory is None else {name: program.tensor_bits(memory, name) for name in program.changed},
         seconds=seconds,

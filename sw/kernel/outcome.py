@@ -14,6 +14,10 @@ from makalu.hw.spec.versions import versions
 from makalu.sw.commit import commit
 from makalu.sw.compile.program_file import save_program
 from makalu.sw.elements import from_bits
+from makalu.sw.report.page import write_report
+from makalu.sw.report.perfetto_trace import write_timeline
+from makalu.sw.report.record import RunRecord
+from makalu.sw.report.summary import summary
 
 from .execution import Execution
 
@@ -28,10 +32,14 @@ class Outcome:
     outputs: dict[str, Path]
     result: Path
     program: Path
+    timeline: Path
+    """Opens in ui.perfetto.dev."""
+    report: Path
+    """Opens in a browser."""
 
 
 def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], seed: int) -> Outcome:
-    """Each output as `NAME.npy` (bf16 as float32, which holds every value), `result.json`, `program.makalu`."""
+    """Each output as `NAME.npy` (bf16 as float32, which holds every value), numbers, program, timeline and report."""
     folder.mkdir(parents=True, exist_ok=True)
     forms = {view.name: view.dtype for view in done.program.outputs}
     forms |= {name: done.program.tensors[name].dtype for name in done.changed}
@@ -41,10 +49,20 @@ def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], s
         np.save(files[name], from_bits(bits, FORMATS[forms[name]]))
     program = folder / "program.makalu"
     save_program(done.program, program)
-    record = _record(done, arrays, forms, arguments, seed)
+    run = RunRecord(
+        config=done.config,
+        program=done.program,
+        timeline=done.explained,
+        simulated_by="timing model" if done.rtl is None else f"RTL on {done.rtl.simulator}",
+        kernel=done.program.kernel,
+    )
+    timeline, report = folder / "timeline.perfetto-trace", folder / "report.html"
+    write_timeline(run, timeline)
+    write_report(run, report)
+    record = {**_record(done, arrays, forms, arguments, seed), "report": summary(run)}
     result = folder / "result.json"
     result.write_text(json.dumps(record, indent=2) + "\n")
-    return Outcome(folder, files, result, program)
+    return Outcome(folder, files, result, program, timeline, report)
 
 
 def _record(

@@ -64,6 +64,7 @@ def run_program(
     differences = compare(timeline, trace)
     return RtlRun(
         memory=result.memory,
+        predicted=timeline,
         timeline=timeline_of(trace, program, timeline.start, timeline.start + result.cycles),
         simulator=machine.simulator,
         difference=max((d.cycles for d in differences), default=0),
