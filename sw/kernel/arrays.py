@@ -18,8 +18,8 @@ _NUMPY = {FP32: np.dtype(np.float32), BF16: np.dtype(ml_dtypes.bfloat16)}
 
 def is_torch(value: Any) -> bool:
     """A tensor of torch, without importing it."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
+    kind = getattr(sys.modules.get("torch"), "Tensor", None)
+    return isinstance(kind, type) and isinstance(value, kind)
 
 
 def is_array(value: Any) -> bool:
