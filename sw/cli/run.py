@@ -85,7 +85,7 @@ def compiled_target(
         return simulate(kernel, preset=preset)(*args, **kwargs)
 
     arrays = {}
-    with loaded_kernel(target, called_by_the_file) as kernel:
+    with loaded_kernel(target, called_by_the_file, target_preset(preset)) as kernel:
         config = target_preset(preset)
         values = {name: arguments_of(value, name, arrays) for name, value in given.items()}
         traced = trace(kernel, config, **values)

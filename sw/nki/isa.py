@@ -12,7 +12,7 @@ from .errors import KernelError, NotBuiltError
 from .fill import fill, identity
 from .matmul import matmul
 from .operators import OPERATORS, Operator, alu_operator, function_operator
-from .recording import current
+from .recording import core_config, current
 from .staging import column, copied, fresh, in_rows, record, relocated
 from .storage import Buffer
 from .tensor import Tensor, on_assignment
@@ -91,7 +91,7 @@ _GENERATION = {"trn1": nc_version.gen2, "trn2": nc_version.gen3, "trn3": nc_vers
 
 def get_nc_version() -> nc_version:
     """Generation of the core that the kernel is traced for; of a preset that models none, the second."""
-    return _GENERATION.get(current().config.product.generation, nc_version.gen3)
+    return _GENERATION.get(core_config().product.generation, nc_version.gen3)
 
 
 @call("nisa")

@@ -21,7 +21,7 @@ from .site import Site, sites_of
 from .storage import Buffer, Storage
 from .tensor import Tensor
 
-__all__ = ["Block", "Operation", "Recording", "active", "current"]
+__all__ = ["Block", "Operation", "Recording", "active", "core_config", "current", "loading"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +188,28 @@ def current() -> Recording:
         return _current.get()
     except LookupError:
         raise KernelError("nl and nisa compute inside a kernel only, while it is traced") from None
+
+
+_loading: ContextVar[CoreConfig] = ContextVar("loading")
+
+
+def core_config() -> CoreConfig:
+    """The core of the active recording, or, while a kernel's file is read, the one that it will be traced for."""
+    recording = _current.get(None)
+    if recording is not None:
+        return recording.config
+    config = _loading.get(None)
+    return current().config if config is None else config
+
+
+@contextmanager
+def loading(config: CoreConfig) -> Iterator[None]:
+    """A kernel's file is read: it may ask for sizes of the core."""
+    token = _loading.set(config)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
 
 
 @contextmanager

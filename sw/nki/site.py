@@ -1,5 +1,6 @@
 """Lines of a kernel: where a call of the language was made, through which helpers."""
 
+import os
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,9 @@ __all__ = ["Site", "sites_of", "sites_of_traceback"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 """The folder `sw`: its frames are not the user's."""
+
+
+_LIBRARY = Path(os.__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,10 @@ class Site:
 
 @lru_cache(maxsize=4096)
 def _foreign(file: str) -> bool:
-    """Not this project's front end (through whichever link it was imported), nor generated code such as `<string>`."""
-    return not file.startswith("<frozen") and not Path(file).resolve().is_relative_to(_PROJECT)
+    """Neither this project's front end (through whichever link it was imported) nor Python's own library."""
+    path = Path(file).resolve()
+    library = path.is_relative_to(_LIBRARY) and "site-packages" not in path.parts
+    return not (file.startswith("<frozen") or library or path.is_relative_to(_PROJECT))
 
 
 def sites_of(kernel_frame: FrameType | None) -> tuple[Site, ...]:

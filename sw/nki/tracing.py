@@ -85,6 +85,8 @@ def trace(kernel: Callable[..., Any], config: CoreConfig, /, *args: Any, **kwarg
 def _bound(kernel: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
     name = getattr(kernel, "__name__", "kernel")
     signature = inspect.signature(kernel)
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    signature = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
     anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
     for key in kwargs:
         if key not in signature.parameters and not anything:
