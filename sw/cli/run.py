@@ -114,3 +114,5 @@ def _report(done: Execution, console: Console) -> None:
     for what, value in rows.items():
         table.add_row(what, value)
     console.print(table)
+    for note in done.program.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)

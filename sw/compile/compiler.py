@@ -79,6 +79,7 @@ def compile_trace(
         preset=config.name,
         digest=config.digest,
         kernel=kernel,
+        notes=(*recording.warnings, *_ignored(spans, keep_addresses)),
         lines=lines,
         origins=origins,
         tiles=_tiles(spans, addresses, lowered, config),
@@ -119,6 +120,13 @@ def _placed(
     }
     addresses = allocate(list(spans.values()), config, keep_addresses=keep)
     return spans, dict(zip(spans, addresses, strict=True))
+
+
+def _ignored(spans: Mapping[Storage, Span], keep: bool) -> list[str]:
+    count = sum(span.address is not None for span in spans.values())
+    if not count or keep:
+        return []
+    return [f"address= of {count} tiles is ignored: tiles are placed by their lifetimes (--keep-addresses honours it)"]
 
 
 def _view(output: Output) -> OutputView:

@@ -108,6 +108,8 @@ class Program:
     """Element bits of tensors that the program brings along, by name."""
     kernel: str = ""
     """Name of the kernel."""
+    notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """What the author of the kernel should know: warnings, and what was not done as it was said."""
     lines: tuple[Origin, ...] = field(default=(), compare=False, repr=False)
     origins: dict[Queue, tuple[int | None, ...]] = field(default_factory=dict, compare=False, repr=False)
     """For each instruction the number of its origin in `lines`."""

@@ -84,6 +84,7 @@ def _record(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {**versions(), "commit": commit()},
         "instructions": done.program.instructions,
+        "notes": list(done.program.notes),
         "cycles": done.cycles,
         "cycles_are": "the RTL's" if done.rtl is not None else "the timing model's",
         "microseconds_at_clock": done.cycles / clock * 1e6,
