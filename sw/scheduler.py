@@ -1,12 +1,12 @@
-"""Instructions of one program order to four queues that only share semaphores.
+"""Instructions of one program order to queues that only share semaphores.
 
-Each finish channel has one semaphore, its number. An instruction that another queue (or, for the DMA, the other
-direction) depends on increments it; the dependent one waits for the count. Dependencies are read after write, write
-after read and write after write on words of SBUF and on bytes of PSUM and memory. None is needed
+Each finish channel has one semaphore, its number. An instruction that another queue depends on increments it; the
+dependent one waits for the count. Dependencies are read after write, write after read and write after write on words of
+SBUF and on bytes of PSUM and memory. None is needed
 
 - inside Vector and Scalar, which run one instruction at a time;
 - inside Tensor, whose head keeps the order of PSUM writes;
-- inside one DMA direction, which moves its descriptors in order.
+- inside Sync (loads) and inside GpSimd (stores): each DMA direction moves its descriptors in order.
 
 A wait is dropped when an earlier wait of the same queue implies it, also through other queues. Counters only rise.
 """
@@ -106,9 +106,7 @@ def _wait_fields(waits: Sequence[tuple[Channel, int]]) -> dict[str, int]:
 
 def _in_order(earlier: Lowered, later: Lowered) -> bool:
     """The hardware keeps these two in order without a semaphore."""
-    if earlier.queue != later.queue:
-        return False
-    return earlier.queue is not Queue.SYNC or earlier.channel == later.channel
+    return earlier.queue == later.queue
 
 
 def _dependencies(program: Sequence[Lowered]) -> list[_Node]:
