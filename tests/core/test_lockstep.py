@@ -12,6 +12,7 @@ from makalu.hw.spec.formats import FP32
 from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.preset import load_preset
+from makalu.hw.spec.sequencer import Channel
 from makalu.sw.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.recording import TensorSpec
@@ -135,7 +136,7 @@ def test_one_flipped_bit_is_named():
     """The valid of the tensor queue's issue, and a bit of semaphore 0, in cycle 777."""
     with pytest.raises(AssertionError, match=r"cycle 777, port issue\[0\].valid"):
         replay(observed_machine("tiny"), *random_case(40), MEMORIES[0], tamper=flip(777, 0))
-    semaphores = 4 * 17 + 6 * 17 + 1
+    semaphores = (len(Queue) + len(Channel)) * 17 + 1
     with pytest.raises(AssertionError, match=r"cycle 777, port semaphores\[0\].value: RTL .* tensor \d+"):
         replay(observed_machine("tiny"), *random_case(40), MEMORIES[0], tamper=flip(777, semaphores + 3))
 

@@ -131,20 +131,21 @@ def transfer(opcode, **values):
 
 LOAD, STORE, HALT = transfer(Opcode.DMA_LOAD), transfer(Opcode.DMA_STORE), encode(Instruction(Opcode.HALT))
 """A load and the store of the same bytes to where they came from."""
-ONCE, FILLED = {"signal0_kind": 1}, {"wait0_kind": 1, "wait0_value": 1}
-FILL = with_fields(LOAD, **ONCE)
+FILL, FILLED = with_fields(LOAD, signal0_kind=1), {"wait0_kind": 1, "wait0_value": 1}
+NOPS = [encode(Instruction(Opcode.NOP))] * 40
+"""A channel that fails has drained by then; so that something is open, its queue goes on fetching."""
 OPEN = {
     "opcode": (ErrorCode.OPCODE, 3, {Queue.SYNC: [LOAD, LOAD, LOAD, with_fields(LOAD, opcode=0x7F)]}),
     "load": (
         ErrorCode.BUS_READ,
         1,
-        {Queue.SYNC: [LOAD, transfer(Opcode.DMA_LOAD, address=OUTSIDE, after=1), LOAD, LOAD, HALT]},
+        {Queue.SYNC: [LOAD, transfer(Opcode.DMA_LOAD, address=OUTSIDE, after=1), LOAD, *NOPS, HALT]},
     ),
     "store": (
         ErrorCode.BUS_WRITE,
         0,
         {
-            Queue.GPSIMD: [transfer(Opcode.DMA_STORE, address=OUTSIDE, **FILLED), STORE, STORE, HALT],
+            Queue.GPSIMD: [transfer(Opcode.DMA_STORE, address=OUTSIDE, **FILLED), STORE, *NOPS, HALT],
             Queue.SYNC: [FILL, HALT],
         },
     ),
@@ -156,8 +157,8 @@ OPEN = {
 def test_at_once(kind):
     """The start waits until memory has answered everything that the failed program had asked for."""
     code, number, programs = OPEN[kind]
-    image = np.zeros(2 * PAGE, np.uint8)
-    starts = {queue: PAGE + n * PAGE // 2 for n, queue in enumerate(programs)}
+    image = np.zeros(4 * PAGE, np.uint8)
+    starts = {queue: PAGE + 2 * n * PAGE for n, queue in enumerate(programs)}
     for queue, instructions in programs.items():
         stream = np.frombuffer(b"".join(instructions), np.uint8)
         image[starts[queue] : starts[queue] + stream.size] = stream

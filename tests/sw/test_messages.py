@@ -95,7 +95,8 @@ def test_every_instruction_but_nop_and_halt_has_its_operation():
         [None],
         ["TENSOR_SCALAR"] * 3 + ["TENSOR_TENSOR", None],
         [None],
-        ["DMA_LOAD", "DMA_STORE", None],
+        ["DMA_LOAD", None],
+        ["DMA_STORE", None],
     ]
 
 

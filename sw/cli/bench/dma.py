@@ -61,11 +61,14 @@ class Terms:
 
 
 def add_terms(config: CoreConfig) -> Terms:
-    """256 x 1,024 fp32: two operands in, one result out, tiles of all partitions by 512; Vector has a lane a row."""
+    """256 x 1,024 fp32: two operands in, one result out, tiles of all partitions by 512; Vector has a lane a row.
+
+    `first_operands` is the first load alone: the second operand's load could be the last of all.
+    """
     port, whole = config.bus.data_bytes, ADD_ROWS * ADD_COLUMNS * FP32.bytes
     tile = config.partitions * ADD_TILE * FP32.bytes
     computing = ADD_ROWS * ADD_COLUMNS / config.partitions / config.vector.ratio
-    return Terms(2 * whole / port, whole / port, float(computing), 2 * tile / port, tile / port)
+    return Terms(2 * whole / port, whole / port, float(computing), tile / port, tile / port)
 
 
 def gemm_terms(config: CoreConfig) -> Terms:
