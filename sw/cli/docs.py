@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from makalu.sw.cli.bench.dma import COLUMNS
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
@@ -42,6 +43,7 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             tuple(f"{memory}_difference" for memory in ("latency_0", "latency_100", "latency_300", "recorded"))
             + ("events", "mismatched"),
         ),
+        ("dma_", COLUMNS),
         (
             "pace_",
             tuple(

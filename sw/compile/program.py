@@ -1,4 +1,4 @@
-"""A compiled program: instruction streams, constants and named tensors in one memory image; and its file.
+"""A compiled program: an instruction stream a queue, constants and named tensors in one memory image.
 
 Layout from `BASE` upwards: the streams in the order of `Queue`, each on an instruction boundary, then the tensors, each
 on a burst boundary, then a guard so that no burst of a fetch runs past the end.

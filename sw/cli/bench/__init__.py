@@ -1,11 +1,11 @@
-"""`makalu bench`: figures: utilisation, timing model, full size, FPGA; how fast simulators, golden and compiler are."""
+"""`makalu bench`: utilisation, timing model, DMA, full size, FPGA; how fast simulators, golden and compiler are."""
 
 from collections.abc import Callable
 
 from rich.console import Console
 
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.cli.bench import compile_passes, fpga, gemm, golden, lanes, large, matmul, pace, timing
+from makalu.sw.cli.bench import compile_passes, dma, fpga, gemm, golden, lanes, large, matmul, pace, timing
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_results
 
@@ -14,6 +14,7 @@ __all__ = ["PARTS", "bench"]
 PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "gemm": gemm.measure,
     "timing": timing.measure,
+    "dma": dma.measure,
     "matmul": matmul.measure,
     "lanes": lanes.measure,
     "pace": pace.measure,
@@ -26,6 +27,7 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
 PART_PRESETS: dict[str, tuple[str, ...]] = {
     "gemm": gemm.PRESETS,
     "timing": gemm.PRESETS,
+    "dma": (dma.PRESET,),
     "matmul": (matmul.PRESET,),
     "lanes": (lanes.PRESET,),
     "pace": tuple(pace.MEASURED),
