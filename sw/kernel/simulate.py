@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
@@ -11,7 +11,7 @@ from makalu.hw.spec.formats import FORMATS
 from makalu.hw.spec.preset import PRESETS, load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.elements import Bits
-from makalu.sw.nki.nki_object import NKIObject
+from makalu.sw.nki.nested import mapped
 from makalu.sw.nki.tracing import Output, TensorSpec, trace
 from makalu.sw.rtl.program_run import run_program
 
@@ -55,22 +55,15 @@ class Simulated:
 
 def arguments_of(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     """A kernel's argument with `TensorSpec`s in place of arrays, which are collected by the name of their input."""
-    if is_array(value):
-        form, bits = input_bits(name, value)
-        arrays[name] = (value, bits)
+
+    def change(path: str, item: Any) -> Any:
+        if not is_array(item):
+            return item
+        form, bits = input_bits(path, item)
+        arrays[path] = (item, bits)
         return TensorSpec(tuple(int(size) for size in bits.shape), form)
-    if type(value) in (tuple, list):
-        return type(value)(arguments_of(each, f"{name}_{i}", arrays) for i, each in enumerate(value))
-    if isinstance(value, dict):
-        return {key: arguments_of(each, f"{name}_{key}", arrays) for key, each in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-        made = {key: arguments_of(each, f"{name}_{key}", arrays) for key, each in inner.items()}
-        return replace(value, **made) if any(made[key] is not inner[key] for key in inner) else value
-    if isinstance(value, NKIObject):
-        for key, each in list(vars(value).items()):
-            setattr(value, key, arguments_of(each, f"{name}_{key}", arrays))
-    return value
+
+    return mapped(value, name, change)
 
 
 def simulate(

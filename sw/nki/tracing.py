@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
@@ -11,6 +11,7 @@ from makalu.hw.spec.formats import Format
 from .arguments import checked_shape
 from .dtypes import checked_dtype
 from .errors import KernelError, LanguageError
+from .nested import mapped
 from .nki_object import NKIObject
 from .recording import Recording, active
 from .site import sites_of_traceback
@@ -101,20 +102,11 @@ def _bound(kernel: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 def _given(recording: Recording, name: str, value: Any) -> Any:
     """A value with inputs in place of `TensorSpec`s."""
-    if isinstance(value, TensorSpec):
-        return recording.input(value.shape, value.dtype, name)
-    if isinstance(value, tuple | list) and type(value) in (tuple, list):
-        return type(value)(_given(recording, f"{name}_{i}", each) for i, each in enumerate(value))
-    if isinstance(value, dict):
-        return {key: _given(recording, f"{name}_{key}", each) for key, each in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-        made = {key: _given(recording, f"{name}_{key}", each) for key, each in inner.items()}
-        return replace(value, **made) if any(made[key] is not inner[key] for key in inner) else value
-    if isinstance(value, NKIObject):
-        for key, each in vars(value).items():
-            setattr(value, key, _given(recording, f"{name}_{key}", each))
-    return value
+
+    def change(path: str, item: Any) -> Any:
+        return recording.input(item.shape, item.dtype, path) if isinstance(item, TensorSpec) else item
+
+    return mapped(value, name, change)
 
 
 def _taken(value: Any, outputs: list[Output], key: str) -> Any:
