@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.formats import FORMATS
 from makalu.hw.spec.versions import versions
 from makalu.sw.commit import commit
 from makalu.sw.compile.program_file import save_program
-from makalu.sw.elements import from_bits
 from makalu.sw.report.page import write_report
 from makalu.sw.report.perfetto_trace import write_timeline
 from makalu.sw.report.record import RunRecord
@@ -45,8 +43,8 @@ def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], s
     forms |= {name: done.program.tensors[name].dtype for name in done.changed}
     arrays = {**done.outputs, **done.changed}
     files = {name: folder / f"{name}.npy" for name in arrays}
-    for name, bits in arrays.items():
-        np.save(files[name], from_bits(bits, FORMATS[forms[name]]))
+    for name, values in done.values.items():
+        np.save(files[name], values)
     program = folder / "program.makalu"
     save_program(done.program, program)
     run = RunRecord(
