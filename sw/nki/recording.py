@@ -21,7 +21,7 @@ from .site import Site, sites_of
 from .storage import Buffer, Storage
 from .tensor import Tensor
 
-__all__ = ["Block", "Operation", "Recording", "active", "current"]
+__all__ = ["Block", "Operation", "Recording", "active", "current", "is_active"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +188,11 @@ def current() -> Recording:
         return _current.get()
     except LookupError:
         raise KernelError("nl and nisa compute inside a kernel only, while it is traced") from None
+
+
+def is_active() -> bool:
+    """A kernel is being traced."""
+    return _current.get(None) is not None
 
 
 @contextmanager

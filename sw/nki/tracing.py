@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
@@ -10,7 +10,8 @@ from makalu.hw.spec.formats import Format
 
 from .arguments import checked_shape
 from .dtypes import checked_dtype
-from .errors import KernelError, LanguageError
+from .errors import KernelError, LanguageError, shown
+from .nested import mapped, rebuilt
 from .nki_object import NKIObject
 from .recording import Recording, active
 from .site import sites_of_traceback
@@ -99,20 +100,11 @@ def _bound(kernel: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 def _given(recording: Recording, name: str, value: Any) -> Any:
     """A value with inputs in place of `TensorSpec`s."""
-    if isinstance(value, TensorSpec):
-        return recording.input(value.shape, value.dtype, name)
-    if isinstance(value, tuple | list) and type(value) in (tuple, list):
-        return type(value)(_given(recording, f"{name}_{i}", each) for i, each in enumerate(value))
-    if isinstance(value, dict):
-        return {key: _given(recording, f"{name}_{key}", each) for key, each in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-        made = {key: _given(recording, f"{name}_{key}", each) for key, each in inner.items()}
-        return replace(value, **made) if any(made[key] is not inner[key] for key in inner) else value
-    if isinstance(value, NKIObject):
-        for key, each in vars(value).items():
-            setattr(value, key, _given(recording, f"{name}_{key}", each))
-    return value
+
+    def leaf(part: Any, place: str) -> Any:
+        return recording.input(part.shape, part.dtype, place) if isinstance(part, TensorSpec) else part
+
+    return mapped(value, name, leaf)
 
 
 def _taken(value: Any, outputs: list[Output], key: str) -> Any:
@@ -129,11 +121,11 @@ def _taken(value: Any, outputs: list[Output], key: str) -> Any:
         outputs.append(Output(name, value))
         return outputs[-1]
     if isinstance(value, tuple | list):
-        return type(value)(_taken(each, outputs, key) for each in value)
+        return rebuilt(value, (_taken(each, outputs, key) for each in value))
     if isinstance(value, dict):
         return {name: _taken(each, outputs, str(name)) for name, each in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, NKIObject) or (is_dataclass(value) and not isinstance(value, type)):
         return {name: _taken(each, outputs, name) for name, each in vars(value).items()}
-    raise KernelError(f"a kernel returns tensors, in tuples, lists or dicts, not {value!r}")
+    raise KernelError(f"a kernel returns tensors, in tuples, lists or dicts, not {shown(value)}")
