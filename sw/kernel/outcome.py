@@ -28,6 +28,7 @@ __all__ = ["Outcome", "OutcomeError", "write_outcome"]
 
 _SUFFIX = ".npy"
 _RESULT = "result.json"
+_INPUTS = "inputs"
 
 
 class OutcomeError(MakaluError, OSError):
@@ -71,7 +72,7 @@ def write_outcome(
     files = {name: folder / file for name, file in _file_names(arrays).items()}
     for name, values in done.values.items():
         np.save(files[name], values)
-    _save_inputs(done, inputs, folder / "inputs")
+    input_files = _save_inputs(done, inputs, folder)
     program = folder / "program.makalu"
     save_program(done.program, program)
     run = RunRecord(
@@ -87,6 +88,7 @@ def write_outcome(
     record = {**_record(done, arrays, forms, arguments, seed), "report": summary(run)}
     for name, path in files.items():
         record["outputs"][name]["file"] = path.name
+    record["inputs"] = {name: {"file": file} for name, file in input_files.items()}
     result = folder / _RESULT
     result.write_text(json.dumps(record, indent=2) + "\n")
     return Outcome(folder, files, result, program, timeline, report)
@@ -104,23 +106,25 @@ def _file_names(names: Iterable[str]) -> dict[str, str]:
     return out
 
 
-def _save_inputs(done: Execution, inputs: Mapping[str, ArrayLike | Bits], folder: Path) -> None:
+def _save_inputs(done: Execution, inputs: Mapping[str, ArrayLike | Bits], folder: Path) -> dict[str, str]:
     """As they were before the run: whoever wants to compute the outputs in another way needs the same numbers."""
-    for name, file in _file_names(inputs).items():
-        folder.mkdir(exist_ok=True)
+    files = {name: f"{_INPUTS}/{file}" for name, file in _file_names(inputs).items()}
+    for name, file in files.items():
+        (folder / _INPUTS).mkdir(exist_ok=True)
         form = done.program.tensors[name].format
         np.save(folder / file, from_bits(to_bits(inputs[name], form), form))
+    return files
 
 
 def _forget(folder: Path) -> None:
-    """Removes the outputs of an earlier run in the same folder, which would be taken for this one's."""
+    """Removes outputs and inputs of an earlier run in the same folder, which would be taken for this one's."""
     try:
-        earlier = json.loads((folder / _RESULT).read_text())["outputs"]
-        files = [str(each["file"]) for each in earlier.values()]
+        earlier = json.loads((folder / _RESULT).read_text())
+        files = [str(each["file"]) for kind in ("outputs", "inputs") for each in earlier[kind].values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
     for file in files:
-        if file == Path(file).name and file.endswith(_SUFFIX):
+        if file.removeprefix(f"{_INPUTS}/") == Path(file).name and file.endswith(_SUFFIX):
             (folder / file).unlink(missing_ok=True)
 
 

@@ -135,10 +135,14 @@ class Recording:
         return sites_of(self._frame)
 
     def warn(self, text: str) -> None:
-        """A `KernelWarning` with the kernel's line; kept for the report."""
-        message = f"{text}{places(self._calls[-1][1] if self._calls else self.sites())}"
+        """A `KernelWarning` at the kernel's line; kept for the report."""
+        sites = self._calls[-1][1] if self._calls else self.sites()
+        message = f"{text}{places(sites)}"
         self.warnings.append(message)
-        warnings.warn(message, KernelWarning, stacklevel=2)
+        if sites:  # Python shows that line, and not one of this project
+            warnings.warn_explicit(message, KernelWarning, sites[0].file, sites[0].line)
+        else:
+            warnings.warn(message, KernelWarning, stacklevel=2)
 
     def allocate(
         self,

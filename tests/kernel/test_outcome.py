@@ -50,7 +50,13 @@ def test_outputs_of_an_earlier_run_are_removed(run, tmp_path):
     run("--arg", "name='first'")
     run("--arg", "name='second'")
     assert {path.name for path in (tmp_path / "done").glob("*.npy")} == {"second.npy", "mine.npy"}
+    assert (tmp_path / "done/inputs/x.npy").is_file()
+    result = json.loads((tmp_path / "done/result.json").read_text())
+    result["inputs"]["y"] = {"file": "inputs/y.npy"}
+    (tmp_path / "done/result.json").write_text(json.dumps(result))
+    (tmp_path / "done/inputs/y.npy").write_text("an input of another kernel")
     run("--backend", "timing")
+    assert {path.name for path in (tmp_path / "done/inputs").iterdir()} == {"x.npy"}
     assert {path.name for path in (tmp_path / "done").glob("*.npy")} == {"mine.npy"}
 
 

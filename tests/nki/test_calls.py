@@ -224,8 +224,9 @@ def test_a_matmul_onto_another_value_warns(accumulate, text):
         nisa.nc_matmul(sums, half(4, 4), half(4, 8), accumulate=accumulate)
         nl.store(out, sums)
 
-    with pytest.warns(KernelWarning, match=text):
+    with pytest.warns(KernelWarning, match=text) as seen:
         recorded(kernel, out=(4, 8))
+    assert {warning.filename for warning in seen} == {__file__}
 
 
 def test_zeros_of_psum_may_be_overwritten_in_silence():
