@@ -76,6 +76,20 @@ def test_an_array_may_lie_in_any_order(given):
     assert (run(lambda x: stored(nl.load(x)), given) == given).all()
 
 
+def test_an_output_may_have_the_name_of_a_changed_argument():
+    def kernel(x):
+        doubled(x)
+        return {"x": stored(nl.multiply(nl.load(x), 2.0))}
+
+    given = X.copy()
+    done = simulate(kernel, preset=TINY, full=True)(given)
+    assert (given == 2 * X).all() and (done.value["x"] == 4 * X).all()
+    assert {name: values.tolist() for name, values in done.execution.values.items()} == {
+        "x": (2 * X).tolist(),
+        "x_1": (4 * X).tolist(),
+    }
+
+
 def test_a_part_of_an_array_is_changed_in_place():
     whole = X.copy()
     run(doubled, whole[:, ::2])
