@@ -54,7 +54,8 @@ def run(
 
     done = execute(program, inputs, config, backend, rtl=rtl, report=lambda name: console.print(f"[dim]{name}[/]"))
     folder = out or BUILD / "kernels" / (program.kernel or "program")
-    outcome = write_outcome(done, folder, arguments=dict(text.split("=", 1) for text in texts), seed=seed)
+    given = dict(text.split("=", 1) for text in texts)
+    outcome = write_outcome(done, folder, inputs=inputs, arguments=given, seed=seed)
     _report(done, console)
     for what, path in (
         *((f"output {name}", path) for name, path in outcome.outputs.items()),
@@ -74,7 +75,7 @@ def compiled_target(
 ) -> tuple[Program, Mapping[str, ArrayLike | Bits], CoreConfig]:
     """Program, inputs and configuration of `FILE.py::function` or of a program's file."""
     given = given_arguments(texts, seed)
-    if "::" not in target and not target.endswith(".py"):
+    if "::" not in target and ".py" not in target:
         program = load_program(Path(target))
         arrays: dict[str, Any] = {}
         for name, value in given.items():

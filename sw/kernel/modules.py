@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from makalu.sw.nki import isa, language
 from makalu.sw.nki.errors import NoSuchModuleError, NotBuiltError, NotInNkiError, UnbuiltModuleError
+from makalu.sw.nki.recording import is_active
 from makalu.sw.nki.tensor import Tensor
 
 __all__ = ["KernelObject", "kernel_modules"]
@@ -40,7 +41,7 @@ class KernelObject:
         self.__module__ = function.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(value, Tensor) for value in (*args, *kwargs.values())):
+        if is_active():
             return self.function(*args, **kwargs)
         return self._simulate(self, *args, **kwargs)
 

@@ -8,7 +8,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .api import TENSOR_NAMES, refuse_names
-from .errors import KernelError, NotBuiltError, NotInNkiError
+from .errors import KernelError, NotBuiltError, NotInNkiError, shown
 from .rearranging import rearranged
 from .reinterpreting import access_pattern, as_type
 from .view import View
@@ -108,7 +108,8 @@ class Tensor(View):
                 raise TypeError
             return operator.index(item)
         except TypeError:
-            raise KernelError(f"{self}: an index must be an integer, slice, nl.ds, None or ..., not {item!r}") from None
+            text = f"{self}: an index must be an integer, slice, nl.ds, None or ..., not {shown(item)}"
+            raise KernelError(text) from None
 
     def slice(self, dim: int, start: int, end: int, step: int = 1) -> "Tensor":
         """`[start:end:step]` along one dimension."""
@@ -231,6 +232,9 @@ class Tensor(View):
     def __setitem__(self, key: Any, value: Any) -> None:
         for assign in _assign:
             assign(self[key], value)
+
+    def __iter__(self) -> NoReturn:  # Python would count an index up until it meets an IndexError
+        raise NotInNkiError(f"a loop over {self}; loop over an index, such as nl.affine_range({self.shape[0]})")
 
     __add__ = __radd__ = _refused_operator("+")
     __sub__ = __rsub__ = _refused_operator("-")
