@@ -46,7 +46,7 @@ def test_a_run_writes_outputs_numbers_program_timeline_and_report(kernel, tmp_pa
     assert all(name in done.output.replace("\n", "") for name in files)
     record = json.loads((tmp_path / "o" / "result.json").read_text())
     assert record["kernel"] == "scaled" and record["cycles"] > 0 and record["seed"] == 3
-    assert record["outputs"] == {"y": {"shape": [4, 8], "dtype": "bf16", "changed_input": False}}
+    assert record["outputs"]["y"] == {"shape": [4, 8], "dtype": "bf16", "changed_input": False, "file": "y.npy"}
     assert record["report"]["cycles"] == record["cycles"]
     x = np.random.default_rng([3, *b"x"]).standard_normal((4, 8), np.float32).astype(ml_dtypes.bfloat16)
     assert (np.load(tmp_path / "o" / "y.npy") == 2 * x.astype(np.float32)).all()
