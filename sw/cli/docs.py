@@ -58,7 +58,20 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "kernels": (
         (
             "kernel_",
-            ("instructions", "error", "cycles", "difference", "events", "compared", "differing", "seconds", "refused"),
+            (
+                *(
+                    "arguments",
+                    "instructions",
+                    "error",
+                    "cycles",
+                    "difference",
+                    "events",
+                    "compared",
+                    "differing",
+                    "seconds",
+                ),
+                *("refused", "unexpected"),
+            ),
         ),
     ),
 }
