@@ -49,7 +49,8 @@ def encode(instruction: Instruction) -> bytes:
             raise InstructionError(f"{instruction.opcode.name.lower()} has no field {name!r}")
         low, high, mask, lsb = layout[name]
         if not low <= value <= high:
-            raise InstructionError(f"{instruction.opcode.name.lower()}: {name} must be from {low} to {high}, not {value}")
+            opcode = instruction.opcode.name.lower()
+            raise InstructionError(f"{opcode}: {name} must be from {low} to {high}, not {value}")
         word |= (value & mask) << lsb
     return word.to_bytes(INSTRUCTION_BYTES, "little")
 
