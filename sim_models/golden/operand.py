@@ -30,8 +30,12 @@ class _Names(NamedTuple):
 
 _NAMES = {
     slot: _Names(
-        *(f"{slot}_{part}" for part in ("space", "dtype", "partition", "offset")),
-        *(tuple(f"{slot}_{part}{d}" for d in range(AP_DIMS)) for part in ("size", "stride")),
+        f"{slot}_space",
+        f"{slot}_dtype",
+        f"{slot}_partition",
+        f"{slot}_offset",
+        tuple(f"{slot}_size{d}" for d in range(AP_DIMS)),
+        tuple(f"{slot}_stride{d}" for d in range(AP_DIMS)),
     )
     for slot in OPERANDS
 }
