@@ -22,7 +22,7 @@ __all__ = ["Core"]
 
 
 class Core(wiring.Component):
-    """One NeuronCore-class core: four queues, SBUF, PSUM, PE array, Vector, Scalar, DMA.
+    """One NeuronCore-class core: five queues, SBUF, PSUM, PE array, Vector, Scalar, DMA.
 
     Does not: hold memory; images, weights and programs lie behind the two AXI4 ports.
 
@@ -108,7 +108,6 @@ class Core(wiring.Component):
         connect(m, sequencer.scalar, scalar.command)
         connect(m, sequencer.dma_load, dma.load)
         connect(m, sequencer.dma_store, dma.store)
-        dma_active = dma.active_load | dma.active_store
         m.d.comb += [
             sequencer.finish_tensor_load.eq(head.finish_load),
             sequencer.finish_matmul.eq(head.finish_matmul),
@@ -118,8 +117,10 @@ class Core(wiring.Component):
             sequencer.finish_dma_store.eq(dma.finish_store),
             sequencer.error_load.eq(dma.error_load),
             sequencer.error_store.eq(dma.error_store),
-            sequencer.active.eq(Cat(head.active, vector.active, scalar.active, dma_active)),
-            sequencer.stalled.eq(Cat(head.stalled, vector.stalled, scalar.stalled, dma.stalled)),
+            sequencer.active.eq(Cat(head.active, vector.active, scalar.active, dma.active_load, dma.active_store)),
+            sequencer.stalled.eq(
+                Cat(head.stalled, vector.stalled, scalar.stalled, dma.stalled_load, dma.stalled_store)
+            ),
         ]
 
         # tensor engine -> partitions -> array -> partitions

@@ -59,7 +59,7 @@ def isa_page() -> str:
         "",
         "## Order",
         "",
-        "Queues, and the two DMA directions, share nothing but semaphores. Two instructions of different channels that "
+        "Queues share nothing but semaphores; a DMA direction is a queue. Two instructions of different channels that "
         "touch one SBUF word (`sbuf.word_bytes`) of a partition, one of them writing, must be ordered by a semaphore "
         "even when their bytes differ: a partly written word is read and written back. In PSUM and memory the unit is "
         "the byte.",

@@ -31,10 +31,10 @@ class DmaEngine(wiring.Component):
     load, store: In(stream.Signature(INSTRUCTION))
         Each in order, at most `dma.queue` accepted and not finished.
     finish_load, finish_store, error_load, error_store, active_load, active_store: Out(1)
-    stalled: Out(1)
-        Registered; in t: in t - 1 a channel was active, no handshake was on AR, R, AW, W or B, and no lane read or
-        wrote SBUF. Both channels together: one that moves hides one that waits. The cycles between acceptance and the
-        first AR or SBUF word, and between the last B or word and the finish, count as well.
+    stalled_load, stalled_store: Out(1)
+        Registered; in t: in t - 1 the channel was active, no handshake was on its AR or R, its AW, W or B, and no lane
+        read or wrote SBUF for it. The cycles between acceptance and the first AR or SBUF word, and between the last B
+        or word and the finish, count as well.
     bus
         AXI4 master; one ID, 0.
     to_lanes: Out(lane_control), from_lanes: In(lane_status).array(P)
@@ -58,7 +58,8 @@ class DmaEngine(wiring.Component):
                 "error_store": Out(1),
                 "active_load": Out(1),
                 "active_store": Out(1),
-                "stalled": Out(1),
+                "stalled_load": Out(1),
+                "stalled_store": Out(1),
                 "bus": Out(bus),
                 "to_lanes": Out(lane_control(config)),
                 "from_lanes": In(lane_status(config)).array(config.partitions),
@@ -99,10 +100,10 @@ class DmaEngine(wiring.Component):
             self.active_load.eq(read.active),
             self.active_store.eq(write.active),
         ]
-        channels = [getattr(self.bus, port) for port in ("ar", "r", "aw", "w", "b")]
-        moved = Signal()
-        m.d.comb += moved.eq(
-            Cat((c.valid & c.ready for c in channels), (status.access for status in self.from_lanes)).any()
-        )
-        m.d.sync += self.stalled.eq((self.active_load | self.active_store) & ~moved)
+        for kind, ports in (("load", ("ar", "r")), ("store", ("aw", "w", "b"))):
+            handshakes = [port.valid & port.ready for port in (getattr(self.bus, name) for name in ports)]
+            accesses = [getattr(status, f"{kind}_access") for status in self.from_lanes]
+            moved = Signal(name=f"moved_{kind}")
+            m.d.comb += moved.eq(Cat(handshakes, accesses).any())
+            m.d.sync += getattr(self, f"stalled_{kind}").eq(getattr(self, f"active_{kind}") & ~moved)
         return m

@@ -82,7 +82,8 @@ class DmaLane(wiring.Component):
             status.request_room.eq(store.request_room),
             status.line_valid.eq(store.line_valid),
             status.data.eq(store.line),
-            status.access.eq(self.sbuf.enable),
+            status.load_access.eq(load.sbuf.enable),
+            status.store_access.eq(store.enable),
         ]
         with m.If(in_store):
             m.d.comb += [self.sbuf.enable.eq(1), self.sbuf.write.eq(0), self.sbuf.address.eq(store.address)]

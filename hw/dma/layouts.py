@@ -170,6 +170,7 @@ def lane_status(config: CoreConfig) -> data.StructLayout:
             "request_room": 1,
             "line_valid": 1,
             "data": 8 * config.bus.data_bytes,  # the line, if valid
-            "access": 1,  # the lane reads or writes SBUF in this cycle
+            "load_access": 1,  # a load of the lane reads or writes SBUF in this cycle
+            "store_access": 1,  # a store of the lane reads it
         }
     )

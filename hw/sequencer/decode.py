@@ -124,21 +124,21 @@ class Decoder(wiring.Component):
             ErrorCode.SBUF_ADDRESS: Cat(r.sbuf for r in ranges.values()).any(),
             ErrorCode.PSUM_ADDRESS: Cat(*psum).any(),
         }
-        if self._queue is Queue.SYNC:
-            violations[ErrorCode.MEMORY_ADDRESS] = self._memory(m, platform, i, s1_busy, s1_step)
+        if any("address" in x.fields for x in INSTRUCTIONS.values() if self._queue in x.queues):
+            (slot,) = slots
+            violations[ErrorCode.MEMORY_ADDRESS] = self._memory(m, platform, i, slot, s1_busy, s1_step)
         return violations
 
-    def _memory(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal) -> Signal:
+    def _memory(self, m: Module, platform, i, slot: str, s1_busy: Signal, s1_step: Signal) -> Signal:
         # nop and halt have zeros in all of these fields
         walk = MemoryRange(config=self._config)
         m.submodules.memory = place(walk, platform)
-        store = i.opcode == Opcode.DMA_STORE
         m.d.comb += [
             walk.step.eq(Mux(s1_busy, s1_step, 0)),
-            walk.wide.eq(Mux(store, i.src0_dtype, i.dst_dtype) == FP32.code),
+            walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
             walk.address.eq(i.address),
             walk.partitions.eq(i.partitions),
-            walk.sizes.eq(Cat(Mux(store, i[f"src0_size{d}"], i[f"dst_size{d}"]) for d in range(AP_DIMS))),
+            walk.sizes.eq(Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))),
             walk.strides.eq(Cat(i[f"memory_stride{d}"] for d in range(MEMORY_DIMS))),
         ]
         return walk.leaves

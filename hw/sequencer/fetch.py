@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.axi import AxiSignature
 from makalu.hw.sequencer.buffer import fill_layout
@@ -38,11 +39,11 @@ class Fetch(wiring.Component):
         Instruction port.
     start : In(1)
         Take `addresses` and forget everything; only while `quiet`.
-    addresses : In(ArrayLayout(address_bits, 4))
-    running : In(4)
-    taken : In(4)
+    addresses : In(ArrayLayout(address_bits, 5))
+    running : In(5)
+    taken : In(5)
         An instruction leaves the queue's buffer.
-    fill_valid, fill : Out(4), Out(fill_layout)
+    fill_valid, fill : Out(5), Out(fill_layout)
         A beat for one queue's buffer, in the cycle in which it is on the bus.
     quiet : Out(1)
         No burst is open.
@@ -74,7 +75,7 @@ class Fetch(wiring.Component):
         depth = self._config.sequencer.buffer_instructions
         count = len(QUEUES)
         number_bits = self._config.bus.address_bits - _INSTRUCTION_SHIFT
-        m.submodules.open = open_bursts = SyncFIFO(width=range(count).stop.bit_length() - 1, depth=count * depth)
+        m.submodules.open = open_bursts = SyncFIFO(width=ceil_log2(count), depth=count * depth)
 
         # requests: instruction number, credits and end of each stream
         numbers = Array(Signal(number_bits, name=f"number_{q.name.lower()}") for q in QUEUES)

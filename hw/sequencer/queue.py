@@ -28,8 +28,8 @@ def error_layout(address_bits: int) -> data.StructLayout:
 class IssueQueue(wiring.Component):
     """issue = running & head decoded & legal & waits met & (after or halt: nothing outstanding) & accepted.
 
-    A refused head, a bus error or an expired watchdog stops the queue in the next cycle; in one cycle a bus error (of a
-    load before that of a store) goes before a refused head, and that before the watchdog.
+    A refused head, a bus error or an expired watchdog stops the queue in the next cycle; in one cycle a bus error
+    goes before a refused head, and that before the watchdog.
     The watchdog names the oldest unfinished instruction of the first channel that has one, else the next to issue.
 
     Does not: execute; `nop` and `halt` end here, everything else is requested from a finish channel's engine.

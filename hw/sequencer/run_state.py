@@ -21,7 +21,7 @@ class RunState(wiring.Component):
         A start is written; ignored while a queue runs.
     drained : In(1)
         No fetch is open, no instruction unfinished, no engine active.
-    running, halted, errors : In(4)
+    running, halted, errors : In(5)
         States of the queues.
     start : Out(1)
         The start takes place in this cycle.

@@ -1,4 +1,4 @@
-"""The sequencer: four queues with their fetch, semaphores, control registers and interrupt, wired."""
+"""The sequencer: five queues with their fetch, semaphores, control registers and interrupt, wired."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -47,7 +47,7 @@ _PORTS = (len(Channel) + len(QUEUES)) * SIGNALS
 
 
 class Sequencer(wiring.Component):
-    """Fetches, checks and issues four instruction streams in order; counts their signals when they finish.
+    """Fetches, checks and issues five instruction streams in order; counts their signals when they finish.
 
     Does not: execute; know the engines' timing; know where memory is behind the bus.
 
@@ -69,10 +69,10 @@ class Sequencer(wiring.Component):
     error_load, error_store : In(1)
         Instead of the finish: a bus error in the oldest instruction of the channel. All its unfinished instructions are
         forgotten without signals (one that issues in this cycle too), and no finish of theirs may follow.
-    active, stalled : In(4)
-        A queue's engine holds an instruction; it waits for a port in this cycle. Bits in the order of `Queue`; Sync:
-        either DMA channel.
-    trace_issue : Out(ArrayLayout({valid, tag}, 4)), trace_finish : Out(ArrayLayout({valid, tag}, 6))
+    active, stalled : In(5)
+        A queue's engine holds an instruction; it waits for a port in this cycle. Bits in the order of `Queue`; Sync
+        has the DMA's load channel, GpSimd its store channel.
+    trace_issue : Out(ArrayLayout({valid, tag}, 5)), trace_finish : Out(ArrayLayout({valid, tag}, 6))
         In the cycle of the event; by `Queue` and by `Channel`. `nop` and `halt` show in trace_issue only.
     semaphore_update, semaphores : Out(ArrayLayout)
         Increments of this cycle; counters.

@@ -128,7 +128,7 @@ class DmaConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SequencerConfig:
-    """The four queues and what they wait for."""
+    """The queues and what they wait for."""
 
     buffer_instructions: int
     """Prefetched instructions a queue."""

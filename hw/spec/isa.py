@@ -54,6 +54,7 @@ class Queue(IntEnum):
     VECTOR = 1
     SCALAR = 2
     SYNC = 3
+    GPSIMD = 4
 
 
 QUEUES: tuple[Queue, ...] = tuple(Queue)
@@ -297,7 +298,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         ),
         InstructionSpec(
             Opcode.DMA_STORE,
-            (Queue.SYNC,),
+            (Queue.GPSIMD,),
             {"src0": Operand(_SBUF, _BOTH)},
             ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS))),
             "memory[P, N] = src0[P, N]",

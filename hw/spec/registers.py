@@ -40,8 +40,8 @@ FULL_STROBE = (1 << REGISTER_BYTES) - 1
 DIGEST_BITS = REGISTER_BITS
 """The register `digest` has so many of a configuration's digest, the first ones."""
 
-IDENTITY = 0x4D4B_0001
-"""'MK', version 1 of the register map."""
+IDENTITY = 0x4D4B_0002
+"""'MK', version 2 of the register map: a fifth queue, which has the stores."""
 
 START = 1 << 0
 """Bit of `control`."""
@@ -50,8 +50,9 @@ COUNTERS: tuple[str, ...] = ("busy", "stall_port", "stall_semaphore", "stall_fet
 """Per queue; every cycle of `cycles` counts in exactly one of them, the first that holds in this order:
 
 busy: the queue issues, or its engine is active and not stalled;
-stall_port: the engine is active and stalled (it waits for an SBUF or PSUM port, a PSUM bank or a PSUM hazard; Sync: in
-    the cycle before, nothing moved on the data bus or between SBUF and a DMA lane, so it waits mostly for memory);
+stall_port: the engine is active and stalled (it waits for an SBUF or PSUM port, a PSUM bank or a PSUM hazard; Sync and
+    GpSimd: in the cycle before, nothing of their DMA channel moved on the data bus or between SBUF and a lane, so it
+    waits mostly for memory);
     or the head instruction may issue but the engine does not accept it, or its finish channel is full;
 idle: the queue is not running;
 stall_semaphore: the head instruction waits for a semaphore or, with `after` or as `halt`, for earlier instructions;

@@ -55,7 +55,8 @@ QUEUE_CHANNELS: dict[Queue, tuple[Channel, ...]] = {
     Queue.TENSOR: (Channel.TENSOR_LOAD, Channel.MATMUL),
     Queue.VECTOR: (Channel.VECTOR,),
     Queue.SCALAR: (Channel.SCALAR,),
-    Queue.SYNC: (Channel.DMA_LOAD, Channel.DMA_STORE),
+    Queue.SYNC: (Channel.DMA_LOAD,),
+    Queue.GPSIMD: (Channel.DMA_STORE,),
 }
 
 

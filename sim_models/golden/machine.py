@@ -1,4 +1,4 @@
-"""Functional machine: executes encoded instructions of the four queues, bit for bit.
+"""Functional machine: executes encoded instructions of the queues, bit for bit.
 
 The definition of what a program computes. The queues share nothing but semaphores and memories, so a program without
 races gives the same images in every legal order. By default the machine takes one instruction a queue in turn and each
@@ -241,8 +241,8 @@ class _Run:
             self._signal(instruction)
             state.halted = instruction.opcode == Opcode.HALT
             return True
-        # loads and stores finish independently of each other; every other queue finishes in order
-        name = instruction.opcode.name if state.queue == Queue.SYNC else state.queue.name
+        # every queue's instructions take effect in order, independently of the other queues'
+        name = state.queue.name
         # in turn, each takes effect before the next one issues: nothing is in flight
         accesses = [] if self._random is None else sbuf_accesses(instruction, word_bytes=self._config.sbuf.word_bytes)
         issued = _Issued(state, address, instruction, accesses)

@@ -229,13 +229,13 @@ class CoreModel:
         self, head: dict[str, Any], engines: list[dict[str, Any]], dma: dict[str, Any], arbiter: dict[str, Any]
     ) -> dict[str, int]:
         active = [head["active"], engines[VECTOR]["active"], engines[SCALAR]["active"]]
-        active.append(dma["active_load"] or dma["active_store"])
+        active += [dma["active_load"], dma["active_store"]]
         stalled = [head["stalled"]]
         for e, engine in enumerate(engines):
             waits = engine["request"]["valid"] and not arbiter["grant"] >> e & 1
             psum_waits = engine["psum_request"]["valid"] and not arbiter["psum_grant"] >> e & 1
             stalled.append(bool(waits or psum_waits))
-        stalled.append(dma["stalled"])
+        stalled += [dma["stalled_load"], dma["stalled_store"]]
         return {
             "finish_tensor_load": int(head["finish_load"]),
             "finish_matmul": int(head["finish_matmul"]),

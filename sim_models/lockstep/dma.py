@@ -19,7 +19,7 @@ class DmaModel:
 
     Inputs: `load`, `store` (an `Instruction`, or None while not valid), `bus__ar__ready`, `bus__r__{valid, data,
     resp}`, `bus__aw__ready`, `bus__w__ready`, `bus__b__{valid, resp}`, `phase` [P], `sbuf_data` uint8 [P, W].
-    Outputs: `load_ready`, `store_ready`, `finish_*`, `error_*`, `active_*`, `stalled`, `bus__*` as the RTL's ports
+    Outputs: `load_ready`, `store_ready`, `finish_*`, `error_*`, `active_*`, `stalled_*`, `bus__*` as the RTL's ports
     (payload 0 while not valid; bytes of W without strobe are 0) and `sbuf`: arrays enable, write, address, granules
     [P], data uint8 [P, W] as `SbufModel` takes them.
 
@@ -38,8 +38,8 @@ class DmaModel:
         self.config = config
         self.cycle = 0
         self.load, self.store = LoadChannel(config), StoreChannel(config)
-        self.stalled = False
-        """The cycle before had a descriptor, and nothing moved on the bus or into or out of SBUF."""
+        self.stalled = {"load": False, "store": False}
+        """In the cycle before the channel had a descriptor, and nothing of it moved on the bus or at SBUF."""
 
     def _accesses(self, inputs: dict[str, Any]) -> tuple[list[PortB | None], list[PortB | None]]:
         phases = [int(phase) for phase in inputs["phase"]]
@@ -78,7 +78,7 @@ class DmaModel:
             "error_store": int(store.error()),
             "active_load": int(bool(load.held)),
             "active_store": int(bool(store.held)),
-            "stalled": int(self.stalled),
+            **{f"stalled_{name}": int(stalled) for name, stalled in self.stalled.items()},
             "bus__r__ready": int(load.r_ready()),
             "bus__b__ready": 1,
             "bus__w__valid": int(store.beat is not None),
@@ -91,17 +91,23 @@ class DmaModel:
                 out[f"bus__{name}__{key}"] = value
         return out
 
-    def _on_bus(self, inputs: dict[str, Any]) -> bool:
-        """A handshake on one of the five channels."""
+    def _moved(self, inputs: dict[str, Any]) -> dict[str, bool]:
+        """A handshake on a bus channel of the load, of the store."""
         load, store = self.load, self.store
-        master = {"ar": load.address, "aw": store.address, "w": store.beat}
-        sent = any(held is not None and inputs[f"bus__{name}__ready"] for name, held in master.items())
-        return bool(sent or inputs["bus__b__valid"] or (inputs["bus__r__valid"] and load.r_ready()))
+        return {
+            "load": (load.address is not None and bool(inputs["bus__ar__ready"]))
+            or bool(inputs["bus__r__valid"] and load.r_ready()),
+            "store": (store.address is not None and bool(inputs["bus__aw__ready"]))
+            or (store.beat is not None and bool(inputs["bus__w__ready"]))
+            or bool(inputs["bus__b__valid"]),
+        }
 
     def tick(self, inputs: dict[str, Any]) -> None:
         loads, stores = self._accesses(inputs)
-        waiting = not self._on_bus(inputs) and all(access is None for access in (*loads, *stores))
-        self.stalled = waiting and bool(self.load.held or self.store.held)
+        moved = self._moved(inputs)
+        for name, channel, accesses in (("load", self.load, loads), ("store", self.store, stores)):
+            still = not moved[name] and all(access is None for access in accesses)
+            self.stalled[name] = still and bool(channel.held)
         sbuf_data = [row.tobytes() for row in np.asarray(inputs["sbuf_data"], np.uint8)]
         self.load.tick(self.cycle, inputs, loads, sbuf_data)
         self.store.tick(self.cycle, inputs, stores, sbuf_data)

@@ -21,7 +21,7 @@ class _Stream:
 
 @dataclass
 class FetchModel:
-    """Lockstep model of `hw/sequencer/fetch.py` and of the four buffers behind it.
+    """Lockstep model of `hw/sequencer/fetch.py` and of the buffers behind it.
 
     `buffers[q]` holds (word, failed) of whole instructions as they are visible in this cycle.
     """

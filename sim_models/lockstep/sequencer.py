@@ -33,7 +33,7 @@ _NO_REQUEST |= {f"{s}__payload": None for s in _STREAM.values()}
 _TAG_BITS = FIELDS["tag"].bits
 _COUNTER_BITS = SEMAPHORE_BITS
 _UPDATE_BITS = 5
-"""(6 channels + 4 queues) * 2 signals = 20 increments of one semaphore in a cycle at most."""
+"""(6 channels + 5 queues) * 2 signals = 22 increments of one semaphore in a cycle at most."""
 
 
 _FINISH = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from makalu.sw.cli.bench.anchors import COLUMNS
+from makalu.sw.cli.bench import anchors, dma
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
@@ -43,6 +43,7 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             tuple(f"{memory}_difference" for memory in ("latency_0", "latency_100", "latency_300", "recorded"))
             + ("events", "mismatched"),
         ),
+        ("dma_", dma.COLUMNS),
         (
             "pace_",
             tuple(
@@ -52,13 +53,26 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             )
             + ("pes",),
         ),
-        ("anchors_", COLUMNS),
+        ("anchors_", anchors.COLUMNS),
         ("fpga_", ("lut4", "ccu2c", "comb", "ff", "mult18", "mhz_6", "mhz_7", "mhz_8")),
     ),
     "kernels": (
         (
             "kernel_",
-            ("instructions", "error", "cycles", "difference", "events", "compared", "differing", "seconds", "refused"),
+            (
+                *(
+                    "arguments",
+                    "instructions",
+                    "error",
+                    "cycles",
+                    "difference",
+                    "events",
+                    "compared",
+                    "differing",
+                    "seconds",
+                ),
+                *("refused", "unexpected"),
+            ),
         ),
     ),
 }

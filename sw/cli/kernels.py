@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from makalu.hw.spec.config import CoreConfig, EngineConfig
 from makalu.hw.spec.errors import MakaluError
+from makalu.hw.spec.formats import Format
 from makalu.hw.spec.isa import Queue
 from makalu.hw.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.hw.spec.sequencer import Channel
@@ -30,6 +32,7 @@ __all__ = [
     "Condition",
     "KernelRun",
     "StoppedError",
+    "add_case",
     "busy_window",
     "copy_case",
     "example",
@@ -37,6 +40,7 @@ __all__ = [
     "gemm_floor",
     "make_case",
     "run_case",
+    "streamed_gemm_case",
     "unit_rates",
 ]
 
@@ -146,18 +150,36 @@ def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
 
 def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True) -> Case:
     """C[M, N] = A[K, M].T @ B[K, N] in bf16 on random values."""
+    return _product_case(config, example("gemm.gemm").gemm, k, m, n, resident=resident)
+
+
+def _product_case(config: CoreConfig, kernel: Callable[..., Any], k: int, m: int, n: int, **options: Any) -> Case:
     specs = {"a": TensorSpec((k, m), nl.bfloat16), "b": TensorSpec((k, n), nl.bfloat16)}
-    program = compile_kernel(example("gemm.gemm").gemm, config, **specs, resident=resident)
+    program = compile_kernel(kernel, config, **specs, **options)
     random = np.random.default_rng(k + m + n)
     inputs = {name: random.standard_normal(spec.shape).astype(np.float32) for name, spec in specs.items()}
     return make_case(config, program, inputs, "c")
 
 
-def copy_case(config: CoreConfig, rows: int, columns: int) -> Case:
-    """out = x, bf16, through SBUF."""
-    program = compile_kernel(example("copy.copy").copy, config, x=TensorSpec((rows, columns), nl.bfloat16))
+def streamed_gemm_case(config: CoreConfig, k: int, m: int, n: int) -> Case:
+    """The same product by the kernel that stores blocks while it loads others."""
+    return _product_case(config, example("gemm.streamed").streamed_gemm, k, m, n)
+
+
+def copy_case(config: CoreConfig, rows: int, columns: int, *, dtype: Format = nl.bfloat16) -> Case:
+    """out = x through SBUF."""
+    program = compile_kernel(example("copy.copy").copy, config, x=TensorSpec((rows, columns), dtype))
     x = np.random.default_rng(rows).standard_normal((rows, columns)).astype(np.float32)
     return make_case(config, program, {"x": x}, "out")
+
+
+def add_case(config: CoreConfig, rows: int, columns: int) -> Case:
+    """out = x + y in fp32."""
+    spec = TensorSpec((rows, columns), nl.float32)
+    program = compile_kernel(example("add.add").add, config, x=spec, y=spec)
+    random = np.random.default_rng(rows + columns)
+    inputs = {name: random.standard_normal(spec.shape).astype(np.float32) for name in ("x", "y")}
+    return make_case(config, program, inputs, "out")
 
 
 def make_case(config: CoreConfig, program: Program, inputs: dict[str, Any], output: str) -> Case:

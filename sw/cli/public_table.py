@@ -37,6 +37,8 @@ class PublicKernel:
     """As `makalu run --arg` takes them."""
     reference: Reference | None = None
     refusal: Refusal | None = None
+    roundings: int = 1
+    """To the outputs' type on the way to them, one after the other."""
     long: bool = False
     """Takes minutes on the RTL: run with --long only."""
 
@@ -63,7 +65,41 @@ def _turned(a: Arrays) -> tuple[NDArray[np.float64], ...]:
     return (x.reshape(-1, rows, columns).transpose(0, 2, 1).reshape(x.shape),)
 
 
+def _rope(a: Arrays) -> tuple[NDArray[np.float64], ...]:
+    """x [d, batch, heads, positions]: the halves of d turned by the angles of cos and sin."""
+    x, cos, sin = (_f64(a, name) for name in ("x_in", "cos", "sin"))
+    first, second = np.split(x, 2)
+    cos, sin = cos[:, :, None], sin[:, :, None]
+    return (np.concatenate([first * cos - second * sin, second * cos + first * sin]),)
+
+
+def _rope_hf(a: Arrays) -> tuple[NDArray[np.float64], ...]:
+    """q and k [batch, heads, positions, d], the same turn along the last dimension."""
+    cos, sin = (_f64(a, name)[:, None] for name in ("cos", "sin"))
+
+    def turned(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        first, second = np.split(x, 2, axis=-1)
+        return x * cos + np.concatenate([-second, first], axis=-1) * sin
+
+    return turned(_f64(a, "q")), turned(_f64(a, "k"))
+
+
+def _projected(a: Arrays) -> tuple[NDArray[np.float64], ...]:
+    """attention [batch, heads, d, positions], weight [heads * d, hidden]."""
+    attention, weight = _f64(a, "attention"), _f64(a, "weight")
+    batch, heads, d, positions = attention.shape
+    return (np.einsum("bks,kh->bsh", attention.reshape(batch, heads * d, positions), weight),)
+
+
+def _depthwise(a: Arrays) -> tuple[NDArray[np.float64], ...]:
+    """image [1, channels, 1, width], filter [channels, 1, 1, taps]."""
+    image, taps = _f64(a, "img_ref"), _f64(a, "filter_ref")
+    windows = np.lib.stride_tricks.sliding_window_view(image, taps.shape[-1], axis=-1)
+    return (np.einsum("nchws,cxys->nchw", windows, taps),)
+
+
 _SDK, _SAMPLES = "nki/examples", "src/nki_samples/tutorials"
+_LIBRARY = "src/nkilib_src/nkilib"
 _MATMUL = f"{_SDK}/matrix_multiplication/matrix_multiplication_nki_kernels.py"
 _MAMBA = f"{_SDK}/fused_mamba/mamba_nki_kernels.py"
 _MX = "nki/deep-dives/src/mxfp-matmul/mx_kernels.py"
@@ -229,5 +265,54 @@ PUBLIC: tuple[PublicKernel, ...] = (
             ("transpose2d", "transpose2d/transpose2d_nki_kernels.py", "tensor_transpose2D_kernel_"),
             ("avgpool", "average_pool2d/average_pool2d_nki_kernels.py", "tensor_avgpool_kernel"),
         )
+    ),
+    PublicKernel(
+        "library_rope",
+        "library",
+        f"{_LIBRARY}/core/embeddings/rope.py",
+        "RoPE",
+        {"x_in": "128x1x2x128:bf16", "cos": "64x1x128:bf16", "sin": "64x1x128:bf16"},
+        reference=_rope,
+        roundings=3,
+    ),
+    PublicKernel(
+        "library_rope_hf",
+        "library",
+        f"{_LIBRARY}/core/embeddings/rope_hf.py",
+        "rope_hf",
+        {
+            "q": "1x2x128x64:bf16",
+            "k": "1x1x128x64:bf16",
+            "q_out": "1x2x128x64:bf16",
+            "k_out": "1x1x128x64:bf16",
+            "cos": "1x128x64:bf16",
+            "sin": "1x128x64:bf16",
+        },
+        reference=_rope_hf,
+        roundings=3,
+    ),
+    PublicKernel(
+        "library_output_projection",
+        "library",
+        f"{_LIBRARY}/core/output_projection/output_projection_cte/output_projection_cte.py",
+        "output_projection_cte",
+        {"attention": "1x1x128x512:bf16", "weight": "128x512:bf16"},
+        reference=_projected,
+    ),
+    PublicKernel(
+        "library_depthwise_conv1d",
+        "library",
+        f"{_LIBRARY}/experimental/conv/depthwise_conv1d.py",
+        "depthwise_conv1d_implicit_gemm",
+        {"img_ref": "1x8x1x64:bf16", "filter_ref": "8x1x1x4:bf16", "feature_group_count": "8"},
+        reference=_depthwise,
+    ),
+    PublicKernel(
+        "library_cumsum",
+        "library",
+        f"{_LIBRARY}/core/cumsum/cumsum.py",
+        "cumsum",
+        {"x": "128x512:fp32"},
+        refusal=Refusal(_UNBUILT, "nisa.tensor_tensor_scan"),
     ),
 )

@@ -56,7 +56,8 @@ def run(
     with stage_bars(console) as report:
         done = execute(program, inputs, config, backend, rtl=rtl, report=report)
     folder = out or BUILD / "kernels" / (program.kernel or "program")
-    outcome = write_outcome(done, folder, arguments=dict(text.split("=", 1) for text in texts), seed=seed)
+    given = dict(text.split("=", 1) for text in texts)
+    outcome = write_outcome(done, folder, inputs=inputs, arguments=given, seed=seed)
     _report(done, console)
     for what, path in (
         *((f"output {name}", path) for name, path in outcome.outputs.items()),
@@ -76,7 +77,7 @@ def compiled_target(
 ) -> tuple[Program, Mapping[str, ArrayLike | Bits], CoreConfig]:
     """Program, inputs and configuration of `FILE.py::function` or of a program's file."""
     given = given_arguments(texts, seed)
-    if "::" not in target and not target.endswith(".py"):
+    if "::" not in target and ".py" not in target:
         program = load_program(Path(target))
         arrays: dict[str, Any] = {}
         for name, value in given.items():
@@ -87,7 +88,7 @@ def compiled_target(
         return simulate(kernel, preset=preset)(*args, **kwargs)
 
     arrays = {}
-    with loaded_kernel(target, called_by_the_file) as kernel:
+    with loaded_kernel(target, called_by_the_file, target_preset(preset)) as kernel:
         config = target_preset(preset)
         values = {name: arguments_of(value, name, arrays) for name, value in given.items()}
         traced = trace(kernel, config, **values)
@@ -116,3 +117,5 @@ def _report(done: Execution, console: Console) -> None:
     for what, value in rows.items():
         table.add_row(what, value)
     console.print(table)
+    for note in done.program.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)

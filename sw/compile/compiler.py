@@ -53,6 +53,8 @@ def compile_trace(
     config, operations = recording.config, list(recording.operations())
     if whole_outputs:
         _check_outputs(traced.outputs)
+    if not operations:
+        raise CompileError("the kernel has no instructions: it returns its arguments as they are")
     spans, addresses = _placed(config, operations, keep_addresses)
     used = {t.storage for op in operations for t in op.tensors.values()} | set(recording.inputs)
     used |= {output.tensor.storage for output in traced.outputs}
@@ -79,6 +81,7 @@ def compile_trace(
         preset=config.name,
         digest=config.digest,
         kernel=kernel,
+        notes=(*recording.warnings, *_ignored(spans, keep_addresses)),
         lines=lines,
         origins=origins,
         tiles=_tiles(spans, addresses, lowered, config),
@@ -119,6 +122,13 @@ def _placed(
     }
     addresses = allocate(list(spans.values()), config, keep_addresses=keep)
     return spans, dict(zip(spans, addresses, strict=True))
+
+
+def _ignored(spans: Mapping[Storage, Span], keep: bool) -> list[str]:
+    count = sum(span.address is not None for span in spans.values())
+    if not count or keep:
+        return []
+    return [f"address= of {count} tiles is ignored: tiles are placed by their lifetimes (--keep-addresses honours it)"]
 
 
 def _view(output: Output) -> OutputView:

@@ -1,4 +1,4 @@
-"""A compiled program: instruction streams, constants and named tensors in one memory image; and its file.
+"""A compiled program: an instruction stream a queue, constants and named tensors in one memory image.
 
 Layout from `BASE` upwards: the streams in the order of `Queue`, each on an instruction boundary, then the tensors, each
 on a burst boundary, then a guard so that no burst of a fetch runs past the end.
@@ -108,6 +108,8 @@ class Program:
     """Element bits of tensors that the program brings along, by name."""
     kernel: str = ""
     """Name of the kernel."""
+    notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """What the author of the kernel should know: warnings, and what was not done as it was said."""
     lines: tuple[Origin, ...] = field(default=(), compare=False, repr=False)
     origins: dict[Queue, tuple[int | None, ...]] = field(default_factory=dict, compare=False, repr=False)
     """For each instruction the number of its origin in `lines`."""

@@ -41,6 +41,7 @@ def save_program(program: Program, path: Path) -> None:
         "outputs": [asdict(view) for view in program.outputs],
         "changed": program.changed,
         "constants": list(program.constants),
+        "notes": program.notes,
         "lines": [asdict(line) for line in program.lines],
         "tiles": [asdict(tile) for tile in program.tiles],
     }
@@ -84,6 +85,7 @@ def load_program(path: Path) -> Program:
         preset=header["preset"],
         digest=header["digest"],
         kernel=header["kernel"],
+        notes=tuple(header["notes"]),
         constants={name: arrays[f"constant_{n}"] for n, name in enumerate(header["constants"])},
         lines=tuple(Origin(line["call"], tuple(line["sites"]), line["operands"]) for line in header["lines"]),
         origins={

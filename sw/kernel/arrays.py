@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from makalu.hw.spec.formats import BF16, FP32, Format
 from makalu.sw.elements import Bits, ElementError, to_bits
 from makalu.sw.nki.dtypes import checked_dtype, format_of
+from makalu.sw.nki.errors import KernelError
 
 __all__ = ["from_torch", "input_bits", "is_array", "is_torch", "like", "output_array", "output_type"]
 
@@ -18,8 +19,8 @@ _NUMPY = {FP32: np.dtype(np.float32), BF16: np.dtype(ml_dtypes.bfloat16)}
 
 def is_torch(value: Any) -> bool:
     """A tensor of torch, without importing it."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
+    kind = getattr(sys.modules.get("torch"), "Tensor", None)
+    return isinstance(kind, type) and isinstance(value, kind)
 
 
 def is_array(value: Any) -> bool:
@@ -39,6 +40,8 @@ def from_torch(value: Any) -> NDArray[Any]:
 def input_bits(name: str, array: Any) -> tuple[Format, Bits]:
     """Element type and bits of an array; the type is the array's own. Errors: a type that the core does not have."""
     values = from_torch(array) if is_torch(array) else array
+    if values.dtype == np.float64:  # what numpy makes unless told otherwise
+        raise KernelError(f"argument {name} is float64, which the core does not have: give {name}.astype(np.float32)")
     form = checked_dtype(f"argument {name}", format_of(values.dtype) or values.dtype)
     if values.size == 0:
         raise ElementError(f"argument {name} is empty: shape {list(values.shape)}")

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import FORMATS
 from makalu.sim_models.timing.core import Timeline
 from makalu.sw.compile.program import Program
-from makalu.sw.elements import Bits
+from makalu.sw.elements import Bits, from_bits
 from makalu.sw.run import run_golden_machine
 from makalu.sw.timing import predict
 
@@ -80,6 +81,13 @@ class Execution:
     def explained(self) -> Timeline:
         """The run's events with reasons: the prediction where every event was where it says, else the run's alone."""
         return self.predicted if self.rtl is None or self.rtl.difference == 0 else self.timeline
+
+    @property
+    def values(self) -> dict[str, NDArray[np.float32]]:
+        """Outputs and the inputs that were written, as float32, which holds every element's value."""
+        forms = {view.name: view.dtype for view in self.program.outputs}
+        forms |= {name: self.program.tensors[name].dtype for name in self.changed}
+        return {name: from_bits(bits, FORMATS[forms[name]]) for name, bits in {**self.outputs, **self.changed}.items()}
 
     @property
     def cycles(self) -> int:

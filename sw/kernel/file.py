@@ -1,5 +1,6 @@
 """A kernel by `FILE.py::function`: the file is read and run as a module, never changed."""
 
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.sw.nki.errors import LanguageError
+from makalu.sw.nki.recording import loading
 from makalu.sw.nki.site import sites_of_traceback
 
 from .modules import KernelObject, kernel_modules
@@ -34,12 +37,18 @@ def parsed_target(target: str) -> tuple[Path, str]:
 
 
 @contextmanager
-def loaded_kernel(target: str, simulate: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """The function of `target` while the modules of NKI exist; `simulate(kernel, *args)` for kernels the file calls."""
+def loaded_kernel(
+    target: str, simulate: Callable[..., Any], config: CoreConfig | None = None
+) -> Iterator[Callable[..., Any]]:
+    """The function of `target` while the modules of NKI exist; `simulate(kernel, *args)` for kernels the file calls.
+
+    `config` is the core that the file may ask about while it is read.
+    """
     path, name = parsed_target(target)
     with kernel_modules(simulate, roots=[path.parent, _package_root(path)]):
         try:
-            module = _imported(path)
+            with contextlib.nullcontext() if config is None else loading(config):
+                module = _imported(path)
         except LanguageError as error:
             error.sites = error.sites or sites_of_traceback(error.__traceback__)
             raise

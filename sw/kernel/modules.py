@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from makalu.sw.nki import isa, language
 from makalu.sw.nki.errors import NoSuchModuleError, NotBuiltError, NotInNkiError, UnbuiltModuleError
+from makalu.sw.nki.recording import is_active
 from makalu.sw.nki.tensor import Tensor
 
 __all__ = ["KernelObject", "kernel_modules"]
@@ -26,6 +27,7 @@ _DRIVERS = frozenset(
 )
 _BETA_1 = ("neuronxcc", "jax_neuronx")
 _UNBUILT = ("collectives",)
+_REMOVED = ("baremetal", "benchmark", "profile", "simulate_kernel", "trace", "compiler")
 
 
 class KernelObject:
@@ -39,7 +41,7 @@ class KernelObject:
         self.__module__ = function.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(value, Tensor) for value in (*args, *kwargs.values())):
+        if is_active():
             return self.function(*args, **kwargs)
         return self._simulate(self, *args, **kwargs)
 
@@ -114,7 +116,7 @@ def kernel_modules(simulate: Callable[..., Any], roots: Sequence[Path] = ()) -> 
     before, environment, path = dict(sys.modules), dict(os.environ), list(sys.path)
     for name in [name for name in sys.modules if name.split(".")[0] == "nki"]:
         del sys.modules[name]
-    nki = _module("nki", jit=_jit(simulate), simulate=lambda kernel: _simulator(kernel, simulate))
+    nki = _module("nki", jit=_jit(simulate), simulate=lambda kernel: _simulator(kernel, simulate), __getattr__=_of_nki)
     parts = {
         "language": language,
         "isa": isa,
@@ -123,7 +125,7 @@ def kernel_modules(simulate: Callable[..., Any], roots: Sequence[Path] = ()) -> 
     for name, module in parts.items():
         setattr(nki, name, module)
         sys.modules[f"nki.{name}"] = module
-    isa_constants = _module("nki.isa.constants", **{n: getattr(isa, n) for n in ("oob_mode", "dge_mode", "engine")})
+    isa_constants = _module("nki.isa.constants", __getattr__=lambda name: getattr(isa, name))
     sys.modules |= {"nki": nki, "nki.isa.constants": isa_constants}
     finder = _Finder()
     sys.meta_path.insert(0, finder)
@@ -168,6 +170,16 @@ def _jit(simulate: Callable[..., Any]) -> Callable[..., Any]:
 def _simulator(kernel: Any, simulate: Callable[..., Any]) -> Callable[..., Any]:
     wrapped = kernel if isinstance(kernel, KernelObject) else KernelObject(kernel, simulate)
     return lambda *args, **kwargs: simulate(wrapped, *args, **kwargs)
+
+
+def _of_nki(name: str) -> NoReturn:
+    """Names of the module itself that it does not have."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if name in _UNBUILT:
+        raise NotBuiltError(f"nki.{name}")
+    removed = "; it is of Beta 1, which AWS removed" if name in _REMOVED else ""
+    raise NotInNkiError(f"nki.{name}{removed}")
 
 
 def _typing(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from .errors import KernelError, NotBuiltError, NotInNkiError
+from .errors import KernelError, NotBuiltError, NotInNkiError, shown
 from .recording import current
 from .storage import Buffer
 from .tensor import Tensor
@@ -48,7 +48,7 @@ def checked_buffer(place: str, buffer: Any) -> Buffer:
 def checked_tensor(place: str, tensor: Any, *buffers: Buffer) -> Tensor:
     """A tensor, in one of `buffers` if there are any."""
     if not isinstance(tensor, Tensor):
-        raise KernelError(f"{place} must be a tensor, not {tensor!r}")
+        raise KernelError(f"{place} must be a tensor, not {shown(tensor)}")
     if buffers and tensor.buffer not in buffers:
         raise KernelError(f"{place} must be in {' or '.join(b.value for b in buffers)}, not {tensor}")
     return tensor
@@ -59,7 +59,7 @@ def fp32_bits(place: str, value: Any) -> int:
     if not isinstance(value, numbers.Real) and np.ndim(value) == 0 and hasattr(value, "dtype"):
         value = np.float32(value)  # a scalar of ml_dtypes
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise KernelError(f"{place} must be a number, not {value!r}")
+        raise KernelError(f"{place} must be a number, not {shown(value)}")
     try:
         wide = float(value)
     except OverflowError:

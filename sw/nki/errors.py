@@ -1,5 +1,7 @@
 """The three kinds of refusal: a name that NKI does not have, one that is not built here, a use that is illegal."""
 
+from typing import Any
+
 from makalu.hw.spec.errors import MakaluError
 
 from .site import Site
@@ -13,6 +15,7 @@ __all__ = [
     "NotInNkiError",
     "UnbuiltModuleError",
     "places",
+    "shown",
 ]
 
 
@@ -70,3 +73,9 @@ def places(sites: tuple[Site, ...]) -> str:
         return ""
     inner, *outer = sites
     return f" (at {inner}" + "".join(f", called from {site}" for site in outer) + ")"
+
+
+def shown(value: Any, *, most: int = 80) -> str:
+    """A value in one line of an error: an array has many."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -1,6 +1,5 @@
 """`nisa`: instructions, destinations first. Each call becomes one instruction of the core, or the steps it takes."""
 
-from enum import Enum
 from typing import Any
 
 from makalu.hw.spec.formats import BF16, FP32
@@ -8,12 +7,26 @@ from makalu.hw.spec.isa import Opcode
 
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt
+from .choices import (
+    dge_mode,
+    engine,
+    gpsimd_engine,
+    matmul_perf_mode,
+    nc_version,
+    oob_mode,
+    reduce_cmd,
+    scalar_engine,
+    tensor_engine,
+    unknown_engine,
+    vector_engine,
+)
+from .elementwise import activate, elementwise, scalar_step
 from .errors import KernelError, NotBuiltError
 from .fill import fill, identity
 from .matmul import matmul
 from .operators import OPERATORS, Operator, alu_operator, function_operator
-from .recording import current
-from .staging import column, copied, fresh, in_rows, record, relocated
+from .recording import core_config, current
+from .staging import copied, fresh, in_rows, relocated
 from .storage import Buffer
 from .tensor import Tensor, on_assignment
 from .transfer import transfer
@@ -42,56 +55,12 @@ __all__ = [
 ]
 
 
-class engine(Enum):  # noqa: N801, NKI's spelling
-    unknown = 0
-    tensor = 1
-    scalar = 2
-    gpsimd = 3
-    dma = 4
-    vector = 5
-    sync = 6
-
-
-class reduce_cmd(Enum):  # noqa: N801
-    idle = 0
-    reset = 1
-    reduce = 2
-    reset_reduce = 3
-    load_reduce = 4
-
-
-class dge_mode(Enum):  # noqa: N801
-    unknown = 0
-    swdge = 1
-    hwdge = 2
-    none = 3
-
-
-class oob_mode(Enum):  # noqa: N801
-    error = 0
-    skip = 1
-
-
-class matmul_perf_mode(Enum):  # noqa: N801
-    none = "none"
-    double_row = "double_row"
-
-
-class nc_version(Enum):  # noqa: N801
-    gen2 = 2
-    gen3 = 3
-    gen4 = 4
-
-
-tensor_engine, vector_engine, scalar_engine = engine.tensor, engine.vector, engine.scalar
-gpsimd_engine, unknown_engine = engine.gpsimd, engine.unknown
-
 _GENERATION = {"trn1": nc_version.gen2, "trn2": nc_version.gen3, "trn3": nc_version.gen4}
 
 
 def get_nc_version() -> nc_version:
     """Generation of the core that the kernel is traced for; of a preset that models none, the second."""
-    return _GENERATION.get(current().config.product.generation, nc_version.gen3)
+    return _GENERATION.get(core_config().product.generation, nc_version.gen3)
 
 
 @call("nisa")
@@ -148,9 +117,9 @@ def tensor_copy(dst: Tensor, src: Tensor, engine: Any = engine.unknown, name: st
     """dst[P, N] = cast(src[P, N]); on the Scalar engine -0 becomes +0. GpSimd's are Vector's."""
     del name
     if engine is scalar_engine:
-        _activation(dst, function_operator("op", OPERATORS["copy"]), src, None, 1.0)
+        activate(dst, function_operator("op", OPERATORS["copy"]), src, None, 1.0)
         return
-    _elementwise(Opcode.TENSOR_COPY, dst, {"src": src}, {})
+    elementwise(Opcode.TENSOR_COPY, dst, {"src": src}, {})
 
 
 @call("nisa")
@@ -172,7 +141,7 @@ def tensor_tensor(
 ) -> None:
     """dst[P, N] = cast(op(data1[P, N], data2[P, N]))"""
     del name, engine
-    _elementwise(Opcode.TENSOR_TENSOR, dst, {"data1": data1, "data2": data2}, {"op": alu_operator("op", op)})
+    elementwise(Opcode.TENSOR_TENSOR, dst, {"data1": data1, "data2": data2}, {"op": alu_operator("op", op)})
 
 
 @call("nisa")
@@ -200,13 +169,13 @@ def tensor_scalar(
     checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
     if isinstance(operand1, Tensor):
         between = fresh(dst.shape, FP32, "between", partition=dst.partition)
-        _scalar_step(between, data, first, operand0)
+        scalar_step(between, data, first, operand0)
         first = {"op0": second["op1"], "reverse0": second["reverse1"]}
-        _scalar_step(dst, between, first, operand1, "operand1")
+        scalar_step(dst, between, first, operand1, "operand1")
         return
     if second:
         second["operand1"] = fp32_bits("operand1", 0.0 if operand1 is None else operand1)
-    _scalar_step(dst, data, {**first, **second}, operand0)
+    scalar_step(dst, data, {**first, **second}, operand0)
 
 
 @call("nisa")
@@ -229,7 +198,7 @@ def activation(
     unbuilt(reduce_op=(reduce_op, None), reduce_res=(reduce_res, None))
     if reduce_cmd is not _IDLE:
         raise NotBuiltError(f"reduce_cmd={reduce_cmd}")
-    _activation(dst, function_operator("op", op), data, bias, scale)
+    activate(dst, function_operator("op", op), data, bias, scale)
 
 
 @call("nisa")
@@ -253,64 +222,15 @@ _IDLE, _OOB_ERROR = reduce_cmd.idle, oob_mode.error
 """The arguments of the same name hide the classes."""
 
 
-def _activation(dst: Tensor, function: int, data: Tensor, bias: Any, scale: Any) -> None:
-    checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
-    if isinstance(scale, Tensor):
-        scaled = fresh(dst.shape, FP32, "scaled", partition=dst.partition)
-        multiply = {"op0": int(alu_operator("scale", OPERATORS["multiply"])), "reverse0": 0}
-        _scalar_step(scaled, data, multiply, scale, "scale")
-        data, scale = scaled, 1.0
-    numbers = {"function": int(function), "scale": fp32_bits("scale", scale)}
-    sources = {"data": data}
-    if isinstance(bias, Tensor):
-        sources["bias"] = column("bias", bias, dst)
-    else:
-        numbers["bias"] = fp32_bits("bias", 0.0 if bias is None else bias)
-    _elementwise(Opcode.ACTIVATION, dst, sources, numbers, scalars=("bias",))
-
-
-def _scalar_step(dst: Tensor, data: Tensor, numbers: dict[str, int], operand: Any, name: str = "operand0") -> None:
-    sources = {"data": data}
-    if isinstance(operand, Tensor):
-        sources["operand0"] = column(name, operand, dst)
-    else:
-        numbers = {**numbers, "operand0": fp32_bits(name, 0.0 if operand is None else operand)}
-    _elementwise(Opcode.TENSOR_SCALAR, dst, sources, numbers, scalars=("operand0",))
-
-
-def _elementwise(
-    opcode: Opcode, dst: Tensor, sources: dict[str, Tensor], numbers: dict[str, int], scalars: tuple[str, ...] = ()
-) -> None:
-    """Vector and Scalar: the same rows and elements a partition for all operands, the result in SBUF."""
-    checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
-    if dst.buffer is Buffer.PSUM:
-        raise NotBuiltError(f"a result of Vector or Scalar in PSUM: {dst}")
-    placed = {}
-    for role, source in sources.items():
-        if role in scalars:
-            placed[role] = source
-            continue
-        checked_tensor(role, source, Buffer.SBUF, Buffer.PSUM)
-        if source.shape[0] != dst.shape[0]:
-            raise KernelError(f"{role} {source} has {source.shape[0]} partitions, dst {dst} has {dst.shape[0]}")
-        if source.size != dst.size:
-            raise KernelError(
-                f"{role} {source} has {source.size // source.shape[0]} elements a partition, dst {dst} has "
-                f"{dst.size // dst.shape[0]}; they must be equal"
-            )
-        apart = source.partition != dst.partition or (source.steps[0] != 1 and source.shape[0] > 1)
-        placed[role] = relocated(source, dst.partition) if apart else source
-    record(opcode, dst, placed, numbers)
-
-
 @on_assignment
 def _assigned(dst: Tensor, value: Any) -> None:
     """`tensor[index] = value`: a copy of a tensor of as many elements, or a fill."""
     with current().calling("assignment"):
         if not isinstance(value, Tensor):
+            fp32_bits("the value of an assignment", value)
             fill(dst, float(value))
         elif dst.buffer is Buffer.SBUF and value.buffer.on_chip:
-            _elementwise(Opcode.TENSOR_COPY, dst, {"src": value}, {})
+            elementwise(Opcode.TENSOR_COPY, dst, {"src": value}, {})
         else:
             transfer(dst, value)
 

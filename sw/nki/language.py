@@ -13,7 +13,7 @@ from makalu.sw.elements import ElementError, to_bits
 from .api import LANGUAGE_NAMES, refuse_names
 from .arguments import call, checked_buffer, checked_shape, checked_tensor, fp32_bits
 from .dtypes import OTHER_TYPES, TYPES, checked_dtype, format_of
-from .errors import KernelError, NotInNkiError
+from .errors import KernelError, NotInNkiError, shown
 from .fill import fill, identity
 from .nki_object import NKIObject
 from .operators import OPERATORS
@@ -64,6 +64,8 @@ def ndarray(
     their lifetimes. Errors: fewer than two dimensions, too many partitions or bytes on the chip; a size below 1.
     """
     config = current().config
+    if not isinstance(name, str):
+        raise KernelError(f"name must be a string, not {shown(name)}")
     memory = checked_buffer(name or "tensor", buffer)
     name = name or ("output" if memory is Buffer.SHARED_HBM else "tensor")
     shape, kind = checked_shape(name, shape), checked_dtype(name, dtype)

@@ -26,7 +26,9 @@ class Operator:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.apply is None:
-            raise NotBuiltError(f"nl.{self.name} as a function of tiles")
+            instruction = self.alu is not None or self.function is not None
+            more = " as a function of tiles" if instruction else "; docs/nki.md lists what is built"
+            raise NotBuiltError(f"nl.{self.name}{more}")
         return self.apply(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -69,21 +71,26 @@ def _operator(op: Any) -> Operator | None:
 
 def alu_operator(place: str, op: Any) -> AluOp:
     """The code of an operator in a Vector instruction. Errors: not an operator, or one without a code."""
-    found = _operator(op)
-    if found is None:
-        raise KernelError(f"{place} must be an operator of nl such as nl.add, not {op!r}")
+    found = _found(place, op, "an operator of nl such as nl.add")
     if found.alu is None:
-        built = ", ".join(f"nl.{o.name}" for o in OPERATORS.values() if o.alu is not None)
-        raise NotBuiltError(f"{place}: {found!r} on the Vector engine; it has {built}")
+        raise NotBuiltError(f"{place}: {found!r} on the Vector engine; it has {_listed('alu')}")
     return found.alu
 
 
 def function_operator(place: str, op: Any) -> Function:
     """The code of a function in an activation. Errors: not an operator, or one without a code."""
+    found = _found(place, op, "a function of nl such as nl.relu")
+    if found.function is None:
+        raise NotBuiltError(f"{place}: {found!r} on the Scalar engine; it has {_listed('function')}")
+    return found.function
+
+
+def _found(place: str, op: Any, wanted: str) -> Operator:
     found = _operator(op)
     if found is None:
-        raise KernelError(f"{place} must be a function of nl such as nl.relu, not {op!r}")
-    if found.function is None:
-        built = ", ".join(f"nl.{o.name}" for o in OPERATORS.values() if o.function is not None)
-        raise NotBuiltError(f"{place}: {found!r} on the Scalar engine; it has {built}")
-    return found.function
+        raise KernelError(f"{place} must be {wanted}, not {op!r}")
+    return found
+
+
+def _listed(code: str) -> str:
+    return ", ".join(repr(operator) for operator in OPERATORS.values() if getattr(operator, code) is not None)

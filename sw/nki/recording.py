@@ -21,7 +21,7 @@ from .site import Site, sites_of
 from .storage import Buffer, Storage
 from .tensor import Tensor
 
-__all__ = ["Block", "Operation", "Recording", "active", "current"]
+__all__ = ["Block", "Operation", "Recording", "active", "core_config", "current", "is_active", "loading"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +135,14 @@ class Recording:
         return sites_of(self._frame)
 
     def warn(self, text: str) -> None:
-        """A `KernelWarning` with the kernel's line; kept for the report."""
-        message = f"{text}{places(self._calls[-1][1] if self._calls else self.sites())}"
+        """A `KernelWarning` at the kernel's line; kept for the report."""
+        sites = self._calls[-1][1] if self._calls else self.sites()
+        message = f"{text}{places(sites)}"
         self.warnings.append(message)
-        warnings.warn(message, KernelWarning, stacklevel=2)
+        if sites:  # Python shows that line, and not one of this project
+            warnings.warn_explicit(message, KernelWarning, sites[0].file, sites[0].line)
+        else:
+            warnings.warn(message, KernelWarning, stacklevel=2)
 
     def allocate(
         self,
@@ -188,6 +192,33 @@ def current() -> Recording:
         return _current.get()
     except LookupError:
         raise KernelError("nl and nisa compute inside a kernel only, while it is traced") from None
+
+
+_loading: ContextVar[CoreConfig] = ContextVar("loading")
+
+
+def core_config() -> CoreConfig:
+    """The core of the active recording, or, while a kernel's file is read, the one that it will be traced for."""
+    recording = _current.get(None)
+    if recording is not None:
+        return recording.config
+    config = _loading.get(None)
+    return current().config if config is None else config
+
+
+@contextmanager
+def loading(config: CoreConfig) -> Iterator[None]:
+    """A kernel's file is read: it may ask for sizes of the core."""
+    token = _loading.set(config)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
+
+
+def is_active() -> bool:
+    """A kernel is being traced."""
+    return _current.get(None) is not None
 
 
 @contextmanager

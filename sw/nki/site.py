@@ -13,6 +13,9 @@ _PROJECT = Path(__file__).resolve().parents[1]
 """The folder `sw`: its frames are not the user's."""
 
 
+_LIBRARY = Path(os.__file__).resolve().parent
+
+
 @dataclass(frozen=True)
 class Site:
     """A line of a kernel, or of a function that it calls."""
@@ -33,8 +36,10 @@ def _shown(file: str, folder: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _foreign(file: str) -> bool:
-    """Not this project's front end (through whichever link it was imported), nor generated code such as `<string>`."""
-    return not file.startswith("<frozen") and not Path(file).resolve().is_relative_to(_PROJECT)
+    """Neither this project's front end (through whichever link it was imported) nor Python's own library."""
+    path = Path(file).resolve()
+    library = path.is_relative_to(_LIBRARY) and "site-packages" not in path.parts
+    return not (file.startswith("<frozen") or library or path.is_relative_to(_PROJECT))
 
 
 def sites_of(kernel_frame: FrameType | None) -> tuple[Site, ...]:

@@ -70,9 +70,9 @@ def in_rows(source: Tensor) -> Tensor:
 
 def relocated(source: Tensor, partition: int) -> Tensor:
     """The rows from `partition` on: stored to memory, loaded into other partitions; one row may repeat."""
-    if source.buffer is Buffer.PSUM:
-        source = copied(source, source.dtype, "evicted")
     rows = source[:1] if source.steps[0] == 0 else source
+    if rows.buffer is Buffer.PSUM:
+        rows = copied(rows, rows.dtype, "evicted")
     scratch = current().allocate(rows.shape, source.dtype, Buffer.PRIVATE_HBM, "scratch")
     record(Opcode.DMA_STORE, scratch, {"src": rows})
     back = scratch if rows.shape == source.shape else scratch.broadcast(0, source.shape[0])

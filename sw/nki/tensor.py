@@ -2,19 +2,17 @@
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from makalu.hw.spec.formats import Format
-
 from .api import TENSOR_NAMES, refuse_names
-from .dtypes import checked_dtype
-from .errors import KernelError, NotBuiltError, NotInNkiError
+from .errors import KernelError, NotBuiltError, NotInNkiError, shown
 from .rearranging import rearranged
-from .storage import Buffer, Storage
-from .views import Dims, ViewError, extent, inferred, reshaped, resolved_index, resolved_slice
+from .reinterpreting import access_pattern, as_type
+from .view import View
+from .views import Dims, ViewError, inferred, reshaped, resolved_index, resolved_slice
 
 __all__ = ["DynamicSlice", "Tensor", "on_assignment"]
 
@@ -45,107 +43,8 @@ def _refused_operator(symbol: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """Element (i0, i1, ...) starts at byte `start + sum(i_d * steps[d])` of its storage.
-
-    On the chip dimension 0 is the partition: `partition` is the first one, its step counts partitions (1, or 0 where
-    one partition repeats), and `start` counts within a partition. Views share the storage.
-    """
-
-    storage: Storage
-    dtype: Format
-    shape: tuple[int, ...]
-    steps: tuple[int, ...]
-    start: int = 0
-    partition: int = 0
-
-    @classmethod
-    def whole(cls, storage: Storage) -> "Tensor":
-        """All of a storage, in its shape."""
-        steps = [storage.item]
-        for size in reversed(storage.shape[1:]):
-            steps.append(steps[-1] * size)
-        if storage.buffer.on_chip:
-            steps[-1] = 1
-        return cls(storage, storage.dtype, storage.shape, tuple(reversed(steps)))
-
-    @property
-    def buffer(self) -> Buffer:
-        return self.storage.buffer
-
-    @property
-    def name(self) -> str:
-        return self.storage.name
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Elements."""
-        return prod(self.shape)
-
-    @property
-    def item(self) -> int:
-        """Bytes from an element to the next where they lie densely."""
-        return self.storage.item if self.buffer is Buffer.PSUM else self.dtype.bytes
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """In elements, as NKI counts: a partition is a row of the storage."""
-        return tuple(stride for stride, _ in self.get_pattern())
-
-    @property
-    def offset(self) -> int:
-        """Of the first element in the storage [elements]."""
-        return (self.partition * self._row + self.start) // self.item
-
-    @property
-    def _row(self) -> int:
-        return self.storage.row_bytes if self.buffer.on_chip else 0
-
-    @property
-    def free(self) -> Dims:
-        """(size, step) of every dimension but the partition, outermost first."""
-        return self.dims[1:]
-
-    @property
-    def dims(self) -> Dims:
-        """(size, step) of every dimension, outermost first."""
-        return list(zip(self.shape, self.steps, strict=True))
-
-    @property
-    def bytes(self) -> int:
-        """That a copy of all elements moves."""
-        return self.size * self.dtype.bytes
-
-    def __str__(self) -> str:
-        return f"{self.name}{list(self.shape)} {self.dtype.name} in {self.buffer}"
-
-    __repr__ = __str__
-
-    def get_pattern(self) -> list[list[int]]:
-        """[[stride, count], ...] in elements, as `.ap` takes it."""
-        steps = list(self.steps)
-        if self.buffer.on_chip:
-            steps[0] *= self._row
-        return [[step // self.item, size] for size, step in zip(self.shape, steps, strict=True)]
-
-    def is_contiguous(self) -> bool:
-        """Row-major without gaps; on the chip within each partition."""
-        dims = self.free if self.buffer.on_chip else self.dims
-        expected = self.item
-        for size, step in reversed(dims):
-            if size != 1 and step != expected:
-                return False
-            expected *= size
-        return True
-
-    def is_indirect(self) -> bool:
-        """Never: indirect views are not built."""
-        return False
+class Tensor(View):
+    """A view as a kernel uses it: indexing and methods make other views, assignment records a copy."""
 
     def __getitem__(self, key: Index | tuple[Index, ...]) -> "Tensor":
         keys = list(key) if isinstance(key, tuple) else [key]
@@ -173,7 +72,7 @@ class Tensor:
             del size
         if self.buffer.on_chip and len(dims) == 1 or not dims:
             dims.append((1, 0))
-        return self._with(dims, start=start, partition=partition)
+        return self.with_dims(dims, start=start, partition=partition)
 
     def _expanded(self, keys: list[Any]) -> list[Any]:
         """An index for every dimension: `...` and the end are filled up."""
@@ -209,7 +108,8 @@ class Tensor:
                 raise TypeError
             return operator.index(item)
         except TypeError:
-            raise KernelError(f"{self}: an index must be an integer, slice, nl.ds, None or ..., not {item!r}") from None
+            text = f"{self}: an index must be an integer, slice, nl.ds, None or ..., not {shown(item)}"
+            raise KernelError(text) from None
 
     def slice(self, dim: int, start: int, end: int, step: int = 1) -> "Tensor":
         """`[start:end:step]` along one dimension."""
@@ -228,7 +128,7 @@ class Tensor:
         if sorted(axes) != list(range(self.ndim)) or (self.buffer.on_chip and axes[0] != 0):
             stays = ", 0 first" if self.buffer.on_chip else ""
             raise KernelError(f"{self}: permute takes an order of 0 to {self.ndim - 1}{stays}, not {list(axes)}")
-        return self._with([self.dims[axis] for axis in axes])
+        return self.with_dims([self.dims[axis] for axis in axes])
 
     def reshape(self, *shape: Any) -> "Tensor":
         """Another shape over the same elements, `reshape((128, -1))`; on the chip the partition stays."""
@@ -238,7 +138,7 @@ class Tensor:
             sizes = inferred(sizes, self.size)
             if sizes[:keep] != self.shape[:keep]:
                 raise ViewError(f"{list(sizes)} has another number of partitions")
-            return self._with(self.dims[:keep] + reshaped(self.dims[keep:], sizes[keep:]))
+            return self.with_dims(self.dims[:keep] + reshaped(self.dims[keep:], sizes[keep:]))
         except ViewError as error:
             raise KernelError(f"{self}: reshape to {list(sizes)}: {error}") from None
 
@@ -262,21 +162,21 @@ class Tensor:
         """A new dimension of size 1 in place `dim`."""
         if not self.buffer.on_chip <= dim <= self.ndim:
             raise KernelError(f"{self}: expand_dim takes {int(self.buffer.on_chip)} to {self.ndim}, not {dim}")
-        return self._with([*self.dims[:dim], (1, 0), *self.dims[dim:]])
+        return self.with_dims([*self.dims[:dim], (1, 0), *self.dims[dim:]])
 
     def squeeze_dim(self, dim: int) -> "Tensor":
         """A dimension of size 1 less."""
         dim = self._dim(dim)
         if self.shape[dim] != 1 or (dim == 0 and self.buffer.on_chip):
             raise KernelError(f"{self}: squeeze_dim of dimension {dim}, which is not a free one of size 1")
-        return self._with([*self.dims[:dim], *self.dims[dim + 1 :]])
+        return self.with_dims([*self.dims[:dim], *self.dims[dim + 1 :]])
 
     def broadcast(self, dim: int, size: int) -> "Tensor":
         """A dimension of size 1 repeated `size` times; also the partition, whose row is copied where it is used."""
         dim = self._dim(dim)
         if self.shape[dim] != 1 or size < 1:
             raise KernelError(f"{self}: broadcast of dimension {dim} of size {self.shape[dim]} to {size}; it must be 1")
-        return self._with([*self.dims[:dim], (size, 0), *self.dims[dim + 1 :]])
+        return self.with_dims([*self.dims[:dim], (size, 0), *self.dims[dim + 1 :]])
 
     def rearrange(self, src_pattern: Any, dst_pattern: Any, fixed_sizes: dict[str, int] | None = None) -> "Tensor":
         """Split, reorder and merge named dimensions: `rearrange(("p", ("h", "w")), ("p", "w", "h"), {"h": 4})`."""
@@ -284,16 +184,7 @@ class Tensor:
 
     def view(self, dtype: Any) -> "Tensor":
         """The same bytes as elements of another type; the last dimension changes its size with the element's."""
-        new = checked_dtype(f"{self}: view", dtype)
-        if self.buffer is Buffer.PSUM and new != self.dtype:
-            raise NotBuiltError(f"{self}: another element type in PSUM, which holds fp32 words")
-        old, last = self.dtype.bytes, self.shape[-1] * self.dtype.bytes
-        if new.bytes != old and (last % new.bytes or (self.shape[-1] > 1 and self.steps[-1] != old)):
-            raise KernelError(f"{self}: view as {new.name}: the last dimension must be contiguous whole elements")
-        if any(step % new.bytes for _, step in self.free[:-1]) or self.start % new.bytes:
-            raise KernelError(f"{self}: view as {new.name}: elements do not lie on {new.bytes} bytes")
-        dims = [*self.dims[:-1], (last // new.bytes, new.bytes)] if new.bytes != old else self.dims
-        return replace(self._with(dims), dtype=new)
+        return as_type(self, dtype)
 
     reinterpret_cast = view
 
@@ -312,44 +203,7 @@ class Tensor:
         """
         if scalar_offset is not None or vector_offset is not None:
             raise NotBuiltError(f"{self}: .ap with an offset that is known at run time only")
-        kind = self.dtype if dtype is None else checked_dtype(f"{self}: ap", dtype)
-        if self.buffer is Buffer.PSUM and kind != self.dtype:
-            raise NotBuiltError(f"{self}: another element type in PSUM, which holds fp32 words")
-        item = self.item if self.buffer is Buffer.PSUM else kind.bytes
-        try:
-            pairs = [(operator.index(count), operator.index(stride) * item) for stride, count in pattern]
-            shift = operator.index(offset or 0) * item
-        except (TypeError, ValueError):
-            raise KernelError(f"{self}: ap takes [[stride, count], ...] of integers, not {pattern!r}") from None
-        if not pairs or any(count < 1 for count, _ in pairs):
-            raise KernelError(f"{self}: ap: every count must be at least 1, not {pattern!r}")
-        start, partition = self.start + shift, self.partition
-        if self.buffer.on_chip:
-            row = self._row
-            partition, start = partition + start // row, start % row
-            count, step = pairs[0]
-            if step not in (0, row) and count > 1:
-                raise NotBuiltError(
-                    f"{self}: ap with a stride of {step // item} over partitions; a row has {row // item} elements"
-                )
-            pairs[0] = count, step // row if step in (0, row) else 1
-            pairs += [(1, 0)] if len(pairs) == 1 else []
-        out = replace(self._with(pairs, start=start, partition=partition), dtype=kind)
-        out._check_inside(f"{self}: ap {pattern!r}" + (f" from {offset}" if offset else ""))
-        return out
-
-    def _check_inside(self, place: str) -> None:
-        dims, limit = (self.free, self._row) if self.buffer.on_chip else (self.dims, self.storage.bytes)
-        low, high = extent(dims)
-        first, last = self.start + low, self.start + high + self.item
-        if first < 0 or last > limit:
-            where = "a partition's" if self.buffer.on_chip else "the tensor's"
-            raise KernelError(f"{place} reaches bytes {first} to {last - 1} of {where} {limit}")
-        end = self.partition + (self.shape[0] - 1) * self.steps[0] + 1
-        if self.buffer.on_chip and not 0 <= self.partition < end <= self.storage.shape[0]:
-            raise KernelError(f"{place} reaches partitions {self.partition} to {end - 1} of {self.storage.shape[0]}")
-        if self.start % self.dtype.bytes or any(step % self.dtype.bytes for _, step in self.free):
-            raise KernelError(f"{place}: elements of {self.dtype.name} do not lie on {self.dtype.bytes} bytes")
+        return access_pattern(self, pattern, offset, dtype)
 
     def vector_select(self, *_: Any, **__: Any) -> NoReturn:
         raise NotBuiltError(f"{self}: .vector_select: rows that are known at run time only")
@@ -370,16 +224,6 @@ class Tensor:
         except TypeError:
             raise KernelError(f"{self}: {method} takes a tuple of integers, not {given!r}") from None
 
-    def _with(self, dims: Dims, *, start: int | None = None, partition: int | None = None) -> "Tensor":
-        return Tensor(
-            self.storage,
-            self.dtype,
-            tuple(size for size, _ in dims),
-            tuple(step for _, step in dims),
-            self.start if start is None else start,
-            self.partition if partition is None else partition,
-        )
-
     if not TYPE_CHECKING:  # a checker would take every name for a member
         __getattr__ = staticmethod(refuse_names("a tensor's ", TENSOR_NAMES))
 
@@ -388,6 +232,9 @@ class Tensor:
     def __setitem__(self, key: Any, value: Any) -> None:
         for assign in _assign:
             assign(self[key], value)
+
+    def __iter__(self) -> NoReturn:  # Python would count an index up until it meets an IndexError
+        raise NotInNkiError(f"a loop over {self}; loop over an index, such as nl.affine_range({self.shape[0]})")
 
     __add__ = __radd__ = _refused_operator("+")
     __sub__ = __rsub__ = _refused_operator("-")

@@ -2,7 +2,7 @@
 
 from makalu.hw.spec.formats import FP32
 
-from .recording import current
+from .recording import core_config
 
 __all__ = ["tile_size"]
 
@@ -13,34 +13,34 @@ class _TileSize:
     @property
     def pmax(self) -> int:
         """Partitions of SBUF and PSUM; contraction rows of a matmul."""
-        return current().config.partitions
+        return core_config().partitions
 
     @property
     def gemm_stationary_fmax(self) -> int:
         """Columns of a stationary tile."""
-        return current().config.tensor.columns
+        return core_config().tensor.columns
 
     @property
     def gemm_moving_fmax(self) -> int:
         """Columns of a moving tile: what one PSUM bank holds."""
-        return current().config.psum.bank_elems
+        return core_config().psum.bank_elems
 
     @property
     def psum_fmax(self) -> int:
         """fp32 elements of a PSUM bank."""
-        return current().config.psum.bank_elems
+        return core_config().psum.bank_elems
 
     psum_bank_fmax = psum_fmax
 
     @property
     def psum_bank_fmax_bytes(self) -> int:
         """Bytes of a PSUM bank."""
-        return current().config.psum.bank_bytes
+        return core_config().psum.bank_bytes
 
     @property
     def psum_num_banks(self) -> int:
         """PSUM banks of a partition."""
-        return current().config.psum.banks
+        return core_config().psum.banks
 
     @property
     def psum_min_align(self) -> int:
@@ -50,24 +50,24 @@ class _TileSize:
     @property
     def sbuf_min_align(self) -> int:
         """Bytes that an SBUF tile is aligned to: a word."""
-        return current().config.sbuf.word_bytes
+        return core_config().sbuf.word_bytes
 
     @property
     def sbuf_size_bytes(self) -> int:
         """Bytes of SBUF, all partitions."""
-        return current().config.partitions * current().config.sbuf.partition_bytes
+        return core_config().partitions * core_config().sbuf.partition_bytes
 
     @property
     def sbuf_fmax_bytes(self) -> int:
         """Bytes of a partition of SBUF."""
-        return current().config.sbuf.partition_bytes
+        return core_config().sbuf.partition_bytes
 
     total_available_sbuf_size = sbuf_fmax_bytes
 
     @property
     def sbuf_fmax(self) -> int:
         """fp32 elements of a partition of SBUF."""
-        return current().config.sbuf.partition_bytes // FP32.bytes
+        return core_config().sbuf.partition_bytes // FP32.bytes
 
 
 tile_size = _TileSize()

@@ -1,8 +1,8 @@
 """Running a kernel once to record it: arguments in, operations and outputs out."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
@@ -10,11 +10,12 @@ from makalu.hw.spec.formats import Format
 
 from .arguments import checked_shape
 from .dtypes import checked_dtype
-from .errors import KernelError, LanguageError
+from .errors import KernelError, LanguageError, shown
+from .nested import mapped, rebuilt
 from .nki_object import NKIObject
 from .recording import Recording, active
 from .site import sites_of_traceback
-from .storage import Buffer
+from .storage import Buffer, Storage
 from .tensor import Tensor
 
 __all__ = ["Output", "TensorSpec", "Traced", "trace"]
@@ -73,10 +74,10 @@ def trace(kernel: Callable[..., Any], config: CoreConfig, /, *args: Any, **kwarg
         except LanguageError as error:
             error.sites = error.sites or sites_of_traceback(error.__traceback__)
             raise
-    outputs: list[Output] = []
-    returned = _taken(value, outputs, "")
     written = {t.storage for op in recording.operations() if (t := op.tensors.get("dst")) is not None}
     changed = tuple(Output(s.name, Tensor.whole(s)) for s in recording.inputs if s in written)
+    outputs: list[Output] = []
+    returned = _taken(value, outputs, "", {output.name: output.tensor.storage for output in changed})
     if not outputs and not changed:
         raise KernelError("the kernel returns no tensor and writes none of its arguments: nothing would come out")
     return Traced(recording, tuple(outputs), returned, changed)
@@ -85,6 +86,8 @@ def trace(kernel: Callable[..., Any], config: CoreConfig, /, *args: Any, **kwarg
 def _bound(kernel: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
     name = getattr(kernel, "__name__", "kernel")
     signature = inspect.signature(kernel)
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    signature = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
     anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
     for key in kwargs:
         if key not in signature.parameters and not anything:
@@ -99,41 +102,34 @@ def _bound(kernel: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 def _given(recording: Recording, name: str, value: Any) -> Any:
     """A value with inputs in place of `TensorSpec`s."""
-    if isinstance(value, TensorSpec):
-        return recording.input(value.shape, value.dtype, name)
-    if isinstance(value, tuple | list) and type(value) in (tuple, list):
-        return type(value)(_given(recording, f"{name}_{i}", each) for i, each in enumerate(value))
-    if isinstance(value, dict):
-        return {key: _given(recording, f"{name}_{key}", each) for key, each in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-        made = {key: _given(recording, f"{name}_{key}", each) for key, each in inner.items()}
-        return replace(value, **made) if any(made[key] is not inner[key] for key in inner) else value
-    if isinstance(value, NKIObject):
-        for key, each in vars(value).items():
-            setattr(value, key, _given(recording, f"{name}_{key}", each))
-    return value
+
+    def leaf(part: Any, place: str) -> Any:
+        return recording.input(part.shape, part.dtype, place) if isinstance(part, TensorSpec) else part
+
+    return mapped(value, name, leaf)
 
 
-def _taken(value: Any, outputs: list[Output], key: str) -> Any:
-    """The returned value with `Output`s in place of tensors, which are collected."""
+def _taken(value: Any, outputs: list[Output], key: str, changed: Mapping[str, Storage]) -> Any:
+    """The returned value with `Output`s in place of tensors, which are collected; no name is that of another result."""
     if isinstance(value, Tensor):
         if value.buffer is not Buffer.SHARED_HBM and not value.storage.initial:
             raise KernelError(f"a kernel returns tensors in nl.shared_hbm or arguments, not {value}")
         for output in outputs:
             if output.tensor is value:
                 return output
-        name, taken, number = key or value.name, {output.name for output in outputs}, 1
+        taken = {output.name for output in outputs}
+        taken |= {name for name, storage in changed.items() if storage is not value.storage}
+        name, number = key or value.name, 1
         while name in taken:
             name, number = f"{key or value.name}_{number}", number + 1
         outputs.append(Output(name, value))
         return outputs[-1]
     if isinstance(value, tuple | list):
-        return type(value)(_taken(each, outputs, key) for each in value)
+        return rebuilt(value, (_taken(each, outputs, key, changed) for each in value))
     if isinstance(value, dict):
-        return {name: _taken(each, outputs, str(name)) for name, each in value.items()}
+        return {name: _taken(each, outputs, str(name), changed) for name, each in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, NKIObject) or (is_dataclass(value) and not isinstance(value, type)):
-        return {name: _taken(each, outputs, name) for name, each in vars(value).items()}
-    raise KernelError(f"a kernel returns tensors, in tuples, lists or dicts, not {value!r}")
+        return {name: _taken(each, outputs, name, changed) for name, each in vars(value).items()}
+    raise KernelError(f"a kernel returns tensors, in tuples, lists or dicts, not {shown(value)}")

@@ -9,7 +9,7 @@ import pytest
 
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, AluOp, Function, Opcode, Queue, Space
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, QUEUES, AluOp, Function, Opcode, Queue, Space
 from makalu.hw.spec.registers import QueueState
 from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, place_of, spoil, with_fields
 
@@ -35,8 +35,12 @@ def test_unknown_opcode(queue):
     check(spoilt(queue, opcode=UNKNOWN_OPCODE), ErrorCode.OPCODE, machine())
 
 
-def test_opcode_of_another_queue():
-    check(spoilt(Queue.VECTOR, opcode=Opcode.ACTIVATION), ErrorCode.OPCODE, machine())
+FOREIGN = {Queue.VECTOR: Opcode.ACTIVATION, Queue.SYNC: Opcode.DMA_STORE, Queue.GPSIMD: Opcode.DMA_LOAD}
+
+
+@pytest.mark.parametrize("queue", FOREIGN, ids=lambda queue: queue.name.lower())
+def test_opcode_of_another_queue(queue):
+    check(spoilt(queue, opcode=FOREIGN[queue]), ErrorCode.OPCODE, machine())
 
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name.lower())
@@ -62,7 +66,7 @@ def leaves_a_partition(instruction):
 
 WRONG_OPERANDS = {
     "space-none": (Queue.SYNC, is_(Opcode.DMA_LOAD), {"dst_space": Space.NONE}),
-    "space-of-a-store": (Queue.SYNC, is_(Opcode.DMA_STORE), {"src0_space": Space.PSUM}),
+    "space-of-a-store": (Queue.GPSIMD, is_(Opcode.DMA_STORE), {"src0_space": Space.PSUM}),
     "space-of-a-result": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"dst_space": Space.PSUM}),
     "type": (Queue.TENSOR, is_(Opcode.MATMUL), {"src0_dtype": UNKNOWN_DTYPE}),
     "bf16-in-psum": (Queue.VECTOR, reads_psum, {"src0_dtype": BF16.code}),
@@ -78,7 +82,7 @@ def test_operand(kind):
 
 
 WRONG_SIZES = {
-    "empty": (Queue.SYNC, is_(Opcode.DMA_STORE), {"src0_size2": 0}),
+    "empty": (Queue.GPSIMD, is_(Opcode.DMA_STORE), {"src0_size2": 0}),
     "different": (Queue.VECTOR, is_(Opcode.TENSOR_COPY), {"src0_size3": 2}),
     "scalar-operand": (Queue.VECTOR, has_scalar_operand, {"src1_size0": 2}),
     "no-partition": (Queue.SYNC, is_(Opcode.DMA_LOAD), {"partitions": 0}),
@@ -132,7 +136,7 @@ BEYOND_SBUF = CONFIG.sbuf.partition_bytes
         (Queue.VECTOR, Opcode.TENSOR_COPY, "dst"),
         (Queue.SCALAR, Opcode.ACTIVATION, "dst"),
         (Queue.SYNC, Opcode.DMA_LOAD, "dst"),
-        (Queue.SYNC, Opcode.DMA_STORE, "src0"),
+        (Queue.GPSIMD, Opcode.DMA_STORE, "src0"),
     ],
 )
 def test_sbuf_address(queue, opcode, slot):
@@ -167,8 +171,9 @@ WRONG_MEMORY = {
 def test_memory_address(kind):
     """Nothing is written where the low bits of the address point: the whole memory is golden's."""
     opcode, values = WRONG_MEMORY[kind]
-    place = place_of(1, Queue.SYNC, lambda i: i.opcode == opcode and i["partitions"] >= values.get("partitions", 1))
-    case = spoil(1, Queue.SYNC, place, lambda data: with_fields(data, **values))
+    (queue,) = INSTRUCTIONS[opcode].queues
+    place = place_of(1, queue, lambda i: i.opcode == opcode and i["partitions"] >= values.get("partitions", 1))
+    case = spoil(1, queue, place, lambda data: with_fields(data, **values))
     check(case, ErrorCode.MEMORY_ADDRESS, machine())
 
 
@@ -181,7 +186,8 @@ def test_semaphore_beyond_the_preset():
     ("opcode", "code"), [(Opcode.DMA_LOAD, ErrorCode.BUS_READ), (Opcode.DMA_STORE, ErrorCode.BUS_WRITE)]
 )
 def test_bus_error_of_a_transfer(opcode, code):
-    case = spoilt(Queue.SYNC, is_(opcode), address=OUTSIDE)
+    (queue,) = INSTRUCTIONS[opcode].queues
+    case = spoilt(queue, is_(opcode), address=OUTSIDE)
     # it issued, and nothing after it
     check(case, code, machine(), issued=case.number + 1)
 

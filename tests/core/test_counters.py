@@ -19,7 +19,6 @@ from verif.core.replay import check_replay
 TINY = load_preset("tiny")
 SLOW = 300
 """Cycles."""
-"""Cycles between two SBUF slots of one channel; each of the two transfers may wait for one more or one less."""
 MOST_CYCLES = 100_000
 SHAPE = (TINY.partitions, 32)
 
@@ -47,10 +46,16 @@ def growth(name, counter):
 
 
 def test_a_copy_stalls_for_each_latency_of_memory():
-    """One load, then its store: Sync waits for R and for B, and before that for its instructions."""
-    assert abs(growth("copy", "sync_stall_port") - 2 * SLOW) <= 2 * PHASES
-    assert abs(growth("copy", "sync_busy")) <= 2 * PHASES
-    assert growth("copy", "sync_stall_fetch") == SLOW
+    """One load, then its store: Sync waits for R, GpSimd for B, each before that for its instructions.
+
+    Between two SBUF slots of one channel are `PHASES` cycles: a transfer may wait for a slot more or less.
+    """
+    for queue in ("sync", "gpsimd"):
+        assert abs(growth("copy", f"{queue}_stall_port") - SLOW) <= PHASES
+        assert abs(growth("copy", f"{queue}_busy")) <= PHASES
+        assert growth("copy", f"{queue}_stall_fetch") == SLOW
+    # the store waits for the load's semaphore
+    assert abs(growth("copy", "gpsimd_stall_semaphore") - SLOW) <= PHASES
 
 
 def test_a_gemm_stalls_more_behind_a_slow_memory():

@@ -14,7 +14,7 @@ import pytest
 from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, Opcode, Queue, Space
+from makalu.hw.spec.isa import AP_DIMS, INSTRUCTIONS, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.registers import QueueState
 from makalu.sw.compile.program import PAGE
@@ -27,7 +27,7 @@ BURST = CONFIG.dma.burst_bytes
 ROW = 4 * BURST
 """Bytes of each partition's SBUF that the programs fill."""
 ROWS = CONFIG.partitions * ROW
-RESULT, BEHIND, BAD, GOOD = PAGE, PAGE + PAGE // 2, 2 * PAGE, 3 * PAGE
+RESULT, BEHIND, BAD, FILL, GOOD = PAGE, PAGE + PAGE // 2, 2 * PAGE, 2 * PAGE + PAGE // 2, 3 * PAGE
 SIZE = 4 * PAGE
 INSIDE = 2
 """Partitions of the failing transfer that lie in the memory."""
@@ -71,26 +71,32 @@ def test_old_or_new(opcode, row, latency, form):
     halt = encode(Instruction(Opcode.HALT))
     first = slice(form.bytes, form.bytes + row)  # no word boundary: a load must merge
     second = slice(SECOND, SECOND + row)
+    (queue,) = INSTRUCTIONS[opcode].queues
+    filled = {"wait0_kind": 1, "wait0_value": 1}
     bad = [
-        transfer(Opcode.DMA_LOAD, 0, ROW),
-        transfer(opcode, edge, row, offset=first.start, form=form, after=1),
+        transfer(opcode, edge, row, offset=first.start, form=form, **filled),
         transfer(opcode, BEHIND, row, offset=second.start, form=form),
         halt,
     ]
+    fill = [transfer(Opcode.DMA_LOAD, 0, ROW, signal0_kind=1)]
     good = [transfer(Opcode.DMA_STORE, RESULT, ROW), halt]
-    for at, program in ((BAD, bad), (GOOD, good)):
+    # the load that fills SBUF is ahead in the same queue, or the whole of its own
+    starts = {Queue.SYNC: FILL, queue: FILL if queue is Queue.SYNC else BAD}
+    place = starts[queue] + len(fill[0]) * (queue is Queue.SYNC)
+    fill += bad if queue is Queue.SYNC else [halt]
+    for at, program in ((FILL, fill), (BAD, bad), (GOOD, good)):
         stream = np.frombuffer(b"".join(program), np.uint8)
         image[at : at + stream.size] = stream
     result = observed_machine("tiny").run(
         image,
-        {Queue.SYNC: GOOD},
-        before=[{Queue.SYNC: BAD}],
+        {Queue.GPSIMD: GOOD},
+        before=[starts],
         max_cycles=MOST_CYCLES,
         memory=MemoryTiming.of(CONFIG.memory, latency=latency),
     )
     shutil.rmtree(result.trace.parent)
-    failed = queues_of(result.earlier[0], [Queue.SYNC])[Queue.SYNC]
-    assert (failed.state, failed.code, failed.address) == (QueueState.ERROR, CODES[opcode], BAD + len(bad[0]))
+    failed = queues_of(result.earlier[0], [queue])[queue]
+    assert (failed.state, failed.code, failed.address) == (QueueState.ERROR, CODES[opcode], place)
 
     loaded = image[:ROWS].reshape(-1, ROW)
     stored = result.image[RESULT : RESULT + ROWS].reshape(-1, ROW)

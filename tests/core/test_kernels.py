@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
+from examples.gemm.streamed import streamed_gemm
 from makalu.hw.spec.encoding import decode
 from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES
 from makalu.hw.spec.preset import load_preset
@@ -105,9 +106,9 @@ def busy(cycles, spans):
 SIZES = [("tiny", 8, 16, 64), pytest.param("trn2-mini", 64, 128, 512, marks=pytest.mark.slow)]
 
 
-def gemm_run(preset, k, m, n, *, resident):
+def gemm_run(preset, k, m, n, kernel):
     """[cycles] in which columns are sent, and in which each channel has something in flight; checked as all runs."""
-    case = compiled(functools.partial(gemm, resident=resident), preset, (k, m), (k, n))
+    case = compiled(kernel, preset, (k, m), (k, n))
     trace = check(case, memory_of(preset, 100))
     spans = intervals(case, trace)
     flying = {channel: busy(trace.cycles, spans[channel]) for channel in Channel}
@@ -117,7 +118,7 @@ def gemm_run(preset, k, m, n, *, resident):
 @pytest.mark.parametrize(("preset", "k", "m", "n"), SIZES)
 def test_engines_overlap(preset, k, m, n):
     """Operands in SBUF: a column in every cycle, the loads behind them; evictions and stores go on meanwhile."""
-    columns, flying, spans = gemm_run(preset, k, m, n, resident=True)
+    columns, flying, spans = gemm_run(preset, k, m, n, functools.partial(gemm, resident=True))
     matmuls = len(spans[Channel.MATMUL])
     sent = np.flatnonzero(columns)
     assert len(sent) == matmuls * n == sent[-1] - sent[0] + 1
@@ -130,7 +131,19 @@ def test_engines_overlap(preset, k, m, n):
 
 @pytest.mark.parametrize(("preset", "k", "m", "n"), SIZES)
 def test_next_panels_load_under_the_matmul(preset, k, m, n):
-    """With panels from memory: the next step's come while this one's columns are sent; loads and stores cross."""
-    columns, flying, _ = gemm_run(preset, k, m, n, resident=False)
+    """With panels from memory: the next steps' come while this one's columns are sent."""
+    columns, flying, _ = gemm_run(preset, k, m, n, functools.partial(gemm, resident=False))
     assert (columns & flying[Channel.DMA_LOAD]).any()
-    assert (flying[Channel.DMA_LOAD] & flying[Channel.DMA_STORE]).any()
+
+
+@pytest.mark.parametrize(("preset", "k", "m", "n"), SIZES)
+def test_loads_run_beside_stores(preset, k, m, n):
+    """A store waits for its block, no load waits for a store: in both directions something is under way at once.
+
+    Every load is issued when the one before it has a place in the channel, so the last issues long before the last
+    block is computed.
+    """
+    columns, flying, spans = gemm_run(preset, k, m, n, streamed_gemm)
+    loading, storing = flying[Channel.DMA_LOAD], flying[Channel.DMA_STORE]
+    assert (columns & loading & storing).any()
+    assert np.flatnonzero(loading)[0] < np.flatnonzero(storing)[0] < spans[Channel.DMA_LOAD][-1][0]

@@ -116,7 +116,7 @@ def test_every_observed_bit(seed):
 ERRORS = {
     "bad-input": (Queue.VECTOR, lambda i: True, {"opcode": 0x7F}),
     "bus-error": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_LOAD, {"address": OUTSIDE}),
-    "bus-error-of-a-store": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_STORE, {"address": OUTSIDE}),
+    "bus-error-of-a-store": (Queue.GPSIMD, lambda i: i.opcode == Opcode.DMA_STORE, {"address": OUTSIDE}),
     "watchdog": (Queue.TENSOR, lambda i: True, {"wait0_kind": 1, "wait0_value": 0x3FFF}),
 }
 

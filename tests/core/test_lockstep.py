@@ -9,9 +9,10 @@ import pytest
 from examples.gemm.gemm import gemm
 from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import Opcode, Queue, Space
+from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.hw.spec.preset import load_preset
+from makalu.hw.spec.sequencer import Channel
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
@@ -79,16 +80,19 @@ def test_reading_sbuf_that_was_never_written_is_reported():
     """A store of SBUF's last bytes, which nobody has filled; one byte beside them, written before, is no excuse."""
     last = TINY.sbuf.partition_bytes - TINY.sbuf.word_bytes
     pattern = {"size0": 1, "size1": 1, "size2": 1, "size3": 1, "space": Space.SBUF, "dtype": FP32.code}
-    load = {f"dst_{name}": value for name, value in pattern.items()} | {"dst_offset": last - 4}
-    store = {f"src0_{name}": value for name, value in pattern.items()} | {"src0_offset": last, "after": 1}
-    common = {"partitions": 1, "address": 512, "memory_stride0": 4}
-    program = [Instruction(Opcode.DMA_LOAD, load | common), Instruction(Opcode.DMA_STORE, store | common)]
+    load = {f"dst_{name}": value for name, value in pattern.items()} | {"dst_offset": last - 4, "signal0_kind": 1}
+    store = {f"src0_{name}": value for name, value in pattern.items()} | {"src0_offset": last, "wait0_kind": 1}
+    common = {"partitions": 1, "address": 768, "memory_stride0": 4}
     image = np.zeros(1024, np.uint8)
-    words = b"".join(encode(i) for i in (*program, Instruction(Opcode.HALT)))
-    image[: len(words)] = np.frombuffer(words, np.uint8)
+    programs = {Queue.SYNC: 0, Queue.GPSIMD: 2 * INSTRUCTION_BYTES}
+    for (opcode, values), at in zip(
+        ((Opcode.DMA_LOAD, load), (Opcode.DMA_STORE, store | {"wait0_value": 1})), programs.values(), strict=True
+    ):
+        words = encode(Instruction(opcode, values | common)) + encode(Instruction(Opcode.HALT))
+        image[at : at + len(words)] = np.frombuffer(words, np.uint8)
     place = rf"'dma', 0, {last // TINY.sbuf.word_bytes}\)"
     with pytest.raises(AssertionError, match=rf"SBUF read before it was written .*{place}"):
-        replay(observed_machine("tiny"), image, {Queue.SYNC: 0}, MEMORIES[0])
+        replay(observed_machine("tiny"), image, programs, MEMORIES[0])
 
 
 @functools.cache
@@ -102,7 +106,7 @@ BAD = {
     "opcode": (Queue.VECTOR, lambda i: True, {"opcode": 0x7F}),
     "sbuf-address": (Queue.SCALAR, lambda i: True, {"dst_offset": TINY.sbuf.partition_bytes}),
     "load": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_LOAD, {"address": OUTSIDE}),
-    "store": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_STORE, {"address": OUTSIDE}),
+    "store": (Queue.GPSIMD, lambda i: i.opcode == Opcode.DMA_STORE, {"address": OUTSIDE}),
     "watchdog": (Queue.TENSOR, lambda i: True, {"wait0_kind": 1, "wait0_value": 0x3FFF}),
 }
 
@@ -132,7 +136,7 @@ def test_one_flipped_bit_is_named():
     """The valid of the tensor queue's issue, and a bit of semaphore 0, in cycle 777."""
     with pytest.raises(AssertionError, match=r"cycle 777, port issue\[0\].valid"):
         replay(observed_machine("tiny"), *random_case(40), MEMORIES[0], tamper=flip(777, 0))
-    semaphores = 4 * 17 + 6 * 17 + 1
+    semaphores = (len(Queue) + len(Channel)) * 17 + 1
     with pytest.raises(AssertionError, match=r"cycle 777, port semaphores\[0\].value: RTL .* tensor \d+"):
         replay(observed_machine("tiny"), *random_case(40), MEMORIES[0], tamper=flip(777, semaphores + 3))
 

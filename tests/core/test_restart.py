@@ -98,7 +98,7 @@ BAD = {
     "sbuf-address": (Queue.SCALAR, lambda i: True, {"dst_offset": CONFIG.sbuf.partition_bytes}),
     "size": (Queue.TENSOR, lambda i: i.opcode == Opcode.MATMUL, {"columns": 0}),
     "load": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_LOAD, {"address": OUTSIDE}),
-    "store": (Queue.SYNC, lambda i: i.opcode == Opcode.DMA_STORE, {"address": OUTSIDE}),
+    "store": (Queue.GPSIMD, lambda i: i.opcode == Opcode.DMA_STORE, {"address": OUTSIDE}),
     "watchdog": (Queue.TENSOR, lambda i: True, {"wait0_kind": 1, "wait0_value": 0x3FFF}),
 }
 
@@ -131,24 +131,42 @@ def transfer(opcode, **values):
 
 LOAD, STORE, HALT = transfer(Opcode.DMA_LOAD), transfer(Opcode.DMA_STORE), encode(Instruction(Opcode.HALT))
 """A load and the store of the same bytes to where they came from."""
+FILL, FILLED = with_fields(LOAD, signal0_kind=1), {"wait0_kind": 1, "wait0_value": 1}
+NOPS = [encode(Instruction(Opcode.NOP))] * 40
+"""A channel that fails has drained by then; so that something is open, its queue goes on fetching."""
 OPEN = {
-    "opcode": (ErrorCode.OPCODE, 3, [LOAD, LOAD, LOAD, with_fields(LOAD, opcode=0x7F)]),
-    "load": (ErrorCode.BUS_READ, 1, [LOAD, transfer(Opcode.DMA_LOAD, address=OUTSIDE, after=1), STORE, STORE, HALT]),
-    "store": (ErrorCode.BUS_WRITE, 1, [LOAD, transfer(Opcode.DMA_STORE, address=OUTSIDE, after=1), LOAD, LOAD, HALT]),
+    "opcode": (ErrorCode.OPCODE, 3, {Queue.SYNC: [LOAD, LOAD, LOAD, with_fields(LOAD, opcode=0x7F)]}),
+    "load": (
+        ErrorCode.BUS_READ,
+        1,
+        {Queue.SYNC: [LOAD, transfer(Opcode.DMA_LOAD, address=OUTSIDE, after=1), LOAD, *NOPS, HALT]},
+    ),
+    "store": (
+        ErrorCode.BUS_WRITE,
+        0,
+        {
+            Queue.GPSIMD: [transfer(Opcode.DMA_STORE, address=OUTSIDE, **FILLED), STORE, *NOPS, HALT],
+            Queue.SYNC: [FILL, HALT],
+        },
+    ),
 }
+"""Code, number of the instruction that fails, programs: the first fails, the others have halted by then."""
 
 
 @pytest.mark.parametrize("kind", OPEN)
 def test_at_once(kind):
     """The start waits until memory has answered everything that the failed program had asked for."""
-    code, number, instructions = OPEN[kind]
-    image = np.zeros(2 * PAGE, np.uint8)
-    stream = np.frombuffer(b"".join(instructions), np.uint8)
-    image[PAGE : PAGE + stream.size] = stream
-    bad = Spoilt(image, {Queue.SYNC: PAGE}, Queue.SYNC, number)
+    code, number, programs = OPEN[kind]
+    image = np.zeros(4 * PAGE, np.uint8)
+    starts = {queue: PAGE + 2 * n * PAGE for n, queue in enumerate(programs)}
+    for queue, instructions in programs.items():
+        stream = np.frombuffer(b"".join(instructions), np.uint8)
+        image[starts[queue] : starts[queue] + stream.size] = stream
+    failing = next(iter(programs))
+    bad = Spoilt(image, starts, failing, number)
     result, log = check_restart(observed_machine("tiny"), bad, latency=SLOW, watchdog=0)
     before = result.earlier[0]
-    assert before["sync_error"] == code
+    assert before[f"{failing.name.lower()}_error"] == code
     fetches = [(int(line[0]), int(line[3], 16)) for line in log if line[1] == "iar"]
     error = fetches[0][0] + before["cycles"]
     restart = next(cycle for cycle, address in fetches if address >= image.size)

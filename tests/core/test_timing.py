@@ -6,16 +6,18 @@ import functools
 import numpy as np
 import pytest
 
+from examples.add.add import add
 from examples.digits.network import compile_network, network_inputs
 from examples.digits.train import digits, train
 from examples.gemm.gemm import gemm
+from examples.gemm.streamed import streamed_gemm
 from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
 from makalu.hw.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
-from makalu.sw.rtl.timing import first_difference, largest_difference
+from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run
 from tests.core.timed import Case, accounts, check, memory_of, run
 
 LATENCIES = [0, 100, 300]
@@ -38,6 +40,18 @@ def gemm_program(preset, size):
     random = np.random.default_rng(size)
     inputs = {name: random.normal(size=(size, size)) for name in ("a", "b")}
     return Case(preset, compile_kernel(gemm, load_preset(preset), a=spec, b=spec), inputs)
+
+
+@functools.cache
+def streamed_program(kernel):
+    """Loads, an engine and stores at once, on `tiny`."""
+    config = load_preset("tiny")
+    rows = 2 * config.partitions
+    shape, dtype, names = {"add": ((rows, 48), nl.float32, "xy"), "gemm": ((rows, 16), nl.bfloat16, "ab")}[kernel]
+    made = {"add": functools.partial(add, columns=16), "gemm": streamed_gemm}[kernel]
+    random = np.random.default_rng(rows)
+    inputs = {name: random.normal(size=shape) for name in names}
+    return Case("tiny", compile_kernel(made, config, **dict.fromkeys(names, TensorSpec(shape, dtype))), inputs)
 
 
 @functools.cache
@@ -82,6 +96,17 @@ def test_gemm_under_stalls():
 
 
 @pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("kernel", ["add", "gemm"])
+def test_loads_beside_stores(kernel, latency):
+    check_fixed(streamed_program(kernel), latency)
+
+
+@pytest.mark.parametrize("kernel", ["add", "gemm"])
+def test_loads_beside_stores_under_stalls(kernel):
+    check_recorded(streamed_program(kernel), seed=3)
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
 @pytest.mark.parametrize(("preset", "seed"), SEEDS)
 def test_random_programs(preset, seed, latency):
     check_fixed(random_case(preset, seed), latency)
@@ -118,3 +143,14 @@ def test_another_memory_is_noticed():
         f"{first.where.name.lower()} issue 0, tag {first.tag}: "
         f"predicted in cycle {first.predicted}, seen in {first.seen}"
     )
+
+
+def test_fewer_outstanding_bursts_are_noticed():
+    """The comparison sees a model whose channels have half as many bursts open as the RTL's: transfers finish later."""
+    case, memory, config = streamed_program("add"), memory_of("tiny", 100), load_preset("tiny")
+    result, dma = run(case, memory), config.dma
+    for key in ("outstanding_reads", "outstanding_writes"):
+        slower = dataclasses.replace(config, dma=dataclasses.replace(dma, **{key: getattr(dma, key) // 2}))
+        program = dataclasses.replace(case.program, digest=slower.digest)
+        timeline, trace = predict_run(program, slower, result, memory)
+        assert largest_difference(timeline, trace) > 0, key

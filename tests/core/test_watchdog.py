@@ -14,7 +14,7 @@ from makalu.hw.spec.registers import QueueState, Status
 from makalu.sim_models.golden.machine import Machine as GoldenMachine
 from makalu.sw.compile.program import PAGE
 from makalu.sw.rtl.machine import Machine
-from tests.core.bad_input import CONFIG, Expected, queues_of
+from tests.core.bad_input import CONFIG, Expected, queues_of, with_fields
 from tests.core.machines import observed_machine
 from verif.core.replay import check_replay
 
@@ -24,7 +24,7 @@ LIMIT = 300
 PAUSE = 2 * LIMIT
 """Cycles between two beats of the memory that falls silent."""
 LOAD_TAG, WAIT_TAG = 5, 6
-BAD, WAITER, GOOD, BOTH = (PAGE + n * PAGE // 4 for n in range(4))
+BAD, WAITER, GOOD, BOTH, STORE = (PAGE + n * PAGE // 8 for n in range(5))
 RESULT, SIZE = 2 * PAGE, 3 * PAGE
 ROW, LONG_ROW = 8, 4096
 MOST_CYCLES = 20_000
@@ -52,33 +52,33 @@ def image_of(programs, size=SIZE):
     return image
 
 
-class LimitForSeveral(Machine):
-    """The watchdog is on in a start of several queues, and off in that of one."""
+class LimitForAWaiter(Machine):
+    """The watchdog is on in a start in which a queue waits for ever, and off in another."""
 
     def _start_script(self, programs, max_cycles, watchdog):
-        return super()._start_script(programs, max_cycles, watchdog if len(programs) > 1 else 0)
+        return super()._start_script(programs, max_cycles, watchdog if Queue.VECTOR in programs else 0)
 
 
 def test_silent_bus_and_its_late_answer():
     """Both queues stop and say where; the load ends after the start was written, which waits for it."""
     late = transfer(Opcode.DMA_LOAD, 0, ROW, dst_offset=ROW, tag=LOAD_TAG)
-    after = [
-        transfer(Opcode.DMA_LOAD, PAGE // 2, ROW),
-        transfer(Opcode.DMA_STORE, RESULT, 2 * ROW, after=1),
-        HALT,
-    ]
-    image = image_of({BAD: [late, HALT], WAITER: [WAIT, HALT], GOOD: after, BOTH: [late, *after]})
+    # `BOTH` loads what the two runs load, and signals once: golden has one run
+    after = [transfer(Opcode.DMA_LOAD, PAGE // 2, ROW), HALT]
+    store = transfer(Opcode.DMA_STORE, RESULT, 2 * ROW, wait0_kind=1, wait0_semaphore=1, wait0_value=1)
+    both = [with_fields(late, signal0_kind=0, signal0_semaphore=0), *after]
+    image = image_of({BAD: [late, HALT], WAITER: [WAIT, HALT], GOOD: after, BOTH: both, STORE: [store, HALT]})
     bad = {Queue.SYNC: BAD, Queue.VECTOR: WAITER}
-    machine = LimitForSeveral(config=CONFIG, observe="all")
+    good = {Queue.SYNC: GOOD, Queue.GPSIMD: STORE}
+    machine = LimitForAWaiter(config=CONFIG, observe="all")
     arguments = {
         "max_cycles": MOST_CYCLES,
         "memory": MemoryTiming(latency=0, numerator=CONFIG.bus.data_bytes, denominator=PAUSE),
         "watchdog": LIMIT,
         "before": [bad],
     }
-    result = machine.run(image, {Queue.SYNC: GOOD}, log=True, **arguments)
+    result = machine.run(image, good, log=True, **arguments)
     try:
-        check_replay(machine, result, image, {Queue.SYNC: GOOD}, **arguments)
+        check_replay(machine, result, image, good, **arguments)
         beats = [int(line.split()[0]) for line in result.log.read_text().splitlines() if line.split()[1] == "r"]
     finally:
         shutil.rmtree(result.trace.parent)
@@ -90,7 +90,7 @@ def test_silent_bus_and_its_late_answer():
     }
     assert beats[CONFIG.partitions - 1] > before["cycles"] + PAUSE  # it did answer late
     assert result.registers["status"] == Status.DONE
-    assert np.array_equal(result.image, GoldenMachine(CONFIG).run(image, {Queue.SYNC: BOTH}).memory)
+    assert np.array_equal(result.image, GoldenMachine(CONFIG).run(image, {**good, Queue.SYNC: BOTH}).memory)
 
 
 def test_long_transfer_is_no_silence():

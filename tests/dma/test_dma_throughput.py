@@ -4,7 +4,9 @@ import pytest
 
 from makalu.hw.spec.frame import LOAD_PHASE, PHASES
 from makalu.hw.spec.isa import Opcode
-from makalu.hw.spec.memory import MemoryTiming
+from makalu.hw.spec.memory import DEFAULT_LATENCY, MemoryTiming
+from makalu.hw.spec.preset import load_preset
+from makalu.sim_models.timing.dma import DmaTiming
 from verif.dma.configs import dma_config
 from verif.dma.model_run import run_model
 from verif.dma.programs import rows
@@ -89,3 +91,38 @@ def test_a_shift_between_memory_and_sbuf_costs_a_step_a_burst(offset):
     beats = run(config, program(config, Opcode.DMA_LOAD, 256, 3, offset=offset), []).beats["r"]
     bursts, burst = 3 * config.partitions, 256 // config.bus.data_bytes
     assert beats == [beats[0] + n * (burst + 1) + i for n in range(bursts) for i in range(burst)]
+
+
+LEAST_SHARE = 0.9
+
+
+def alone(preset, opcode):
+    """Cycles of one transfer of 2 KiB a partition at the usual latency, by the timing model; its bytes; the config."""
+    config, row = load_preset(preset), 2048
+    model = DmaTiming(config, MemoryTiming.of(config.memory))
+    face = model.load if opcode is Opcode.DMA_LOAD else model.store
+    face.issue(1, rows(opcode, partitions=config.partitions, row_bytes=row, address=0, offset=0, pitch=row))
+    done = []
+    while not done:
+        done = face.advance(face.next_event())
+    return done[0][0] - 1, config.partitions * row, config
+
+
+@pytest.mark.parametrize("preset", ["small", "trn1-mini", "trn2-mini", "trn3-mini", "trn1", "trn2", "trn3"])
+@pytest.mark.parametrize("opcode", [Opcode.DMA_LOAD, Opcode.DMA_STORE], ids=lambda opcode: opcode.name.lower())
+def test_outstanding_bursts_cover_the_latency(preset, opcode):
+    """The rate of port or memory, whichever is less, beside one latency and the lanes' time to start and to drain.
+
+    On `tiny` and `fpga` the lanes' turns at SBUF are the limit.
+    """
+    cycles, size, config = alone(preset, opcode)
+    rate = min(config.bus.data_bytes, float(config.memory.rate))
+    burst = PHASES * config.dma.burst_bytes // config.sbuf.word_bytes
+    assert cycles <= size / rate / LEAST_SHARE + DEFAULT_LATENCY + 2 * burst
+
+
+@pytest.mark.parametrize("opcode", [Opcode.DMA_LOAD, Opcode.DMA_STORE], ids=lambda opcode: opcode.name.lower())
+def test_256_kib_on_the_full_core_are_at_the_ports_rate(opcode):
+    """From issue to finish, all included."""
+    cycles, size, config = alone("trn2", opcode)
+    assert size == 1 << 18 and size / cycles >= LEAST_SHARE * config.bus.data_bytes

@@ -47,11 +47,11 @@ FAULTS = (
         message="port (sbuf|bus__ar|bus__r|load__ready)",
     ),
     Fault(
-        name="never-stalled",
-        line=r"(?m)^(    stalled) <= .*;",
-        becomes=r"\1 <= 1'h0;",
+        name="a-load-hides-a-store-that-waits",
+        line=r"(?m)^(    stalled_store) <= (.*);",
+        becomes=r"\1 <= \2 & ~moved_load;",
         test="sparse_descriptors",
-        message="port stalled: RTL 0x0, model 0x1",
+        message="port stalled_store: RTL 0x0, model 0x1",
     ),
 )
 

@@ -3,6 +3,7 @@
 import pytest
 
 from makalu.hw.sequencer.sequencer import Sequencer
+from makalu.hw.spec.isa import QUEUES, WAITS
 from makalu.hw.spec.preset import load_preset
 from tests.faults.planting import Fault, caught
 from verif.sequencer.programs import INNER
@@ -22,14 +23,14 @@ FAULTS = (
         name="wait-compares-without-wrap",
         line=r"(\\\$\d+ |_\d+_) - (\\wait \[\d+:\d+\])",
         becomes=r"(\1 >= \2 ? 16'h0000 : 16'h8000)",
-        times=8,
+        times=WAITS * len(QUEUES),
         test="waits_compare_modulo",
     ),
     Fault(
         name="wait-compares-without-wrap-at-the-carry",
         line=r"(\\\$\d+ |_\d+_) - (\\wait \[\d+:\d+\])",
         becomes=r"(\1 >= \2 ? 16'h0000 : 16'h8000)",
-        times=8,
+        times=WAITS * len(QUEUES),
         test="waits_compare_across_the_carry",
     ),
     Fault(
@@ -43,7 +44,7 @@ FAULTS = (
         name="reserved-bits-are-not-checked",
         line=r"s2_static <= violations;",
         becomes=r"s2_static <= violations & 7'h7d;",
-        times=4,
+        times=len(QUEUES),
         test="broken_rules_stop_the_queue",
     ),
 )

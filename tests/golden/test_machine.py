@@ -30,12 +30,9 @@ def signal(semaphore, slot=0):
 def test_load_copy_store_moves_the_bytes():
     result = run(
         {
-            Queue.SYNC: [
-                make(Opcode.DMA_LOAD, **signal(1)),
-                make(Opcode.DMA_STORE, src0_offset=64, address=DATA + 0x1000, **wait(2, 1)),
-                HALT,
-            ],
+            Queue.SYNC: [make(Opcode.DMA_LOAD, **signal(1)), HALT],
             Queue.VECTOR: [make(Opcode.TENSOR_COPY, **wait(1, 1), **signal(2)), HALT],
+            Queue.GPSIMD: [make(Opcode.DMA_STORE, src0_offset=64, address=DATA + 0x1000, **wait(2, 1)), HALT],
         }
     )
     assert (result.memory[DATA : DATA + 64] == result.memory[DATA + 0x1000 : DATA + 0x1040]).all()
@@ -82,10 +79,21 @@ def test_illegal_instruction_stops_its_queue_only():
     assert not result.blocked and Queue.SCALAR not in result.errors
 
 
-def test_bus_error_stops_the_sync_queue():
-    result = run({Queue.SYNC: [make(Opcode.DMA_LOAD, address=0x10000 - 63, tag=5), HALT]}, strict=False)
+def test_bus_error_stops_the_queue_of_its_direction():
+    load = [make(Opcode.DMA_LOAD, address=0x10000 - 63, tag=5), HALT]
+    store = [make(Opcode.DMA_STORE, address=0x10000 - 63, tag=6), HALT]
+    result = run({Queue.SYNC: load, Queue.GPSIMD: store}, strict=False)
     assert (result.errors[Queue.SYNC].code, result.errors[Queue.SYNC].tag) == (ErrorCode.BUS_READ, 5)
+    assert (result.errors[Queue.GPSIMD].code, result.errors[Queue.GPSIMD].tag) == (ErrorCode.BUS_WRITE, 6)
     assert not result.sbuf_written.any()
+
+
+@pytest.mark.parametrize(
+    ("queue", "opcode"), [(Queue.SYNC, Opcode.DMA_STORE), (Queue.GPSIMD, Opcode.DMA_LOAD)], ids=["store", "load"]
+)
+def test_each_direction_has_one_queue(queue, opcode):
+    result = run({queue: [make(opcode, tag=7), HALT]}, strict=False)
+    assert (result.errors[queue].code, result.errors[queue].tag) == (ErrorCode.OPCODE, 7)
 
 
 def test_unwritten_sbuf_psum_and_weights_are_reported():
@@ -140,17 +148,26 @@ def test_seed_shows_a_race_and_waits_remove_it():
         store = make(Opcode.DMA_STORE, address=DATA + 0x1000, **(wait(0, 1) if ordered else {}))
         first = make(Opcode.DMA_LOAD, address=DATA + 0x800, **signal(1), after=0)
         second = make(Opcode.DMA_LOAD, **(signal(0) if ordered else {}), **wait(1, 1))
-        return run({Queue.SYNC: [first, second, store, HALT]}, strict=False, seed=seed).memory.tobytes()
+        streams = {Queue.SYNC: [first, second, HALT], Queue.GPSIMD: [store, HALT]}
+        return run(streams, strict=False, seed=seed).memory.tobytes()
 
     assert len({memory(False, seed) for seed in range(20)}) > 1
     assert len({memory(True, seed) for seed in range(20)}) == 1
 
 
-def test_after_waits_for_both_dma_directions():
-    first = make(Opcode.DMA_LOAD)
-    store = make(Opcode.DMA_STORE, address=DATA + 0x1000, after=1)
-    images = {run({Queue.SYNC: [first, store, HALT]}, seed=seed).memory.tobytes() for seed in range(20)}
+def test_after_waits_for_everything_earlier_of_its_queue():
+    loads = [make(Opcode.DMA_LOAD), make(Opcode.NOP, after=1, **signal(0)), HALT]
+    stores = [make(Opcode.DMA_STORE, address=DATA + 0x1000, **wait(0, 1)), HALT]
+    images = {run({Queue.SYNC: loads, Queue.GPSIMD: stores}, seed=seed).memory.tobytes() for seed in range(20)}
     assert len(images) == 1
+
+
+def test_loads_do_not_wait_for_a_store_that_waits():
+    """The store waits for what a later load brings: only queues of their own let the program end."""
+    loads = [make(Opcode.DMA_LOAD, **signal(0)), HALT]
+    stores = [make(Opcode.DMA_STORE, address=DATA + 0x1000, **wait(0, 1), **signal(1)), HALT]
+    result = run({Queue.GPSIMD: stores, Queue.SYNC: loads})
+    assert result.semaphores[:2] == (1, 1) and not result.blocked
 
 
 def test_repeated_destination_accumulates_in_order():

@@ -1,4 +1,4 @@
-"""What of a tensor has been written: one state while all elements share it, else a mark an element; the same answers."""
+"""What of a tensor has been written: one state where all elements share it, else a mark an element; same answers."""
 
 from random import Random
 

@@ -19,7 +19,7 @@ from makalu.sim_models.timing.sequencer import SequencerTiming
 from verif.sequencer.programs import random_programs
 
 BASE, SPACING = 0x1000, 0x4000
-SIZE = BASE + 5 * SPACING
+SIZE = BASE + (len(Queue) + 1) * SPACING
 STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
 
 
@@ -71,7 +71,7 @@ def lockstep(config, programs, timing, stubs):
     model = SequencerModel(config)
     for queue, address in starts.items():
         model.port.stored[f"{queue.name.lower()}_address_low"] = address
-    model.port.stored["enable"] = 15
+    model.port.stored["enable"] = sum(1 << queue for queue in starts)
     names = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}
     idle = dict.fromkeys([*(f"{s}__ready" for s in STREAMS), *names.values(), "error_load", "error_store"], 0)
     idle |= dict.fromkeys(["active", "stalled"], 0)

@@ -25,7 +25,8 @@ SINGLE_BITS = (
     "error_store",
     "active_load",
     "active_store",
-    "stalled",
+    "stalled_load",
+    "stalled_store",
 )
 
 

@@ -152,19 +152,21 @@ def _outside(rng: random.Random, fields: Mapping[str, int], slot: str, config: C
 
 def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, tuple[Opcode, Mapping[str, int]]]:
     ones = {f"src0_size{d}": 1 for d in range(AP_DIMS)} | {f"dst_size{d}": 1 for d in range(AP_DIMS)}
-    copy, matmul = Opcode.TENSOR_COPY, Opcode.MATMUL
+    copy, matmul, load, store = Opcode.TENSOR_COPY, Opcode.MATMUL, Opcode.DMA_LOAD, Opcode.DMA_STORE
+    foreign = [(copy, rng.choice((0, 0x11, 0x30, 0x41, 0x7F, 0xFF))), (load, store), (store, load)]
+    owner, opcode = rng.choice(foreign)
     beyond_rows = {"src0_partition": config.partitions - 1, "partitions": 2}
     beyond = {"src0_space": Space.PSUM, "src0_dtype": FP32.code, "src0_offset": config.psum.partition_bytes}
     return {
-        ErrorCode.OPCODE: (copy, {"opcode": rng.choice((0, 0x11, 0x30, 0x41, 0x7F, 0xFF))}),
-        ErrorCode.RESERVED: (rng.choice((copy, matmul, Opcode.DMA_LOAD, Opcode.ACTIVATION)), {}),
+        ErrorCode.OPCODE: (owner, {"opcode": int(opcode)}),
+        ErrorCode.RESERVED: (rng.choice((copy, matmul, load, Opcode.ACTIVATION)), {}),
         ErrorCode.OPERAND: (copy, {"dst_space": rng.choice((Space.NONE, Space.PSUM, 3))}),
         ErrorCode.SIZE: (matmul, {rng.choice(("columns", "partitions")): rng.choice((0, config.partitions + 1, 255))}),
         ErrorCode.PARTITION: (matmul, rng.choice(({"dst_partition": 1}, beyond_rows))),
         ErrorCode.ALIGNMENT: (Opcode.LOAD_STATIONARY, {"src0_stride0": rng.choice((0, 2, -1))}),
-        ErrorCode.SBUF_ADDRESS: (Opcode.DMA_LOAD, {"dst_offset": 0, "dst_size0": 2, "dst_stride0": -0x8000}),
+        ErrorCode.SBUF_ADDRESS: (load, {"dst_offset": 0, "dst_size0": 2, "dst_stride0": -0x8000}),
         ErrorCode.PSUM_ADDRESS: (copy, ones | {f"src0_stride{d}": 0 for d in range(AP_DIMS)} | beyond),
-        ErrorCode.MEMORY_ADDRESS: (rng.choice((Opcode.DMA_LOAD, Opcode.DMA_STORE)), {}),
+        ErrorCode.MEMORY_ADDRESS: (rng.choice((load, store)), {}),
         ErrorCode.SEMAPHORE: (copy, {"wait1_kind": 1, "wait1_semaphore": config.sequencer.semaphores}),
     }
 

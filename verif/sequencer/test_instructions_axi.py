@@ -35,7 +35,7 @@ STREAM_OF = {
     Channel.DMA_LOAD: "dma_load",
     Channel.DMA_STORE: "dma_store",
 }
-LENGTHS = {Queue.TENSOR: 9, Queue.VECTOR: 23, Queue.SCALAR: 1, Queue.SYNC: 38}
+LENGTHS = {Queue.TENSOR: 9, Queue.VECTOR: 23, Queue.SCALAR: 1, Queue.SYNC: 38, Queue.GPSIMD: 18}
 """Instructions in front of each halt: several times the buffer, none a multiple of it, and a program that is short."""
 
 

@@ -8,7 +8,7 @@ from makalu.hw.sequencer.semaphores import COUNTER_BITS
 from makalu.hw.spec.axi import Response
 from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
+from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
 from makalu.hw.spec.preset import load_preset
 from makalu.hw.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
 from makalu.sim_models.lockstep.instruction_rules import verdict
@@ -116,7 +116,7 @@ async def mutated_instructions(dut):
     for _ in range(bench_params()["mutants"]):
         programs = Programs()
         for queue in Queue:
-            own = [o for o, c in _executed(queue)]
+            own = [o for o, spec in INSTRUCTIONS.items() if spec.queues == (queue,)]
             for _ in range(2):
                 programs.words[queue].append(_mutant(env.rng, env.rng.choice(own), env.config))
             programs.words[queue].append(_halt())
@@ -130,11 +130,6 @@ async def mutated_instructions(dut):
             assert found in (first, ErrorCode.WATCHDOG)
             seen.add(found)
     assert len(seen) > 7 or bench_params()["mutants"] < 40
-
-
-def _executed(queue: Queue) -> list[tuple[Opcode, int]]:
-    from_table = {Queue.TENSOR: 0x10, Queue.VECTOR: 0x20, Queue.SCALAR: 0x30, Queue.SYNC: 0x40}
-    return [(o, o & 0xF) for o in Opcode if o & 0xF0 == from_table[queue]]
 
 
 def _mutant(rng: random.Random, opcode: Opcode, config) -> bytes:
@@ -184,21 +179,26 @@ async def unaligned_program(dut):
 
 @cocotb.test()
 async def dma_bus_errors(dut):
-    """The Sync queue stops and names the descriptor; the other channel finishes; a restart works."""
+    """The channel's queue stops and names the descriptor; the other channel's ends; a restart works."""
     env = await environment(dut, chance=0.9, delay=40)
-    for opcode, code in ((Opcode.DMA_LOAD, ErrorCode.BUS_READ), (Opcode.DMA_STORE, ErrorCode.BUS_WRITE)):
+    codes = {Opcode.DMA_LOAD: ErrorCode.BUS_READ, Opcode.DMA_STORE: ErrorCode.BUS_WRITE}
+    for opcode, code in codes.items():
         programs = Programs({q: [_halt()] for q in Queue})
-        list_ = []
-        for n in range(10):
-            kind = opcode if n in (2, 3, 5) else (Opcode.DMA_LOAD, Opcode.DMA_STORE)[n % 2]
-            fields = legal(env.rng, kind, env.config) | {"after": 0, "tag": 0x100 + n}
-            fields |= {"signal0_kind": 1, "signal0_semaphore": n % 4}
-            list_.append(encode(Instruction(kind, fields)))
-        programs.words[Queue.SYNC] = [*list_, _halt()]
-        env.bus_error_tags = {0x103}
+        for kind in codes:
+            list_ = []
+            for n in range(10):
+                fields = legal(env.rng, kind, env.config) | {"after": 0, "tag": 0x10 * kind + n}
+                fields |= {"signal0_kind": 1, "signal0_semaphore": n % 4}
+                list_.append(encode(Instruction(kind, fields)))
+            programs.words[INSTRUCTIONS[kind].queues[0]] = [*list_, _halt()]
+        (queue,) = INSTRUCTIONS[opcode].queues
+        others = set(Queue) - {queue}
+        env.bus_error_tags = {0x10 * opcode + 3}
         assert await _run(env, programs) == Status.ERROR
         _, starts = programs.image(BASE, SPACING)
-        assert await env.error_of(Queue.SYNC) == (code, starts[Queue.SYNC] + INSTRUCTION_BYTES * 3, 0x103)
+        assert await env.error_of(queue) == (code, starts[queue] + INSTRUCTION_BYTES * 3, 0x10 * opcode + 3)
+        for other in others:
+            assert await env.value(f"{other.name.lower()}_state") == QueueState.HALTED
         await env.expect_interrupt(Status.ERROR)
         env.bus_error_tags = set()
         assert await _run(env, programs) == Status.DONE
@@ -240,13 +240,14 @@ async def _until(env: Environment, status: int, limit: int = 2000) -> None:
 async def watchdog_names_what_is_unfinished(dut):
     """Engines that never answer: each queue names its oldest instruction; late finishes harm nothing after a start."""
     env = await environment(dut, chance=0.9, delay=10)
-    oldest = {Queue.TENSOR: 0, Queue.VECTOR: 0, Queue.SCALAR: 0, Queue.SYNC: 1}
+    oldest = dict.fromkeys(Queue, 0) | {Queue.TENSOR: 1}
     kinds = {
         # a queue's first channel goes first, whatever is older
-        Queue.TENSOR: (Opcode.LOAD_STATIONARY, Opcode.MATMUL),
+        Queue.TENSOR: (Opcode.MATMUL, Opcode.LOAD_STATIONARY),
         Queue.VECTOR: (Opcode.TENSOR_COPY, Opcode.TENSOR_COPY),
         Queue.SCALAR: (Opcode.ACTIVATION, Opcode.ACTIVATION),
-        Queue.SYNC: (Opcode.DMA_STORE, Opcode.DMA_LOAD),
+        Queue.SYNC: (Opcode.DMA_LOAD, Opcode.DMA_LOAD),
+        Queue.GPSIMD: (Opcode.DMA_STORE, Opcode.DMA_STORE),
     }
     programs = Programs()
     for queue, opcodes in kinds.items():
@@ -334,14 +335,14 @@ async def waits_compare_across_the_carry(dut):
 
 @cocotb.test()
 async def increments_of_one_cycle_are_summed(dut):
-    """Every queue signals one semaphore twice in the same cycle: eight increments at once."""
+    """Every queue signals one semaphore twice in the same cycle: ten increments at once."""
     env = await environment(dut, chance=1.0, delay=1)
     programs = Programs()
     signals = dict(signal0_kind=1, signal0_semaphore=7, signal1_kind=1, signal1_semaphore=7)
     together = dict(wait0_kind=1, wait0_semaphore=1, wait0_value=1)
     for queue in Queue:
         programs.words[queue] = [_word(Opcode.NOP, **together, **signals), _halt()]
-    # an engine that is slow enough for all four to be decoded gives the mark
+    # an engine that is slow enough for all of them to be decoded gives the mark
     env.least_delay = 100
     mark = legal(env.rng, Opcode.DMA_LOAD, env.config) | {"signal0_kind": 1, "signal0_semaphore": 1}
     programs.words[Queue.SYNC].insert(0, encode(Instruction(Opcode.DMA_LOAD, mark)))

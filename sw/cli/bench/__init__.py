@@ -1,4 +1,4 @@
-"""`makalu bench`: utilisation, timing model, full size, FPGA; how fast simulators, golden and compiler are; anchors."""
+"""`makalu bench`: utilisation, timing model, DMA, full size, FPGA; speed of simulators, golden, compiler; anchors."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from makalu.hw.spec.preset import load_preset
 from makalu.sw.cli.bench import (
     anchors,
     compile_passes,
+    dma,
     fpga,
     gemm,
     golden,
@@ -26,6 +27,7 @@ __all__ = ["PARTS", "bench"]
 PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "gemm": gemm.measure,
     "timing": timing.measure,
+    "dma": dma.measure,
     "matmul": matmul.measure,
     "lanes": lanes.measure,
     "pace": pace.measure,
@@ -40,6 +42,7 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
 PART_PRESETS: dict[str, tuple[str, ...]] = {
     "gemm": gemm.PRESETS,
     "timing": gemm.PRESETS,
+    "dma": (dma.PRESET,),
     "matmul": (matmul.PRESET,),
     "lanes": (lanes.PRESET,),
     "pace": tuple(pace.MEASURED),

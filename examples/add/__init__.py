@@ -1,0 +1,1 @@
+"""Tensor addition: two loads, one operation and a store a tile."""

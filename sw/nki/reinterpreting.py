@@ -1,0 +1,58 @@
+"""Views that read a storage anew: as elements of another type, or by an access pattern of one's own."""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from .dtypes import checked_dtype
+from .errors import KernelError, NotBuiltError
+from .storage import Buffer
+from .view import View
+
+__all__ = ["access_pattern", "as_type"]
+
+V = TypeVar("V", bound=View)
+
+
+def as_type(tensor: V, dtype: Any) -> V:
+    """The same bytes as elements of another type; the last dimension changes its size with the element's."""
+    new = checked_dtype(f"{tensor}: view", dtype)
+    if tensor.buffer is Buffer.PSUM and new != tensor.dtype:
+        raise NotBuiltError(f"{tensor}: another element type in PSUM, which holds fp32 words")
+    old, last = tensor.dtype.bytes, tensor.shape[-1] * tensor.dtype.bytes
+    if new.bytes != old and (last % new.bytes or (tensor.shape[-1] > 1 and tensor.steps[-1] != old)):
+        raise KernelError(f"{tensor}: view as {new.name}: the last dimension must be contiguous whole elements")
+    if any(step % new.bytes for _, step in tensor.free[:-1]) or tensor.start % new.bytes:
+        raise KernelError(f"{tensor}: view as {new.name}: elements do not lie on {new.bytes} bytes")
+    dims = [*tensor.dims[:-1], (last // new.bytes, new.bytes)] if new.bytes != old else tensor.dims
+    return replace(tensor.with_dims(dims), dtype=new)
+
+
+def access_pattern(tensor: V, pattern: Sequence[Sequence[int]], offset: int | None, dtype: Any) -> V:
+    """[[stride, count], ...] over the storage, in elements of `dtype`, from the view's first element + `offset`."""
+    kind = tensor.dtype if dtype is None else checked_dtype(f"{tensor}: ap", dtype)
+    if tensor.buffer is Buffer.PSUM and kind != tensor.dtype:
+        raise NotBuiltError(f"{tensor}: another element type in PSUM, which holds fp32 words")
+    item = tensor.item if tensor.buffer is Buffer.PSUM else kind.bytes
+    try:
+        pairs = [(operator.index(count), operator.index(stride) * item) for stride, count in pattern]
+        shift = operator.index(offset or 0) * item
+    except (TypeError, ValueError):
+        raise KernelError(f"{tensor}: ap takes [[stride, count], ...] of integers, not {pattern!r}") from None
+    if not pairs or any(count < 1 for count, _ in pairs):
+        raise KernelError(f"{tensor}: ap: every count must be at least 1, not {pattern!r}")
+    start, partition = tensor.start + shift, tensor.partition
+    if tensor.buffer.on_chip:
+        row = tensor.row_bytes
+        partition, start = partition + start // row, start % row
+        count, step = pairs[0]
+        if step not in (0, row) and count > 1:
+            raise NotBuiltError(
+                f"{tensor}: ap with a stride of {step // item} over partitions; a row has {row // item} elements"
+            )
+        pairs[0] = count, step // row if step in (0, row) else 1
+        pairs += [(1, 0)] if len(pairs) == 1 else []
+    out = replace(tensor.with_dims(pairs, start=start, partition=partition), dtype=kind)
+    out.check_inside(f"{tensor}: ap {pattern!r}" + (f" from {offset}" if offset else ""))
+    return out
