@@ -134,7 +134,8 @@ def test_a_store_that_writes_a_byte_twice_is_reported(strides, twice):
     """Four rows of four fp32; whatever is not reported arrives, element by element."""
     to = DATA + 0x1000
     store = make(Opcode.DMA_STORE, address=to, memory_stride0=strides[0], memory_stride4=strides[1], **wait(0, 1))
-    result = run({Queue.SYNC: [make(Opcode.DMA_LOAD, **signal(0)), store, HALT]}, strict=False)
+    load = make(Opcode.DMA_LOAD, **signal(0))
+    result = run({Queue.SYNC: [load, HALT], Queue.GPSIMD: [store, HALT]}, strict=False)
     assert [f.text for f in result.findings if "twice" in f.text] == [f.text for f in result.findings]
     assert bool(result.findings) is twice
     for row in range(4):
