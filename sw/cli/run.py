@@ -12,6 +12,7 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.sim_models.timing.core import Timeline
 from makalu.sw.cli.conclusion import say_where
+from makalu.sw.cli.stage_bars import stage_bars
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.compile.program import Program
 from makalu.sw.compile.program_file import load_program
@@ -52,7 +53,8 @@ def run(
     def rtl(program: Program, inputs: Any, config: CoreConfig, predicted: Timeline) -> RtlRun:
         return run_program(program, inputs, config, predicted, simulator=simulator, progress=True)
 
-    done = execute(program, inputs, config, backend, rtl=rtl, report=lambda name: console.print(f"[dim]{name}[/]"))
+    with stage_bars(console) as report:
+        done = execute(program, inputs, config, backend, rtl=rtl, report=report)
     folder = out or BUILD / "kernels" / (program.kernel or "program")
     given = dict(text.split("=", 1) for text in texts)
     outcome = write_outcome(done, folder, inputs=inputs, arguments=given, seed=seed)

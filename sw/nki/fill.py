@@ -37,7 +37,7 @@ def fill(dst: Tensor, value: float) -> None:
         one = _column(value, dst.dtype)[rows]
         source = Tensor(one.storage, one.dtype, dst.shape, (1, *[0] * (dst.ndim - 1)), one.start, one.partition)
         current().append(Opcode.TENSOR_COPY, {"dst": dst, "src": source}, {})
-        dst.storage.marks(dst)[...] = Written.VALUE
+        dst.storage.mark(dst, Written.VALUE)
         return
     _fill_memory(dst, value)
 

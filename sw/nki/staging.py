@@ -29,7 +29,7 @@ def record(
     if any(step == 0 for size, step in dst.dims if size > 1):
         raise KernelError(f"dst {dst} repeats elements; a destination must hold each once")
     current().append(opcode, {"dst": dst, **sources}, numbers or {})
-    dst.storage.marks(dst)[...] = Written.VALUE
+    dst.storage.mark(dst, Written.VALUE)
 
 
 def read(role: str, source: Tensor) -> None:
