@@ -5,6 +5,7 @@ from typing import Any
 
 from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
 
+from .checks import shown
 from .errors import KernelError, NotBuiltError
 
 __all__ = ["OTHER_TYPES", "TYPES", "OtherType", "checked_dtype", "format_of"]
@@ -60,4 +61,4 @@ def checked_dtype(place: str, dtype: Any) -> Format:
         return found
     if found is not None and found.name in OTHER_TYPES:
         raise NotBuiltError(f"{place}: elements of nl.{found.name}; the core has {_BUILT}")
-    raise KernelError(f"{place}: dtype must be {_BUILT}, not {dtype!r}")
+    raise KernelError(f"{place}: dtype must be {_BUILT}, not {shown(dtype)}")

@@ -26,8 +26,7 @@ def record(
     """An operation that writes `dst`. Errors: a source that was never written, a destination that repeats elements."""
     for role, source in sources.items():
         read(role, source)
-    if any(step == 0 for size, step in dst.dims if size > 1):
-        raise KernelError(f"dst {dst} repeats elements; a destination must hold each once")
+    dst.check_distinct("dst")
     current().append(opcode, {"dst": dst, **sources}, numbers or {})
     dst.storage.marks(dst)[...] = Written.VALUE
 
@@ -70,9 +69,9 @@ def in_rows(source: Tensor) -> Tensor:
 
 def relocated(source: Tensor, partition: int) -> Tensor:
     """The rows from `partition` on: stored to memory, loaded into other partitions; one row may repeat."""
-    if source.buffer is Buffer.PSUM:
-        source = copied(source, source.dtype, "evicted")
     rows = source[:1] if source.steps[0] == 0 else source
+    if rows.buffer is Buffer.PSUM:
+        rows = copied(rows, rows.dtype, "evicted")
     scratch = current().allocate(rows.shape, source.dtype, Buffer.PRIVATE_HBM, "scratch")
     record(Opcode.DMA_STORE, scratch, {"src": rows})
     back = scratch if rows.shape == source.shape else scratch.broadcast(0, source.shape[0])
