@@ -19,7 +19,7 @@ from makalu.sw.elements import Bits
 from makalu.sw.kernel.execution import Backend, Execution, RtlRun, execute
 from makalu.sw.kernel.file import loaded_kernel
 from makalu.sw.kernel.given import given_arguments
-from makalu.sw.kernel.outcome import write_outcome
+from makalu.sw.kernel.outcome import file_names, write_outcome
 from makalu.sw.kernel.simulate import arguments_of, simulate, target_preset
 from makalu.sw.nki.tracing import trace
 from makalu.sw.paths import BUILD
@@ -53,7 +53,8 @@ def run(
         return run_program(program, inputs, config, predicted, simulator=simulator, progress=True)
 
     done = execute(program, inputs, config, backend, rtl=rtl, report=lambda name: console.print(f"[dim]{name}[/]"))
-    folder = out or BUILD / "kernels" / (program.kernel or "program")
+    kernel = program.kernel or "program"
+    folder = out or BUILD / "kernels" / file_names([kernel])[kernel]
     outcome = write_outcome(done, folder, arguments=dict(text.split("=", 1) for text in texts), seed=seed)
     _report(done, console)
     for what, path in (

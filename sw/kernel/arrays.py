@@ -39,6 +39,8 @@ def from_torch(value: Any) -> NDArray[Any]:
 def input_bits(name: str, array: Any) -> tuple[Format, Bits]:
     """Element type and bits of an array; the type is the array's own. Errors: a type that the core does not have."""
     values = from_torch(array) if is_torch(array) else array
+    if isinstance(values, np.ma.MaskedArray):
+        raise ElementError(f"argument {name} is a masked array; the core has no masks")
     form = checked_dtype(f"argument {name}", format_of(values.dtype) or values.dtype)
     if values.size == 0:
         raise ElementError(f"argument {name} is empty: shape {list(values.shape)}")

@@ -1,6 +1,8 @@
 """What a run leaves in a folder: outputs, the program, numbers, the timeline, the report."""
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +23,10 @@ from makalu.sw.report.summary import summary
 
 from .execution import Execution
 
-__all__ = ["Outcome", "write_outcome"]
+__all__ = ["Outcome", "file_names", "write_outcome"]
+
+_LONGEST = 200
+"""Characters of a file's name that every file system takes, with what is added."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], s
     forms = {view.name: view.dtype for view in done.program.outputs}
     forms |= {name: done.program.tensors[name].dtype for name in done.changed}
     arrays = {**done.outputs, **done.changed}
-    files = {name: folder / f"{name}.npy" for name in arrays}
+    files = {name: folder / f"{file}.npy" for name, file in file_names(arrays).items()}
     for name, bits in arrays.items():
         np.save(files[name], from_bits(bits, FORMATS[forms[name]]))
     program = folder / "program.makalu"
@@ -63,6 +68,18 @@ def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], s
     result = folder / "result.json"
     result.write_text(json.dumps(record, indent=2) + "\n")
     return Outcome(folder, files, result, program, timeline, report)
+
+
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """A file's name for each output, whatever the kernel calls it: no separator, none hidden, no two alike."""
+    out: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")[:_LONGEST] or "output"
+        unique, number = plain, 1
+        while unique in out.values():
+            unique, number = f"{plain}_{number}", number + 1
+        out[name] = unique
+    return out
 
 
 def _record(

@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.formats import FORMATS
 from makalu.hw.spec.preset import PRESETS, load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.elements import Bits
-from makalu.sw.nki.nested import mapped
+from makalu.sw.nki.checks import shown
+from makalu.sw.nki.errors import KernelError
+from makalu.sw.nki.nested import mapped, remade
 from makalu.sw.nki.tracing import Output, TensorSpec, trace
 from makalu.sw.rtl.program_run import run_program
 
@@ -42,6 +46,8 @@ def target_preset(preset: str | CoreConfig | None) -> CoreConfig:
         if preset not in PRESETS:
             known = ", ".join(("trn1", "trn2", "trn3", *_TARGETS))
             raise TargetError(f"{PLATFORM} must be one of {known}, or a preset, not {wanted!r}")
+    if not isinstance(preset, str):
+        raise TargetError(f"preset must be a name, a file or a configuration, not {shown(preset)}")
     return load_preset(preset)
 
 
@@ -60,8 +66,11 @@ def arguments_of(value: Any, name: str, arrays: dict[str, Any]) -> Any:
         if not is_array(item):
             return item
         form, bits = input_bits(path, item)
-        arrays[path] = (item, bits)
-        return TensorSpec(tuple(int(size) for size in bits.shape), form)
+        unique, number = path, 1
+        while unique in arrays:  # `a_0` may be an argument and the first of the arrays in `a`
+            unique, number = f"{path}_{number}", number + 1
+        arrays[unique] = (item, bits)
+        return TensorSpec(tuple(int(size) for size in bits.shape), form, unique)
 
     return mapped(value, name, change)
 
@@ -84,6 +93,8 @@ def simulate(
     Errors: those of the language, compiler and golden; `RuntimeError` where RTL and golden differ.
     """
     function = kernel.function if isinstance(kernel, KernelObject) else kernel
+    if not callable(function):
+        raise KernelError(f"a kernel is a function, not {shown(kernel)}")
     way = Backend(backend)
 
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -94,6 +105,9 @@ def simulate(
         named = {name: arguments_of(value, name, arrays) for name, value in kwargs.items()}
         traced = trace(function, config, *given, **named)
         program = compile_trace(traced, kernel=getattr(function, "__name__", ""), keep_addresses=keep_addresses)
+        for name in program.changed:
+            if isinstance(arrays[name][0], np.ndarray) and not arrays[name][0].flags.writeable:
+                raise KernelError(f"the kernel writes argument {name}, whose array is read-only")
         inputs = _inputs(program.inputs, arrays)
         done = execute(program, inputs, config, way, rtl=_rtl(simulator))
         if done.differing:
@@ -127,7 +141,7 @@ def _returned(value: Any, done: Execution, torch_wanted: bool) -> Any:
         form = FORMATS[value.tensor.dtype.name]
         return like(output_array(done.outputs[value.name], form), torch_wanted)
     if isinstance(value, tuple | list):
-        return type(value)(_returned(each, done, torch_wanted) for each in value)
+        return remade(value, [_returned(each, done, torch_wanted) for each in value])
     if isinstance(value, dict):
         return {key: _returned(each, done, torch_wanted) for key, each in value.items()}
     return value
