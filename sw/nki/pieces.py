@@ -15,6 +15,12 @@ def pieces(views: Sequence[Tensor], rows: int, elements: int) -> Iterator[list[T
     first = views[0]
     if first.ndim == 1:
         views = [view.reshape((1, view.size)) for view in views]
+    elif first.shape[0] > rows and first.size // first.shape[0] * 2 <= elements:  # short rows: many in a partition
+        many = first.shape[0] // rows
+        yield from pieces([_split(view[: rows * many], many) for view in views], rows, elements)
+        if first.shape[0] % rows:
+            yield from pieces([view[rows * many :] for view in views], rows, elements)
+        return
     elif first.shape[0] > rows:
         for at in range(0, first.shape[0], rows):
             yield from pieces([view[at : min(at + rows, first.shape[0])] for view in views], rows, elements)
@@ -28,6 +34,12 @@ def pieces(views: Sequence[Tensor], rows: int, elements: int) -> Iterator[list[T
     for at in range(0, first.shape[axis], step):
         keys = (*[slice(None)] * axis, slice(at, min(at + step, first.shape[axis])))
         yield from pieces([view[keys] for view in views], rows, elements)
+
+
+def _split(view: Tensor, inner: int) -> Tensor:
+    """The first dimension as two."""
+    size, step = view.dims[0]
+    return view.with_dims([(size // inner, step * inner), (inner, step), *view.dims[1:]])
 
 
 def in_rows_of(views: Sequence[Tensor], rows: int) -> list[list[Tensor]]:

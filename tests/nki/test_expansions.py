@@ -477,3 +477,16 @@ def test_copies_in_memory_between_overlapping_and_strided_sides():
     expected = np.full((4, 8), 7, np.float32)
     expected[:, ::2].T[...] = np.array([[1 + 2 * i + 3 * j for j in range(8)] for i in range(2)]).reshape(4, 4)
     assert (got["strided"] == expected).all()
+
+
+def test_short_rows_in_memory_share_a_partition():
+    data = np.arange(2001 * 3, dtype=np.float32).reshape(2001, 3)
+
+    def kernel(a):
+        target = out((3, 2001))
+        nisa.dma_copy(target.permute((1, 0)), a)
+        return target
+
+    program = compile_kernel(kernel, TINY, TensorSpec(data.shape, nl.float32))
+    assert program.instructions < 20
+    assert (run_golden(program, dict(zip(program.inputs, [data], strict=True)), config=TINY)["out"] == data.T).all()
