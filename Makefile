@@ -18,7 +18,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help sim smoke test soak bench scaling verilog lint clean
+.PHONY: help install sim smoke test soak bench scaling verilog lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,8 @@ bench: $(STAMP) ## figures into build/results
 
 scaling: $(STAMP) ## one GEMM and one copy on the three generations' quarter-size cores
 	$(MAKALU) scaling $(ARGS)
+
+install: $(STAMP) ## .venv with the command makalu
 
 verilog: $(STAMP) ## Verilog and side file of PRESET into build/verilog
 	$(MAKALU) generate --preset "$(PRESET)" $(ARGS)

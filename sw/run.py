@@ -1,6 +1,6 @@
 """Run a program on the golden machine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,11 +23,18 @@ def run_golden(
     return program.read(run_golden_machine(program, inputs, config=config, seed=seed).memory)
 
 
-def run_golden_machine(program: Program, inputs: Inputs, *, config: CoreConfig, seed: int | None = None) -> Result:
-    """All images after the run; errors as `run_golden`."""
+def run_golden_machine(
+    program: Program,
+    inputs: Inputs,
+    *,
+    config: CoreConfig,
+    seed: int | None = None,
+    report: Callable[[int], None] | None = None,
+) -> Result:
+    """All images after the run; errors as `run_golden`. `report` hears how many instructions have issued."""
     check_preset(program, config)
     try:
-        return Machine(config).run(program.image(inputs), program.addresses, seed=seed)
+        return Machine(config).run(program.image(inputs), program.addresses, seed=seed, report=report)
     except GoldenError as error:
         origin = None if error.queue is None else program.origin(error.queue, error.address)
         if origin is None:

@@ -1,5 +1,7 @@
 """When a program's instructions issue and finish, from the timing models alone."""
 
+from collections.abc import Callable
+
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.timing.core import CoreTiming, Timeline
@@ -12,8 +14,13 @@ __all__ = ["predict"]
 
 
 def predict(
-    program: Program, config: CoreConfig, memory: MemoryTiming | Handshakes | None = None, *, start: int = 0
+    program: Program,
+    config: CoreConfig,
+    memory: MemoryTiming | Handshakes | None = None,
+    *,
+    start: int = 0,
+    report: Callable[[int], None] | None = None,
 ) -> Timeline:
-    """Timeline of a program behind `memory` (default: the preset's); `start` as in `CoreTiming`."""
+    """Timeline of a program behind `memory` (default: the preset's); `start` and `report` as in `CoreTiming`."""
     check_preset(program, config)
-    return CoreTiming(config, memory or MemoryTiming.of(config.memory), start=start).run(program.streams)
+    return CoreTiming(config, memory or MemoryTiming.of(config.memory), start=start).run(program.streams, report=report)

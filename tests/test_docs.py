@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from makalu.hw.spec.errors import ErrorCode
 from makalu.hw.spec.isa import FIELDS
 from makalu.sw.cli.docs import docs, results_page, sections, showing
+from makalu.sw.cli.main import app
 from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.kernel.page import nki_page
 
@@ -138,7 +140,7 @@ def test_sections_that_pages_show_are_those_of_the_results():
     assert "<!-- begin `makalu bench --part pace` -->" in page and showing(page, texts) == page, "run makalu docs"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/simulators.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/simulators.md", "docs/tutorial.md"])
 def test_links_exist(page):
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
@@ -152,32 +154,33 @@ def test_sources_that_are_named_exist(page):
 
 
 def readme_code():
-    """The examples, as written: golden, then the RTL, then the report."""
+    """The examples, as written: golden, then the RTL."""
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
 
 
-def test_kernel_of_the_readme_runs(capsys):
-    golden, _, _ = readme_code()
+def test_command_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (line,) = re.findall(r"(?m)^\.venv/bin/makalu run (.*)$", (ROOT / "README.md").read_text())
+    result = CliRunner().invoke(app, ["run", *line.split(), "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "<title>ragged_add on tiny: " in (tmp_path / "report.html").read_text()
+    assert b"tensor_tensor" in (tmp_path / "timeline.perfetto-trace").read_bytes()
+
+
+def test_kernel_of_the_readme_runs(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    golden, _ = readme_code()
     exec(compile(golden, "README.md", "exec"), {})
-    assert "28. 30.]]" in capsys.readouterr().out
-
-
-def test_report_of_the_readme_is_written(tmp_path, monkeypatch):
-    golden, _, report = readme_code()
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for code in (golden, report):
-        exec(compile(code, "README.md", "exec"), names)
-    assert "<title>scaled on tiny: " in (tmp_path / "scaled.html").read_text()
-    assert b"tensor_scalar" in (tmp_path / "scaled.pftrace").read_bytes()
+    assert "62.5 63.5]]" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_kernel_of_the_readme_runs_on_the_rtl(capsys):
+def test_kernel_of_the_readme_runs_on_the_rtl(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
     names = {}
-    for code in readme_code()[:2]:
+    for code in readme_code():
         exec(compile(code, "README.md", "exec"), names)
-    values, cycles = names["program"].read(names["result"].memory)["out"], names["result"].cycles
-    said = capsys.readouterr().out
-    assert said == f"{values}\n{values}\n{cycles} cycles\n" and 0 < cycles < 1000
-    assert values.tolist() == [[2.0 * i for i in range(16)]] * 4
+    run = names["run"]
+    assert run.value.tolist() == [[16.0 * row + i + 0.5 for i in range(16)] for row in range(4)]
+    assert run.execution.rtl.difference == 0 and 0 < run.execution.cycles < 1000
+    assert capsys.readouterr().out == f"{run.value}\n{run.value} {run.execution.cycles} cycles\n"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from .errors import MakaluError
 from .isa import FIELDS, INSTRUCTION_BYTES, Opcode, used_fields
@@ -26,20 +27,31 @@ class Instruction:
         return int(self.opcode) if name == "opcode" else self.values.get(name, 0)
 
 
+@cache
+def _layout(opcode: Opcode) -> Mapping[str, tuple[int, int, int, int]]:
+    """(lowest and highest value, mask, first bit) of the fields that an opcode uses beside itself."""
+    fields = [FIELDS[name] for name in used_fields(opcode) if name != "opcode"]
+    return {f.name: (f.low, f.high, (1 << f.bits) - 1, f.lsb) for f in fields}
+
+
+@cache
+def _unused(opcode: Opcode) -> int:
+    """All bits that no field of the opcode has."""
+    used = sum(((1 << FIELDS[name].bits) - 1) << FIELDS[name].lsb for name in used_fields(opcode))
+    return ~used
+
+
 def encode(instruction: Instruction) -> bytes:
     """128 bytes. Raises `InstructionError` for a field that the opcode does not use or a value that does not fit."""
-    allowed = used_fields(instruction.opcode)
-    word = int(instruction.opcode)
+    layout, word = _layout(instruction.opcode), int(instruction.opcode)
     for name, value in instruction.values.items():
-        if name not in allowed:
+        if name not in layout:
             raise InstructionError(f"{instruction.opcode.name.lower()} has no field {name!r}")
-        f = FIELDS[name]
-        if not f.low <= value <= f.high:
-            raise InstructionError(
-                f"{instruction.opcode.name.lower()}: {name} must be from {f.low} to {f.high}, not {value}"
-            )
-        if name != "opcode":
-            word |= (value & ((1 << f.bits) - 1)) << f.lsb
+        low, high, mask, lsb = layout[name]
+        if not low <= value <= high:
+            opcode = instruction.opcode.name.lower()
+            raise InstructionError(f"{opcode}: {name} must be from {low} to {high}, not {value}")
+        word |= (value & mask) << lsb
     return word.to_bytes(INSTRUCTION_BYTES, "little")
 
 
@@ -52,16 +64,15 @@ def decode(data: bytes) -> Instruction:
     if code not in Opcode._value2member_map_:
         raise InstructionError(f"opcode {code:#04x} is unknown")
     opcode = Opcode(code)
-    values: dict[str, int] = {}
-    for name in used_fields(opcode):
-        f = FIELDS[name]
-        raw = (word >> f.lsb) & ((1 << f.bits) - 1)
-        word &= ~(((1 << f.bits) - 1) << f.lsb)
-        if raw and name != "opcode":
-            values[name] = raw - (1 << f.bits) if f.signed and raw >> (f.bits - 1) else raw
-    if word:
-        bit = (word & -word).bit_length() - 1
+    reserved = word & _unused(opcode)
+    if reserved:
+        bit = (reserved & -reserved).bit_length() - 1
         raise InstructionError(f"{opcode.name.lower()}: reserved bit {bit} is set")
+    values: dict[str, int] = {}
+    for name, (_, high, mask, lsb) in _layout(opcode).items():
+        raw = word >> lsb & mask
+        if raw:
+            values[name] = raw if raw <= high else raw - mask - 1
     return Instruction(opcode, values)
 
 

@@ -4,6 +4,7 @@ Does not: compute. Arithmetic lives in `hw/arith` (RTL) and `sim_models/golden` 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 __all__ = ["BF16", "FORMATS", "FP32", "SIGNIFICAND_BITS", "Format"]
 
@@ -21,11 +22,11 @@ class Format:
     exponent_bits: int
     fraction_bits: int
 
-    @property
+    @cached_property
     def bits(self) -> int:
         return 1 + self.exponent_bits + self.fraction_bits
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         return self.bits // 8
 

@@ -9,6 +9,7 @@ so must every bit that no field names.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 
 __all__ = [
     "AP_DIMS",
@@ -314,6 +315,7 @@ _COMMON = (
 )
 
 
+@cache
 def used_fields(opcode: Opcode) -> tuple[str, ...]:
     """Names of the fields that may be non-zero in this opcode, in the order of the table."""
     spec = INSTRUCTIONS[opcode]

@@ -21,10 +21,25 @@ class BusError(RuntimeError):
 
 def memory_addresses(instruction: Instruction, pattern: OperandPattern) -> NDArray[np.int64]:
     """Byte addresses [P, N] of the first byte of each element; dimension 4 is the partition."""
-    strides = [instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
+    strides = _strides(instruction)
     row = np.asarray(addresses(0, 1, pattern.sizes, tuple(strides[:AP_DIMS])))
     partition = np.arange(pattern.count)[:, None] * strides[AP_DIMS]
     return instruction["address"] + partition + row[None, :]
+
+
+def _strides(instruction: Instruction) -> list[int]:
+    return [instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
+
+
+def _apart(dims: list[tuple[int, int]], size: int) -> bool:
+    """(count, stride) by rising stride: each steps over all that the ones below it reach, so no two elements of `size`
+    bytes share one. False says nothing."""
+    reach = size
+    for count, stride in sorted(dims, key=lambda dim: abs(dim[1])):
+        if count > 1 and abs(stride) < reach:
+            return False
+        reach += (count - 1) * abs(stride)
+    return True
 
 
 class GoldenDma:
@@ -39,17 +54,25 @@ class GoldenDma:
         load = instruction.opcode == Opcode.DMA_LOAD
         slot = "dst" if load else "src0"
         pattern = operand(instruction, slot, count=instruction["partitions"])
-        first = memory_addresses(instruction, pattern)
-        size = pattern.format.bytes
-        low, high = int(first.min()), int(first.max()) + size - 1
+        size, start = pattern.format.bytes, instruction["address"]
+        dims = list(zip((*pattern.sizes, pattern.count), _strides(instruction), strict=True))
+        low = start + sum(min(0, (count - 1) * stride) for count, stride in dims)
+        high = start + sum(max(0, (count - 1) * stride) for count, stride in dims) + size - 1
         if low < 0 or high >= len(self._memory):
             name = instruction.opcode.name.lower()
             raise BusError(f"{name} covers memory {low:#x} to {high:#x}, the image ends at {len(self._memory):#x}")
-        where = first[:, :, None] + np.arange(size)
+        counts, strides = zip(*reversed(dims), strict=True)
+        view: NDArray[np.unsignedinteger] = np.ndarray(counts, f"<u{size}", self._memory, start, strides)
         if load:
-            self._sbuf.write(pattern, np.ascontiguousarray(self._memory[where]).view(f"<u{size}")[:, :, 0])
+            self._sbuf.write(pattern, view.reshape(pattern.count, pattern.elements))
             return
+        bits = self._sbuf.read(pattern, slot=slot)
+        if _apart(dims, size):
+            view[...] = bits.reshape(counts)
+            return
+        # an assignment to a view that meets itself has no order
+        first = memory_addresses(instruction, pattern)
         if (np.diff(np.sort(first, axis=None)) < size).any():
             self._report(f"dma_store writes some byte between {low:#x} and {high:#x} twice; its last value is open")
-        bits = np.ascontiguousarray(self._sbuf.read(pattern, slot=slot))
-        self._memory[where] = bits.view(np.uint8).reshape(where.shape)
+        where = first[:, :, None] + np.arange(size)
+        self._memory[where] = np.ascontiguousarray(bits).view(np.uint8).reshape(where.shape)

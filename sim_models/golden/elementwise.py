@@ -10,9 +10,15 @@ from makalu.hw.spec.isa import Space
 
 from .lanes import element, narrow, widen
 from .memory import PartitionedMemory, byte_set
-from .operand import operand
+from .operand import OperandPattern, operand
 
 __all__ = ["GoldenElementwise"]
+
+
+def _disjoint(one: OperandPattern, other: OperandPattern) -> bool:
+    """Nothing between the first and the last byte of one is so of the other."""
+    (low, high), (first, last) = one.extent, other.extent
+    return high < first or last < low
 
 
 class GoldenElementwise:
@@ -47,6 +53,8 @@ class GoldenElementwise:
                 continue
             source = operand(instruction, slot, count=instruction["partitions"])
             same = (source.offset, source.format, source.strides) == (target.offset, target.format, target.strides)
+            if _disjoint(source, target):
+                continue
             if same and len(byte_set(target)) == target.elements * target.format.bytes:
                 continue
             if np.intersect1d(byte_set(source), byte_set(target)).size:

@@ -8,7 +8,7 @@ one of them writing, are a finding even where their bytes differ (docs/contract.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,8 @@ __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "Machine"
 
 _VALUE_MASK = FIELDS["wait0_value"].high
 _HALF = 1 << (FIELDS["wait0_value"].bits - 1)
+REPORT_EVERY = 256
+"""Instructions from one report to the next."""
 _COUNTER_MASK = (1 << SEMAPHORE_BITS) - 1
 
 
@@ -85,9 +87,19 @@ class Machine:
         self._config = config
         self._strict = strict
 
-    def run(self, memory: NDArray[np.uint8], programs: Mapping[Queue, int], *, seed: int | None = None) -> Result:
-        """Run from the first instruction of each queue in `programs` (byte addresses) until nothing can go on."""
-        run = _Run(self._config, self._strict, memory, programs, seed)
+    def run(
+        self,
+        memory: NDArray[np.uint8],
+        programs: Mapping[Queue, int],
+        *,
+        seed: int | None = None,
+        report: Callable[[int], None] | None = None,
+    ) -> Result:
+        """Run from the first instruction of each queue in `programs` (byte addresses) until nothing can go on.
+
+        `report` hears now and then how many instructions have issued.
+        """
+        run = _Run(self._config, self._strict, memory, programs, seed, report)
         run.loop()
         return run.result()
 
@@ -102,8 +114,9 @@ class _Run:
         memory: NDArray[np.uint8],
         programs: Mapping[Queue, int],
         seed: int | None,
+        tell: Callable[[int], None] | None,
     ) -> None:
-        self._config, self._strict = config, strict
+        self._config, self._strict, self._tell = config, strict, tell
         self._random = None if seed is None else np.random.default_rng(seed)
         self._memory = np.array(memory, np.uint8, copy=True)
         self._findings: list[Finding] = []
@@ -221,6 +234,8 @@ class _Run:
             return False
         instruction, address = state.head, state.address
         self._executed.append((state.queue, instruction.opcode, instruction["tag"]))
+        if self._tell is not None and len(self._executed) % REPORT_EVERY == 0:
+            self._tell(len(self._executed))
         state.head, state.address = None, address + INSTRUCTION_BYTES
         if instruction.opcode in (Opcode.HALT, Opcode.NOP):
             self._signal(instruction)

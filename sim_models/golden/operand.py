@@ -1,16 +1,44 @@
 """One operand of an instruction as a record, and the checks' view of its extent."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from makalu.hw.spec.encoding import Instruction
 from makalu.hw.spec.formats import FORMATS, Format
-from makalu.hw.spec.isa import AP_DIMS, Space
+from makalu.hw.spec.isa import AP_DIMS, OPERANDS, Space
 
 from .walker import extent
 
 __all__ = ["FORMAT_OF_CODE", "OperandPattern", "operand"]
 
 FORMAT_OF_CODE: dict[int, Format] = {f.code: f for f in FORMATS.values()}
+
+
+_SPACES = {int(space): space for space in Space}
+
+
+class _Names(NamedTuple):
+    """Fields of a slot."""
+
+    space: str
+    dtype: str
+    partition: str
+    offset: str
+    sizes: tuple[str, ...]
+    strides: tuple[str, ...]
+
+
+_NAMES = {
+    slot: _Names(
+        f"{slot}_space",
+        f"{slot}_dtype",
+        f"{slot}_partition",
+        f"{slot}_offset",
+        tuple(f"{slot}_size{d}" for d in range(AP_DIMS)),
+        tuple(f"{slot}_stride{d}" for d in range(AP_DIMS)),
+    )
+    for slot in OPERANDS
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +69,13 @@ class OperandPattern:
 
 def operand(instruction: Instruction, slot: str, *, count: int) -> OperandPattern:
     """The pattern in `slot` (`dst`, `src0`, `src1`) of a legal instruction, taken over `count` partitions."""
+    names, get = _NAMES[slot], instruction.values.get
     return OperandPattern(
-        space=Space(instruction[f"{slot}_space"]),
-        format=FORMAT_OF_CODE[instruction[f"{slot}_dtype"]],
-        partition=instruction[f"{slot}_partition"],
+        space=_SPACES[get(names.space, 0)],
+        format=FORMAT_OF_CODE[get(names.dtype, 0)],
+        partition=get(names.partition, 0),
         count=count,
-        offset=instruction[f"{slot}_offset"],
-        sizes=tuple(instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)),
-        strides=tuple(instruction[f"{slot}_stride{d}"] for d in range(AP_DIMS)),
+        offset=get(names.offset, 0),
+        sizes=tuple([get(name, 0) for name in names.sizes]),
+        strides=tuple([get(name, 0) for name in names.strides]),
     )

@@ -1,6 +1,6 @@
 """Timing of the whole core: every issue and finish of a program, without data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from makalu.hw.spec.config import CoreConfig
@@ -70,8 +70,17 @@ class CoreTiming:
     def __init__(self, config: CoreConfig, memory: MemoryTiming | Handshakes, *, start: int = 0) -> None:
         self.config, self.memory, self.start = config, memory, start
 
-    def run(self, streams: Mapping[Queue, bytes], *, limit: int | None = None) -> Timeline:
-        """Timeline of encoded programs. Errors: `TimeoutError` for a program that stops, or beyond cycle `limit`."""
+    def run(
+        self,
+        streams: Mapping[Queue, bytes],
+        *,
+        limit: int | None = None,
+        report: Callable[[int], None] | None = None,
+    ) -> Timeline:
+        """Timeline of encoded programs; `report` hears now and then how many instructions have issued.
+
+        Errors: `TimeoutError` for a program that stops, or beyond cycle `limit`.
+        """
         tensor = TensorTiming(self.config)
         lanes = LanesTiming(self.config, owned=tensor.owned_banks)
         dma = DmaTiming(self.config, self.memory)
@@ -86,7 +95,7 @@ class CoreTiming:
         }
         programs = {queue: _words(stream) for queue, stream in streams.items()}
         model = SequencerTiming(config=self.config, programs=programs, port=self._port(), engines=engines)
-        done = model.run(start=self.start, limit=limit)
+        done = model.run(start=self.start, limit=limit, report=report)
         issues = [TimelineEvent(e.cycle, e.queue, e.tag, e.index) for e in model.issues]
         finishes = [TimelineEvent(e.cycle, e.channel, e.tag, e.index) for e in model.finishes if e.channel is not None]
         finishes.sort(key=lambda e: (e.cycle, e.where))

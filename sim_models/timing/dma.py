@@ -20,7 +20,8 @@ LOAD, STORE = Channel.DMA_LOAD.name.lower(), Channel.DMA_STORE.name.lower()
 class DmaTiming:
     """Loads and stores, exact to the cycle; `.load` and `.store` have an engine model's face.
 
-    The channels meet only in the data port's tokens. Work is one step a beat.
+    The channels meet only in the data port's tokens. Where these give each channel a beat in every cycle, every time
+    follows as soon as a descriptor is accepted, as it does from a record. Work is one step a beat.
 
     Does not: know data; model bus errors.
 
@@ -32,7 +33,8 @@ class DmaTiming:
 
     def __init__(self, config: CoreConfig, memory: MemoryTiming | Handshakes) -> None:
         if isinstance(memory, MemoryTiming):
-            self._tokens: _Tokens | None = _Tokens(memory, config.bus.data_bytes)
+            plenty = memory.numerator >= len((LOAD, STORE)) * config.bus.data_bytes * memory.denominator
+            self._tokens: _Tokens | None = None if plenty else _Tokens(memory, config.bus.data_bytes)
             self._load = LoadTrack(config, latency=memory.latency, outstanding=memory.outstanding_reads)
             self._store = StoreTrack(config, latency=memory.latency, outstanding=memory.outstanding_writes)
         else:
@@ -46,8 +48,9 @@ class DmaTiming:
         """All beats up to and including cycle t."""
         load, store, tokens = self._load, self._store, self._tokens
         if tokens is None:
-            while load.want is not None:
-                load.offer(load.want)
+            load.drain()
+            while store.want is not None:
+                store.offer(store.want)
             return
         while True:
             read = NEVER if load.want is None else load.want

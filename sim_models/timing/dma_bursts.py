@@ -1,8 +1,9 @@
 """The bursts of a DMA descriptor, and what each costs: beats, lines, turns at the SBUF."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 from makalu.hw.spec.axi import LONGEST_BURST, PAGE_BYTES
 from makalu.hw.spec.config import CoreConfig
@@ -31,36 +32,59 @@ class Moves:
         return self.units_out + self.prefill
 
 
-def descriptor_bursts(instruction: Instruction, config: CoreConfig, *, load: bool) -> Iterator[tuple[int, Moves]]:
-    """(partition, moves) in the order of the walk: dimensions 3, 2, 1, piece of dimension 0, partition, page."""
+def descriptor_bursts(instruction: Instruction, config: CoreConfig, *, load: bool) -> Sequence[tuple[int, Moves]]:
+    """(partition, moves) in the order of the walk: dimensions 3, 2, 1, piece of dimension 0, partition, page.
+
+    Addresses count within a page, offsets within a word: descriptors of equal tiles share one list.
+    """
     slot = "dst" if load else "src0"
-    wide = instruction[f"{slot}_dtype"] == FP32.code
-    element = FP32.bytes if wide else BF16.bytes
-    beat, word, longest = config.bus.data_bytes, config.sbuf.word_bytes, config.dma.burst_bytes
+    element = FP32.bytes if instruction[f"{slot}_dtype"] == FP32.code else BF16.bytes
+    beat, word = config.bus.data_bytes, config.sbuf.word_bytes
     page = min(PAGE_BYTES, LONGEST_BURST * beat)
-    sizes = [instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)]
-    strides = [instruction[f"{slot}_stride{d}"] * element for d in range(AP_DIMS)]
-    memory = [instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
+    return _bursts(
+        load,
+        element,
+        (page, config.dma.burst_bytes, beat, word),
+        (instruction[f"{slot}_partition"], instruction["partitions"]),
+        (instruction["address"] % page, instruction[f"{slot}_offset"] % word),
+        tuple(instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)),
+        tuple(instruction[f"{slot}_stride{d}"] * element for d in range(AP_DIMS)),
+        tuple(instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)),
+    )
+
+
+@lru_cache(maxsize=256)
+def _bursts(
+    load: bool,
+    element: int,
+    units: tuple[int, int, int, int],
+    rows: tuple[int, int],
+    start: tuple[int, int],
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
+    memory: tuple[int, ...],
+) -> tuple[tuple[int, Moves], ...]:
+    """`units`: bytes of a page, the longest burst, a beat and a word; `rows`: the first partition, and how many."""
+    page, longest, beat, word = units
+    first, count = rows
     contiguous = strides[0] == element and memory[0] == element
-    partitions = range(instruction["partitions"])
-    first = instruction[f"{slot}_partition"]
-    for i3 in range(sizes[3]):
-        for i2 in range(sizes[2]):
-            for i1 in range(sizes[1]):
-                address = instruction["address"] + i3 * memory[3] + i2 * memory[2] + i1 * memory[1]
-                offset = instruction[f"{slot}_offset"] + i3 * strides[3] + i2 * strides[2] + i1 * strides[1]
-                remaining = sizes[0] * element
-                while remaining:
-                    piece = min(remaining, longest - address % beat) if contiguous else element
-                    for p in partitions:
-                        at = address + p * memory[MEMORY_DIMS - 1]
-                        head = min(piece, page - at % page)
-                        yield first + p, _moves(load, at % beat, offset % word, head, beat, word)
-                        if head < piece:
-                            yield first + p, _moves(load, 0, (offset + head) % word, piece - head, beat, word)
-                    address += piece if contiguous else memory[0]
-                    offset += piece if contiguous else strides[0]
-                    remaining -= piece
+    out: list[tuple[int, Moves]] = []
+    for i3, i2, i1 in product(range(sizes[3]), range(sizes[2]), range(sizes[1])):
+        address = start[0] + i3 * memory[3] + i2 * memory[2] + i1 * memory[1]
+        offset = start[1] + i3 * strides[3] + i2 * strides[2] + i1 * strides[1]
+        remaining = sizes[0] * element
+        while remaining:
+            piece = min(remaining, longest - address % beat) if contiguous else element
+            for p in range(count):
+                at = address + p * memory[MEMORY_DIMS - 1]
+                head = min(piece, page - at % page)
+                out.append((first + p, _moves(load, at % beat, offset % word, head, beat, word)))
+                if head < piece:
+                    out.append((first + p, _moves(load, 0, (offset + head) % word, piece - head, beat, word)))
+            address += piece if contiguous else memory[0]
+            offset += piece if contiguous else strides[0]
+            remaining -= piece
+    return tuple(out)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from functools import lru_cache
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.encoding import Instruction
@@ -13,6 +14,8 @@ from .waits import EngineWork, Hold
 
 __all__ = ["LoadTrack", "slot_from"]
 
+_WORD_AFTER = 3
+"""From a line's step in the aligner to its first word, at least."""
 _FINISH_AFTER = 4
 """From a line's step in the aligner to the finish, at least: to the lane, counted, its word, the channel."""
 
@@ -20,6 +23,16 @@ _FINISH_AFTER = 4
 def slot_from(t: int, partition: int, phase: int, config: CoreConfig) -> int:
     """First cycle >= t in which the partition is in `phase`."""
     return t + (phase + partition * config.tensor.add_stages - t) % PHASES
+
+
+@lru_cache(maxsize=1 << 12)
+def _line_ends(slot: int, turns: tuple[int, ...]) -> tuple[int, ...]:
+    """Last words of lines whose steps are in the cycles 0, 1, ..., in an idle lane with its phase in cycle `slot`."""
+    out: list[int] = []
+    for step, count in enumerate(turns):
+        earliest = max(step + _WORD_AFTER, out[-1] + 1 if out else 0)
+        out.append(earliest + (slot - earliest) % PHASES + PHASES * (count - 1))
+    return tuple(out)
 
 
 class LoadTrack:
@@ -58,13 +71,13 @@ class LoadTrack:
         self._go = self._ar = self._taken = self._step = -1
         self._done: deque[int] = deque([-1] * config.dma.outstanding_reads, maxlen=config.dma.outstanding_reads)
         self._last_beats: deque[int] = deque([-1] * outstanding, maxlen=outstanding)
-        depth = config.dma.partition_lines
+        depth = self._depth = config.dma.partition_lines
         self._lanes: dict[int, deque[int]] = defaultdict(lambda: deque([-1] * depth, maxlen=depth))
         """Last words of each lane's youngest lines."""
         self._written = -1
 
     def issue(self, t: int, instruction: Instruction) -> None:
-        rows = list(descriptor_bursts(instruction, self.config, load=True))
+        rows = descriptor_bursts(instruction, self.config, load=True)
         self._bursts.extend((t + 2 if i == 0 else 0, p, m, i == len(rows) - 1) for i, (p, m) in enumerate(rows))
         self.remaining.append(sum(moves.units_in for _, moves in rows))
         self._issued.append((t, self.remaining[-1]))
@@ -96,6 +109,34 @@ class LoadTrack:
         self._last_beats.append(x)
         while self._beat < moves.steps:
             self._take(self._earliest(self._step + 1))
+        self._end(x)
+
+    def drain(self) -> None:
+        """All beats, each offered in the cycle from which it is wanted."""
+        while self.want is not None:
+            if not self._undisturbed():
+                self.offer(self.want)
+
+    def _undisturbed(self) -> bool:
+        """The beats of the next burst at once, where each is a line, and its lane has none that waits for a slot."""
+        moves, x = self._moves, self.want
+        lane, beats = self._lanes[self._partition], moves.units_in
+        assert x is not None
+        if self._beat or moves.prefill or beats != moves.units_out or beats > self._depth:
+            return False
+        if self._record is not None or x <= self._step or x <= lane[-1]:
+            return False
+        slot = slot_from(x, self._partition, LOAD_PHASE, self.config) - x
+        lane.extend([x + end for end in _line_ends(slot, moves.turns)])
+        self._written = max(self._written, lane[-1])
+        self._step = self._taken = last = x + beats - 1
+        self._last_beats.append(last)
+        self.remaining[0] -= beats
+        self._end(last)
+        return True
+
+    def _end(self, x: int) -> None:
+        """The burst has had all its steps, its last beat in x."""
         self._done.append(self._step)
         if self._last_burst:
             self._note(x)
@@ -134,7 +175,7 @@ class LoadTrack:
         self._step = x
         if self._beat >= self._moves.prefill:
             lane = self._lanes[self._partition]
-            first = slot_from(max(x + 3, lane[-1] + 1), self._partition, LOAD_PHASE, self.config)
+            first = slot_from(max(x + _WORD_AFTER, lane[-1] + 1), self._partition, LOAD_PHASE, self.config)
             lane.append(first + PHASES * (self._moves.turns[self._line] - 1))
             self._written = max(self._written, lane[-1])
             self._line += 1

@@ -98,7 +98,7 @@ class StoreTrack:
         self._memory_answers: deque[int] = deque([-1] * outstanding, maxlen=outstanding)
 
     def issue(self, t: int, instruction: Instruction) -> None:
-        rows = list(descriptor_bursts(instruction, self.config, load=False))
+        rows = descriptor_bursts(instruction, self.config, load=False)
         if self._record is not None:
             answers = [next(self._record, NEVER) for _ in rows]
             self.finishes.append(answers[-1] + 1)

@@ -1,6 +1,6 @@
 """What of a Vector or Scalar instruction decides its cycles: which banks it asks for, in which order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,12 @@ class LaneShape:
     """Whether a write covers a granule in part: it takes two turns at the bank."""
     psum_banks: int
     """Bit mask of all PSUM banks that are read."""
+
+    @property
+    def alone(self) -> "LaneShape":
+        """The same with one bank for all: what decides the cycles while nobody else is at the banks."""
+        first, second = (tuple(min(bank, 0) for bank in row) for row in self.banks)
+        return replace(self, banks=(first, second), write_banks=(0,) * len(self.write_banks), psum_banks=0)
 
 
 def shape_key(instruction: Instruction) -> tuple[int, ...]:

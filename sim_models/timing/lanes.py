@@ -25,9 +25,9 @@ Owned = Callable[[int, int], int]
 class LanesTiming:
     """Both engines and the access arbiter, exact to the cycle; `.vector` and `.scalar` have an engine model's face.
 
-    An instruction that runs alone, with its PSUM banks free, takes a number of cycles that depends only on its access
-    patterns and the phase of the engine's clock: stepped once, then looked up. Cycles are stepped one by one only while
-    both engines run or a PSUM bank that is read is owned.
+    An instruction that runs alone, with its PSUM banks free, takes a number of cycles that depends only on which of its
+    elements ask for a bank, whichever it is, and on the phase of the engine's clock: stepped once, then looked up.
+    Cycles are stepped one by one only while both engines run or a PSUM bank that is read is owned.
 
     Parameters
     ----------
@@ -42,6 +42,9 @@ class LanesTiming:
         self._owned = owned
         self._ratios = (config.vector.ratio, config.scalar.ratio)
         self._shapes: dict[tuple[int, ...], LaneShape] = {}
+        self._kinds: dict[int, int] = {}
+        """Of each shape, by its `id`: a number of all that are alike but for the banks."""
+        self._kind_of: dict[LaneShape, int] = {}
         self._alone: dict[tuple[int, int, int], int] = {}
         self._state = _State()
         self._free_at = [0] * ENGINES
@@ -65,7 +68,8 @@ class LanesTiming:
         self._step_to(t - 1)
         key = shape_key(instruction)
         if key not in self._shapes:
-            self._shapes[key] = lane_shape(instruction, self.config)
+            shape = self._shapes[key] = lane_shape(instruction, self.config)
+            self._kinds[id(shape)] = self._kind_of.setdefault(shape.alone, len(self._kind_of))
         self._state.runs[e] = LaneRun(self._shapes[key])
         self._state.first[e] = t + 1
         self._state.psum_waits[e] = self._state.sbuf_waits[e] = 0
@@ -94,7 +98,7 @@ class LanesTiming:
         assert run is not None
         if self._state.now > first:
             return None
-        key = (id(run.shape), e, first % self._ratios[e].denominator)
+        key = (self._kinds[id(run.shape)], e, first % self._ratios[e].denominator)
         if key not in self._alone:
             lone = _State()
             lone.now = first

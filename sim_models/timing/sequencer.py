@@ -1,7 +1,7 @@
 """When each instruction of a program is decoded, issues and finishes; the engines are given."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,8 @@ from .waits import Cause, WaitLog
 __all__ = ["Engine", "Event", "QueueTiming", "SequencerTiming"]
 
 _MODULUS = 1 << FIELDS["wait0_value"].bits
+_REPORT_EVERY = 256
+"""Instructions from one report to the next."""
 _CHANNELS = {c.name.lower(): c for c in Channel}
 
 
@@ -152,13 +154,16 @@ class SequencerTiming:
         self.issues: list[Event] = []
         self.finishes: list[Event] = []
 
-    def run(self, *, start: int = 0, limit: int | None = None) -> int:
+    def run(self, *, start: int = 0, limit: int | None = None, report: Callable[[int], None] | None = None) -> int:
         """To the end, with queues that run first in cycle `start`; returns the first cycle in which none runs."""
-        t, last = start, start - 1
+        t, last, due = start, start - 1, _REPORT_EVERY
         while any(q.running for q in self.queues):
             if limit is not None and t > limit:
                 raise TimeoutError(f"the program still runs in cycle {t}; {self._blocked(t)}")
             wakes, changed = self._cycle(t)
+            if report is not None and len(self.issues) >= due:
+                due += _REPORT_EVERY
+                report(len(self.issues))
             if changed:
                 last = t
             following = t + 1 if changed else max(t + 1, min(wakes)) if wakes else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from makalu.sw.cli.bench.dma import COLUMNS
+from makalu.sw.cli.bench import anchors, dma
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
@@ -32,7 +32,7 @@ does. Nothing here is a claim about AWS silicon.
 """
 _SECTION = re.compile(r"(?m)^## (.*)$")
 _SHOWN = re.compile(r"(<!-- begin ([^\n]*) -->\n).*?(<!-- end -->)", re.S)
-_SHOWING = ("simulators.md",)
+_SHOWING = ("anchors.md", "simulators.md")
 """Written by hand but for the sections that they show."""
 
 _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -43,7 +43,7 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             tuple(f"{memory}_difference" for memory in ("latency_0", "latency_100", "latency_300", "recorded"))
             + ("events", "mismatched"),
         ),
-        ("dma_", COLUMNS),
+        ("dma_", dma.COLUMNS),
         (
             "pace_",
             tuple(
@@ -53,12 +53,26 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             )
             + ("pes",),
         ),
+        ("anchors_", anchors.COLUMNS),
         ("fpga_", ("lut4", "ccu2c", "comb", "ff", "mult18", "mhz_6", "mhz_7", "mhz_8")),
     ),
     "kernels": (
         (
             "kernel_",
-            ("instructions", "error", "cycles", "difference", "events", "compared", "differing", "seconds", "refused"),
+            (
+                *(
+                    "arguments",
+                    "instructions",
+                    "error",
+                    "cycles",
+                    "difference",
+                    "events",
+                    "compared",
+                    "differing",
+                    "seconds",
+                ),
+                *("refused", "unexpected"),
+            ),
         ),
     ),
 }
@@ -149,7 +163,7 @@ def _cases(figures: Figures, prefix: str, columns: tuple[str, ...]) -> list[str]
     """A row a case."""
     cells: dict[str, dict[str, str]] = {}
     for figure in figures:
-        column = next(c for c in columns if figure["name"].endswith(f"_{c}"))
+        column = max((c for c in columns if figure["name"].endswith(f"_{c}")), key=len)
         case = figure["name"].removeprefix(prefix).removesuffix(f"_{column}")
         cells.setdefault(case, {})[column] = _with_bar(figure)
     return _grid(prefix.rstrip("_"), columns, cells)

@@ -29,9 +29,10 @@ __all__ = ["SourceError", "kernels"]
 SEED = 0
 MOST_SECONDS = 180
 """Of one kernel, without the machine's build."""
-ERROR_BAR = {"fp32": 1e-5, "bf16": 2**-8}
-"""|result - reference| over 1 + |reference|, a rounding: half a unit in the last place of numbers up to 2 + 2 |x|, and
-as much again for the fp32 sums of up to a thousand products behind it."""
+UNITS = {"fp32": 2**-24, "bf16": 2**-8}
+"""An error is |result - reference| / (1 + |reference|) in these units: half a unit in the last place, a rounding."""
+BARS = {"fp32": 128, "bf16": 1}
+"""Units a rounding of the outputs, and as many for the fp32 sums of up to a thousand products behind it."""
 
 
 class SourceError(MakaluError, ValueError):
@@ -120,11 +121,11 @@ def _figures(row: _Row) -> list[Figure]:
             at_most(f"{name}_unexpected", int(not row.as_expected), "refusals", bar=0, kind="must"),
         ]
     done, dtype = row.done, row.done.program.outputs[0].dtype
+    bar = (row.kernel.roundings + 1) * BARS[dtype]
     figures = [
+        Figure(name=f"{name}_arguments", value=", ".join(row.kernel.arguments.values()), unit="text"),
         Figure(name=f"{name}_instructions", value=done.program.instructions, unit="instructions"),
-        at_most(
-            f"{name}_error", row.error, "of 1 + |x|", bar=(row.kernel.roundings + 1) * ERROR_BAR[dtype], kind="must"
-        ),
+        at_most(f"{name}_error", round(row.error / UNITS[dtype], 2), "half ulps", bar=bar, kind="must"),
         Figure(name=f"{name}_cycles", value=done.cycles, unit="cycles"),
         at_most(f"{name}_seconds", round(row.seconds, 1), "s", bar=MOST_SECONDS, kind="must"),
     ]

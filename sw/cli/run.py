@@ -12,6 +12,7 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
 from makalu.sim_models.timing.core import Timeline
 from makalu.sw.cli.conclusion import say_where
+from makalu.sw.cli.stage_bars import stage_bars
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.compile.program import Program
 from makalu.sw.compile.program_file import load_program
@@ -52,10 +53,12 @@ def run(
     def rtl(program: Program, inputs: Any, config: CoreConfig, predicted: Timeline) -> RtlRun:
         return run_program(program, inputs, config, predicted, simulator=simulator, progress=True)
 
-    done = execute(program, inputs, config, backend, rtl=rtl, report=lambda name: console.print(f"[dim]{name}[/]"))
+    with stage_bars(console) as report:
+        done = execute(program, inputs, config, backend, rtl=rtl, report=report)
     kernel = program.kernel or "program"
     folder = out or BUILD / "kernels" / file_names([kernel])[kernel]
-    outcome = write_outcome(done, folder, arguments=dict(text.split("=", 1) for text in texts), seed=seed)
+    given = dict(text.split("=", 1) for text in texts)
+    outcome = write_outcome(done, folder, inputs=inputs, arguments=given, seed=seed)
     _report(done, console)
     for what, path in (
         *((f"output {name}", path) for name, path in outcome.outputs.items()),
@@ -75,7 +78,7 @@ def compiled_target(
 ) -> tuple[Program, Mapping[str, ArrayLike | Bits], CoreConfig]:
     """Program, inputs and configuration of `FILE.py::function` or of a program's file."""
     given = given_arguments(texts, seed)
-    if "::" not in target and not target.endswith(".py"):
+    if "::" not in target and ".py" not in target:
         program = load_program(Path(target))
         arrays: dict[str, Any] = {}
         for name, value in given.items():

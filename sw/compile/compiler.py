@@ -53,6 +53,8 @@ def compile_trace(
     config, operations = recording.config, list(recording.operations())
     if whole_outputs:
         _check_outputs(traced.outputs)
+    if not operations:
+        raise CompileError("the kernel has no instructions: it returns its arguments as they are")
     spans, addresses = _placed(config, operations, keep_addresses)
     used = {t.storage for op in operations for t in op.tensors.values()} | set(recording.inputs)
     used |= {output.tensor.storage for output in traced.outputs}

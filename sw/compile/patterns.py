@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from makalu.hw.spec.isa import AP_DIMS
@@ -10,6 +11,9 @@ from .cut import Box, StrideLimit, cut, memory_limit, slot_limit
 from .refine import Common, Dim, PatternError, refine
 
 __all__ = ["CommonPattern", "Dim", "PatternError", "Transfer", "common_patterns", "transfer_patterns"]
+
+_KEPT = 1024
+"""Operands of a program have few shapes: patterns hold no address, so equal ones are made once."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,19 @@ def common_patterns(
     Errors: `PatternError`.
     """
     limits = [slot_limit()] * len(operands) if limits is None else limits
+    return iter(_common_patterns(tuple(map(tuple, operands)), tuple(limits), ordered))
+
+
+@lru_cache(maxsize=_KEPT)
+def _common_patterns(
+    operands: tuple[tuple[Dim, ...], ...], limits: tuple[StrideLimit, ...], ordered: bool
+) -> tuple[CommonPattern, ...]:
+    out = []
     for common in refine(operands):
         for offsets, box in _boxes(common, limits, ordered):
             strides = tuple(_padded([s[o] for s in box.strides], lone=1) for o in range(len(operands)))
-            yield CommonPattern(_padded(box.sizes, fill=1), offsets, strides)
+            out.append(CommonPattern(_padded(box.sizes, fill=1), offsets, strides))
+    return tuple(out)
 
 
 def transfer_patterns(
@@ -74,23 +87,31 @@ def transfer_patterns(
 
     Does not: look at the number of partitions that the core has. Errors: `PatternError`.
     """
+    return iter(_transfer_patterns(partitions, tuple(tile), tuple(memory), element_bytes))
+
+
+@lru_cache(maxsize=_KEPT)
+def _transfer_patterns(
+    partitions: int, tile: tuple[Dim, ...], memory: tuple[Dim, ...], element_bytes: int
+) -> tuple[Transfer, ...]:
     free = prod(count for count, _ in tile)
     # the partition number is an operand of its own: it grows by 1 outside of the free dimensions and not inside
     views = [[(partitions, 0), *tile], [(partitions, 1), (free, 0)], memory]
     limits = [slot_limit(), (0, 0), memory_limit(element_bytes)]
-    for common in refine(views):
-        rows, row_stride, rest = _take_rows(common, limits[2])
-        for (tile_offset, first, memory_offset), box in _boxes(rest, limits, ordered=False):
-            yield Transfer(
-                first_partition=first,
-                partitions=rows,
-                sizes=_padded(box.sizes, fill=1),
-                tile_offset=tile_offset,
-                tile_strides=_padded([s[0] for s in box.strides], lone=1),
-                memory_offset=memory_offset,
-                memory_strides=_padded([s[2] for s in box.strides], lone=1),
-                memory_partition_stride=row_stride,
-            )
+    return tuple(
+        Transfer(
+            first_partition=first,
+            partitions=rows,
+            sizes=_padded(box.sizes, fill=1),
+            tile_offset=tile_offset,
+            tile_strides=_padded([s[0] for s in box.strides], lone=1),
+            memory_offset=memory_offset,
+            memory_strides=_padded([s[2] for s in box.strides], lone=1),
+            memory_partition_stride=row_stride,
+        )
+        for rows, row_stride, rest in (_take_rows(common, limits[2]) for common in refine(views))
+        for (tile_offset, first, memory_offset), box in _boxes(rest, limits, ordered=False)
+    )
 
 
 def _take_rows(common: Common, limit: StrideLimit) -> tuple[int, int, Common]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from makalu.hw.spec.formats import BF16, FP32, Format
 from makalu.sw.elements import Bits, ElementError, to_bits
 from makalu.sw.nki.dtypes import checked_dtype, format_of
+from makalu.sw.nki.errors import KernelError
 
 __all__ = ["from_torch", "input_bits", "is_array", "is_torch", "like", "output_array", "output_type"]
 
@@ -41,6 +42,8 @@ def input_bits(name: str, array: Any) -> tuple[Format, Bits]:
     values = from_torch(array) if is_torch(array) else array
     if isinstance(values, np.ma.MaskedArray):
         raise ElementError(f"argument {name} is a masked array; the core has no masks")
+    if values.dtype == np.float64:  # what numpy makes unless told otherwise
+        raise KernelError(f"argument {name} is float64, which the core does not have: give {name}.astype(np.float32)")
     form = checked_dtype(f"argument {name}", format_of(values.dtype) or values.dtype)
     if values.size == 0:
         raise ElementError(f"argument {name} is empty: shape {list(values.shape)}")

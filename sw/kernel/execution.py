@@ -16,13 +16,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.hw.spec.config import CoreConfig
+from makalu.hw.spec.formats import FORMATS
 from makalu.sim_models.timing.core import Timeline
 from makalu.sw.compile.program import Program
-from makalu.sw.elements import Bits
+from makalu.sw.elements import Bits, from_bits
 from makalu.sw.run import run_golden_machine
 from makalu.sw.timing import predict
 
-__all__ = ["Backend", "Execution", "RtlRun", "execute"]
+__all__ = ["Backend", "Execution", "Report", "RtlRun", "execute"]
+
+Report = Callable[[str, int, int], None]
+"""Hears what is being done, how many of its steps are done, 0 at first, and how many there are, 0 where no steps are
+told apart."""
 
 
 class Backend(StrEnum):
@@ -78,6 +83,13 @@ class Execution:
         return self.predicted if self.rtl is None or self.rtl.difference == 0 else self.timeline
 
     @property
+    def values(self) -> dict[str, NDArray[np.float32]]:
+        """Outputs and the inputs that were written, as float32, which holds every element's value."""
+        forms = {view.name: view.dtype for view in self.program.outputs}
+        forms |= {name: self.program.tensors[name].dtype for name in self.changed}
+        return {name: from_bits(bits, FORMATS[forms[name]]) for name, bits in {**self.outputs, **self.changed}.items()}
+
+    @property
     def cycles(self) -> int:
         """From the start to the last halt."""
         return self.timeline.cycles
@@ -91,34 +103,39 @@ def execute(
     *,
     rtl: Rtl | None = None,
     check: bool = True,
-    report: Callable[[str], None] | None = None,
+    report: Report | None = None,
 ) -> Execution:
-    """Run `program`. `check`: compare the RTL with golden; `report` hears what is being done.
+    """Run `program`. `check`: compare the RTL with golden; `report` hears of instructions, now and then.
 
     Errors: those of golden, of the RTL, `ProgramError` for inputs or a configuration that do not fit.
     """
     seconds: dict[str, float] = {}
 
-    def timed(name: str, work: Callable[[], NDArray[np.uint8] | Timeline | RtlRun]) -> object:
+    def timed(
+        name: str, work: Callable[[Callable[[int], None] | None], NDArray[np.uint8] | Timeline | RtlRun], steps: int
+    ) -> object:
         if report is not None:
-            report(name)
+            report(name, 0, steps)
         began = time.monotonic()
-        out = work()
+        out = work(None if report is None else lambda done: report(name, done, steps))
         seconds[name] = time.monotonic() - began
         return out
 
-    timeline = timed("timing model", lambda: predict(program, config))
+    count = program.instructions
+    timeline = timed("timing model", lambda tell: predict(program, config, report=tell), count)
     assert isinstance(timeline, Timeline)
     memory: NDArray[np.uint8] | None = None
     if backend is Backend.GOLDEN or (backend is Backend.RTL and check):
-        golden = timed("golden model", lambda: run_golden_machine(program, inputs, config=config).memory)
+        golden = timed(
+            "golden model", lambda tell: run_golden_machine(program, inputs, config=config, report=tell).memory, count
+        )
         assert isinstance(golden, np.ndarray)
         memory = golden
     if backend is not Backend.RTL:
         return _finished(program, config, backend, timeline, timeline, memory, seconds)
     if rtl is None:
         raise ValueError("the RTL back end needs a function that runs the RTL")
-    ran = timed("RTL", lambda: rtl(program, inputs, config, timeline))
+    ran = timed("RTL", lambda _: rtl(program, inputs, config, timeline), 0)
     assert isinstance(ran, RtlRun)
     differing = 0 if memory is None else int(np.count_nonzero(memory != ran.memory))
     compared = 0 if memory is None else memory.size

@@ -21,7 +21,7 @@ __all__ = ["FORMS", "ArgumentError", "given_arguments"]
 
 FORMS = (
     "NAME=128x512:bf16 (random normal numbers), NAME=FILE.npy or FILE.npy:bf16, "
-    "NAME=a Python number, string, tuple, True, False or None"
+    "NAME=a Python number, quoted string, tuple, True, False or None"
 )
 """What an argument may look like."""
 

@@ -16,9 +16,15 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from makalu.sw.nki import isa, language
-from makalu.sw.nki.checks import shown
-from makalu.sw.nki.errors import KernelError, NoSuchModuleError, NotBuiltError, NotInNkiError, UnbuiltModuleError
-from makalu.sw.nki.recording import running
+from makalu.sw.nki.errors import (
+    KernelError,
+    NoSuchModuleError,
+    NotBuiltError,
+    NotInNkiError,
+    UnbuiltModuleError,
+    shown,
+)
+from makalu.sw.nki.recording import is_active
 from makalu.sw.nki.tensor import Tensor
 
 __all__ = ["KernelObject", "kernel_modules"]
@@ -44,7 +50,7 @@ class KernelObject:
         self.__module__ = getattr(function, "__module__", "")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if running():
+        if is_active():
             return self.function(*args, **kwargs)
         return self._simulate(self, *args, **kwargs)
 

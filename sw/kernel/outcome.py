@@ -1,21 +1,21 @@
-"""What a run leaves in a folder: outputs, the program, numbers, the timeline, the report."""
+"""What a run leaves in a folder: outputs and inputs, the program, numbers, the timeline, the report."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from makalu.hw.spec.formats import FORMATS
+from makalu.hw.spec.errors import MakaluError
 from makalu.hw.spec.versions import versions
 from makalu.sw.commit import commit
 from makalu.sw.compile.program_file import save_program
-from makalu.sw.elements import from_bits
+from makalu.sw.elements import Bits, from_bits, to_bits
 from makalu.sw.report.page import write_report
 from makalu.sw.report.perfetto_trace import write_timeline
 from makalu.sw.report.record import RunRecord
@@ -23,10 +23,18 @@ from makalu.sw.report.summary import summary
 
 from .execution import Execution
 
-__all__ = ["Outcome", "file_names", "write_outcome"]
+__all__ = ["Outcome", "OutcomeError", "file_names", "write_outcome"]
 
+
+_SUFFIX = ".npy"
+_RESULT = "result.json"
+_INPUTS = "inputs"
 _LONGEST = 200
 """Characters of a file's name that every file system takes, with what is added."""
+
+
+class OutcomeError(MakaluError, OSError):
+    """Results cannot be written where they should be."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +51,30 @@ class Outcome:
     """Opens in a browser."""
 
 
-def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], seed: int) -> Outcome:
-    """Each output as `NAME.npy` (bf16 as float32, which holds every value), numbers, program, timeline and report."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_outcome(
+    done: Execution,
+    folder: Path,
+    *,
+    inputs: Mapping[str, ArrayLike | Bits],
+    arguments: dict[str, str],
+    seed: int,
+) -> Outcome:
+    """Outputs as `NAME.npy`, inputs as `inputs/NAME.npy`, numbers, program, timeline and report.
+
+    Arrays of bf16 are written as float32, which holds every value. Errors: `OutcomeError`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutcomeError(f"{folder} cannot be made a folder for results: {error.strerror}") from error
+    _forget(folder)
     forms = {view.name: view.dtype for view in done.program.outputs}
     forms |= {name: done.program.tensors[name].dtype for name in done.changed}
     arrays = {**done.outputs, **done.changed}
-    files = {name: folder / f"{file}.npy" for name, file in file_names(arrays).items()}
-    for name, bits in arrays.items():
-        np.save(files[name], from_bits(bits, FORMATS[forms[name]]))
+    files = {name: folder / f"{file}{_SUFFIX}" for name, file in file_names(arrays).items()}
+    for name, values in done.values.items():
+        np.save(files[name], values)
+    input_files = _save_inputs(done, inputs, folder)
     program = folder / "program.makalu"
     save_program(done.program, program)
     run = RunRecord(
@@ -65,21 +88,46 @@ def write_outcome(done: Execution, folder: Path, *, arguments: dict[str, str], s
     write_timeline(run, timeline)
     write_report(run, report)
     record = {**_record(done, arrays, forms, arguments, seed), "report": summary(run)}
-    result = folder / "result.json"
+    for name, path in files.items():
+        record["outputs"][name]["file"] = path.name
+    record["inputs"] = {name: {"file": file} for name, file in input_files.items()}
+    result = folder / _RESULT
     result.write_text(json.dumps(record, indent=2) + "\n")
     return Outcome(folder, files, result, program, timeline, report)
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:
-    """A file's name for each output, whatever the kernel calls it: no separator, none hidden, no two alike."""
+    """Without suffix, each another; names of a kernel may have any characters, files of a folder may not."""
     out: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")[:_LONGEST] or "output"
-        unique, number = plain, 1
-        while unique in out.values():
-            unique, number = f"{plain}_{number}", number + 1
-        out[name] = unique
+        stem, number = plain, 1
+        while stem in out.values():
+            stem, number = f"{plain}_{number}", number + 1
+        out[name] = stem
     return out
+
+
+def _save_inputs(done: Execution, inputs: Mapping[str, ArrayLike | Bits], folder: Path) -> dict[str, str]:
+    """As they were before the run: whoever wants to compute the outputs in another way needs the same numbers."""
+    files = {name: f"{_INPUTS}/{file}{_SUFFIX}" for name, file in file_names(inputs).items()}
+    for name, file in files.items():
+        (folder / _INPUTS).mkdir(exist_ok=True)
+        form = done.program.tensors[name].format
+        np.save(folder / file, from_bits(to_bits(inputs[name], form), form))
+    return files
+
+
+def _forget(folder: Path) -> None:
+    """Removes outputs and inputs of an earlier run in the same folder, which would be taken for this one's."""
+    try:
+        earlier = json.loads((folder / _RESULT).read_text())
+        files = [str(each["file"]) for kind in ("outputs", "inputs") for each in earlier[kind].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    for file in files:
+        if file.removeprefix(f"{_INPUTS}/") == Path(file).name and file.endswith(_SUFFIX):
+            (folder / file).unlink(missing_ok=True)
 
 
 def _record(

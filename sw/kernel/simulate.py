@@ -1,11 +1,10 @@
 """`simulate(kernel, preset=..., backend=...)(arrays)`: a kernel as a function of arrays."""
 
+import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.errors import MakaluError
@@ -13,14 +12,14 @@ from makalu.hw.spec.formats import FORMATS
 from makalu.hw.spec.preset import PRESETS, load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.elements import Bits
-from makalu.sw.nki.checks import shown
-from makalu.sw.nki.errors import KernelError
-from makalu.sw.nki.nested import mapped, remade
+from makalu.sw.nki.errors import KernelError, shown
+from makalu.sw.nki.nested import mapped, rebuilt
 from makalu.sw.nki.tracing import Output, TensorSpec, trace
 from makalu.sw.rtl.program_run import run_program
 
 from .arrays import input_bits, is_array, is_torch, like, output_array
 from .execution import Backend, Execution, execute
+from .file import loaded_kernel
 from .modules import KernelObject
 
 __all__ = ["PLATFORM", "Simulated", "TargetError", "arguments_of", "simulate", "target_preset"]
@@ -62,21 +61,21 @@ class Simulated:
 def arguments_of(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     """A kernel's argument with `TensorSpec`s in place of arrays, which are collected by the name of their input."""
 
-    def change(path: str, item: Any) -> Any:
-        if not is_array(item):
-            return item
-        form, bits = input_bits(path, item)
-        unique, number = path, 1
+    def leaf(part: Any, place: str) -> Any:
+        if not is_array(part):
+            return part
+        unique, number = place, 1
         while unique in arrays:  # `a_0` may be an argument and the first of the arrays in `a`
-            unique, number = f"{path}_{number}", number + 1
-        arrays[unique] = (item, bits)
+            unique, number = f"{place}_{number}", number + 1
+        form, bits = input_bits(place, part)
+        arrays[unique] = (part, bits)
         return TensorSpec(tuple(int(size) for size in bits.shape), form, unique)
 
-    return mapped(value, name, change)
+    return mapped(value, name, leaf)
 
 
 def simulate(
-    kernel: Callable[..., Any],
+    kernel: Callable[..., Any] | str,
     *,
     preset: str | CoreConfig | None = None,
     backend: str = "golden",
@@ -86,28 +85,32 @@ def simulate(
 ) -> Callable[..., Any]:
     """A function that runs `kernel` on arrays of numpy, ml_dtypes or torch and returns what the kernel returns.
 
+    `kernel` is a function, or "FILE.py::function" of a file that imports `nki`, which exists only while it is run.
     Element types are the arrays' own; other arguments are passed as they are. Arrays that the kernel writes are
     changed in place. `backend`: "golden", "timing" (returns None: cycles only) or "rtl" (compared with golden bit for
     bit; a difference is an error). `full`: return a `Simulated` instead, with the run behind the values.
 
     Errors: those of the language, compiler and golden; `RuntimeError` where RTL and golden differ.
     """
-    function = kernel.function if isinstance(kernel, KernelObject) else kernel
-    if not callable(function):
-        raise KernelError(f"a kernel is a function, not {shown(kernel)}")
     way = Backend(backend)
+    if not callable(kernel) and not isinstance(kernel, str):
+        raise KernelError(f"a kernel is a function or FILE.py::function, not {shown(kernel)}")
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        config = target_preset(preset)
+        if isinstance(kernel, str):
+            with loaded_kernel(kernel, lambda each, *a, **k: simulate(each, preset=preset)(*a, **k)) as loaded:
+                return called(loaded, args, kwargs)
+        return called(kernel.function if isinstance(kernel, KernelObject) else kernel, args, kwargs)
+
+    def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        config = target_preset(preset)  # now: the file may have set the variable
         arrays: dict[str, Any] = {}
         names = _names(function, args)
         given = [arguments_of(value, name, arrays) for name, value in zip(names, args, strict=True)]
         named = {name: arguments_of(value, name, arrays) for name, value in kwargs.items()}
         traced = trace(function, config, *given, **named)
         program = compile_trace(traced, kernel=getattr(function, "__name__", ""), keep_addresses=keep_addresses)
-        for name in program.changed:
-            if isinstance(arrays[name][0], np.ndarray) and not arrays[name][0].flags.writeable:
-                raise KernelError(f"the kernel writes argument {name}, whose array is read-only")
+        _refuse_read_only(program.changed, arrays)
         inputs = _inputs(program.inputs, arrays)
         done = execute(program, inputs, config, way, rtl=_rtl(simulator))
         if done.differing:
@@ -127,9 +130,15 @@ def _rtl(simulator: str | None) -> Any:
 
 
 def _names(function: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
-    code = getattr(function, "__code__", None)
-    known = list(code.co_varnames[: code.co_argcount]) if code is not None else []
-    return [known[i] if i < len(known) else f"argument_{i}" for i in range(len(args))]
+    """Of positional arguments, as `trace` will call their tensors."""
+    names: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}_{i}" for i in range(len(args) - len(names))]
+    names += [f"argument_{i}" for i in range(len(names), len(args))]  # too many, which `trace` refuses
+    return names[: len(args)]
 
 
 def _inputs(names: tuple[str, ...], arrays: Mapping[str, Any]) -> dict[str, Bits]:
@@ -141,10 +150,17 @@ def _returned(value: Any, done: Execution, torch_wanted: bool) -> Any:
         form = FORMATS[value.tensor.dtype.name]
         return like(output_array(done.outputs[value.name], form), torch_wanted)
     if isinstance(value, tuple | list):
-        return remade(value, [_returned(each, done, torch_wanted) for each in value])
+        return rebuilt(value, (_returned(each, done, torch_wanted) for each in value))
     if isinstance(value, dict):
         return {key: _returned(each, done, torch_wanted) for key, each in value.items()}
     return value
+
+
+def _refuse_read_only(changed: Iterable[str], arrays: Mapping[str, Any]) -> None:
+    for name in changed:
+        array = arrays[name][0]
+        if not is_torch(array) and not array.flags.writeable:
+            raise KernelError(f"the kernel writes argument {name}, whose array is read-only; give a copy")
 
 
 def _write_back(done: Execution, arrays: Mapping[str, Any]) -> None:

@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from .checks import checked_choice, checked_flag, checked_integer, checked_integers, checked_text, shown
-from .errors import KernelError, NotBuiltError, NotInNkiError
+from .checks import checked_choice, checked_flag, checked_integer, checked_integers, checked_text
+from .errors import KernelError, NotBuiltError, NotInNkiError, shown
 from .recording import current
 from .storage import Buffer
 from .tensor import Tensor

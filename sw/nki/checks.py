@@ -7,22 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import KernelError
+from .errors import KernelError, shown
 
-__all__ = ["checked_choice", "checked_flag", "checked_integer", "checked_integers", "checked_text", "shown"]
+__all__ = ["checked_choice", "checked_flag", "checked_integer", "checked_integers", "checked_text"]
 
-_LONGEST = 80
 _BITS = 63
 """No size, index or stride needs more; messages and numpy can hold these."""
-
-
-def shown(value: Any) -> str:
-    """`value` for a message: short, and whatever its `repr` does."""
-    try:
-        text = repr(value)
-    except Exception:  # an object of the kernel, or an integer of more digits than Python writes
-        return f"a value of type {type(value).__name__}"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def checked_integer(place: str, value: Any, what: str = "an integer") -> int:

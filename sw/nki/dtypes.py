@@ -5,8 +5,7 @@ from typing import Any
 
 from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
 
-from .checks import shown
-from .errors import KernelError, NotBuiltError
+from .errors import KernelError, NotBuiltError, shown
 
 __all__ = ["OTHER_TYPES", "TYPES", "OtherType", "checked_dtype", "format_of"]
 
@@ -33,7 +32,8 @@ OTHER_TYPES: dict[str, OtherType] = {
 }
 
 _SPELLED = {**TYPES, **FORMATS}
-_BUILT = " and ".join(f"nl.{name}" for name in TYPES)
+_HAS = " and ".join(f"nl.{name}" for name in TYPES)
+_BUILT = " or ".join(f"nl.{name}" for name in TYPES)
 
 
 def format_of(dtype: Any) -> Format | OtherType | None:
@@ -60,5 +60,6 @@ def checked_dtype(place: str, dtype: Any) -> Format:
     if isinstance(found, Format):
         return found
     if found is not None and found.name in OTHER_TYPES:
-        raise NotBuiltError(f"{place}: elements of nl.{found.name}; the core has {_BUILT}")
-    raise KernelError(f"{place}: dtype must be {_BUILT}, not {shown(dtype)}")
+        raise NotBuiltError(f"{place}: elements of nl.{found.name}; the core has {_HAS}")
+    what = place if place.endswith("dtype") else f"{place}: dtype"
+    raise KernelError(f"{what} must be {_BUILT}, not {shown(dtype if found is None else found.name)}")

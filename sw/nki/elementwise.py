@@ -68,7 +68,7 @@ def elementwise(
         apart = source.partition != dst.partition or (source.steps[0] != 1 and source.shape[0] > 1)
         if apart:
             source = relocated(source, dst.partition)
-        elif source.overlaps(dst) and not source.same_elements(dst):
+        elif not source.same_elements(dst) and source.overlaps(dst):
             source = copied(source, source.dtype, "before")  # what such an instruction would read is open
         placed[role] = source
     record(opcode, dst, placed, numbers)

@@ -1,5 +1,7 @@
 """The three kinds of refusal: a name that NKI does not have, one that is not built here, a use that is illegal."""
 
+from typing import Any
+
 from makalu.hw.spec.errors import MakaluError
 
 from .site import Site
@@ -13,6 +15,7 @@ __all__ = [
     "NotInNkiError",
     "UnbuiltModuleError",
     "places",
+    "shown",
 ]
 
 
@@ -70,3 +73,12 @@ def places(sites: tuple[Site, ...]) -> str:
         return ""
     inner, *outer = sites
     return f" (at {inner}" + "".join(f", called from {site}" for site in outer) + ")"
+
+
+def shown(value: Any, *, most: int = 80) -> str:
+    """A value in one line of an error: an array has many."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an object of the kernel, or an integer of more digits than Python writes
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -39,14 +39,14 @@ def fill(dst: Tensor, value: float) -> None:
             _fill_psum(dst, value)
             if whole:
                 dst.storage.zeros = None
-        dst.storage.marks(dst)[...] = Written.VALUE
+        dst.storage.mark(dst, Written.VALUE)
         return
     if dst.buffer is Buffer.SBUF:
         rows = slice(dst.partition, dst.partition + dst.shape[0])
         one = _column(value, dst.dtype)[rows]
         source = Tensor(one.storage, one.dtype, dst.shape, (1, *[0] * (dst.ndim - 1)), one.start, one.partition)
         current().append(Opcode.TENSOR_COPY, {"dst": dst, "src": source}, {})
-        dst.storage.marks(dst)[...] = Written.VALUE
+        dst.storage.mark(dst, Written.VALUE)
         return
     _fill_memory(dst, value)
 
@@ -54,7 +54,7 @@ def fill(dst: Tensor, value: float) -> None:
 def materialised(source: Tensor) -> None:
     """Writes the zeros of a PSUM tile that are about to be read, where the kernel asked for them."""
     storage = source.storage
-    if storage.zeros is None or (storage.marks(source) == Written.MATMUL).all():
+    if storage.zeros is None or storage.state() == Written.MATMUL or (storage.marks(source) == Written.MATMUL).all():
         return
     with current().resumed(storage.zeros):
         _fill_psum(Tensor.whole(storage), 0.0)
@@ -75,7 +75,7 @@ def identity(size: int) -> Tensor:
 def _loaded(source: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     tile = current().allocate(shape, source.dtype, Buffer.SBUF, f"{name}_tile")
     current().append(Opcode.DMA_LOAD, {"dst": tile, "src": source}, {})
-    tile.storage.marks(tile)[...] = Written.VALUE
+    tile.storage.mark(tile, Written.VALUE)
     current().fix(tile)
     return tile
 
@@ -155,4 +155,4 @@ def _fill_memory(dst: Tensor, value: float) -> None:
     for part in parts:
         source = tile[: part.shape[0], : part.size // part.shape[0]]
         current().append(Opcode.DMA_STORE, {"dst": part, "src": source}, {})
-    dst.storage.marks(dst)[...] = Written.VALUE
+    dst.storage.mark(dst, Written.VALUE)

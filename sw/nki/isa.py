@@ -256,7 +256,7 @@ def _assigned(dst: Tensor, value: Any) -> None:
     """`tensor[index] = value`: a copy of a tensor of as many elements, or a fill."""
     with current().calling("assignment"):
         if not isinstance(value, Tensor):
-            fp32_bits(f"what is assigned to {dst}", value)
+            fp32_bits("the value of an assignment", value)
             fill(dst, float(value))
         elif dst.buffer is Buffer.SBUF and value.buffer.on_chip:
             elementwise(Opcode.TENSOR_COPY, dst, {"src": value}, {})

@@ -12,9 +12,9 @@ from makalu.sw.elements import ElementError, to_bits
 
 from .api import LANGUAGE_NAMES, refuse_names
 from .arguments import call, checked_buffer, checked_shape, checked_tensor, fp32_bits
-from .checks import checked_integer, checked_integers, shown
+from .checks import checked_integer, checked_integers
 from .dtypes import OTHER_TYPES, TYPES, checked_dtype, format_of
-from .errors import KernelError, NotInNkiError
+from .errors import KernelError, NotInNkiError, shown
 from .fill import fill, identity
 from .nki_object import NKIObject
 from .operators import OPERATORS

@@ -57,7 +57,7 @@ def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool 
     recording = current()
     recording.append(Opcode.LOAD_STATIONARY, {"stationary": stationary}, {})
     recording.append(Opcode.MATMUL, {"dst": dst, "moving": moving}, {"accumulate": int(adds)})
-    dst.storage.marks(dst)[...] = Written.MATMUL
+    dst.storage.mark(dst, Written.MATMUL)
 
 
 def _inside_a_bank(dst: Tensor) -> None:
@@ -73,6 +73,9 @@ def _inside_a_bank(dst: Tensor) -> None:
 
 
 def _accumulates(dst: Tensor, accumulate: bool | None) -> bool:
+    state = dst.storage.state()
+    if state == Written.MATMUL or (state == Written.NEVER and not accumulate):
+        return state == Written.MATMUL and accumulate is not False
     marks = dst.storage.marks(dst)
     matmuls = int((marks == Written.MATMUL).sum())
     if accumulate is None:

@@ -6,8 +6,7 @@ from typing import Any
 
 from makalu.hw.spec.isa import AluOp, Function
 
-from .checks import shown
-from .errors import KernelError, NotBuiltError
+from .errors import KernelError, NotBuiltError, shown
 
 __all__ = ["OPERATORS", "Operator", "alu_operator", "function_operator"]
 
@@ -27,7 +26,9 @@ class Operator:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.apply is None:
-            raise NotBuiltError(f"nl.{self.name} as a function of tiles")
+            instruction = self.alu is not None or self.function is not None
+            more = " as a function of tiles" if instruction else "; docs/nki.md lists what is built"
+            raise NotBuiltError(f"nl.{self.name}{more}")
         return self.apply(*args, **kwargs)
 
     def __repr__(self) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .checks import checked_integer, shown
-from .errors import KernelError
+from .checks import checked_integer
+from .errors import KernelError, shown
 
 if TYPE_CHECKING:
     from .tensor import Tensor

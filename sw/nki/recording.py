@@ -21,7 +21,7 @@ from .site import Site, sites_of
 from .storage import Buffer, Storage
 from .tensor import Tensor
 
-__all__ = ["Block", "Operation", "Recording", "active", "core_config", "current", "loading", "running"]
+__all__ = ["Block", "Operation", "Recording", "active", "core_config", "current", "is_active", "loading"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,10 +182,14 @@ class Recording:
         return sites_of(self._frame)
 
     def warn(self, text: str) -> None:
-        """A `KernelWarning` with the kernel's line; kept for the report."""
-        message = f"{text}{places(self._calls[-1][1] if self._calls else self.sites())}"
+        """A `KernelWarning` at the kernel's line; kept for the report."""
+        sites = self._calls[-1][1] if self._calls else self.sites()
+        message = f"{text}{places(sites)}"
         self.warnings.append(message)
-        warnings.warn(message, KernelWarning, stacklevel=2)
+        if sites:  # Python shows that line, and not one of this project
+            warnings.warn_explicit(message, KernelWarning, sites[0].file, sites[0].line)
+        else:
+            warnings.warn(message, KernelWarning, stacklevel=2)
 
     def allocate(
         self,
@@ -265,6 +269,11 @@ def loading(config: CoreConfig) -> Iterator[None]:
         yield
     finally:
         _loading.reset(token)
+
+
+def is_active() -> bool:
+    """A kernel is being traced."""
+    return _current.get(None) is not None
 
 
 @contextmanager

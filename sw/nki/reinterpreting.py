@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from .checks import checked_integer, shown
+from .checks import checked_integer
 from .dtypes import checked_dtype
-from .errors import KernelError, NotBuiltError
+from .errors import KernelError, NotBuiltError, shown
 from .storage import Buffer
 from .view import View
 

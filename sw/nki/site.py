@@ -24,8 +24,14 @@ class Site:
     line: int
 
     def __str__(self) -> str:
-        path = Path(self.file)
-        return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{self.line}"
+        return f"{_shown(self.file, os.getcwd())}:{self.line}"
+
+
+@lru_cache(maxsize=4096)
+def _shown(file: str, folder: str) -> str:
+    """As a reader in `folder` would name it."""
+    path = Path(file)
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 @lru_cache(maxsize=4096)

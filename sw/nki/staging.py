@@ -28,7 +28,7 @@ def record(
         read(role, source)
     dst.check_distinct("dst")
     current().append(opcode, {"dst": dst, **sources}, numbers or {})
-    dst.storage.marks(dst)[...] = Written.VALUE
+    dst.storage.mark(dst, Written.VALUE)
 
 
 def read(role: str, source: Tensor) -> None:

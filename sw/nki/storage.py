@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +56,12 @@ class Storage:
     """Has values before the kernel runs: an input or a constant."""
     zeros: Any = field(default=None, repr=False)
     """Where a PSUM tile was set to 0 (a `Place`) while nothing has needed these zeros; see `fill.py`."""
+    _state: int = field(init=False, repr=False)
+    """Of all elements, while there are no marks."""
+    _marks: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._state = Written.VALUE if self.initial else Written.NEVER
 
     @property
     def item(self) -> int:
@@ -86,17 +91,29 @@ class Storage:
     def __str__(self) -> str:
         return f"{self.name}{list(self.shape)} {self.dtype.name} in {self.buffer}"
 
-    @cached_property
-    def _marks(self) -> NDArray[np.uint8]:
-        """[partition, unit] on the chip, [unit] in memory."""
-        first = Written.VALUE if self.initial else Written.NEVER
-        if self.buffer.on_chip:
-            return np.full((self.shape[0], self.row_bytes // self._unit), first, np.uint8)
-        return np.full(self.bytes // self._unit, first, np.uint8)
+    def _dense(self) -> NDArray[np.uint8]:
+        """[partition, unit] on the chip, [unit] in memory; made when a part is written apart from the rest."""
+        if self._marks is None:
+            rows = self.shape[0] if self.buffer.on_chip else 1
+            marks = np.full((rows, self.bytes // rows // self._unit), self._state, np.uint8)
+            self._marks = marks if self.buffer.on_chip else marks[0]
+        return self._marks
+
+    def mark(self, view: "Tensor", state: int) -> None:
+        """All elements of a view are in this state of `Written` now."""
+        whole = view.size == prod(self.shape) and view.item == self.item and view.is_contiguous()
+        if whole and not view.start and not view.partition and (not self.buffer.on_chip or view.steps[0] == 1):
+            self._state, self._marks = state, None
+        else:
+            self.marks(view)[...] = state
+
+    def state(self) -> int | None:
+        """Of all elements; None where they may differ."""
+        return self._state if self._marks is None else None
 
     def marks(self, view: "Tensor") -> NDArray[np.uint8]:
         """The marks of a view's elements, once each where a dimension repeats them; writable."""
-        marks, unit = self._marks, self._unit
+        marks, unit = self._dense(), self._unit
         dims = [(size, step // unit) for size, step in zip(view.shape, view.steps, strict=True)]
         if self.buffer.on_chip:
             row = marks.shape[1]
@@ -107,15 +124,15 @@ class Storage:
 
     def unwritten(self, view: "Tensor") -> int:
         """Marks of a view that no operation has set."""
-        if self.initial:
+        if self.initial or self.state():
             return 0
         marks = self.marks(view)
         return int(marks.size - np.count_nonzero(marks))
 
     def first_unwritten(self) -> tuple[int, tuple[int, ...]] | None:
         """How many elements have never been written, and the index of the first; None when all have been."""
-        if self.initial or self._marks.all():
+        if self.initial or self._dense().all():
             return None
-        missing = np.flatnonzero(self._marks.reshape(-1) == Written.NEVER) * self._unit // self.item
+        missing = np.flatnonzero(self._dense().reshape(-1) == Written.NEVER) * self._unit // self.item
         index = np.unravel_index(int(missing[0]), self.shape)
         return int(np.unique(missing).size), tuple(int(i) for i in index)

@@ -233,6 +233,9 @@ class Tensor(View):
         for assign in _assign:
             assign(self[key], value)
 
+    def __iter__(self) -> NoReturn:  # Python would count an index up until it meets an IndexError
+        raise NotInNkiError(f"a loop over {self}; loop over an index, such as nl.affine_range({self.shape[0]})")
+
     __add__ = __radd__ = _refused_operator("+")
     __sub__ = __rsub__ = _refused_operator("-")
     __mul__ = __rmul__ = _refused_operator("*")

@@ -9,10 +9,9 @@ from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import Format
 
 from .arguments import checked_shape
-from .checks import shown
 from .dtypes import checked_dtype
-from .errors import KernelError, LanguageError
-from .nested import mapped, remade
+from .errors import KernelError, LanguageError, shown
+from .nested import mapped, rebuilt
 from .nki_object import NKIObject
 from .recording import Recording, active
 from .site import sites_of_traceback
@@ -81,10 +80,10 @@ def trace(kernel: Callable[..., Any], config: CoreConfig, /, *args: Any, **kwarg
             ended = KernelError(f"the kernel ends Python: SystemExit({error.code})")
             ended.sites = sites_of_traceback(error.__traceback__)
             raise ended from error
-    outputs: list[Output] = []
-    returned = _taken(recording, value, outputs, "", ())
     written = {t.storage for op in recording.operations() if (t := op.tensors.get("dst")) is not None}
     changed = tuple(Output(s.name, Tensor.whole(s)) for s in recording.inputs if s in written)
+    outputs: list[Output] = []
+    returned = _taken(recording, value, outputs, "", ())
     if not outputs and not changed:
         raise KernelError("the kernel returns no tensor and writes none of its arguments: nothing would come out")
     return Traced(recording, tuple(outputs), returned, changed)
@@ -110,14 +109,14 @@ def _bound(kernel: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 def _given(recording: Recording, name: str, value: Any) -> Any:
     """A value with inputs in place of `TensorSpec`s."""
 
-    def change(path: str, item: Any) -> Any:
-        return recording.input(item.shape, item.dtype, item.name or path) if isinstance(item, TensorSpec) else item
+    def leaf(part: Any, place: str) -> Any:
+        return recording.input(part.shape, part.dtype, part.name or place) if isinstance(part, TensorSpec) else part
 
-    return mapped(value, name, change)
+    return mapped(value, name, leaf)
 
 
 def _taken(recording: Recording, value: Any, outputs: list[Output], key: str, around: tuple[int, ...]) -> Any:
-    """The returned value with `Output`s in place of tensors, which are collected."""
+    """The returned value with `Output`s in place of tensors, which are collected; no name is that of another result."""
     if isinstance(value, Tensor):
         recording.check_own("output", value)
         if value.buffer is not Buffer.SHARED_HBM and not value.storage.initial:
@@ -142,7 +141,7 @@ def _taken(recording: Recording, value: Any, outputs: list[Output], key: str, ar
         return _taken(recording, item, outputs, name, (*around, id(value)))
 
     if isinstance(value, tuple | list):
-        return remade(value, [inside(each, key) for each in value])
+        return rebuilt(value, [inside(each, key) for each in value])
     if isinstance(value, dict):
         return {name: inside(each, str(name)) for name, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type):

@@ -69,7 +69,7 @@ def _in_memory(dst: Tensor, src: Tensor) -> None:
     """Tile by tile. Through scratch memory where the sides overlap, or where no view has the shape of the other."""
     config = current().config
     limit = config.sbuf.partition_bytes // 4 // max(src.dtype.bytes, dst.dtype.bytes)
-    if dst.overlaps(src) and not dst.same_elements(src):
+    if not dst.same_elements(src) and dst.overlaps(src):
         src = _scratch(src)
     if dst.is_contiguous() and src.is_contiguous():
         groups = in_rows_of([dst, src], config.partitions)

@@ -5,6 +5,7 @@ from math import prod
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makalu.hw.spec.formats import Format
 
@@ -158,11 +159,20 @@ class View:
         """They may have a byte in common."""
         if self.storage is not other.storage:
             return False
-        one, two = self.storage.marks(self), self.storage.marks(other)  # type: ignore[arg-type]
+        room = np.empty(self.storage.bytes, np.uint8)  # its places count, nobody looks at its bytes
+        there = other._bytes_of(room)
         try:
-            return bool(np.shares_memory(one, two, max_work=_WORK))  # type: ignore[arg-type]
+            return bool(np.shares_memory(self._bytes_of(room), there, max_work=_WORK))  # type: ignore[arg-type]
         except np.exceptions.TooHardError:
             return True
+
+    def _bytes_of(self, room: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The bytes of its elements in an array of all of the storage's."""
+        steps = list(self.steps)
+        if self.buffer.on_chip:
+            steps[0] *= self.row_bytes
+        start = self.partition * self.row_bytes + self.start
+        return np.ndarray((*self.shape, self.item), np.uint8, room, start, (*steps, 1))
 
     def with_dims(self, dims: Dims, *, start: int | None = None, partition: int | None = None) -> Self:
         """Another view of the same storage and type."""

@@ -8,9 +8,8 @@ from makalu.hw.spec.formats import FP32, Format
 
 from . import isa
 from .arguments import call, checked_tensor
-from .checks import shown
 from .dtypes import checked_dtype
-from .errors import KernelError
+from .errors import KernelError, shown
 from .operators import OPERATORS, Operator
 from .recording import current
 from .staging import fresh

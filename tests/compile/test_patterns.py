@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from makalu.sw.compile import cut
+from makalu.sw.compile import patterns as compile_patterns
 from makalu.sw.compile.cut import memory_limit, slot_limit
 from makalu.sw.compile.patterns import PatternError, common_patterns, transfer_patterns
 
@@ -84,23 +85,28 @@ def test_elements_pair_up_as_in_the_views(views, ordered, in_memory):
     assert pairs(got) == pairs(expected)
 
 
+def forget():
+    """What was made with other fields."""
+    cut._plan.cache_clear()
+    compile_patterns._common_patterns.cache_clear()
+
+
 @settings(max_examples=200, deadline=None)
 @given(operands(), st.sampled_from([3, 7, 10]))
 def test_sizes_beyond_the_field_are_cut(views, most):
     """As above with a field that is full at once."""
-    cut._plan.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cut, "MAX_SIZE", most)
         patch.setattr(cut, "_NICE", 2)
         for ordered in (True, False):
-            cut._plan.cache_clear()
+            forget()
             patterns = list(common_patterns(views, ordered=ordered))
             check(patterns, [slot_limit()] * len(views))
             got = [walked(patterns, o) for o in range(len(views))]
             assert pairs(got) == pairs([walk(0, dims) for dims in views])
             if ordered:
                 assert all(np.array_equal(g, walk(0, d)) for g, d in zip(got, views, strict=True))
-    cut._plan.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from examples.gemm.gemm import gemm
 from makalu.hw.core import Core
 from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.compile.program_file import save_program
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.rtl.runner import run_bench
@@ -15,8 +16,8 @@ SPEC = TensorSpec((8, 8), nl.bfloat16)
 
 
 def bench(config, simulator, folder, *, instructions, seed):
-    matmul = folder / "gemm.npz"
-    compile_kernel(gemm, core_config(config), a=SPEC, b=SPEC).save(matmul)
+    matmul = folder / "gemm.makalu"
+    save_program(compile_kernel(gemm, core_config(config), a=SPEC, b=SPEC), matmul)
     return run_bench(
         Core(config=core_config(config), observe="all"),
         name=f"core-{config}",

@@ -5,8 +5,11 @@ from random import Random
 import pytest
 
 from makalu.hw.spec.encoding import Instruction
+from makalu.hw.spec.formats import BF16
 from makalu.hw.spec.memory import MemoryTiming
+from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.timing.dma import DmaTiming
+from makalu.sim_models.timing.dma_load import LoadTrack
 from verif.dma.configs import dma_config
 from verif.dma.model_run import CHANNELS, run_model
 from verif.dma.programs import random_descriptor
@@ -58,3 +61,24 @@ def test_finishes_are_exact(config, latency):
         gaps = {name: [rng.choice((0, 0, 1, rng.randint(0, 200))) for _ in program[name]] for name in CHANNELS}
         ran, predicted = run_model(config, timing, program, gaps), predict(config, timing, program, gaps)
         assert predicted == (ran.issues, ran.finishes), timing
+
+
+def test_bursts_at_once_are_bursts_beat_by_beat(monkeypatch):
+    """Loads behind a memory that never holds a beat back: the same finishes and the same work whichever way."""
+    config, rng = load_preset("trn1"), Random(1)
+    timing = MemoryTiming.of(config.memory)
+    program = programs(config, rng, 12)
+    for part in program["load"][::2]:
+        size = {"dst_size0": 256, "dst_size1": 1, "dst_size2": 1, "dst_size3": 1, "dst_stride0": 1}
+        rows = {"memory_stride0": 2, "memory_stride4": 4096, "partitions": 128, "dst_partition": 0, "dst_offset": 96}
+        part.values.update({**size, **rows, "dst_dtype": BF16.code, "address": 64 * rng.randrange(1 << 10)})
+    gaps = {name: [rng.choice((0, 0, 300)) for _ in program[name]] for name in CHANNELS}
+    used = []
+
+    def run(undisturbed):
+        monkeypatch.setattr(LoadTrack, "_undisturbed", undisturbed)
+        return predict(config, timing, program, gaps)
+
+    shortcut = LoadTrack._undisturbed
+    assert run(lambda track: used.append(shortcut(track)) or used[-1]) == run(lambda track: False)
+    assert used.count(True) > 6 * 128 * 2

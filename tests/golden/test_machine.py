@@ -117,6 +117,33 @@ def test_overlap_within_an_instruction_is_reported():
         assert bool(run({Queue.SYNC: load, Queue.VECTOR: [copy, HALT]}, strict=False).findings) is open_result
 
 
+@pytest.mark.parametrize(
+    ("strides", "twice"),
+    [
+        ((4, 16), False),
+        ((16, 4), False),  # columns
+        ((-4, -16), False),
+        ((4, 12), True),  # row 1 begins on the last element of row 0
+        ((4, 0), True),  # all rows in one place
+        ((3, 16), True),  # elements reach into each other
+        ((12, 16), False),  # rows lie between each other's elements: only the addresses tell
+        ((-7, 29), False),  # unaligned
+    ],
+)
+def test_a_store_that_writes_a_byte_twice_is_reported(strides, twice):
+    """Four rows of four fp32; whatever is not reported arrives, element by element."""
+    to = DATA + 0x1000
+    store = make(Opcode.DMA_STORE, address=to, memory_stride0=strides[0], memory_stride4=strides[1], **wait(0, 1))
+    load = make(Opcode.DMA_LOAD, **signal(0))
+    result = run({Queue.SYNC: [load, HALT], Queue.GPSIMD: [store, HALT]}, strict=False)
+    assert [f.text for f in result.findings if "twice" in f.text] == [f.text for f in result.findings]
+    assert bool(result.findings) is twice
+    for row in range(4):
+        for element in range(4):
+            at, source = to + row * strides[1] + element * strides[0], DATA + 16 * row + 4 * element
+            assert twice or (result.memory[at : at + 4] == result.memory[source : source + 4]).all()
+
+
 def test_seed_shows_a_race_and_waits_remove_it():
     def memory(ordered, seed):
         store = make(Opcode.DMA_STORE, address=DATA + 0x1000, **(wait(0, 1) if ordered else {}))

@@ -41,11 +41,12 @@ def test_a_run_writes_outputs_numbers_program_timeline_and_report(kernel, tmp_pa
     done = run(kernel, tmp_path / "o", "--arg", "x=4x8:bf16", "--arg", "scale=2.0", "--seed", "3")
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "o").iterdir()}
-    assert names == {"y.npy", "result.json", "program.makalu", "timeline.perfetto-trace", "report.html"}
-    assert all(name in done.output.replace("\n", "") for name in names)
+    files = {"y.npy", "result.json", "program.makalu", "timeline.perfetto-trace", "report.html"}
+    assert names == files | {"inputs"}
+    assert all(name in done.output.replace("\n", "") for name in files)
     record = json.loads((tmp_path / "o" / "result.json").read_text())
     assert record["kernel"] == "scaled" and record["cycles"] > 0 and record["seed"] == 3
-    assert record["outputs"] == {"y": {"shape": [4, 8], "dtype": "bf16", "changed_input": False}}
+    assert record["outputs"]["y"] == {"shape": [4, 8], "dtype": "bf16", "changed_input": False, "file": "y.npy"}
     assert record["report"]["cycles"] == record["cycles"]
     x = np.random.default_rng([3, *b"x"]).standard_normal((4, 8), np.float32).astype(ml_dtypes.bfloat16)
     assert (np.load(tmp_path / "o" / "y.npy") == 2 * x.astype(np.float32)).all()

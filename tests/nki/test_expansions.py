@@ -218,6 +218,15 @@ def test_one_row_for_all_partitions():
     assert (got["product"] == DATA * DATA[1]).all()
 
 
+def test_one_row_of_psum_for_all_partitions():
+    def kernel(a):
+        tile = nl.load(a)
+        sums = nl.matmul(nl.load(a[:, :1], dtype=nl.bfloat16), nl.load(a, dtype=nl.bfloat16), transpose_x=True)
+        return stored(nl.add(tile, nl.broadcast_to(sums, (4, 4))))
+
+    assert (result(kernel, SMALL) == SMALL + SMALL[:, :1].T @ SMALL).all()
+
+
 def test_operands_of_engines_in_other_partitions():
     def kernel(a):
         tile = nl.load(a)

@@ -1,18 +1,29 @@
 """Parts of `makalu bench` on small stand-ins: what is compared, what a clean build is, what a part states."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from examples.gemm import steps
+from examples.gemm.blocked import blocked
+from makalu.hw.spec.isa import Opcode
 from makalu.hw.spec.preset import PRESETS, load_preset
-from makalu.sw.cli.bench import PARTS, anew, golden, lanes, pace
+from makalu.sw.cli.bench import PARTS, anchors, anew, golden, lanes, nki, pace
 from makalu.sw.cli.bench.anew import build_anew, children_cpu_seconds
 from makalu.sw.cli.bench.lanes import Differences, differences
 from makalu.sw.cli.docs import sections
+from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.nki import language as nl
+from makalu.sw.nki.tracing import TensorSpec
+from makalu.sw.report.record import RunRecord
+from makalu.sw.report.rows import rows_of
 from makalu.sw.rtl.machine_build import MachineBuildError
 from makalu.sw.rtl.run_files import RunResult
+from makalu.sw.run import run_golden
+from makalu.sw.timing import predict
 
 QUIET = Console(quiet=True)
 
@@ -126,3 +137,48 @@ def test_lanes_judges_by_the_best_of_its_runs():
 
 def test_figures_start_with_the_name_of_their_part():
     assert all("_" not in part for part in PARTS)
+
+
+def stand_in(monkeypatch, part, **values):
+    for name, value in values.items():
+        monkeypatch.setattr(part, name, value)
+    return {figure.name: figure for figure in part.measure(QUIET)}
+
+
+def test_the_front_end_is_measured_on_golden_too(monkeypatch):
+    small = {"PRESET": "small", "K": 32, "M": 32, "N": 1024, "BLOCKS": {"tiles_m": 1, "tiles_n": 1, "tiles_k": 2}}
+    figures = stand_in(monkeypatch, nki, **small, SHORT=60, LONG=200, RUNS=1)
+    assert figures["nki_blocked_golden_mismatched"].met and figures["nki_blocked_seconds"].met
+    assert 195 <= figures["nki_turns_operations"].value <= 200
+    assert all(figures[f"nki_{kernel}_growth"].kind == "must" for kernel in ("turns", "sums"))
+
+
+@pytest.mark.parametrize("step", ["tiled", "hoisted", "free_blocked", "blocked"])
+def test_every_step_computes_the_same_product(step):
+    """Two panels each way, and as much loaded as the step says."""
+    config = load_preset("small")
+    rows, height, width = config.tensor.rows, config.tensor.columns, config.psum.bank_elems
+    m, k, n = 4 * height, 4 * rows, 4 * width
+    specs = {"lhs_t": TensorSpec((k, m), nl.bfloat16), "rhs": TensorSpec((k, n), nl.bfloat16)}
+    given = {"tiles_m": 2, "tiles_n": 2, "tiles_k": 2} if step == "blocked" else {}
+    kernel = blocked if step == "blocked" else getattr(steps, step)
+    program = compile_kernel(kernel, config, **specs, **given)
+    random = np.random.default_rng(0)
+    inputs = {name: random.integers(-1, 2, spec.shape).astype(np.float32) for name, spec in specs.items()}
+    assert (run_golden(program, inputs, config=config)["result"] == inputs["lhs_t"].T @ inputs["rhs"]).all()
+    loads = {"tiled": 4 * k * m + 4 * k * n, "hoisted": k * m + 4 * k * n, "free_blocked": k * m + 2 * k * n}
+    loads["blocked"] = 2 * k * m + k * n
+    record = RunRecord(config=config, program=program, timeline=predict(program, config))
+    moved = sum(row.bytes for row in rows_of(record) if row.instruction.opcode is Opcode.DMA_LOAD)
+    assert loads[step] * 2 <= moved <= loads[step] * 2 + 4 * rows  # and a column of zeros
+
+
+def test_anchors_are_a_row_each_in_the_docs(monkeypatch):
+    small = [replace(anchor, shape=(32, 64, 1024)) for anchor in anchors.ANCHORS if anchor.name == "tiled"]
+    figures = stand_in(monkeypatch, anchors, PRESET="small", ANCHORS=small)
+    assert figures["anchors_tiled_published_ms"].value == 51.8
+    rows = [vars(figure) for figure in figures.values()]
+    when = {"date": "2026-01-01", "versions": {}}
+    (text,) = sections({"command": "bench", "preset": "x", "figures": rows, "parts": {"anchors": when}}).values()
+    (row,) = (line for line in text.splitlines() if line.startswith("| tiled "))
+    assert " | 51.8" in row and "line 341" in row and row.count("|") == len(anchors.COLUMNS) + 2

@@ -8,6 +8,7 @@ import cocotb
 import numpy as np
 
 from makalu.sw.compile.program import Program
+from makalu.sw.compile.program_file import load_program
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.params import bench_params
 from makalu.sw.run import run_golden_machine
@@ -50,7 +51,7 @@ async def random_program_under_stalls(dut: Any) -> None:
 @cocotb.test()
 async def matmul_under_stalls(dut: Any) -> None:
     """The example's GEMM, which the entry compiles: benches do not import examples."""
-    program = Program.load(Path(PARAMS["matmul"]))
+    program = load_program(Path(PARAMS["matmul"]))
     random = np.random.default_rng(cocotb.RANDOM_SEED)
     inputs = {name: random.normal(size=program.tensors[name].shape) for name in program.inputs}
     await check(dut, program, inputs, latency=20, open_chance=0.8)

@@ -1,11 +1,24 @@
-"""`makalu bench`: utilisation, timing model, DMA, full size, FPGA; how fast simulators, golden and compiler are."""
+"""`makalu bench`: utilisation, timing model, DMA, full size, FPGA; speed of simulators, golden, compiler; anchors."""
 
 from collections.abc import Callable
 
 from rich.console import Console
 
 from makalu.hw.spec.preset import load_preset
-from makalu.sw.cli.bench import compile_passes, dma, fpga, gemm, golden, lanes, large, matmul, pace, timing
+from makalu.sw.cli.bench import (
+    anchors,
+    compile_passes,
+    dma,
+    fpga,
+    gemm,
+    golden,
+    lanes,
+    large,
+    matmul,
+    nki,
+    pace,
+    timing,
+)
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_results
 
@@ -21,6 +34,8 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "golden": golden.measure,
     "large": large.measure,
     "compile": compile_passes.measure,
+    "nki": nki.measure,
+    "anchors": anchors.measure,
     "fpga": fpga.measure,
 }
 """Names of a part's figures start with the part's name."""
@@ -34,6 +49,8 @@ PART_PRESETS: dict[str, tuple[str, ...]] = {
     "golden": (golden.PRESET,),
     "large": (large.PRESET,),
     "compile": (compile_passes.PRESET,),
+    "nki": (nki.PRESET,),
+    "anchors": (anchors.PRESET,),
     "fpga": ("none",),
 }
 """What a part measures; the FPGA's PEs are of no preset."""
