@@ -20,7 +20,7 @@ from makalu.sw.elements import Bits
 from makalu.sw.kernel.execution import Backend, Execution, RtlRun, execute
 from makalu.sw.kernel.file import loaded_kernel
 from makalu.sw.kernel.given import given_arguments
-from makalu.sw.kernel.outcome import write_outcome
+from makalu.sw.kernel.outcome import file_names, write_outcome
 from makalu.sw.kernel.simulate import arguments_of, simulate, target_preset
 from makalu.sw.nki.tracing import trace
 from makalu.sw.paths import BUILD
@@ -55,7 +55,8 @@ def run(
 
     with stage_bars(console) as report:
         done = execute(program, inputs, config, backend, rtl=rtl, report=report)
-    folder = out or BUILD / "kernels" / (program.kernel or "program")
+    kernel = program.kernel or "program"
+    folder = out or BUILD / "kernels" / file_names([kernel])[kernel]
     given = dict(text.split("=", 1) for text in texts)
     outcome = write_outcome(done, folder, inputs=inputs, arguments=given, seed=seed)
     _report(done, console)

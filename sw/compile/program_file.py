@@ -8,7 +8,6 @@ digest of the configuration, tensors with their addresses, inputs, outputs as vi
 
 import hashlib
 import json
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -66,13 +65,25 @@ def load_program(path: Path) -> Program:
             raise KeyError("format")
     except OSError as error:
         raise ProgramError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of zipfile, zlib, numpy and json, each with kinds of its own for damaged bytes
         raise ProgramError(f"{path} is not a program of makalu") from error
     if header.get("version") != VERSION:
         raise ProgramError(f"{path} has version {header.get('version')} of the program file, this is {VERSION}")
     checksum = arrays.pop("checksum", np.zeros(0, np.uint8))
     if not np.array_equal(checksum, _checksum(arrays)):
         raise ProgramError(f"{path} is damaged: its checksum differs from its content")
+    try:
+        program = _program(header, arrays)
+        texts = (program.kernel, program.preset, program.digest)
+        names = {*program.inputs, *program.changed, *program.constants, *(view.tensor for view in program.outputs)}
+        if not all(isinstance(text, str) for text in texts) or not names <= program.tensors.keys():
+            raise ValueError("a text or a tensor is missing")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProgramError(f"{path} has a header that is no program's: {error}") from error
+    return program
+
+
+def _program(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Program:
     tensors = [MemoryTensor(**{**t, "shape": tuple(t["shape"])}) for t in header["tensors"]]
     views = [OutputView(**{**v, "shape": tuple(v["shape"]), "steps": tuple(v["steps"])}) for v in header["outputs"]]
     streams = {q: arrays[key].tobytes() for q in QUEUES if (key := f"stream_{q.name.lower()}") in arrays}

@@ -40,6 +40,8 @@ def from_torch(value: Any) -> NDArray[Any]:
 def input_bits(name: str, array: Any) -> tuple[Format, Bits]:
     """Element type and bits of an array; the type is the array's own. Errors: a type that the core does not have."""
     values = from_torch(array) if is_torch(array) else array
+    if isinstance(values, np.ma.MaskedArray):
+        raise ElementError(f"argument {name} is a masked array; the core has no masks")
     if values.dtype == np.float64:  # what numpy makes unless told otherwise
         raise KernelError(f"argument {name} is float64, which the core does not have: give {name}.astype(np.float32)")
     form = checked_dtype(f"argument {name}", format_of(values.dtype) or values.dtype)

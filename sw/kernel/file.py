@@ -82,4 +82,7 @@ def _imported(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except SyntaxError as error:
-        raise KernelFileError(f"{error.filename}:{error.lineno} is no Python: {error.msg}") from error
+        place = path if error.filename is None else f"{error.filename}:{error.lineno}"
+        raise KernelFileError(f"{place} is no Python: {error.msg}") from error
+    except SystemExit as error:
+        raise KernelFileError(f"{path} ends Python while it is read: SystemExit({error.code})") from error

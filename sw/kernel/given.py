@@ -26,7 +26,7 @@ FORMS = (
 """What an argument may look like."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_SHAPE = re.compile(r"(\d+(?:x\d+)*):(\w+)")
+_SHAPE = re.compile(r"(\d{1,18}(?:x\d{1,18}){0,31}):(\w+)")
 _FILE = re.compile(r"(.+\.npy)(?::(\w+))?")
 
 
@@ -56,12 +56,15 @@ def given_arguments(texts: Sequence[str], seed: int) -> dict[str, Any]:
 def _value(name: str, text: str, seed: int) -> Any:
     shaped, filed = _SHAPE.fullmatch(text), _FILE.fullmatch(text)
     if shaped:
+        form = checked_dtype(name, shaped[2])
         shape = tuple(int(size) for size in shaped[1].split("x"))
         if 0 in shape:
             raise ArgumentError(f"--arg {name}={text}: every size must be at least 1")
-        form = checked_dtype(name, shaped[2])
         random = np.random.default_rng([seed, *name.encode()])
-        return _typed(random.standard_normal(shape, np.float32), form, name)
+        try:
+            return _typed(random.standard_normal(shape, np.float32), form, name)
+        except (MemoryError, OverflowError, ValueError):  # numpy's, by how far it is beyond
+            raise ArgumentError(f"--arg {name}={text}: this machine has not the memory for it") from None
     if filed:
         array = _loaded(name, filed[1])
         return array if filed[2] is None else _typed(array, checked_dtype(name, filed[2]), name)

@@ -16,7 +16,14 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from makalu.sw.nki import isa, language
-from makalu.sw.nki.errors import NoSuchModuleError, NotBuiltError, NotInNkiError, UnbuiltModuleError
+from makalu.sw.nki.errors import (
+    KernelError,
+    NoSuchModuleError,
+    NotBuiltError,
+    NotInNkiError,
+    UnbuiltModuleError,
+    shown,
+)
 from makalu.sw.nki.recording import is_active
 from makalu.sw.nki.tensor import Tensor
 
@@ -34,11 +41,13 @@ class KernelObject:
     """What `@nki.jit` makes of a function: called inside a kernel it is the function, outside of one it simulates."""
 
     def __init__(self, function: Callable[..., Any], simulate: Callable[..., Any]) -> None:
+        if not callable(function):
+            raise KernelError(f"a kernel is a function, not {shown(function)}")
         self.function, self._simulate = function, simulate
         self.__name__ = getattr(function, "__name__", "kernel")
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
-        self.__module__ = function.__module__
+        self.__module__ = getattr(function, "__module__", "")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_active():
@@ -46,8 +55,10 @@ class KernelObject:
         return self._simulate(self, *args, **kwargs)
 
     def __getitem__(self, grid: Any) -> "KernelObject":
-        if grid in (1, (1,)):
+        if isinstance(grid, int | tuple) and grid in (1, (1,)):
             return self
+        if not isinstance(grid, int | tuple):
+            raise KernelError(f"{self.__name__}[grid]: a grid is a number of cores, not {shown(grid)}")
         if isinstance(grid, tuple):
             raise NotInNkiError(f"{self.__name__}[{grid}]: a grid of several dimensions; AWS removed it with Beta 1")
         raise NotBuiltError(f"{self.__name__}[{grid!r}]: {grid} cores on one kernel")

@@ -23,12 +23,14 @@ from makalu.sw.report.summary import summary
 
 from .execution import Execution
 
-__all__ = ["Outcome", "OutcomeError", "write_outcome"]
+__all__ = ["Outcome", "OutcomeError", "file_names", "write_outcome"]
 
 
 _SUFFIX = ".npy"
 _RESULT = "result.json"
 _INPUTS = "inputs"
+_LONGEST = 200
+"""Characters of a file's name that every file system takes, with what is added."""
 
 
 class OutcomeError(MakaluError, OSError):
@@ -69,7 +71,7 @@ def write_outcome(
     forms = {view.name: view.dtype for view in done.program.outputs}
     forms |= {name: done.program.tensors[name].dtype for name in done.changed}
     arrays = {**done.outputs, **done.changed}
-    files = {name: folder / file for name, file in _file_names(arrays).items()}
+    files = {name: folder / f"{file}{_SUFFIX}" for name, file in file_names(arrays).items()}
     for name, values in done.values.items():
         np.save(files[name], values)
     input_files = _save_inputs(done, inputs, folder)
@@ -94,21 +96,21 @@ def write_outcome(
     return Outcome(folder, files, result, program, timeline, report)
 
 
-def _file_names(names: Iterable[str]) -> dict[str, str]:
-    """A file each; names of a kernel may have any characters, files of a folder may not."""
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Without suffix, each another; names of a kernel may have any characters, files of a folder may not."""
     out: dict[str, str] = {}
     for name in names:
-        plain = stem = re.sub(r"[^\w.-]", "_", name)
-        number = 1
-        while stem + _SUFFIX in out.values():
+        plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")[:_LONGEST] or "output"
+        stem, number = plain, 1
+        while stem in out.values():
             stem, number = f"{plain}_{number}", number + 1
-        out[name] = stem + _SUFFIX
+        out[name] = stem
     return out
 
 
 def _save_inputs(done: Execution, inputs: Mapping[str, ArrayLike | Bits], folder: Path) -> dict[str, str]:
     """As they were before the run: whoever wants to compute the outputs in another way needs the same numbers."""
-    files = {name: f"{_INPUTS}/{file}" for name, file in _file_names(inputs).items()}
+    files = {name: f"{_INPUTS}/{file}{_SUFFIX}" for name, file in file_names(inputs).items()}
     for name, file in files.items():
         (folder / _INPUTS).mkdir(exist_ok=True)
         form = done.program.tensors[name].format

@@ -12,7 +12,7 @@ from makalu.hw.spec.formats import FORMATS
 from makalu.hw.spec.preset import PRESETS, load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.elements import Bits
-from makalu.sw.nki.errors import KernelError
+from makalu.sw.nki.errors import KernelError, shown
 from makalu.sw.nki.nested import mapped, rebuilt
 from makalu.sw.nki.tracing import Output, TensorSpec, trace
 from makalu.sw.rtl.program_run import run_program
@@ -45,6 +45,8 @@ def target_preset(preset: str | CoreConfig | None) -> CoreConfig:
         if preset not in PRESETS:
             known = ", ".join(("trn1", "trn2", "trn3", *_TARGETS))
             raise TargetError(f"{PLATFORM} must be one of {known}, or a preset, not {wanted!r}")
+    if not isinstance(preset, str):
+        raise TargetError(f"preset must be a name, a file or a configuration, not {shown(preset)}")
     return load_preset(preset)
 
 
@@ -62,11 +64,12 @@ def arguments_of(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     def leaf(part: Any, place: str) -> Any:
         if not is_array(part):
             return part
-        if place in arrays:
-            raise KernelError(f"two arrays would be called {place}: rename an argument")
+        unique, number = place, 1
+        while unique in arrays:  # `a_0` may be an argument and the first of the arrays in `a`
+            unique, number = f"{place}_{number}", number + 1
         form, bits = input_bits(place, part)
-        arrays[place] = (part, bits)
-        return TensorSpec(tuple(int(size) for size in bits.shape), form)
+        arrays[unique] = (part, bits)
+        return TensorSpec(tuple(int(size) for size in bits.shape), form, unique)
 
     return mapped(value, name, leaf)
 
@@ -90,6 +93,8 @@ def simulate(
     Errors: those of the language, compiler and golden; `RuntimeError` where RTL and golden differ.
     """
     way = Backend(backend)
+    if not callable(kernel) and not isinstance(kernel, str):
+        raise KernelError(f"a kernel is a function or FILE.py::function, not {shown(kernel)}")
 
     def run(*args: Any, **kwargs: Any) -> Any:
         if isinstance(kernel, str):

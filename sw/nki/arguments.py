@@ -3,12 +3,13 @@
 import functools
 import inspect
 import numbers
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .checks import checked_choice, checked_flag, checked_integer, checked_integers, checked_text
 from .errors import KernelError, NotBuiltError, NotInNkiError, shown
 from .recording import current
 from .storage import Buffer
@@ -24,14 +25,9 @@ _BUFFERS = ", ".join(f"nl.{buffer}" for buffer in Buffer)
 
 def checked_shape(place: str, shape: Any) -> tuple[int, ...]:
     """The shape as a tuple of integers from 1."""
-    if not isinstance(shape, tuple | list):
-        raise KernelError(f"{place}: shape must be a tuple of integers, not {shape!r}")
-    try:
-        sizes = tuple(operator.index(size) for size in shape)
-    except TypeError:
-        raise KernelError(f"{place}: every size must be an integer, not {list(shape)}") from None
+    sizes = checked_integers(f"{place}: shape", shape)
     if not sizes or any(size < 1 for size in sizes):
-        raise KernelError(f"{place}: every size must be at least 1, not {list(sizes)}")
+        raise KernelError(f"{place}: every size must be at least 1, not {shown(list(sizes))}")
     return sizes
 
 
@@ -40,9 +36,9 @@ def checked_buffer(place: str, buffer: Any) -> Buffer:
     if isinstance(buffer, Buffer):
         return buffer
     for each in Buffer:
-        if buffer == each.value:
+        if isinstance(buffer, str) and buffer == each.value:
             return each
-    raise KernelError(f"{place}: buffer must be one of {_BUFFERS}, not {buffer!r}")
+    raise KernelError(f"{place}: buffer must be one of {_BUFFERS}, not {shown(buffer)}")
 
 
 def checked_tensor(place: str, tensor: Any, *buffers: Buffer) -> Tensor:
@@ -56,39 +52,73 @@ def checked_tensor(place: str, tensor: Any, *buffers: Buffer) -> Tensor:
 
 def fp32_bits(place: str, value: Any) -> int:
     """Bits of a real number, rounded to fp32 once; infinities and NaN are numbers too."""
-    if not isinstance(value, numbers.Real) and np.ndim(value) == 0 and hasattr(value, "dtype"):
-        value = np.float32(value)  # a scalar of ml_dtypes
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    wide = _real(value)
+    if wide is None:
         raise KernelError(f"{place} must be a number, not {shown(value)}")
-    try:
-        wide = float(value)
-    except OverflowError:
-        wide = np.inf
     with np.errstate(over="ignore"):
         narrow = np.float32(wide)
-    if np.isinf(narrow) and value not in (np.inf, -np.inf):
-        raise KernelError(f"{place} must be within fp32's {np.finfo(np.float32).max:.8g}, not {value!r}")
+    if np.isinf(narrow) and (not np.isinf(wide) or isinstance(value, numbers.Rational)):
+        raise KernelError(f"{place} must be within fp32's {np.finfo(np.float32).max:.8g}, not {shown(value)}")
     return int(narrow.view(np.uint32))
+
+
+def _real(value: Any) -> float | None:
+    """A real number of Python, numpy or ml_dtypes (an array without dimensions too); None for anything else."""
+    dtype = getattr(value, "dtype", None)
+    if isinstance(dtype, np.dtype):
+        if np.ndim(value) or not (dtype.kind in "iuf" or dtype.name.startswith(("bfloat16", "float"))):
+            return None
+        return float(np.asarray(value).astype(np.float64))
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
 
 
 def unbuilt(**arguments: tuple[Any, Any]) -> None:
     """(value, the value that means nothing): an argument of NKI with any other value is refused by name."""
     for name, (value, nothing) in arguments.items():
-        if value is not nothing and value != nothing:
-            raise NotBuiltError(f"{name}={value!r}")
+        if value is not nothing:
+            raise NotBuiltError(f"{name}={shown(value)}")
+
+
+def _checks(signature: inspect.Signature) -> Mapping[str, Callable[[str, Any], Any]]:
+    """What the annotations of a call say about its arguments; those that say more than one kind the call checks."""
+    kinds: dict[Any, Callable[[str, Any], Any]] = {
+        Tensor: checked_tensor,
+        bool: checked_flag,
+        bool | None: lambda place, value: None if value is None else checked_flag(place, value),
+        int: checked_integer,
+        str: checked_text,
+        str | None: checked_text,
+        tuple[int, ...]: checked_integers,
+    }
+    out = {}
+    for name, parameter in signature.parameters.items():
+        if parameter.annotation in kinds:
+            out[name] = kinds[parameter.annotation]
+        elif isinstance(parameter.default, Enum) and not isinstance(parameter.default, Buffer):
+            out[name] = functools.partial(checked_choice, choices=[*type(parameter.default)])
+    return out
 
 
 def call(module: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
-    """A function of the language: its operations carry its name, its errors too; unknown arguments are refused."""
+    """A function of the language: its operations carry its name, its errors too; unknown arguments are refused.
+
+    Arguments are what the annotations say: tensors of the running kernel, integers, flags, texts, choices.
+    """
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         signature = inspect.signature(function)
         name = f"{module}.{function.__name__.rstrip('_')}"
+        checks = _checks(signature)
 
         @functools.wraps(function)
         def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
             try:
-                signature.bind(*args, **kwargs)
+                bound = signature.bind(*args, **kwargs)
             except TypeError as error:
                 unknown = [key for key in kwargs if key not in signature.parameters]
                 if "mask" in unknown:
@@ -98,7 +128,10 @@ def call(module: str) -> Callable[[Callable[Parameters, Result]], Callable[Param
                 raise KernelError(f"{name}: {error}") from None
             with current().calling(name):
                 try:
-                    return function(*args, **kwargs)
+                    for key, check in checks.items():
+                        if key in bound.arguments:
+                            bound.arguments[key] = check(key, bound.arguments[key])
+                    return function(*bound.args, **bound.kwargs)
                 except (KernelError, NotBuiltError) as error:
                     if not error.text.startswith(name):
                         error.text = f"{name}: {error.text}"

@@ -8,7 +8,7 @@ from makalu.hw.spec.isa import Opcode
 from .arguments import checked_tensor, fp32_bits
 from .errors import KernelError, NotBuiltError
 from .operators import OPERATORS, alu_operator
-from .staging import column, fresh, record, relocated
+from .staging import column, copied, fresh, record, relocated
 from .storage import Buffer
 from .tensor import Tensor
 
@@ -47,12 +47,15 @@ def elementwise(
 ) -> None:
     """Vector and Scalar: the same rows and elements a partition for all operands, the result in SBUF."""
     checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
+    dst.check_distinct("dst")
     if dst.buffer is Buffer.PSUM:
         raise NotBuiltError(f"a result of Vector or Scalar in PSUM: {dst}")
     placed = {}
     for role, source in sources.items():
         if role in scalars:
-            placed[role] = source
+            # one instruction reads it before it writes, the next of several would read what the first wrote
+            inside = source.overlaps(dst) and dst.size > dst.shape[0]
+            placed[role] = copied(source, source.dtype, "scalar") if inside else source
             continue
         checked_tensor(role, source, Buffer.SBUF, Buffer.PSUM)
         if source.shape[0] != dst.shape[0]:
@@ -63,5 +66,9 @@ def elementwise(
                 f"{dst.size // dst.shape[0]}; they must be equal"
             )
         apart = source.partition != dst.partition or (source.steps[0] != 1 and source.shape[0] > 1)
-        placed[role] = relocated(source, dst.partition) if apart else source
+        if apart:
+            source = relocated(source, dst.partition)
+        elif not source.same_elements(dst) and source.overlaps(dst):
+            source = copied(source, source.dtype, "before")  # what such an instruction would read is open
+        placed[role] = source
     record(opcode, dst, placed, numbers)

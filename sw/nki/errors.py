@@ -77,5 +77,8 @@ def places(sites: tuple[Site, ...]) -> str:
 
 def shown(value: Any, *, most: int = 80) -> str:
     """A value in one line of an error: an array has many."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an object of the kernel, or an integer of more digits than Python writes
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -1,9 +1,11 @@
 """Constants: tiles of one value, the identity, arrays of the kernel; in memory once a program, loaded once.
 
 A fill of SBUF is a Vector copy of a column that one small load brings. A fill of PSUM, which only a matmul can write,
-is one: the value's bf16 parts (three at most, exact) times ones. Zeros of a PSUM tile wait until something reads them:
-a matmul that overwrites needs none.
+is one: the value's bf16 parts (three at most, exact) times ones. Zeros of a whole PSUM tile are written where the
+kernel asked for them, but only if something reads one later: matmuls that overwrite need none.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,9 +14,11 @@ from makalu.hw.spec.isa import Opcode
 from makalu.sw.elements import from_bits, to_bits
 
 from .errors import KernelError, NotBuiltError
+from .pieces import in_rows_of, pieces
 from .recording import current
 from .storage import Buffer, Written
 from .tensor import Tensor
+from .views import extent
 
 __all__ = ["fill", "identity", "materialised"]
 
@@ -25,12 +29,17 @@ _BF16_BITS = np.uint32(0xFFFF0000)
 
 def fill(dst: Tensor, value: float) -> None:
     """Every element of `dst` becomes `value`, rounded to its type."""
+    dst.check_distinct("dst")
     if dst.buffer is Buffer.PSUM:
-        if value == 0 and dst.size == dst.storage.shape[0] * dst.storage.row_elements:
-            dst.storage.pending_zero = True
-            dst.storage.marks(dst)[...] = Written.VALUE
-            return
-        _fill_psum(dst, value)
+        whole = dst.size == dst.storage.shape[0] * dst.storage.row_elements
+        if value == 0 and whole:
+            current().check_own("dst", dst)
+            dst.storage.zeros = current().reserve("zeros")
+        else:
+            _fill_psum(dst, value)
+            if whole:
+                dst.storage.zeros = None
+        dst.storage.mark(dst, Written.VALUE)
         return
     if dst.buffer is Buffer.SBUF:
         rows = slice(dst.partition, dst.partition + dst.shape[0])
@@ -43,21 +52,13 @@ def fill(dst: Tensor, value: float) -> None:
 
 
 def materialised(source: Tensor) -> None:
-    """Writes the zeros of a PSUM tile that are about to be read."""
+    """Writes the zeros of a PSUM tile that are about to be read, where the kernel asked for them."""
     storage = source.storage
-    if not storage.pending_zero:
+    if storage.zeros is None or storage.state() == Written.MATMUL or (storage.marks(source) == Written.MATMUL).all():
         return
-    marks = storage.marks(source)
-    if (marks == Written.MATMUL).all():
-        return
-    if (marks == Written.MATMUL).any():
-        raise NotBuiltError(f"{source} is read where a matmul wrote a part of the zeros only; read the parts apart")
-    storage.pending_zero = False
-    whole = Tensor.whole(storage)
-    if (storage.marks(whole) == Written.MATMUL).any():
-        storage.pending_zero = True
-        whole = source
-    _fill_psum(whole, 0.0)
+    with current().resumed(storage.zeros):
+        _fill_psum(Tensor.whole(storage), 0.0)
+    storage.zeros = None
 
 
 def identity(size: int) -> Tensor:
@@ -74,7 +75,8 @@ def identity(size: int) -> Tensor:
 def _loaded(source: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     tile = current().allocate(shape, source.dtype, Buffer.SBUF, f"{name}_tile")
     current().append(Opcode.DMA_LOAD, {"dst": tile, "src": source}, {})
-    tile.storage.marks(tile)[...] = Written.VALUE
+    tile.storage.mark(tile, Written.VALUE)
+    current().fix(tile)
     return tile
 
 
@@ -117,28 +119,40 @@ def _fill_psum(dst: Tensor, value: float) -> None:
     key = ("parts", *(float(part) for part in parts))
     left = current().once(key, stationary)[:, : dst.shape[0]]
     right = current().once("ones", ones)
-    free = dst.size // dst.shape[0]
-    for first in range(0, free, config.psum.bank_elems):
-        count = min(config.psum.bank_elems, free - first)
-        piece = dst if count == free else dst.reshape((dst.shape[0], free))[:, first : first + count]
+    for piece in _banks(dst):
         current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {})
         numbers = {"accumulate": 0}
-        current().append(Opcode.MATMUL, {"dst": piece, "moving": right[:, :count]}, numbers)
-    dst.storage.marks(dst)[...] = Written.VALUE
+        moving = right[:, : piece.size // piece.shape[0]]
+        current().append(Opcode.MATMUL, {"dst": piece, "moving": moving}, numbers)
+
+
+def _banks(dst: Tensor) -> Iterator[Tensor]:
+    """Pieces of a PSUM view that lie in a bank each: cut along the outermost dimension, at the bank's end."""
+    psum = current().config.psum
+    low, high = extent(dst.free)
+    first, last = dst.start + low, dst.start + high
+    crosses = dst.storage.row_bytes > psum.bank_bytes and first // psum.bank_bytes != last // psum.bank_bytes
+    if not crosses and dst.size // dst.shape[0] <= psum.bank_elems:
+        yield dst
+        return
+    axis = next(axis for axis in range(1, dst.ndim) if dst.shape[axis] > 1)
+    size, step = dst.dims[axis]
+    inside = (psum.bank_bytes - first % psum.bank_bytes) // abs(step)
+    cut = max(1, min(size - 1, inside))
+    for part in (slice(0, cut), slice(cut, size)):
+        yield from _banks(dst[(*[slice(None)] * axis, part)])
 
 
 def _fill_memory(dst: Tensor, value: float) -> None:
     """Through one tile of the value that is stored as often as it takes."""
     config = current().config
-    rows, columns = dst.shape[0], dst.size // dst.shape[0]
-    flat = dst.reshape((rows, columns))
-    height = min(rows, config.partitions)
-    width = min(columns, config.sbuf.partition_bytes // 4 // dst.dtype.bytes)
+    limit = config.sbuf.partition_bytes // 4 // dst.dtype.bytes
+    groups = in_rows_of([dst], config.partitions) if dst.is_contiguous() else [[dst]]
+    parts = [part for group in groups for (part,) in pieces(group, config.partitions, limit)]
+    height, width = max(part.shape[0] for part in parts), max(part.size // part.shape[0] for part in parts)
     tile = current().allocate((height, width), dst.dtype, Buffer.SBUF, "filled")
     fill(tile, value)
-    for row in range(0, rows, height):
-        for column in range(0, columns, width):
-            piece = flat[row : min(row + height, rows), column : min(column + width, columns)]
-            source = tile[: piece.shape[0], : piece.shape[1]]
-            current().append(Opcode.DMA_STORE, {"dst": piece, "src": source}, {})
-    dst.storage.marks(dst)[...] = Written.VALUE
+    for part in parts:
+        source = tile[: part.shape[0], : part.size // part.shape[0]]
+        current().append(Opcode.DMA_STORE, {"dst": part, "src": source}, {})
+    dst.storage.mark(dst, Written.VALUE)

@@ -3,10 +3,11 @@
 from typing import Any
 
 from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import Opcode
+from makalu.hw.spec.isa import AluOp, Opcode
 
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt
+from .checks import checked_integer
 from .choices import (
     dge_mode,
     engine,
@@ -84,17 +85,18 @@ def nc_matmul(
     """
     del is_stationary_onezero, is_moving_onezero, name  # hints
     size = (current().config.tensor.rows, current().config.tensor.columns)
-    if tuple(tile_position) not in ((), (0, 0)) or tuple(tile_size) not in ((), size):
+    if tile_position not in ((), (0, 0)) or tile_size not in ((), size):
         raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
     unbuilt(perf_mode=(perf_mode, matmul_perf_mode.none))
-    matmul(dst, stationary, moving, accumulate=accumulate, transpose=bool(is_transpose))
+    matmul(dst, stationary, moving, accumulate=accumulate, transpose=is_transpose)
 
 
 @call("nisa")
 def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
     """dst[F, P] = data[P, F].T, bf16, by a matmul with the identity: exact for finite numbers, -0 becomes +0."""
     del name
-    if engine not in (unknown_engine, tensor_engine):
+    _check_engine(engine, (tensor_engine, vector_engine))
+    if engine is vector_engine:
         raise NotBuiltError(f"engine={engine}; the Tensor engine transposes")
     checked_tensor("data", data, Buffer.SBUF, Buffer.PSUM)
     checked_tensor("dst", dst, Buffer.PSUM)
@@ -116,6 +118,7 @@ def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: 
 def tensor_copy(dst: Tensor, src: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
     """dst[P, N] = cast(src[P, N]); on the Scalar engine -0 becomes +0. GpSimd's are Vector's."""
     del name
+    _check_engine(engine, (vector_engine, scalar_engine, gpsimd_engine), dst, src)
     if engine is scalar_engine:
         activate(dst, function_operator("op", OPERATORS["copy"]), src, None, 1.0)
         return
@@ -125,9 +128,10 @@ def tensor_copy(dst: Tensor, src: Tensor, engine: Any = engine.unknown, name: st
 @call("nisa")
 def memset(dst: Tensor, value: float, engine: Any = engine.unknown, name: str | None = None) -> None:
     """dst = value; a Vector copy of a constant column, in PSUM a matmul of constants."""
-    del name, engine
+    del name
+    _check_engine(engine, (vector_engine, gpsimd_engine), dst)
     fp32_bits("value", value)
-    fill(checked_tensor("dst", dst), float(value))
+    fill(dst, float(value))
 
 
 @call("nisa")
@@ -139,8 +143,11 @@ def tensor_tensor(
     engine: Any = engine.unknown,
     name: str | None = None,
 ) -> None:
-    """dst[P, N] = cast(op(data1[P, N], data2[P, N]))"""
-    del name, engine
+    """dst[P, N] = cast(op(data1[P, N], data2[P, N])); one operand at most in PSUM."""
+    del name
+    _check_engine(engine, (vector_engine, gpsimd_engine), dst, data1, data2)
+    if data1.buffer is Buffer.PSUM and data2.buffer is Buffer.PSUM:
+        raise KernelError(f"data1 {data1} and data2 {data2} are both in PSUM, one at most is legal ({_TENSOR_TENSOR})")
     elementwise(Opcode.TENSOR_TENSOR, dst, {"data1": data1, "data2": data2}, {"op": alu_operator("op", op)})
 
 
@@ -161,11 +168,17 @@ def tensor_scalar(
 
     A second operand that is a tensor takes a second instruction, after an fp32 tile: the same bits.
     """
-    del name, engine
-    first = {"op0": int(alu_operator("op0", op0)), "reverse0": int(bool(reverse0))}
-    second = {} if op1 is None else {"op1": int(alu_operator("op1", op1)), "reverse1": int(bool(reverse1))}
+    del name
+    _check_engine(engine, (vector_engine, scalar_engine, gpsimd_engine), dst, data)
+    first = {"op0": int(alu_operator("op0", op0)), "reverse0": int(reverse0)}
+    second = {} if op1 is None else {"op1": int(alu_operator("op1", op1)), "reverse1": int(reverse1)}
     if op1 is None and operand1 is not None:
         raise KernelError("operand1 without op1")
+    for step, numbers, operand in (("0", first, operand0), ("1", second, operand1)):
+        if operand is None and numbers.get(f"op{step}", AluOp.BYPASS) != AluOp.BYPASS:
+            raise KernelError(f"operand{step} is None, but op{step} takes two operands ({_TENSOR_SCALAR})")
+        if isinstance(operand, Tensor) and operand.dtype != FP32:
+            raise KernelError(f"operand{step} {operand} must be float32 ({_TENSOR_SCALAR})")
     checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
     if isinstance(operand1, Tensor):
         between = fresh(dst.shape, FP32, "between", partition=dst.partition)
@@ -198,6 +211,8 @@ def activation(
     unbuilt(reduce_op=(reduce_op, None), reduce_res=(reduce_res, None))
     if reduce_cmd is not _IDLE:
         raise NotBuiltError(f"reduce_cmd={reduce_cmd}")
+    if isinstance(scale, Tensor) and scale.dtype != FP32:
+        raise KernelError(f"scale {scale} must be float32 ({_ACTIVATION})")
     activate(dst, function_operator("op", op), data, bias, scale)
 
 
@@ -212,12 +227,26 @@ def dma_copy(
     name: str | None = None,
 ) -> None:
     """dst = cast(src) between any two of memory and SBUF, or out of PSUM; equal element counts, row-major order."""
-    del priority, dge_mode, engine, name  # how descriptors are made and which queue starts them
+    del dge_mode, engine, name  # how descriptors are made and which queue starts them
+    if priority is not None and not 0 <= checked_integer("priority", priority) <= 3:
+        raise KernelError(f"priority must be from 0 to 3, not {priority}")
     if oob_mode is not _OOB_ERROR:
         raise NotBuiltError(f"oob_mode={oob_mode}")
-    transfer(checked_tensor("dst", dst), checked_tensor("src", src))
+    transfer(dst, src)
 
 
+def _check_engine(given: Any, legal: tuple[Any, ...], *tensors: Tensor) -> None:
+    """Errors: an engine that does not have the instruction, or that does not reach a tensor of it."""
+    if given not in (unknown_engine, *legal):
+        listed = ", ".join(f"nisa.{each}" for each in legal)
+        raise KernelError(f"engine must be one of {listed}, not nisa.{given}")
+    far = [tensor for tensor in tensors if tensor.buffer is Buffer.PSUM]
+    if given is gpsimd_engine and far:
+        raise KernelError(f"engine=nisa.{given} does not reach PSUM, where {far[0]} is (NKI: nisa.tensor_copy)")
+
+
+_TENSOR_TENSOR, _TENSOR_SCALAR = "NKI: nisa.tensor_tensor", "NKI: nisa.tensor_scalar"
+_ACTIVATION = "NKI: nisa.activation"
 _IDLE, _OOB_ERROR = reduce_cmd.idle, oob_mode.error
 """The arguments of the same name hide the classes."""
 

@@ -12,6 +12,7 @@ from makalu.sw.elements import ElementError, to_bits
 
 from .api import LANGUAGE_NAMES, refuse_names
 from .arguments import call, checked_buffer, checked_shape, checked_tensor, fp32_bits
+from .checks import checked_integer, checked_integers
 from .dtypes import OTHER_TYPES, TYPES, checked_dtype, format_of
 from .errors import KernelError, NotInNkiError, shown
 from .fill import fill, identity
@@ -63,9 +64,15 @@ def ndarray(
     `address` (partition, byte) is honoured in the compiler's mode `keep_addresses`, otherwise tiles are placed by
     their lifetimes. Errors: fewer than two dimensions, too many partitions or bytes on the chip; a size below 1.
     """
+    return _new(shape, dtype, buffer, name, address)
+
+
+def _new(shape: Any, dtype: Any, buffer: Any, name: str, address: Any = None) -> Tensor:
     config = current().config
-    if not isinstance(name, str):
-        raise KernelError(f"name must be a string, not {shown(name)}")
+    if address is not None:
+        place = checked_integers("address", address)
+        if len(place) != 2 or min(place) < 0:
+            raise KernelError(f"address must be (partition, byte), both from 0 on, not {list(place)}")
     memory = checked_buffer(name or "tensor", buffer)
     name = name or ("output" if memory is Buffer.SHARED_HBM else "tensor")
     shape, kind = checked_shape(name, shape), checked_dtype(name, dtype)
@@ -93,38 +100,45 @@ def ndarray(
     return current().allocate(shape, kind, memory, name, address=address)
 
 
+def _filled(shape: Any, value: float, dtype: Any, buffer: Any, name: str) -> Tensor:
+    tensor = _new(shape, dtype, buffer, name)
+    fill(tensor, value)
+    return tensor
+
+
+@call("nl")
 def full(shape: tuple[int, ...], fill_value: float, dtype: Any, buffer: Any = Buffer.SBUF, name: str = "") -> Tensor:
     """A new tensor, every element `fill_value`; costs as `nisa.memset`."""
-    with current().calling("nl.full"):
-        fp32_bits("nl.full: fill_value", fill_value)
-        tensor = ndarray(shape, dtype, buffer, name)
-        fill(tensor, float(fill_value))
-        return tensor
+    fp32_bits("fill_value", fill_value)
+    return _filled(shape, float(fill_value), dtype, buffer, name)
 
 
+@call("nl")
 def zeros(shape: tuple[int, ...], dtype: Any, buffer: Any = Buffer.SBUF, name: str = "") -> Tensor:
     """`full` of 0."""
-    with current().calling("nl.zeros"):
-        return full(shape, 0.0, dtype, buffer, name)
+    return _filled(shape, 0.0, dtype, buffer, name)
 
 
+@call("nl")
 def ones(shape: tuple[int, ...], dtype: Any, buffer: Any = Buffer.SBUF, name: str = "") -> Tensor:
     """`full` of 1."""
-    with current().calling("nl.ones"):
-        return full(shape, 1.0, dtype, buffer, name)
+    return _filled(shape, 1.0, dtype, buffer, name)
 
 
+@call("nl")
 def empty_like(x: Tensor, dtype: Any = None, buffer: Any = None, name: str = "") -> Tensor:
     """A new tensor of the shape, type and memory of `x`."""
-    return ndarray(x.shape, dtype or x.dtype, buffer or x.buffer, name)
+    return _new(x.shape, x.dtype if dtype is None else dtype, x.buffer if buffer is None else buffer, name)
 
 
+@call("nl")
 def zeros_like(x: Tensor, dtype: Any = None, buffer: Any = None, name: str = "") -> Tensor:
     """`empty_like` filled with 0."""
-    with current().calling("nl.zeros_like"):
-        return full(x.shape, 0.0, dtype or x.dtype, buffer or x.buffer, name)
+    kind, memory = x.dtype if dtype is None else dtype, x.buffer if buffer is None else buffer
+    return _filled(x.shape, 0.0, kind, memory, name)
 
 
+@call("nl")
 def expand_dims(x: Tensor, axis: int) -> Tensor:
     """A view of `x` with a new dimension of size 1."""
     return x.expand_dim(axis)
@@ -133,12 +147,16 @@ def expand_dims(x: Tensor, axis: int) -> Tensor:
 @call("nl")
 def shared_constant(constant: Any) -> Tensor:
     """A tensor in memory with the values of a numpy array or a `.npy` file; the program brings them along."""
-    array = np.load(constant) if isinstance(constant, str) else np.asarray(constant)
-    kind = format_of(array.dtype)
-    if array.dtype == np.float64:
-        kind = FP32
     try:
-        return current().constant(to_bits(array, checked_dtype("constant", kind)), checked_dtype("", kind), "constant")
+        array = np.load(constant, allow_pickle=False) if isinstance(constant, str) else np.asarray(constant)
+    except (OSError, ValueError, TypeError) as error:
+        raise KernelError(f"constant {shown(constant)} is no array: {error}") from None
+    if not isinstance(array, np.ndarray) or array.ndim == 0 or array.size == 0:
+        raise KernelError(f"constant must be an array with a dimension and an element, not {shown(constant)}")
+    kind = FP32 if array.dtype == np.float64 else format_of(array.dtype)
+    try:
+        form = checked_dtype("constant", array.dtype if kind is None else kind)
+        return current().constant(to_bits(array, form), form, "constant")
     except ElementError as error:
         raise KernelError(str(error)) from None
 
@@ -159,13 +177,16 @@ def shared_identity_matrix(n: int, dtype: Any = OTHER_TYPES["uint8"], dst: Tenso
 
 def program_id(axis: int = 0) -> int:
     """0: one core runs a kernel."""
-    del axis
+    checked_integer("nl.program_id: axis", axis)
     return 0
 
 
 def num_programs(axes: Any = 0) -> int:
     """1: one core runs a kernel."""
-    del axes
+    if isinstance(axes, tuple | list):
+        checked_integers("nl.num_programs: axes", axes)
+    else:
+        checked_integer("nl.num_programs: axes", axes)
     return 1
 
 
@@ -201,13 +222,13 @@ def no_reorder() -> Iterator[None]:
         del block
 
 
-def affine_range(start: int, stop: int | None = None, step: int = 1) -> Iterator[int]:
+def affine_range(start: int, stop: int | None = None, step: int = 1) -> range:
     """`range`: every loop is unrolled while the kernel is traced."""
-    try:
-        return iter(range(start) if stop is None else range(start, stop, step))
-    except (TypeError, ValueError) as error:
-        given = [bound for bound in (start, stop, step) if bound is not None]
-        raise KernelError(f"a range takes integers, not {given}: {error}") from error
+    first, last = (0, start) if stop is None else (start, stop)
+    first, last, by = (checked_integer("a bound or step of a range", bound) for bound in (first, last, step))
+    if by == 0:
+        raise KernelError("the step of a range must not be 0")
+    return range(first, last, by)
 
 
 sequential_range = affine_range

@@ -41,7 +41,7 @@ def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool 
         )
     if (dst.shape[0], dst.size // dst.shape[0]) != (columns, count):
         raise KernelError(f"dst must hold [{columns}, {count}] elements; {shapes}")
-    if dst.partition or dst.steps[0] != 1:
+    if dst.partition or (dst.steps[0] != 1 and dst.shape[0] > 1):
         raise NotBuiltError(f"a matmul into partitions {dst.partition} and up, dst {dst}; the array writes from 0 on")
     _inside_a_bank(dst)
     moving = in_rows(moving)
@@ -50,6 +50,8 @@ def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool 
         stationary = relocated(stationary, moving.partition)
     stationary = aligned_stationary(stationary)
     adds = _accumulates(dst, accumulate)
+    if not adds:
+        dst.check_distinct("dst")
     read("stationary", stationary)
     read("moving", moving)
     recording = current()
@@ -79,7 +81,7 @@ def _accumulates(dst: Tensor, accumulate: bool | None) -> bool:
     if accumulate is None:
         if 0 < matmuls < marks.size:
             raise KernelError(f"a matmul wrote {matmuls} of {marks.size} elements of dst {dst} before; say accumulate=")
-        if not matmuls and marks.any() and not dst.storage.pending_zero:
+        if not matmuls and marks.any() and dst.storage.zeros is None:
             current().warn(f"nisa.nc_matmul overwrites dst {dst}, which was set to a value; accumulate=True would add")
         return matmuls > 0
     if accumulate and matmuls < marks.size:

@@ -5,21 +5,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from .errors import KernelError
 from .nki_object import NKIObject
 
 __all__ = ["mapped", "rebuilt"]
 
 
-def mapped(value: Any, name: str, leaf: Callable[[Any, str], Any]) -> Any:
+def mapped(value: Any, name: str, leaf: Callable[[Any, str], Any], around: tuple[int, ...] = ()) -> Any:
     """`value` with `leaf(part, its name)` in place of each part; what holds a new part is copied, never changed.
 
-    Names tell the way: part 2 of `x` is `x_2`, field `bias` of it `x_2_bias`.
+    Names tell the way: part 2 of `x` is `x_2`, field `bias` of it `x_2_bias`. Errors: what holds itself.
     """
     made = leaf(value, name)
     if made is not value:
         return made
     inner, build = _opened(value)
-    parts = {key: mapped(part, f"{name}_{key}", leaf) for key, part in inner.items()}
+    if id(value) in around:
+        raise KernelError(f"argument {name}: {type(value).__name__} holds itself")
+    parts = {key: mapped(part, f"{name}_{key}", leaf, (*around, id(value))) for key, part in inner.items()}
     return build(parts) if any(parts[key] is not inner[key] for key in inner) else value
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from makalu.hw.spec.isa import AluOp, Function
 
-from .errors import KernelError, NotBuiltError
+from .errors import KernelError, NotBuiltError, shown
 
 __all__ = ["OPERATORS", "Operator", "alu_operator", "function_operator"]
 
@@ -88,7 +88,7 @@ def function_operator(place: str, op: Any) -> Function:
 def _found(place: str, op: Any, wanted: str) -> Operator:
     found = _operator(op)
     if found is None:
-        raise KernelError(f"{place} must be {wanted}, not {op!r}")
+        raise KernelError(f"{place} must be {wanted}, not {shown(op)}")
     return found
 
 

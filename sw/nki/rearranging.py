@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .errors import KernelError
+from .checks import checked_integer
+from .errors import KernelError, shown
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -17,10 +18,16 @@ def rearranged(tensor: "Tensor", source: Any, target: Any, fixed: Mapping[str, i
 
     Errors: names that differ, sizes that do not fit, dimensions that cannot be merged as a view.
     """
+    if not isinstance(fixed, Mapping):
+        raise KernelError(f"{tensor}: rearrange takes sizes by name, not {shown(fixed)}")
+    for name, size in fixed.items():
+        if checked_integer(f"{tensor}: rearrange: size {shown(name)}", size) < 1:
+            raise KernelError(f"{tensor}: rearrange: size {shown(name)} must be at least 1, not {size}")
     groups, wanted = _groups(tensor, source), _groups(tensor, target)
     names = [name for group in groups for name in group]
     if sorted(names) != sorted(name for group in wanted for name in group) or len(set(names)) != len(names):
-        raise KernelError(f"{tensor}: rearrange needs the same names on both sides, not {source!r} and {target!r}")
+        text = f"{shown(source)} and {shown(target)}"
+        raise KernelError(f"{tensor}: rearrange needs the same names on both sides, not {text}")
     if len(groups) != tensor.ndim:
         raise KernelError(f"{tensor}: rearrange names {len(groups)} dimensions of {tensor.ndim}")
     sizes: dict[str, int] = {}
@@ -37,5 +44,9 @@ def rearranged(tensor: "Tensor", source: Any, target: Any, fixed: Mapping[str, i
 
 def _groups(tensor: "Tensor", pattern: Any) -> list[tuple[str, ...]]:
     if not isinstance(pattern, tuple | list):
-        raise KernelError(f"{tensor}: rearrange takes tuples of names, not {pattern!r}")
-    return [(item,) if isinstance(item, str) else tuple(item) for item in pattern]
+        raise KernelError(f"{tensor}: rearrange takes tuples of names, not {shown(pattern)}")
+    groups = [(item,) if isinstance(item, str) else item for item in pattern]
+    for group in groups:
+        if not isinstance(group, tuple | list) or not all(isinstance(name, str) for name in group):
+            raise KernelError(f"{tensor}: rearrange takes names and tuples of names, not {shown(pattern)}")
+    return [tuple(group) for group in groups]

@@ -64,6 +64,16 @@ class Block:
                 yield item
 
 
+@dataclass(frozen=True)
+class Place:
+    """Between two operations, for others that are recorded later."""
+
+    block: Block
+    call: tuple[str, tuple[Site, ...]] | None
+    count: int
+    """Operations before it."""
+
+
 class _Calling:
     """Written out because every call of the language enters one, and a frame of contextlib is no line of a kernel."""
 
@@ -98,12 +108,16 @@ class Recording:
         self.body = Block("kernel")
         self.count = 0
         """Operations so far."""
-        self.kept: dict[Any, Tensor] = {}
-        """Tiles and constants that several operations share, by what makes them equal."""
+        self.kept: dict[Any, tuple[Tensor, int]] = {}
+        """Tiles and constants that several operations share, by what makes them equal; from which operation on."""
         self._open = [self.body]
         self._calls: list[tuple[str, tuple[Site, ...]]] = []
         self._names: dict[str, int] = {}
         self._frame = frame
+        self._now: int | None = None
+        """Operations before the reserved place that is open."""
+        self._own: set[Storage] = set()
+        self._fixed: set[Storage] = set()
 
     def operations(self) -> Iterator[Operation]:
         """All of them, in program order."""
@@ -111,9 +125,42 @@ class Recording:
 
     def append(self, opcode: Opcode, tensors: Mapping[str, Tensor], numbers: Mapping[str, int]) -> None:
         """An operation of the call that is being recorded."""
+        for role, tensor in tensors.items():
+            self.check_own(role, tensor)
+            if role == "dst" and tensor.storage in self._fixed:
+                raise KernelError(f"{role} {tensor} is a constant that others share; copy it to change it")
         call, sites = self._calls[-1] if self._calls else (opcode.name.lower(), self.sites())
         self._open[-1].items.append(Operation(opcode=opcode, tensors=tensors, numbers=numbers, call=call, sites=sites))
         self.count += 1
+
+    def check_own(self, role: str, tensor: Tensor) -> None:
+        """Errors: a tensor that another call of a kernel made."""
+        if tensor.storage not in self._own:
+            raise KernelError(f"{role} {tensor} belongs to another call of a kernel, not to the running one")
+
+    def fix(self, tensor: Tensor) -> None:
+        """Nothing may write it from now on."""
+        self._fixed.add(tensor.storage)
+
+    def reserve(self, name: str) -> Place:
+        """A place here for operations that may turn out to be needed later."""
+        block = self.enter(name)
+        self.leave()
+        return Place(block, self._calls[-1] if self._calls else None, self.count)
+
+    @contextmanager
+    def resumed(self, place: Place) -> Iterator[None]:
+        """Operations inside go to a reserved place, before all that was recorded since."""
+        self._open.append(place.block)
+        self._now = place.count
+        calls = self._calls[:]
+        self._calls[:] = [place.call] if place.call is not None else []
+        try:
+            yield
+        finally:
+            self._open.pop()
+            self._now = None
+            self._calls[:] = calls
 
     def enter(self, name: str) -> Block:
         """A new innermost block."""
@@ -162,6 +209,7 @@ class Recording:
         self._names[unique] = 1
         storage = Storage(unique, shape, dtype, buffer, address=address, initial=initial)
         self.storages.append(storage)
+        self._own.add(storage)
         return Tensor.whole(storage)
 
     def input(self, shape: tuple[int, ...], dtype: Format, name: str) -> Tensor:
@@ -174,13 +222,15 @@ class Recording:
         """A tensor in memory whose element bits the program brings along."""
         tensor = self.allocate(bits.shape, dtype, Buffer.HBM, name, initial=True)
         self.constants[tensor.storage] = bits
+        self.fix(tensor)
         return tensor
 
     def once(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
-        """What `make` returned when it was first asked for under this key."""
-        if key not in self.kept:
-            self.kept[key] = make()
-        return self.kept[key]
+        """What `make` returned when it was first asked for under this key; made anew for an earlier place."""
+        now = self.count if self._now is None else self._now
+        if key not in self.kept or self.kept[key][1] > now:
+            self.kept[key] = make(), now
+        return self.kept[key][0]
 
 
 _current: ContextVar[Recording] = ContextVar("recording")
@@ -192,6 +242,11 @@ def current() -> Recording:
         return _current.get()
     except LookupError:
         raise KernelError("nl and nisa compute inside a kernel only, while it is traced") from None
+
+
+def running() -> bool:
+    """A kernel is being traced."""
+    return _current.get(None) is not None
 
 
 _loading: ContextVar[CoreConfig] = ContextVar("loading")

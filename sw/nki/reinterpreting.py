@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from .checks import checked_integer
 from .dtypes import checked_dtype
-from .errors import KernelError, NotBuiltError
+from .errors import KernelError, NotBuiltError, shown
 from .storage import Buffer
 from .view import View
 
@@ -37,11 +38,11 @@ def access_pattern(tensor: V, pattern: Sequence[Sequence[int]], offset: int | No
     item = tensor.item if tensor.buffer is Buffer.PSUM else kind.bytes
     try:
         pairs = [(operator.index(count), operator.index(stride) * item) for stride, count in pattern]
-        shift = operator.index(offset or 0) * item
     except (TypeError, ValueError):
-        raise KernelError(f"{tensor}: ap takes [[stride, count], ...] of integers, not {pattern!r}") from None
+        raise KernelError(f"{tensor}: ap takes [[stride, count], ...] of integers, not {shown(pattern)}") from None
+    shift = 0 if offset is None else checked_integer(f"{tensor}: ap: offset", offset) * item
     if not pairs or any(count < 1 for count, _ in pairs):
-        raise KernelError(f"{tensor}: ap: every count must be at least 1, not {pattern!r}")
+        raise KernelError(f"{tensor}: ap: every count must be at least 1, not {shown(pattern)}")
     start, partition = tensor.start + shift, tensor.partition
     if tensor.buffer.on_chip:
         row = tensor.row_bytes
@@ -51,8 +52,8 @@ def access_pattern(tensor: V, pattern: Sequence[Sequence[int]], offset: int | No
             raise NotBuiltError(
                 f"{tensor}: ap with a stride of {step // item} over partitions; a row has {row // item} elements"
             )
-        pairs[0] = count, step // row if step in (0, row) else 1
+        pairs[0] = count, 1 if count == 1 else step // row
         pairs += [(1, 0)] if len(pairs) == 1 else []
     out = replace(tensor.with_dims(pairs, start=start, partition=partition), dtype=kind)
-    out.check_inside(f"{tensor}: ap {pattern!r}" + (f" from {offset}" if offset else ""))
+    out.check_inside(f"{tensor}: ap {shown(pattern)}" + (f" from {offset}" if offset else ""))
     return out

@@ -26,8 +26,7 @@ def record(
     """An operation that writes `dst`. Errors: a source that was never written, a destination that repeats elements."""
     for role, source in sources.items():
         read(role, source)
-    if any(step == 0 for size, step in dst.dims if size > 1):
-        raise KernelError(f"dst {dst} repeats elements; a destination must hold each once")
+    dst.check_distinct("dst")
     current().append(opcode, {"dst": dst, **sources}, numbers or {})
     dst.storage.mark(dst, Written.VALUE)
 

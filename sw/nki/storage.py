@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -54,8 +54,8 @@ class Storage:
     """(partition, byte) that the kernel asked for."""
     initial: bool = False
     """Has values before the kernel runs: an input or a constant."""
-    pending_zero: bool = field(default=False, repr=False)
-    """A PSUM tile that was set to 0 and whose zeros nothing has needed yet; see `fill.py`."""
+    zeros: Any = field(default=None, repr=False)
+    """Where a PSUM tile was set to 0 (a `Place`) while nothing has needed these zeros; see `fill.py`."""
     _state: int = field(init=False, repr=False)
     """Of all elements, while there are no marks."""
     _marks: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)

@@ -1,6 +1,5 @@
 """Tensors of a kernel: views of a storage, with element type, first byte and byte steps."""
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -8,7 +7,8 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .api import TENSOR_NAMES, refuse_names
-from .errors import KernelError, NotBuiltError, NotInNkiError, shown
+from .checks import checked_integer, checked_integers
+from .errors import KernelError, NotBuiltError, NotInNkiError
 from .rearranging import rearranged
 from .reinterpreting import access_pattern, as_type
 from .view import View
@@ -95,6 +95,8 @@ class Tensor(View):
                 return *resolved_slice(start, stop, step, size), True
             if isinstance(item, DynamicSlice):
                 first, count = self._integer(item.start), self._integer(item.size)
+                if first < 0 or count < 1:
+                    raise ViewError(f"nl.ds({first}, {count}): from 0 on, at least one element")
                 return *resolved_slice(first, first + count, None, size), True
             return resolved_index(self._integer(item), size), 1, 1, False
         except ViewError as error:
@@ -103,24 +105,22 @@ class Tensor(View):
     def _integer(self, item: Any) -> int:
         if getattr(item, "ndim", 0) and not isinstance(item, Tensor):
             raise NotInNkiError(f"{self}: an array as an index; Beta 1 had index tensors, AWS removed them")
-        try:
-            if isinstance(item, bool):
-                raise TypeError
-            return operator.index(item)
-        except TypeError:
-            text = f"{self}: an index must be an integer, slice, nl.ds, None or ..., not {shown(item)}"
-            raise KernelError(text) from None
+        return checked_integer(f"{self}: an index", item, "an integer, slice, nl.ds, None or ...")
 
     def slice(self, dim: int, start: int, end: int, step: int = 1) -> "Tensor":
-        """`[start:end:step]` along one dimension."""
+        """`[start:end:step]` along one dimension; 0 <= start < end."""
         dim = self._dim(dim)
+        numbers = {"start": start, "end": end, "step": step}
+        start, end, step = (checked_integer(f"{self}: slice: {name}", value) for name, value in numbers.items())
+        if not 0 <= start < end:
+            raise KernelError(f"{self}: slice from {start} to {end}: 0 <= start < end must hold")
         return self[(*[slice(None)] * dim, slice(start, end, step))]
 
     def select(self, dim: int, index: Any) -> "Tensor":
         """One element along a dimension, which goes away (on the chip the partition stays, with size 1)."""
         if isinstance(index, Tensor):
             raise NotBuiltError(f"{self}: .select with an index that is known at run time only")
-        return self[(*[slice(None)] * self._dim(dim), index)]
+        return self[(*[slice(None)] * self._dim(dim), checked_integer(f"{self}: select: index", index))]
 
     def permute(self, *dims: Any) -> "Tensor":
         """Dimensions in another order, `permute((0, 2, 1))`; on the chip the partition stays first."""
@@ -146,7 +146,7 @@ class Tensor(View):
         """One dimension in several; one size may be -1."""
         dim = self._dim(dim)
         try:
-            sizes = inferred(self._sizes("reshape_dim", (shape,)), self.shape[dim])
+            sizes = inferred(checked_integers(f"{self}: reshape_dim: shape", shape), self.shape[dim])
         except ViewError as error:
             raise KernelError(f"{self}: reshape_dim of dimension {dim}: {error}") from None
         return self.reshape((*self.shape[:dim], *sizes, *self.shape[dim + 1 :]))
@@ -160,6 +160,7 @@ class Tensor(View):
 
     def expand_dim(self, dim: int) -> "Tensor":
         """A new dimension of size 1 in place `dim`."""
+        dim = checked_integer(f"{self}: expand_dim: dim", dim)
         if not self.buffer.on_chip <= dim <= self.ndim:
             raise KernelError(f"{self}: expand_dim takes {int(self.buffer.on_chip)} to {self.ndim}, not {dim}")
         return self.with_dims([*self.dims[:dim], (1, 0), *self.dims[dim:]])
@@ -173,14 +174,14 @@ class Tensor(View):
 
     def broadcast(self, dim: int, size: int) -> "Tensor":
         """A dimension of size 1 repeated `size` times; also the partition, whose row is copied where it is used."""
-        dim = self._dim(dim)
+        dim, size = self._dim(dim), checked_integer(f"{self}: broadcast: size", size)
         if self.shape[dim] != 1 or size < 1:
             raise KernelError(f"{self}: broadcast of dimension {dim} of size {self.shape[dim]} to {size}; it must be 1")
         return self.with_dims([*self.dims[:dim], (size, 0), *self.dims[dim + 1 :]])
 
     def rearrange(self, src_pattern: Any, dst_pattern: Any, fixed_sizes: dict[str, int] | None = None) -> "Tensor":
         """Split, reorder and merge named dimensions: `rearrange(("p", ("h", "w")), ("p", "w", "h"), {"h": 4})`."""
-        return rearranged(self, src_pattern, dst_pattern, fixed_sizes or {})
+        return rearranged(self, src_pattern, dst_pattern, {} if fixed_sizes is None else fixed_sizes)
 
     def view(self, dtype: Any) -> "Tensor":
         """The same bytes as elements of another type; the last dimension changes its size with the element's."""
@@ -203,6 +204,7 @@ class Tensor(View):
         """
         if scalar_offset is not None or vector_offset is not None:
             raise NotBuiltError(f"{self}: .ap with an offset that is known at run time only")
+        checked_integer(f"{self}: ap: indirect_dim", indirect_dim)
         return access_pattern(self, pattern, offset, dtype)
 
     def vector_select(self, *_: Any, **__: Any) -> NoReturn:
@@ -212,6 +214,7 @@ class Tensor(View):
         raise NotBuiltError(f"{self}: .indirect: columns that are known at run time only")
 
     def _dim(self, dim: int) -> int:
+        dim = checked_integer(f"{self}: a dimension", dim)
         if not -self.ndim <= dim < self.ndim:
             raise KernelError(f"{self} has {self.ndim} dimensions, none is number {dim}")
         return dim % self.ndim
@@ -219,10 +222,7 @@ class Tensor(View):
     def _sizes(self, method: str, given: Sequence[Any]) -> tuple[int, ...]:
         """Integers, given as one tuple or one by one."""
         items = given[0] if len(given) == 1 and isinstance(given[0], tuple | list) else given
-        try:
-            return tuple(operator.index(item) for item in items)
-        except TypeError:
-            raise KernelError(f"{self}: {method} takes a tuple of integers, not {given!r}") from None
+        return checked_integers(f"{self}: {method}: the argument", tuple(items))
 
     if not TYPE_CHECKING:  # a checker would take every name for a member
         __getattr__ = staticmethod(refuse_names("a tensor's ", TENSOR_NAMES))

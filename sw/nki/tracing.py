@@ -1,8 +1,8 @@
 """Running a kernel once to record it: arguments in, operations and outputs out."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from makalu.hw.spec.config import CoreConfig
@@ -15,7 +15,7 @@ from .nested import mapped, rebuilt
 from .nki_object import NKIObject
 from .recording import Recording, active
 from .site import sites_of_traceback
-from .storage import Buffer, Storage
+from .storage import Buffer
 from .tensor import Tensor
 
 __all__ = ["Output", "TensorSpec", "Traced", "trace"]
@@ -27,6 +27,8 @@ class TensorSpec:
 
     shape: tuple[int, ...]
     dtype: Format
+    name: str = ""
+    """Of the input, where no other has it; else what leads to it in the arguments."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", checked_shape("TensorSpec", self.shape))
@@ -74,10 +76,14 @@ def trace(kernel: Callable[..., Any], config: CoreConfig, /, *args: Any, **kwarg
         except LanguageError as error:
             error.sites = error.sites or sites_of_traceback(error.__traceback__)
             raise
+        except SystemExit as error:
+            ended = KernelError(f"the kernel ends Python: SystemExit({error.code})")
+            ended.sites = sites_of_traceback(error.__traceback__)
+            raise ended from error
     written = {t.storage for op in recording.operations() if (t := op.tensors.get("dst")) is not None}
     changed = tuple(Output(s.name, Tensor.whole(s)) for s in recording.inputs if s in written)
     outputs: list[Output] = []
-    returned = _taken(value, outputs, "", {output.name: output.tensor.storage for output in changed})
+    returned = _taken(recording, value, outputs, "", ())
     if not outputs and not changed:
         raise KernelError("the kernel returns no tensor and writes none of its arguments: nothing would come out")
     return Traced(recording, tuple(outputs), returned, changed)
@@ -104,32 +110,42 @@ def _given(recording: Recording, name: str, value: Any) -> Any:
     """A value with inputs in place of `TensorSpec`s."""
 
     def leaf(part: Any, place: str) -> Any:
-        return recording.input(part.shape, part.dtype, place) if isinstance(part, TensorSpec) else part
+        return recording.input(part.shape, part.dtype, part.name or place) if isinstance(part, TensorSpec) else part
 
     return mapped(value, name, leaf)
 
 
-def _taken(value: Any, outputs: list[Output], key: str, changed: Mapping[str, Storage]) -> Any:
+def _taken(recording: Recording, value: Any, outputs: list[Output], key: str, around: tuple[int, ...]) -> Any:
     """The returned value with `Output`s in place of tensors, which are collected; no name is that of another result."""
     if isinstance(value, Tensor):
+        recording.check_own("output", value)
         if value.buffer is not Buffer.SHARED_HBM and not value.storage.initial:
             raise KernelError(f"a kernel returns tensors in nl.shared_hbm or arguments, not {value}")
         for output in outputs:
             if output.tensor is value:
                 return output
+        # an input keeps its name for what the run makes of it; the whole of it is the same
         taken = {output.name for output in outputs}
-        taken |= {name for name, storage in changed.items() if storage is not value.storage}
+        taken |= {s.name for s in recording.inputs if s is not value.storage or not value.is_whole()}
         name, number = key or value.name, 1
         while name in taken:
             name, number = f"{key or value.name}_{number}", number + 1
         outputs.append(Output(name, value))
         return outputs[-1]
-    if isinstance(value, tuple | list):
-        return rebuilt(value, (_taken(each, outputs, key, changed) for each in value))
-    if isinstance(value, dict):
-        return {name: _taken(each, outputs, str(name), changed) for name, each in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, NKIObject) or (is_dataclass(value) and not isinstance(value, type)):
-        return {name: _taken(each, outputs, name, changed) for name, each in vars(value).items()}
+    if id(value) in around:
+        raise KernelError(f"what a kernel returns, a {type(value).__name__}, holds itself")
+
+    def inside(item: Any, name: str) -> Any:
+        return _taken(recording, item, outputs, name, (*around, id(value)))
+
+    if isinstance(value, tuple | list):
+        return rebuilt(value, [inside(each, key) for each in value])
+    if isinstance(value, dict):
+        return {name: inside(each, str(name)) for name, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: inside(getattr(value, f.name), f.name) for f in fields(value)}
+    if isinstance(value, NKIObject):
+        return {name: inside(each, name) for name, each in vars(value).items()}
     raise KernelError(f"a kernel returns tensors, in tuples, lists or dicts, not {shown(value)}")

@@ -14,6 +14,7 @@ With two element types a Vector copy in SBUF casts in between (source to fp32, r
 from makalu.hw.spec.isa import Opcode
 
 from .errors import KernelError, NotBuiltError
+from .pieces import in_rows_of, pieces
 from .recording import current
 from .staging import cast, copied, fresh, in_rows, record
 from .storage import Buffer
@@ -26,6 +27,7 @@ def transfer(dst: Tensor, src: Tensor) -> None:
     """dst = cast(src), element by element in row-major order of both."""
     if dst.size != src.size:
         raise KernelError(f"dst {dst} has {dst.size} elements, src {src} has {src.size}; they must be equal")
+    dst.check_distinct("dst")
     if dst.buffer is Buffer.PSUM:
         raise NotBuiltError(f"a copy into PSUM: {dst}; matmuls write it")
     if src.buffer is Buffer.PSUM:
@@ -64,30 +66,28 @@ def _on_chip(dst: Tensor, src: Tensor) -> None:
 
 
 def _in_memory(dst: Tensor, src: Tensor) -> None:
-    """Rows of at most a tile; both sides are cut alike, along the first dimension that is too large."""
-    if dst.shape != src.shape:
-        if dst.is_contiguous():
-            dst = dst.reshape(src.shape)
-        elif src.is_contiguous():
-            src = src.reshape(dst.shape)
-        else:
-            raise NotBuiltError(f"a copy in memory between {src} and {dst}, strided both and of two shapes")
-    if src.ndim == 1:
-        dst, src = dst.reshape((1, dst.size)), src.reshape((1, src.size))
+    """Tile by tile. Through scratch memory where the sides overlap, or where no view has the shape of the other."""
     config = current().config
     limit = config.sbuf.partition_bytes // 4 // max(src.dtype.bytes, dst.dtype.bytes)
-    if src.shape[0] > config.partitions:
-        for row in range(0, src.shape[0], config.partitions):
-            rows = slice(row, min(row + config.partitions, src.shape[0]))
-            _in_memory(dst[rows], src[rows])
-    elif src.size // src.shape[0] > limit:
-        axis = next(axis for axis in range(1, src.ndim) if src.shape[axis] > 1)
-        inner = src.size // (src.shape[0] * src.shape[axis])
-        step = max(1, limit // inner)
-        for at in range(0, src.shape[axis], step):
-            keys = (*[slice(None)] * axis, slice(at, min(at + step, src.shape[axis])))
-            _in_memory(dst[keys], src[keys])
+    if not dst.same_elements(src) and dst.overlaps(src):
+        src = _scratch(src)
+    if dst.is_contiguous() and src.is_contiguous():
+        groups = in_rows_of([dst, src], config.partitions)
+    elif dst.shape == src.shape:
+        groups = [[dst, src]]
+    elif dst.is_contiguous():
+        groups = [[dst.reshape(src.shape), src]]
     else:
-        tile = fresh(src.shape, src.dtype, "passing")
-        record(Opcode.DMA_LOAD, tile, {"src": src})
-        record(Opcode.DMA_STORE, dst, {"src": cast(tile, dst.dtype)})
+        groups = [[dst, (src if src.is_contiguous() else _scratch(src)).reshape(dst.shape)]]
+    for group in groups:
+        for to, part in pieces(group, config.partitions, limit):
+            tile = fresh(part.shape, part.dtype, "passing")
+            record(Opcode.DMA_LOAD, tile, {"src": part})
+            record(Opcode.DMA_STORE, to, {"src": cast(tile, to.dtype)})
+
+
+def _scratch(src: Tensor) -> Tensor:
+    """A contiguous copy in memory."""
+    scratch = current().allocate(src.shape, src.dtype, Buffer.PRIVATE_HBM, "scratch")
+    _in_memory(scratch, src)
+    return scratch

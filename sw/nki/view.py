@@ -4,13 +4,19 @@ from dataclasses import dataclass
 from math import prod
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from makalu.hw.spec.formats import Format
 
 from .errors import KernelError
 from .storage import Buffer, Storage
-from .views import Dims, extent
+from .views import Dims, extent, merged, repeats
 
 __all__ = ["View"]
+
+_WORK = 10_000
+"""Steps of the search for a common byte; then there may be one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +118,10 @@ class View:
             expected *= size
         return True
 
+    def is_whole(self) -> bool:
+        """All of its storage, in its shape."""
+        return self.same_elements(self.whole(self.storage)) and self.shape == self.storage.shape
+
     def is_indirect(self) -> bool:
         """Never: indirect views are not built."""
         return False
@@ -129,6 +139,40 @@ class View:
             raise KernelError(f"{place} reaches partitions {self.partition} to {end - 1} of {self.storage.shape[0]}")
         if self.start % self.dtype.bytes or any(step % self.dtype.bytes for _, step in self.free):
             raise KernelError(f"{place}: elements of {self.dtype.name} do not lie on {self.dtype.bytes} bytes")
+
+    def check_distinct(self, place: str) -> None:
+        """Errors: `KernelError` at `place` for a destination that holds an element more than once."""
+        rows = self.buffer.on_chip and self.shape[0] > 1 and self.steps[0] == 0
+        if rows or repeats(self.free if self.buffer.on_chip else self.dims, self.item):
+            raise KernelError(f"{place} {self} repeats elements; a destination must hold each once")
+
+    def same_elements(self, other: "View") -> bool:
+        """Element k of one is element k of the other."""
+        mine, theirs = (
+            (v.storage, v.dtype, v.start, v.partition, v.shape[0] if v.buffer.on_chip else 0) for v in (self, other)
+        )
+        if self.buffer.on_chip:
+            return mine == theirs and merged(self.free) == merged(other.free) and self.steps[0] == other.steps[0]
+        return mine == theirs and merged(self.dims) == merged(other.dims)
+
+    def overlaps(self, other: "View") -> bool:
+        """They may have a byte in common."""
+        if self.storage is not other.storage:
+            return False
+        room = np.empty(self.storage.bytes, np.uint8)  # its places count, nobody looks at its bytes
+        there = other._bytes_of(room)
+        try:
+            return bool(np.shares_memory(self._bytes_of(room), there, max_work=_WORK))  # type: ignore[arg-type]
+        except np.exceptions.TooHardError:
+            return True
+
+    def _bytes_of(self, room: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The bytes of its elements in an array of all of the storage's."""
+        steps = list(self.steps)
+        if self.buffer.on_chip:
+            steps[0] *= self.row_bytes
+        start = self.partition * self.row_bytes + self.start
+        return np.ndarray((*self.shape, self.item), np.uint8, room, start, (*steps, 1))
 
     def with_dims(self, dims: Dims, *, start: int | None = None, partition: int | None = None) -> Self:
         """Another view of the same storage and type."""

@@ -3,7 +3,22 @@
 from collections.abc import Sequence
 from math import prod
 
-__all__ = ["Dims", "ViewError", "extent", "inferred", "reshaped", "resolved_index", "resolved_slice"]
+import numpy as np
+
+__all__ = [
+    "Dims",
+    "ViewError",
+    "extent",
+    "inferred",
+    "merged",
+    "repeats",
+    "reshaped",
+    "resolved_index",
+    "resolved_slice",
+]
+
+_COUNTED = 1 << 22
+"""Elements of an irregular view that are looked at one by one."""
 
 Dims = list[tuple[int, int]]
 """(size, step in bytes) of each dimension, outermost first."""
@@ -60,6 +75,39 @@ def resolved_index(index: int, size: int) -> int:
     if not -size <= index < size:
         raise ViewError(f"index {index} leaves a dimension of size {size}")
     return index % size
+
+
+def merged(dims: Dims) -> Dims:
+    """Without sizes of 1; an outer dimension that goes on where the inner one ends is one with it."""
+    out: Dims = []
+    for size, step in dims:
+        if size == 1:
+            continue
+        if out and out[-1][1] == size * step:
+            out[-1] = out[-1][0] * size, step
+        else:
+            out.append((size, step))
+    return out
+
+
+def repeats(dims: Dims, item: int) -> bool:
+    """Two elements of `item` bytes share a byte; True as well where that is too much to find out."""
+    reach = item
+    for size, step in sorted(merged(dims), key=lambda dim: abs(dim[1])):
+        if step == 0:
+            return True
+        if abs(step) < reach:
+            break
+        reach += (size - 1) * abs(step)
+    else:
+        return False
+    if prod(size for size, _ in dims) > _COUNTED:
+        return True
+    starts = np.zeros(1, np.int64)
+    for size, step in dims:
+        starts = (starts[:, None] + step * np.arange(size)).reshape(-1)
+    starts.sort()
+    return bool((np.diff(starts) < item).any())
 
 
 def resolved_slice(start: int | None, stop: int | None, step: int | None, size: int) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from makalu.hw.spec.formats import FP32, Format
 from . import isa
 from .arguments import call, checked_tensor
 from .dtypes import checked_dtype
-from .errors import KernelError
+from .errors import KernelError, shown
 from .operators import OPERATORS, Operator
 from .recording import current
 from .staging import fresh
@@ -105,7 +105,7 @@ def _two(name: str) -> None:
     def apply(x: Any, y: Any, dtype: Any = None) -> Tensor:
         tiles = [operand for operand in (x, y) if isinstance(operand, Tensor)]
         if not tiles:
-            raise KernelError(f"one of x and y must be a tile, not {x!r} and {y!r}")
+            raise KernelError(f"one of x and y must be a tile, not {shown(x)} and {shown(y)}")
         kind = _result_type(tiles, dtype)
         if len(tiles) == 1:
             number = y if tiles[0] is x else x
@@ -118,6 +118,8 @@ def _two(name: str) -> None:
         except ValueError:
             raise KernelError(f"{left} and {right} do not broadcast to one shape") from None
         left, right = (_spread(tile, shape) for tile in tiles)
+        if left.buffer is Buffer.PSUM and right.buffer is Buffer.PSUM:
+            right = _copied(right, right.dtype)
         out = _tile(shape, kind, name)
         isa.tensor_tensor(out, left, right, operator)
         return out
@@ -145,6 +147,11 @@ def _one(name: str, record: Any) -> None:
     OPERATORS[name].apply = call("nl")(apply)
 
 
+def _squared(out: Tensor, x: Tensor) -> None:
+    x = x if x.buffer is Buffer.SBUF else _copied(x, x.dtype)
+    isa.tensor_tensor(out, x, x, OPERATORS["multiply"])
+
+
 def _result_type(tiles: list[Tensor], dtype: Any) -> Format:
     """`dtype`, else the wider of the operands' types."""
     return checked_dtype("dtype", dtype) if dtype is not None else max((t.dtype for t in tiles), key=lambda f: f.bytes)
@@ -154,5 +161,5 @@ for _name in ("add", "subtract", "multiply", "maximum", "minimum"):
     _two(_name)
 _one("copy", lambda out, x: isa.tensor_copy(out, x))
 _one("relu", lambda out, x: isa.activation(out, OPERATORS["relu"], x))
-_one("square", lambda out, x: isa.tensor_tensor(out, x, x, OPERATORS["multiply"]))
+_one("square", _squared)
 _one("negative", lambda out, x: isa.tensor_scalar(out, x, OPERATORS["multiply"], -1.0))

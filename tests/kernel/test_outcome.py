@@ -36,7 +36,7 @@ def run(tmp_path, monkeypatch):
     return call
 
 
-@pytest.mark.parametrize(("name", "file"), [("out", "out.npy"), ("../a/b c", ".._a_b_c.npy")])
+@pytest.mark.parametrize(("name", "file"), [("out", "out.npy"), ("../a/b c", "_a_b_c.npy")])
 def test_inputs_and_outputs_are_files(run, tmp_path, name, file):
     run("--arg", f"name={name!r}")
     got, given = np.load(tmp_path / "done" / file), np.load(tmp_path / "done/inputs/x.npy")

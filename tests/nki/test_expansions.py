@@ -249,7 +249,7 @@ def test_scalar_operands_of_every_kind():
         sums = nl.full((4, 1), 0.5, nl.float32, buffer=nl.psum)
         outs = [nl.ndarray((4, 24), nl.float32, name=f"o{i}") for i in range(5)]
         nisa.tensor_scalar(outs[0], tile, nl.multiply, tile[:, 1], op1=nl.add, operand1=tile[:, 2])
-        nisa.tensor_scalar(outs[1], tile, nl.subtract, half[:, 3], reverse0=True)
+        nisa.tensor_scalar(outs[1], tile, nl.subtract, tile[:, 3], reverse0=True)
         nisa.tensor_scalar(outs[2], tile, nl.add, 1.5, op1=nl.subtract, operand1=sums, reverse1=True)
         nisa.activation(outs[3], nl.copy, tile, bias=half[:, 0], scale=tile[:, 5])
         nisa.tensor_scalar(tile, tile, nl.multiply, tile[:, 1])
@@ -384,3 +384,118 @@ def test_a_view_of_an_output_is_checked_where_it_is_looked_at():
         return target[:2]
 
     assert (results(kernel, DATA)["o"] == DATA[:2]).all()
+
+
+def with_sums(use, *, bank=False):
+    """What `use` makes of a PSUM tile, stationary ones and moving ones of [4, 8]."""
+
+    def kernel(a):
+        width = 1024 // 4 if bank else 8
+        sums = nl.ndarray((4, width), nl.float32, buffer=nl.psum)
+        ones, more = nl.ones((4, 4), nl.bfloat16), nl.ones((4, 8), nl.bfloat16)
+        return stored(use(sums, ones, more) or sums)
+
+    return result(kernel, DATA)
+
+
+@pytest.mark.filterwarnings("ignore::makalu.sw.nki.errors.KernelWarning")
+def test_zeros_of_a_psum_tile_stand_where_they_were_written():
+    def replaced(sums, ones, more):
+        nisa.memset(sums, 0.0)
+        nisa.memset(sums, 3.0)
+
+    def in_part(sums, ones, more):
+        nisa.memset(sums, 0.0)
+        nisa.memset(sums[:, :4], 3.0)
+
+    def beside(sums, ones, more):
+        nl.full((4, 8), 0.0, nl.float32, buffer=nl.psum)
+        nisa.memset(sums, 0.0)
+        nisa.nc_matmul(sums[:, :4], ones, more[:, :4])
+        nisa.nc_matmul(sums[:2, 2:6], ones[:, :2], more[:, :4], accumulate=True)
+
+    def again(sums, ones, more):
+        nisa.nc_matmul(sums, ones, more)
+        nisa.memset(sums, 0.0)
+        nisa.nc_matmul(sums[:, 1:3], ones, more[:, :2], accumulate=True)
+
+    assert (with_sums(replaced) == 3).all()
+    assert (with_sums(in_part) == [3, 3, 3, 3, 0, 0, 0, 0]).all()
+    assert with_sums(beside).tolist() == [[4, 4, 8, 8, 4, 4, 0, 0]] * 2 + [[4, 4, 4, 4, 0, 0, 0, 0]] * 2
+    assert (with_sums(again) == [0, 4, 4, 0, 0, 0, 0, 0]).all()
+
+
+def test_a_fill_of_psum_is_cut_at_banks():
+    width = TINY.psum.bank_elems
+
+    def kernel(a):
+        sums = nl.full((4, 2 * width), 1.0, nl.float32, buffer=nl.psum)
+        nisa.memset(sums[:, width // 2 : width + width // 2], 2.0)
+        nisa.memset(sums[:, 1::2], 3.0)
+        return stored(sums)
+
+    expected = np.ones(2 * width)
+    expected[width // 2 : width + width // 2] = 2
+    expected[1::2] = 3
+    assert (result(kernel, DATA) == expected).all()
+
+
+def test_a_row_of_psum_repeated_over_partitions():
+    def use(sums, ones, more):
+        nisa.nc_matmul(sums, ones, more)
+        tile = nl.ndarray((4, 8), nl.float32)
+        nisa.tensor_copy(tile, sums[1:2].broadcast(0, 4))
+        nisa.tensor_scalar(tile, tile, nl.add, sums[2:3, 0:1].broadcast(0, 4))
+        return tile
+
+    assert (with_sums(use) == 8).all()
+
+
+def test_sources_that_overlap_the_destination_are_read_first():
+    def kernel(a):
+        right, left, turned = nl.load(a), nl.load(a), nl.load(a)
+        nisa.tensor_copy(right[:, 1:], right[:, :-1])
+        nisa.tensor_tensor(left[:, :-1], left[:, 1:], left[:, :-1], nl.add)
+        turned[...] = turned.reshape((4, 4, 6)).permute((0, 2, 1))
+        scaled = nl.load(a)
+        wide = scaled.reshape((4, 2, 3, 2, 2))  # several instructions, the scalar in the first one's destination
+        nisa.tensor_scalar(wide.permute((0, 3, 1, 4, 2)), wide.permute((0, 3, 1, 4, 2)), nl.multiply, scaled[:, 0:1])
+        return stored(right, "r"), stored(left, "l"), stored(turned, "t"), stored(scaled, "s")
+
+    got = results(kernel, DATA)
+    assert (got["r"] == np.c_[DATA[:, :1], DATA[:, :-1]]).all()
+    assert (got["l"] == np.c_[DATA[:, 1:] + DATA[:, :-1], DATA[:, -1:]]).all()
+    assert (got["t"] == DATA.reshape(4, 4, 6).transpose(0, 2, 1).reshape(4, 24)).all()
+    assert (got["s"] == DATA * DATA[:, :1]).all()
+
+
+def test_copies_in_memory_between_overlapping_and_strided_sides():
+    rows = np.arange(600, dtype=np.float32).reshape(300, 2)
+
+    def kernel(a):
+        shifted = out((300, 2), name="shifted")
+        nisa.dma_copy(shifted, a)
+        nisa.dma_copy(shifted[1:], shifted[:-1])
+        strided = out((4, 8), name="strided")
+        nisa.memset(strided.permute((1, 0)), 7.0)
+        nisa.dma_copy(strided[:, ::2].permute((1, 0)), a.ap([[2, 2], [3, 8]], offset=1))
+        return shifted, strided
+
+    got = results(kernel, rows)
+    assert (got["shifted"] == np.r_[rows[:1], rows[:-1]]).all()
+    expected = np.full((4, 8), 7, np.float32)
+    expected[:, ::2].T[...] = np.array([[1 + 2 * i + 3 * j for j in range(8)] for i in range(2)]).reshape(4, 4)
+    assert (got["strided"] == expected).all()
+
+
+def test_short_rows_in_memory_share_a_partition():
+    data = np.arange(2001 * 3, dtype=np.float32).reshape(2001, 3)
+
+    def kernel(a):
+        target = out((3, 2001))
+        nisa.dma_copy(target.permute((1, 0)), a)
+        return target
+
+    program = compile_kernel(kernel, TINY, TensorSpec(data.shape, nl.float32))
+    assert program.instructions < 20
+    assert (run_golden(program, dict(zip(program.inputs, [data], strict=True)), config=TINY)["out"] == data.T).all()

@@ -158,7 +158,7 @@ BAD = [
     (lambda t: t.reshape((8, 24)), r"another number of partitions"),
     (lambda t: t.reshape((4, -2, 24)), r"sizes must be at least 1"),
     (lambda t: t.reshape((4, -1, -1)), r"one of them may be -1"),
-    (lambda t: t.reshape((4, 4.0, 12)), r"reshape takes a tuple of integers"),
+    (lambda t: t.reshape((4, 4.0, 12)), r"reshape: the argument must be a tuple of integers"),
     (lambda t: t[:, :, 0:3].reshape((4, 18)), r"are no \[18\]"),
     (lambda t: t.permute((1, 0, 2)), r"permute takes an order of 0 to 2, 0 first"),
     (lambda t: t.broadcast(1, 7), r"broadcast of dimension 1 of size 6 to 7; it must be 1"),
