@@ -11,13 +11,14 @@ import numpy as np
 
 from makalu.hw.spec.config import CoreConfig
 from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import Queue
+from makalu.hw.spec.isa import Opcode, Queue
 
 from .compile.compiler import compile_trace
 from .compile.program import Program
 from .elements import Bits
 from .nki import isa as nisa
-from .nki.operators import OPERATORS, Operator
+from .nki.elementwise import elementwise
+from .nki.operators import OPERATORS, Operator, alu_operator
 from .nki.recording import current
 from .nki.storage import Buffer
 from .nki.tensor import Tensor
@@ -183,7 +184,9 @@ class _Builder:
 
     def _tensor_tensor(self) -> None:
         dst, data1, data2 = self._operands(self._target(), self._source(), self._source())
-        nisa.tensor_tensor(dst, data1, data2, op=self._alu())
+        # not nisa.tensor_tensor: NKI forbids two operands in PSUM, the core does not
+        sources = {"data1": data1, "data2": data2}
+        elementwise(Opcode.TENSOR_TENSOR, dst, sources, {"op": int(alu_operator("op", self._alu()))})
 
     def _tensor_scalar(self) -> None:
         dst, data = self._operands(self._target(), self._source())

@@ -3,7 +3,7 @@
 from typing import Any
 
 from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import Opcode
+from makalu.hw.spec.isa import AP_DIMS, FIELDS, Opcode
 
 from .arguments import checked_tensor, fp32_bits
 from .errors import KernelError, NotBuiltError
@@ -54,7 +54,8 @@ def elementwise(
     for role, source in sources.items():
         if role in scalars:
             # one instruction reads it before it writes, the next of several would read what the first wrote
-            inside = source.overlaps(dst) and dst.size > dst.shape[0]
+            others = [each for name, each in sources.items() if name not in scalars]
+            inside = source.overlaps(dst) and not _surely_one(dst, *others)
             placed[role] = copied(source, source.dtype, "scalar") if inside else source
             continue
         checked_tensor(role, source, Buffer.SBUF, Buffer.PSUM)
@@ -72,3 +73,14 @@ def elementwise(
             source = copied(source, source.dtype, "before")  # what such an instruction would read is open
         placed[role] = source
     record(opcode, dst, placed, numbers)
+
+
+def _surely_one(*operands: Tensor) -> bool:
+    """One instruction holds these patterns as they are, without merging or cutting dimensions."""
+    size, stride = FIELDS["dst_size0"].high, FIELDS["dst_stride0"].high
+    return all(
+        each.shape == operands[0].shape
+        and len(each.free) <= AP_DIMS
+        and all(count <= size and abs(step) <= stride * each.item for count, step in each.free)
+        for each in operands
+    )
