@@ -67,10 +67,17 @@ def _package_root(path: Path) -> Path:
     return folder
 
 
+def _check_text(path: Path) -> None:
+    """Some versions of Python raise a ValueError for a zero byte, which looks like one that the file raises itself."""
+    if b"\0" in path.read_bytes():
+        raise KernelFileError(f"{path} is no Python: source code cannot contain null bytes")
+
+
 def _imported(path: Path) -> ModuleType:
     """As part of its package where it has one, so that relative imports work; else by its path."""
     root = _package_root(path)
     sys.path[:0] = [str(root)] if root == path.parent else [str(root), str(path.parent)]
+    _check_text(path)
     try:
         if root != path.parent:
             return importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))

@@ -173,17 +173,6 @@ def test_counters_wrap_often(seed):
     check_ring(steps, schedule.schedule(steps, TINY, window=16), modulus=32, seed=seed)
 
 
-@pytest.mark.slow
-def test_a_hundred_thousand_signals():
-    steps = ring(150_000)
-    queues = schedule.schedule(steps, TINY)
-    signals = [sum(bool(i["signal0_kind"]) for i in stream) for stream in queues.values()]
-    assert sorted(signals)[-2] > 1 << 16 and sum(signals) > 140_000
-    nops = sum(i.opcode == Opcode.NOP for stream in queues.values() for i in stream)
-    assert nops <= 2 * len(queues) * (len(steps) // 8192 + 1)
-    check_ring(steps, queues, modulus=1 << 16, seed=1)
-
-
 def failures(steps, **arguments):
     """Of 20 replays of a wrong schedule, those in which an order is broken or nothing can go on."""
     queues = schedule.schedule(steps, TINY, window=16)

@@ -152,7 +152,7 @@ def random_steps(draw, least=1, most=30):
     return out
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(random_steps())
 def test_every_conflict_is_ordered(steps):
     before = ordered(schedule(steps, TINY))

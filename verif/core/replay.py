@@ -93,7 +93,7 @@ def check_replay(
     names = {register.address: name for name, register in REGISTERS.items()}
     assert {names[address]: value for address, value in host.values.items()} == result.registers
     check_counters(result.registers)
-    assert np.array_equal(behind.memory, result.memory), "the memory after the run differs"
+    assert np.array_equal(behind.memory, result.image), "the memory after the run differs"
     assert not core.sbuf.collisions, f"both ports of SBUF wrote (cycle, partition, address) {core.sbuf.collisions[0]}"
     assert not core.sbuf.undefined, (
         f"SBUF read before it was written (cycle, port, partition, word): {core.sbuf.undefined[0]}"
