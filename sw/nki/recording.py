@@ -244,11 +244,6 @@ def current() -> Recording:
         raise KernelError("nl and nisa compute inside a kernel only, while it is traced") from None
 
 
-def running() -> bool:
-    """A kernel is being traced."""
-    return _current.get(None) is not None
-
-
 _loading: ContextVar[CoreConfig] = ContextVar("loading")
 
 
