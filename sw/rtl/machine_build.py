@@ -18,7 +18,7 @@ from makalu.sw.paths import BUILD, RTL_SOURCES
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
-from makalu.sw.rtl.simulators import FEW_FILES, VERIFY_ARGS, WAIVED, environment
+from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment
 
 __all__ = ["MACHINES", "BuiltMachine", "MachineBuildError", "build_machine"]
 
@@ -137,7 +137,7 @@ def _compile(
         with subprocess.Popen(
             command,
             cwd=work,
-            env={**os.environ, **environment(optimize="-O2" if fast else "-O1")},
+            env={**os.environ, **environment(optimize="-O2" if fast else QUICK)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -85,8 +85,7 @@ def _compile(
             paths.append(work / file_name)
             paths[-1].write_text(text)
         log = work / "build.log"
-        # a bench simulates for seconds: what the optimiser would win there it costs twice
-        with patched(environment(optimize="-O0")):
+        with patched(environment()):
             try:
                 get_runner(simulator).build(
                     sources=paths,

@@ -133,8 +133,7 @@ class Environment:
         if not self._preset:
             return
         assert not out["trace_issue"] and not out["semaphore_update"], "counters are preset while an instruction issues"
-        for semaphore, value in self._preset.items():
-            self.model.semaphores[semaphore] = value
+        self.model.preset(self._preset)
         packed = sum(value << (COUNTER_BITS * s) for s, value in enumerate(self.model.semaphores))
         self.dut.semaphore.values.value = packed
         self._preset = {}
