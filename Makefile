@@ -58,7 +58,7 @@ verilog: $(STAMP) ## Verilog and side file of PRESET into build/verilog
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict -p makalu.hw.spec
+	$(BIN)/mypy --strict -p makalu.spec
 	$(BIN)/mypy --strict --disable-error-code=import-untyped -p makalu.sim_models
 	$(BIN)/mypy --disable-error-code=import-untyped --disable-error-code=annotation-unchecked -p makalu.hw -p makalu.sw
 

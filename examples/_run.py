@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.errors import MakaluError
 
 __all__ = ["run"]
 

@@ -11,12 +11,12 @@ from makalu.hw.partition import Partition
 from makalu.hw.sbuf.arbiter import AccessArbiter
 from makalu.hw.scalar.engine import ScalarEngine
 from makalu.hw.sequencer.sequencer import Sequencer
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import PHASE_BITS
-from makalu.hw.spec.observe import observe_layout
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.head import TensorHead
 from makalu.hw.vector.engine import VectorEngine
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import PHASE_BITS
+from makalu.spec.observe import observe_layout
 
 __all__ = ["Core"]
 
@@ -30,11 +30,11 @@ class Core(wiring.Component):
     ----------
     config : CoreConfig
     observe : "none", "trace" (issue, finish, last commit) or "all" (every architectural port); the packed port
-        `observe` has the layout of `hw/spec/observe.py`. Simulation only.
+        `observe` has the layout of `spec/observe.py`. Simulation only.
 
     Members
     -------
-    control : AXI4-Lite slave, registers of `hw/spec/registers.py`
+    control : AXI4-Lite slave, registers of `spec/registers.py`
     instructions : read-only AXI4 master;  data : AXI4 master;  irq : interrupt, level
 
     Timing: adds no register between the blocks; from a start on the control port to the first fetch, and from a finish

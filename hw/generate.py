@@ -9,13 +9,13 @@ from typing import Any
 
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission, port_list
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.lanes import LANE_STAGES
-from makalu.hw.spec.sequencer import DECODE_CYCLES
-from makalu.hw.spec.versions import TEXT_PACKAGES, versions
 from makalu.hw.tensor.head import column_delay, commit_delay
 from makalu.hw.tensor.load import LEAD
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.lanes import LANE_STAGES
+from makalu.spec.sequencer import DECODE_CYCLES
+from makalu.spec.versions import TEXT_PACKAGES, versions
 
 __all__ = ["TOP", "Generated", "OutputError", "core_verilog", "generate"]
 
@@ -89,7 +89,7 @@ def _check_folder(out_dir: Path) -> None:
 def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none", icarus: bool = False) -> Generated:
     """Write `<preset>[-<observe>][-icarus].v` and the `.json` of the same name into `out_dir`.
 
-    `observe` is the level of `hw/spec/observe.py`; anything but "none" adds a port for simulation.
+    `observe` is the level of `spec/observe.py`; anything but "none" adds a port for simulation.
 
     Errors: `OutputError` for a folder that cannot be made or written to, before anything is generated.
     """

@@ -14,14 +14,14 @@ from makalu.hw.psum.layouts import commit, psum_commands, wave
 from makalu.hw.psum.slice import PsumSlice
 from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import PHASE_BITS
-from makalu.hw.spec.memory_map import INDEX_BITS, SCALAR, VECTOR
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
 from makalu.hw.vector.control import lane_control
 from makalu.hw.vector.lane import Lane
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import PHASE_BITS
+from makalu.spec.memory_map import INDEX_BITS, SCALAR, VECTOR
 
 __all__ = ["Partition"]
 

@@ -1,12 +1,12 @@
-"""Pages that are written from the tables of `hw/spec`."""
+"""Pages that are written from the tables of `spec`."""
 
 import ast
 import inspect
 from enum import IntEnum
 
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import (
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import FORMATS
+from makalu.spec.isa import (
     FIELDS,
     INSTRUCTION_BYTES,
     INSTRUCTIONS,
@@ -18,8 +18,8 @@ from makalu.hw.spec.isa import (
     WaitKind,
     used_fields,
 )
-from makalu.hw.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
-from makalu.hw.spec.sequencer import CHANNEL_OF
+from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
+from makalu.spec.sequencer import CHANNEL_OF
 
 __all__ = ["isa_page", "registers_page"]
 
@@ -32,7 +32,7 @@ def isa_page() -> str:
     lines = [
         "# Instruction set",
         "",
-        "Written from `hw/spec/isa.py`; do not edit.",
+        "Written from `spec/isa.py`; do not edit.",
         "",
         f"An instruction has {INSTRUCTION_BYTES} bytes, little-endian: bit i is bit i % 8 of byte i // 8. A field that "
         "an instruction does not use is zero, and so is every bit without a name.",
@@ -82,7 +82,7 @@ def isa_page() -> str:
 
 def registers_page() -> str:
     """`docs/registers.md`: every register of the control port, the bits of `status` and the counters."""
-    lines = ["# Registers", "", "Written from `hw/spec/registers.py`; do not edit.", ""]
+    lines = ["# Registers", "", "Written from `spec/registers.py`; do not edit.", ""]
     lines += [_module_doc(), "", f"A register has {REGISTER_BITS} bits. `identity` reads {IDENTITY:#010x}.", ""]
     lines += ["| address | name | access | meaning |", "|---|---|---|---|"]
     lines += [f"| {r.address:#05x} | {r.name} | {r.access} | {r.meaning} |" for r in REGISTERS.values()]

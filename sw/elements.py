@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.formats import BF16, FP32, Format
 from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fp32_to_bf16
+from makalu.spec.errors import MakaluError
+from makalu.spec.formats import BF16, FP32, Format
 
 __all__ = ["Bits", "ElementError", "bits_type", "from_bits", "to_bits"]
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
+from makalu.spec.sequencer import Channel
 
 from .compile.compiler import Queues
 

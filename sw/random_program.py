@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import Opcode, Queue
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.isa import Opcode, Queue
 
 from .compile.compiler import compile_trace
 from .compile.program import Program

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.versions import versions
+from makalu.spec.config import CoreConfig
+from makalu.spec.versions import versions
 from makalu.sw.commit import commit
 from makalu.sw.paths import BUILD
 

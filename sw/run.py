@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.hw.spec.config import CoreConfig
 from makalu.sim_models.golden.machine import GoldenError, Machine, Result
+from makalu.spec.config import CoreConfig
 from makalu.sw.compile.program import Program, ProgramError
 from makalu.sw.elements import Bits
 

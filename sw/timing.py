@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.timing.core import CoreTiming, Timeline
 from makalu.sim_models.timing.handshakes import Handshakes
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory import MemoryTiming
 
 from .compile.program import Program
 from .run import check_preset

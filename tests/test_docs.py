@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS
 from makalu.sw.cli.docs import docs, results_page, sections, showing
 from makalu.sw.cli.main import app
 from makalu.sw.docs import isa_page, registers_page
@@ -149,7 +149,7 @@ def test_links_exist(page):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/simulators.md"])
 def test_sources_that_are_named_exist(page):
-    named = re.findall(r"`((?:hw|sw|sim_models|tests|verif|docs|examples)/[\w/.]+)`", (ROOT / page).read_text())
+    named = re.findall(r"`((?:spec|hw|sw|sim_models|tests|verif|docs|examples)/[\w/.]+)`", (ROOT / page).read_text())
     assert named and all((ROOT / name).exists() for name in named), named
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from makalu.hw.generate import generate
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.main import app
 from makalu.sw.rtl.simulators import lint
 

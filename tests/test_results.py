@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from rich.console import Console
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw import commit as commit_module
 from makalu.sw import results
 from makalu.sw.cli import bench as bench_module

@@ -3,7 +3,7 @@
 from examples._run import run
 from examples.digits.network import compile_network, network_inputs
 from examples.digits.train import accuracy, digits, logits, train
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.run import run_golden
 
 __all__ = ["main"]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from examples.digits.train import Weights
 from examples.gemm.gemm import blocks
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import Program
 from makalu.sw.nki import isa as nisa

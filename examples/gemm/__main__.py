@@ -4,7 +4,7 @@ import numpy as np
 
 from examples._run import run
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec

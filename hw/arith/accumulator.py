@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.finalise import Finalise
 from makalu.hw.arith.words import ADDEND, CHAIN_WORD
-from makalu.hw.spec.chain import CHAIN_BITS
-from makalu.hw.spec.formats import FP32
+from makalu.spec.chain import CHAIN_BITS
+from makalu.spec.formats import FP32
 
 __all__ = ["Accumulator", "Fp32Addend"]
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.count import leading_zeros
 from makalu.hw.arith.words import ADDEND, CHAIN_WORD
-from makalu.hw.spec.chain import (
+from makalu.spec.chain import (
     ADD_CUTS,
     ADDEND_EXPONENT_BITS,
     CHAIN_EXPONENT_BITS,
@@ -15,7 +15,7 @@ from makalu.hw.spec.chain import (
     GUARD_BITS,
     PRODUCT_BITS,
 )
-from makalu.hw.spec.formats import FP32
+from makalu.spec.formats import FP32
 
 __all__ = ["ChainAdder"]
 

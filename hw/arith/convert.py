@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, FP32
 
 __all__ = ["Bf16ToFp32", "Fp32ToBf16"]
 

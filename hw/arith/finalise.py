@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.words import CHAIN_WORD
-from makalu.hw.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT
-from makalu.hw.spec.formats import FP32
+from makalu.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT
+from makalu.spec.formats import FP32
 
 __all__ = ["Finalise"]
 

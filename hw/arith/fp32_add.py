@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.arith.accumulator import Fp32Addend
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.finalise import Finalise
-from makalu.hw.spec.chain import CHAIN_NAN_EXPONENT
-from makalu.hw.spec.formats import FP32
+from makalu.spec.chain import CHAIN_NAN_EXPONENT
+from makalu.spec.formats import FP32
 
 __all__ = ["Fp32Add"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.formats import FP32
+from makalu.spec.formats import FP32
 
 __all__ = ["Fp32MinMax"]
 

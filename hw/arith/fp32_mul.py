@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.count import leading_zeros
-from makalu.hw.spec.formats import FP32
+from makalu.spec.formats import FP32
 
 __all__ = ["Fp32Mul"]
 

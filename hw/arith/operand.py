@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.words import OPERAND
-from makalu.hw.spec.chain import STATIONARY_BIAS, ZERO_EXPONENT, Kind
-from makalu.hw.spec.formats import BF16, SIGNIFICAND_BITS
+from makalu.spec.chain import STATIONARY_BIAS, ZERO_EXPONENT, Kind
+from makalu.spec.formats import BF16, SIGNIFICAND_BITS
 
 __all__ = ["OperandDecode"]
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.count import leading_zeros
 from makalu.hw.arith.words import ADDEND, OPERAND
-from makalu.hw.spec.chain import ADDEND_EXPONENT_BITS, PRODUCT_BITS, Kind
+from makalu.spec.chain import ADDEND_EXPONENT_BITS, PRODUCT_BITS, Kind
 
 __all__ = ["Product"]
 

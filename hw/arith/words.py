@@ -1,16 +1,16 @@
-"""Layouts of the array's words (see `hw/spec/chain.py` for what they mean)."""
+"""Layouts of the array's words (see `spec/chain.py` for what they mean)."""
 
 from amaranth.hdl import signed
 from amaranth.lib import data
 
-from makalu.hw.spec.chain import (
+from makalu.spec.chain import (
     ADDEND_EXPONENT_BITS,
     CHAIN_EXPONENT_BITS,
     KIND_BITS,
     OPERAND_EXPONENT_BITS,
     PRODUCT_BITS,
 )
-from makalu.hw.spec.formats import FP32, SIGNIFICAND_BITS
+from makalu.spec.formats import FP32, SIGNIFICAND_BITS
 
 __all__ = ["ADDEND", "CHAIN_WORD", "OPERAND"]
 

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.dma.layouts import beat_bits, plan, unit_bits
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 
 __all__ = ["Aligner", "aligned"]
 

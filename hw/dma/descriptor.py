@@ -9,9 +9,9 @@ from amaranth.utils import bits_for
 
 from makalu.hw.dma.layouts import descriptor, slot_bits, start
 from makalu.hw.lib.instruction import INSTRUCTION
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import FP32
+from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
 
 __all__ = ["DescriptorQueue"]
 

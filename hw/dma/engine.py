@@ -11,7 +11,7 @@ from makalu.hw.dma.read import ReadChannel
 from makalu.hw.dma.write import WriteChannel
 from makalu.hw.lib.axi import AxiSignature
 from makalu.hw.lib.instruction import INSTRUCTION
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 
 __all__ = ["DmaEngine"]
 

@@ -10,9 +10,9 @@ from makalu.hw.dma.layouts import lane_control, lane_status
 from makalu.hw.dma.load_lane import LoadLane
 from makalu.hw.dma.store_lane import StoreLane
 from makalu.hw.sbuf.layouts import dma_port
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import LOAD_PHASE, PHASE_BITS, STORE_PHASE
-from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import LOAD_PHASE, PHASE_BITS, STORE_PHASE
+from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = ["DmaLane"]
 

@@ -5,10 +5,10 @@ from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2, exact_log2
 
 from makalu.hw.sbuf.layouts import word_address_bits
-from makalu.hw.spec.axi import LONGEST_BURST, PAGE_BYTES
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS
-from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.spec.axi import LONGEST_BURST, PAGE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS
+from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = [
     "OFFSET_BITS",

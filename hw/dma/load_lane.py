@@ -9,8 +9,8 @@ from amaranth.utils import bits_for, ceil_log2
 
 from makalu.hw.dma.layouts import line, line_words, slot_bits
 from makalu.hw.sbuf.layouts import dma_port
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import GRANULE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import GRANULE_BYTES
 
 __all__ = ["LoadLane"]
 

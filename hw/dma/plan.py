@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from makalu.hw.dma.layouts import beat_bits, plan
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 
 __all__ = ["BurstPlan"]
 

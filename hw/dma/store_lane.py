@@ -10,7 +10,7 @@ from amaranth.utils import bits_for, ceil_log2
 
 from makalu.hw.dma.layouts import line_words, request
 from makalu.hw.sbuf.layouts import word_address_bits
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 
 __all__ = ["REQUESTS", "StoreLane"]
 

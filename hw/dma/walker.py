@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
 from makalu.hw.dma.layouts import OFFSET_BITS, beat_bits, burst, descriptor, page_bytes, slot_bits, start
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
 
 __all__ = ["BurstWalker"]
 

@@ -15,9 +15,9 @@ from makalu.hw.dma.plan import BurstPlan
 from makalu.hw.dma.walker import BurstWalker
 from makalu.hw.lib.axi import AxiSignature
 from makalu.hw.lib.instruction import INSTRUCTION
-from makalu.hw.spec.axi import BURST_INCR
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import INDEX_BITS
+from makalu.spec.axi import BURST_INCR
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = ["WriteChannel"]
 

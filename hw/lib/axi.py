@@ -10,8 +10,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from makalu.hw.spec.axi import BURST_BITS, CONTROL_ADDRESS_BITS, ID_BITS, LEN_BITS, RESP_BITS, SIZE_BITS
-from makalu.hw.spec.registers import REGISTER_BITS, REGISTER_BYTES
+from makalu.spec.axi import BURST_BITS, CONTROL_ADDRESS_BITS, ID_BITS, LEN_BITS, RESP_BITS, SIZE_BITS
+from makalu.spec.registers import REGISTER_BITS, REGISTER_BYTES
 
 __all__ = ["AxiLiteSignature", "AxiSignature"]
 

@@ -1,9 +1,9 @@
-"""The 128-byte instruction as an Amaranth layout, derived from the table in `hw/spec/isa.py`."""
+"""The 128-byte instruction as an Amaranth layout, derived from the table in `spec/isa.py`."""
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES
 
 __all__ = ["INSTRUCTION"]
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import AP_DIMS, FIELDS
+from makalu.spec.formats import FORMATS
+from makalu.spec.isa import AP_DIMS, FIELDS
 
 __all__ = ["Walker"]
 

@@ -5,8 +5,8 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.psum.layouts import bank_elems_bits
-from makalu.hw.spec.config import PsumConfig
-from makalu.hw.spec.memory_map import PSUM_WORD_BITS
+from makalu.spec.config import PsumConfig
+from makalu.spec.memory_map import PSUM_WORD_BITS
 
 __all__ = ["PsumBank"]
 

@@ -5,9 +5,9 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
-from makalu.hw.spec.config import PsumConfig
-from makalu.hw.spec.isa import FIELDS
-from makalu.hw.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
+from makalu.spec.config import PsumConfig
+from makalu.spec.isa import FIELDS
+from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
 
 __all__ = [
     "bank_elems_bits",

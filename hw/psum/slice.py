@@ -19,9 +19,9 @@ from makalu.hw.psum.layouts import (
     psum_commands,
     wave,
 )
-from makalu.hw.spec.chain import CHAIN_BITS
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
+from makalu.spec.chain import CHAIN_BITS
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
 
 __all__ = ["PsumSlice"]
 

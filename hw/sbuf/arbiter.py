@@ -7,8 +7,8 @@ from amaranth.utils import ceil_log2
 
 from makalu.hw.psum.layouts import bank_elems_bits, psum_commands, psum_requests
 from makalu.hw.sbuf.layouts import access_commands, access_requests, bank_select_bits, bank_words_bits, granule_count
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES, SCALAR, VECTOR
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES, GRANULE_BYTES, SCALAR, VECTOR
 
 __all__ = ["AccessArbiter"]
 

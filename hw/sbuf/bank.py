@@ -5,8 +5,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.sbuf.layouts import bank_port
-from makalu.hw.spec.config import SbufConfig
-from makalu.hw.spec.memory_map import GRANULE_BITS
+from makalu.spec.config import SbufConfig
+from makalu.spec.memory_map import GRANULE_BITS
 
 __all__ = ["SbufBank"]
 

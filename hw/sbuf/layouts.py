@@ -5,9 +5,9 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
-from makalu.hw.spec.config import CoreConfig, SbufConfig
-from makalu.hw.spec.isa import FIELDS
-from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES, INDEX_BITS
+from makalu.spec.config import CoreConfig, SbufConfig
+from makalu.spec.isa import FIELDS
+from makalu.spec.memory_map import ENGINES, GRANULE_BYTES, INDEX_BITS
 
 __all__ = [
     "access_command",

@@ -19,8 +19,8 @@ from makalu.hw.sbuf.layouts import (
     words_of_engines,
     written,
 )
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES, INDEX_BITS
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES, GRANULE_BYTES, INDEX_BITS
 
 __all__ = ["SbufSlice"]
 

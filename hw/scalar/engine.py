@@ -3,10 +3,10 @@
 from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import data
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import AluOp, Function
-from makalu.hw.spec.lanes import STEPS
 from makalu.hw.vector.engine import LaneEngine
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import AluOp, Function
+from makalu.spec.lanes import STEPS
 
 __all__ = ["ScalarEngine"]
 

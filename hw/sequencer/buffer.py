@@ -5,8 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import INSTRUCTION_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import INSTRUCTION_BYTES
 
 __all__ = ["InstructionBuffer", "fill_layout"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.registers import COUNTERS, REGISTER_BITS
+from makalu.spec.registers import COUNTERS, REGISTER_BITS
 
 __all__ = ["QueueCounters"]
 
@@ -22,7 +22,7 @@ class QueueCounters(wiring.Component):
     active, stalled : In(1)
         From its engine.
     counters : Out(StructLayout)
-        By the names and rules of `COUNTERS` in `hw/spec/registers.py`.
+        By the names and rules of `COUNTERS` in `spec/registers.py`.
 
     Timing: the cycle t shows in the counters in t + 1.
     """

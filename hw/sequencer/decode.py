@@ -9,10 +9,10 @@ from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sequencer.memory_range import MemoryRange
 from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, Queue
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import FP32
+from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, Queue
 
 __all__ = ["CODE_BITS", "Decoder"]
 

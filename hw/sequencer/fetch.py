@@ -8,9 +8,9 @@ from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.axi import AxiSignature
 from makalu.hw.sequencer.buffer import fill_layout
-from makalu.hw.spec.axi import BURST_INCR
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, QUEUES, Opcode
+from makalu.spec.axi import BURST_INCR
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, QUEUES, Opcode
 
 __all__ = ["Fetch"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.isa import FIELDS, SIGNALS
+from makalu.spec.isa import FIELDS, SIGNALS
 
 __all__ = ["SIGNAL", "TAG_BITS", "FinishFifo", "issued_layout"]
 

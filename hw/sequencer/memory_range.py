@@ -5,9 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.sequencer.range import STEP_BITS
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS
 
 __all__ = ["MemoryRange"]
 

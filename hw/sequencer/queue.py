@@ -8,11 +8,11 @@ from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sequencer.decode import CODE_BITS
 from makalu.hw.sequencer.finish import SIGNAL, TAG_BITS, issued_layout
 from makalu.hw.sequencer.semaphores import WAIT
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue, SignalKind
-from makalu.hw.spec.registers import QueueState
-from makalu.hw.spec.sequencer import CHANNEL_OF, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel, queue_bits
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue, SignalKind
+from makalu.spec.registers import QueueState
+from makalu.spec.sequencer import CHANNEL_OF, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel, queue_bits
 
 __all__ = ["STATE_BITS", "IssueQueue", "error_layout"]
 

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, FIELDS, Space
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AP_DIMS, FIELDS, Space
 
 __all__ = ["STEP_BITS", "OperandRange"]
 

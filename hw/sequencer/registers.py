@@ -1,14 +1,14 @@
-"""The control port: AXI4-Lite slave in front of the registers of `hw/spec/registers.py`, and the interrupt."""
+"""The control port: AXI4-Lite slave in front of the registers of `spec/registers.py`, and the interrupt."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.axi import AxiLiteSignature
-from makalu.hw.spec.axi import Response
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.registers import DIGEST_BITS, IDENTITY, REGISTER_BITS, REGISTERS, START, Status
+from makalu.spec.axi import Response
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import QUEUES
+from makalu.spec.registers import DIGEST_BITS, IDENTITY, REGISTER_BITS, REGISTERS, START, Status
 
 __all__ = ["ControlPort", "status_layout"]
 

@@ -5,10 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.instruction import INSTRUCTION
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import FORMATS, FP32
-from makalu.hw.spec.isa import (
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import FORMATS, FP32
+from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTION_BYTES,
@@ -25,7 +25,7 @@ from makalu.hw.spec.isa import (
     Space,
     WaitKind,
 )
-from makalu.hw.spec.sequencer import allowed_bits
+from makalu.spec.sequencer import allowed_bits
 
 __all__ = ["STATIC_CODES", "StaticRules"]
 

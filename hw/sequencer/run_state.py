@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.registers import REGISTER_BITS, Status
+from makalu.spec.isa import QUEUES
+from makalu.spec.registers import REGISTER_BITS, Status
 
 __all__ = ["RunState"]
 

@@ -5,8 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.sequencer.finish import SIGNAL
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import FIELDS, SEMAPHORE_BITS, WaitKind
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import FIELDS, SEMAPHORE_BITS, WaitKind
 
 __all__ = ["COUNTER_BITS", "WAIT", "Semaphores"]
 

@@ -17,10 +17,10 @@ from makalu.hw.sequencer.registers import ControlPort
 from makalu.hw.sequencer.run_state import RunState
 from makalu.hw.sequencer.semaphores import COUNTER_BITS, Semaphores
 from makalu.hw.sequencer.watchdog import Watchdog
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import QUEUES, SIGNALS, WAITS, Queue
-from makalu.hw.spec.registers import COUNTERS, REGISTER_BITS, QueueState
-from makalu.hw.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import QUEUES, SIGNALS, WAITS, Queue
+from makalu.spec.registers import COUNTERS, REGISTER_BITS, QueueState
+from makalu.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
 
 __all__ = ["TRACE", "Sequencer"]
 
@@ -58,7 +58,7 @@ class Sequencer(wiring.Component):
     Members
     -------
     control : In(AxiLiteSignature)
-        Registers of `hw/spec/registers.py`.
+        Registers of `spec/registers.py`.
     instructions : Out(AxiSignature)
         Read-only instruction port.
     irq : Out(1)

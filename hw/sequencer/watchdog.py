@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.spec.registers import REGISTER_BITS
+from makalu.spec.registers import REGISTER_BITS
 
 __all__ = ["Watchdog"]
 

@@ -7,9 +7,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.spec.config import CoreConfig
 from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
 from makalu.hw.tensor.tile import PeTile
+from makalu.spec.config import CoreConfig
 
 __all__ = ["PeArray"]
 

@@ -8,12 +8,12 @@ from amaranth.utils import ceil_log2
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.walker import Walker
 from makalu.hw.psum.layouts import wave
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import FIELDS
 from makalu.hw.tensor.control import buffer_bits, column_control
 from makalu.hw.tensor.fetch import segment
 from makalu.hw.tensor.hazard import HazardWindow
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import FP32
+from makalu.spec.isa import FIELDS
 
 __all__ = ["ColumnUnit", "destination"]
 

@@ -6,11 +6,11 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from makalu.hw.sbuf.layouts import word_address_bits
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.isa import FIELDS
-from makalu.hw.spec.memory_map import INDEX_BITS
 from makalu.hw.tensor.layouts import tag_bits
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16
+from makalu.spec.isa import FIELDS
+from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = [
     "GROUPS_OF_A_WORD",

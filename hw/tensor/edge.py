@@ -8,11 +8,11 @@ from makalu.hw.arith.operand import OperandDecode
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.sbuf.layouts import tensor_read
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.memory_map import INDEX_BITS
 from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, word_elements
 from makalu.hw.tensor.layouts import X_OPERAND, group
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16
+from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = ["TensorEdge"]
 

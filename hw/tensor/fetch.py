@@ -8,12 +8,12 @@ from amaranth.utils import ceil_log2
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.frame import MOVING_SLOT, SLOT_BITS
-from makalu.hw.spec.isa import FIELDS
-from makalu.hw.spec.memory_map import INDEX_BITS
 from makalu.hw.tensor.control import element_bits, read_control, word_elements
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16
+from makalu.spec.frame import MOVING_SLOT, SLOT_BITS
+from makalu.spec.isa import FIELDS
+from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = ["FetchUnit", "segment"]
 

@@ -7,14 +7,14 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.psum.layouts import bank_elems_bits, wave
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
-from makalu.hw.spec.isa import Opcode
 from makalu.hw.tensor.columns import ColumnUnit, destination
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.fetch import FetchUnit
 from makalu.hw.tensor.load import LEAD, LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
+from makalu.spec.isa import Opcode
 
 __all__ = ["TensorHead", "column_delay", "commit_delay", "swap_guard"]
 

@@ -6,8 +6,8 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.words import OPERAND
-from makalu.hw.spec.chain import CHAIN_BITS, OPERAND_BITS
-from makalu.hw.spec.config import CoreConfig, TensorConfig
+from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
+from makalu.spec.config import CoreConfig, TensorConfig
 
 __all__ = ["CHAIN_BITS", "OPERAND", "OPERAND_BITS", "X_BITS", "X_OPERAND", "group", "group_of", "tag_bits"]
 

@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.instruction import INSTRUCTION
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import SLOT_BITS, STATIONARY_SLOTS
-from makalu.hw.spec.isa import FIELDS
 from makalu.hw.tensor.control import GROUPS_OF_A_WORD, group_control, read_control
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import SLOT_BITS, STATIONARY_SLOTS
+from makalu.spec.isa import FIELDS
 
 __all__ = ["LEAD", "LoadUnit"]
 

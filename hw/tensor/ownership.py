@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from makalu.hw.spec.config import PsumConfig
+from makalu.spec.config import PsumConfig
 
 __all__ = ["BankOwnership"]
 

@@ -9,9 +9,9 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD, OPERAND
-from makalu.hw.spec.chain import OPERAND_BITS, ZERO_EXPONENT
-from makalu.hw.spec.config import TensorConfig
 from makalu.hw.tensor.layouts import CHAIN_BITS, X_BITS, X_OPERAND
+from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT
+from makalu.spec.config import TensorConfig
 
 __all__ = ["Pe"]
 
@@ -32,7 +32,7 @@ class Pe(wiring.Component):
     w : In(24), load : In(1)
         Stationary element (OPERAND) for the shadow register, taken in this cycle's edge if `load`.
     p_in : In(34), p_out : Out(34)
-        Chain words (`hw/spec/chain.py`).
+        Chain words (`spec/chain.py`).
 
     Timing
     ------

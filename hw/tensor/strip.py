@@ -7,9 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.spec.config import TensorConfig
 from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_BITS, group_of, tag_bits
 from makalu.hw.tensor.pe import Pe
+from makalu.spec.config import TensorConfig
 
 __all__ = ["PeStrip"]
 

@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.idle_clock import idle_clock
-from makalu.hw.spec.config import TensorConfig
 from makalu.hw.tensor.layouts import CHAIN_BITS, X_BITS, X_OPERAND, group_of, tag_bits
 from makalu.hw.tensor.strip import PeStrip
+from makalu.spec.config import TensorConfig
 
 __all__ = ["PeTile"]
 

@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
 
 __all__ = ["WriteCombiner"]
 

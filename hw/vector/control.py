@@ -3,9 +3,9 @@
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import FIELDS, AluOp
-from makalu.hw.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import FIELDS, AluOp
+from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
 
 __all__ = ["OP_BITS", "lane_control", "lane_setup"]
 

@@ -7,15 +7,15 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.psum.layouts import psum_request
 from makalu.hw.sbuf.layouts import access_request
-from makalu.hw.spec.config import CoreConfig, EngineConfig
-from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.isa import Opcode, Space
-from makalu.hw.spec.lanes import LANE_STAGES, SOURCES, STEPS
 from makalu.hw.vector.combiner import WriteCombiner
 from makalu.hw.vector.control import lane_control, lane_setup
 from makalu.hw.vector.priority import HeldPriority
 from makalu.hw.vector.rate import RateTick
 from makalu.hw.vector.stream import SourceStream
+from makalu.spec.config import CoreConfig, EngineConfig
+from makalu.spec.formats import BF16
+from makalu.spec.isa import Opcode, Space
+from makalu.spec.lanes import LANE_STAGES, SOURCES, STEPS
 
 __all__ = ["LaneEngine", "VectorEngine"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from makalu.hw.spec.config import EngineConfig
+from makalu.spec.config import EngineConfig
 
 __all__ = ["RateTick"]
 

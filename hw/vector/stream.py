@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Space
-from makalu.hw.spec.lanes import ELEMENT_BUFFER
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import Space
+from makalu.spec.lanes import ELEMENT_BUFFER
 
 __all__ = ["SourceStream"]
 

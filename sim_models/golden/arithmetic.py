@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.hw.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, FP32
 
 from .column_chain import column_chain
 

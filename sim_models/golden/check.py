@@ -13,11 +13,11 @@ Decisions where the tables are silent:
 
 from collections.abc import Iterator
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, InstructionError, decode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import FORMATS, FP32
-from makalu.hw.spec.isa import (
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, InstructionError, decode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import FORMATS, FP32
+from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTIONS,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, FP32
 
 __all__ = ["column_chain", "exact_steps", "step_extremes", "tiny_steps"]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS, Opcode
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import AP_DIMS, MEMORY_DIMS, Opcode
 
 from .memory import PartitionedMemory
 from .operand import OperandPattern, operand

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import Space
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import Space
 
 from .lanes import element, narrow, widen
 from .memory import PartitionedMemory, byte_set

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import INSTRUCTIONS, Space
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import INSTRUCTIONS, Space
 
 from .memory import byte_set
 from .operand import OperandPattern, operand

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import AluOp, Function, Opcode
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.isa import AluOp, Function, Opcode
 
 from .arithmetic import bf16_to_fp32, fp32_add, fp32_max, fp32_min, fp32_mul, fp32_sub, fp32_to_bf16
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, decode, disassemble
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import (
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, decode, disassemble
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import (
     FIELDS,
     INSTRUCTION_BYTES,
     QUEUES,

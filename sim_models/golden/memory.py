@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import Space
+from makalu.spec.formats import FORMATS
+from makalu.spec.isa import Space
 
 from .operand import OperandPattern
 from .walker import addresses

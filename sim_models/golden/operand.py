@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import FORMATS, Format
-from makalu.hw.spec.isa import AP_DIMS, OPERANDS, Space
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import FORMATS, Format
+from makalu.spec.isa import AP_DIMS, OPERANDS, Space
 
 from .walker import extent
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.errors import ErrorCode, MakaluError
-from makalu.hw.spec.isa import Opcode, Queue
+from makalu.spec.errors import ErrorCode, MakaluError
+from makalu.spec.isa import Opcode, Queue
 
 __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "QueueError", "Result"]
 

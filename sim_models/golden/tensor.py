@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
 
 from .arithmetic import fp32_add, matmul_column_chain
 from .memory import PartitionedMemory

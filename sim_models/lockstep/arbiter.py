@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES, GRANULE_BYTES
 
 __all__ = ["AccessArbiterModel"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
 
 __all__ = ["ArrayModel", "bf16_values", "round_chain"]
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from makalu.hw.spec.axi import Response
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.registers import (
+from makalu.spec.axi import Response
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import QUEUES
+from makalu.spec.registers import (
     DIGEST_BITS,
     FULL_STROBE,
     IDENTITY,

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, decode
-from makalu.hw.spec.frame import PHASES
-from makalu.hw.spec.isa import INSTRUCTION_BYTES
-from makalu.hw.spec.memory_map import ENGINES, SCALAR, VECTOR
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, decode
+from makalu.spec.frame import PHASES
+from makalu.spec.isa import INSTRUCTION_BYTES
+from makalu.spec.memory_map import ENGINES, SCALAR, VECTOR
 
 from .arbiter import AccessArbiterModel
 from .array import ArrayModel
@@ -41,7 +41,7 @@ class CoreModel:
 
     Inputs by port name: `control__*` (AXI-Lite, driven by the host), `data__*` and `instructions__*` as the memory
     drives them. Outputs of `comb`: `control__*` and `irq`; `data__*`, `instructions__*` as the core drives them
-    (payload 0 or None while not valid); and the fields of `hw/spec/observe.py` by name: `issue`, `finish`,
+    (payload 0 or None while not valid); and the fields of `spec/observe.py` by name: `issue`, `finish`,
     `semaphores`, `owned` (ints, packed as on the port), `committed` (0 or 1), `columns` (finalised fp32, uint32 [P];
     with `columns_used` bool [P]: a moving column's result passes, all others are open), `psum` (arrays valid, address,
     data [P]), `sbuf_vector`, `sbuf_scalar`, `sbuf_dma` (arrays enable, address, granules [P], data uint8 [P, W]), and

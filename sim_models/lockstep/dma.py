@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import LOAD_PHASE, STORE_PHASE
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import LOAD_PHASE, STORE_PHASE
 
 from .dma_lane import PortB
 from .dma_load import LoadChannel

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from makalu.hw.spec.axi import LONGEST_BURST, PAGE_BYTES
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import MEMORY_DIMS, Opcode
+from makalu.spec.axi import LONGEST_BURST, PAGE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import MEMORY_DIMS, Opcode
 
 from ..golden.operand import operand
 

@@ -3,9 +3,9 @@
 from collections import deque
 from dataclasses import dataclass
 
-from makalu.hw.spec.axi import Response
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
+from makalu.spec.axi import Response
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
 
 from .dma_bursts import Burst, Step, bursts, unit_count
 from .dma_lane import Descriptor

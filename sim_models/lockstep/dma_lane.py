@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import GRANULE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import GRANULE_BYTES
 
 __all__ = ["Descriptor", "Line", "LoadLaneModel", "PortB", "Request", "StoreLaneModel"]
 

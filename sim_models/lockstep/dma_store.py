@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 
 from .dma_bursts import Burst, steps, unit_count
 from .dma_channel import FAILED, Channel, Flight, Walker

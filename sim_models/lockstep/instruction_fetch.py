@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from makalu.hw.spec.axi import BURST_INCR
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode
+from makalu.spec.axi import BURST_INCR
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode
 
 __all__ = ["FetchModel"]
 

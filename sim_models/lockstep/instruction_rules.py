@@ -1,9 +1,9 @@
 """The verdict of the hardware on an encoded instruction: the docstrings of `ErrorCode`, read once more."""
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import (
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import FORMATS
+from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTIONS,

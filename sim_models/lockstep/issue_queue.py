@@ -3,11 +3,11 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue
-from makalu.hw.spec.registers import COUNTERS, REGISTER_BITS, QueueState
-from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue
+from makalu.spec.registers import COUNTERS, REGISTER_BITS, QueueState
+from makalu.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel
 
 from .instruction_rules import field_of, verdict
 

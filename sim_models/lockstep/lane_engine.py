@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.lanes import ELEMENT_BUFFER, LANE_STAGES
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES
 
 from .lane_plan import LanePlan, SourcePlan, lane_plan
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
-from makalu.hw.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FORMATS, FP32, Format
+from makalu.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
 
 from ..golden.walker import addresses
 

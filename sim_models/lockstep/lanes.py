@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AluOp, Function
-from makalu.hw.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AluOp, Function
+from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
 from ..golden.lanes import alu_step, function, narrow, widen
 from .lane_engine import LaneEngineModel

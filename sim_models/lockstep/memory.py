@@ -1,4 +1,4 @@
-"""The memory contract `fixed` (hw/spec/memory.py), cycle by cycle: `sw/rtl/memory.v` without random stalls."""
+"""The memory contract `fixed` (spec/memory.py), cycle by cycle: `sw/rtl/memory.v` without random stalls."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.axi import BURST_INCR, Response
-from makalu.hw.spec.memory import CAP_BEATS, MemoryTiming
+from makalu.spec.axi import BURST_INCR, Response
+from makalu.spec.memory import CAP_BEATS, MemoryTiming
 
 __all__ = ["FixedMemory"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import TensorConfig
-from makalu.hw.spec.formats import FP32
+from makalu.spec.config import TensorConfig
+from makalu.spec.formats import FP32
 
 from .array import bf16_values, round_chain
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES
 from makalu.sim_models.golden.arithmetic import fp32_add
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES
 
 from .taking_part import taking_part
 from .tensor_head import Wave

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import PHASES
-from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import PHASES
+from makalu.spec.memory_map import ENGINES, GRANULE_BYTES
 
 from .taking_part import constant, taking_part
 

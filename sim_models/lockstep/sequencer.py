@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, QUEUES, SEMAPHORE_BITS
-from makalu.hw.spec.registers import REGISTER_BITS, QueueState, Status
-from makalu.hw.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, QUEUES, SEMAPHORE_BITS
+from makalu.spec.registers import REGISTER_BITS, QueueState, Status
+from makalu.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
 
 from .control_port import ControlPortModel
 from .instruction_fetch import FetchModel

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES
 
 from .array import ArrayModel
 from .psum import PsumModel

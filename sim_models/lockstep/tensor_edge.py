@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 
 from .taking_part import constant
 from .tensor_head import EdgeControl

@@ -4,10 +4,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
+from makalu.spec.isa import Opcode
 
 from ..golden.operand import operand
 from ..golden.walker import addresses

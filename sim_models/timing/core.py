@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Queue
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import INSTRUCTION_BYTES, Queue
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.sequencer import Channel
 
 from .dma import DmaTiming
 from .fetch import FixedInstructionPort, InstructionPort, RecordedInstructionPort

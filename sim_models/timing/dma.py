@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.memory import CAP_BEATS, MemoryTiming
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.memory import CAP_BEATS, MemoryTiming
+from makalu.spec.sequencer import Channel
 
 from .dma_load import LoadTrack
 from .dma_store import StoreTrack
@@ -125,7 +125,7 @@ class ChannelTiming:
 
 
 class _Tokens:
-    """The data port's bandwidth; see `hw/spec/memory.py`, Tokens."""
+    """The data port's bandwidth; see `spec/memory.py`, Tokens."""
 
     def __init__(self, memory: MemoryTiming, beat: int) -> None:
         self._cost = beat * memory.denominator

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
-from makalu.hw.spec.axi import LONGEST_BURST, PAGE_BYTES
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, MEMORY_DIMS
-from makalu.hw.spec.memory_map import GRANULE_BYTES
+from makalu.spec.axi import LONGEST_BURST, PAGE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
+from makalu.spec.memory_map import GRANULE_BYTES
 
 __all__ = ["Moves", "descriptor_bursts"]
 

@@ -4,9 +4,9 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from functools import lru_cache
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.frame import LOAD_PHASE, PHASES
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.frame import LOAD_PHASE, PHASES
 
 from .dma_bursts import Moves, descriptor_bursts
 from .handshakes import NEVER

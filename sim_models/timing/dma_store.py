@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Sequence
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.frame import PHASES, STORE_PHASE
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.frame import PHASES, STORE_PHASE
 
 from .dma_bursts import Moves, descriptor_bursts
 from .dma_load import slot_from

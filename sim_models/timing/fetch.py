@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES
-from makalu.hw.spec.memory import MemoryTiming
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES
+from makalu.spec.memory import MemoryTiming
 
 __all__ = ["FetchTiming", "FixedInstructionPort", "InstructionPort", "RecordedInstructionPort"]
 
@@ -17,7 +17,7 @@ class InstructionPort(Protocol):
 
 
 class FixedInstructionPort:
-    """The contract `fixed` of `hw/spec/memory.py`, with RREADY always high.
+    """The contract `fixed` of `spec/memory.py`, with RREADY always high.
 
     ar_n = max(chosen_n + 1, last_(n - outstanding) + 1); first_n = max(ar_n + 1 + latency, last_(n-1) + 1);
     last_n = first_n + beats - 1.

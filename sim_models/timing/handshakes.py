@@ -1,10 +1,10 @@
-"""A record of the memory ports' handshakes: what the contract `recorded` of `hw/spec/memory.py` replays."""
+"""A record of the memory ports' handshakes: what the contract `recorded` of `spec/memory.py` replays."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from makalu.hw.spec.memory import LOG_FIELDS
+from makalu.spec.memory import LOG_FIELDS
 
 __all__ = ["NEVER", "Handshakes"]
 

@@ -1,6 +1,6 @@
 """Timing of one instruction in the Vector or Scalar engine: which element is where, without data."""
 
-from makalu.hw.spec.lanes import ELEMENT_BUFFER, LANE_STAGES
+from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES
 
 from .lane_shape import NOBODY, LaneShape
 

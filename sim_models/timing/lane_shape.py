@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import AP_DIMS, OPERANDS, Opcode, Space
-from makalu.hw.spec.lanes import SOURCES
-from makalu.hw.spec.memory_map import GRANULE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import FORMATS
+from makalu.spec.isa import AP_DIMS, OPERANDS, Opcode, Space
+from makalu.spec.lanes import SOURCES
+from makalu.spec.memory_map import GRANULE_BYTES
 
 from ..golden.walker import addresses
 

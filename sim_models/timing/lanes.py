@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.memory_map import ENGINES, SCALAR, VECTOR
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.memory_map import ENGINES, SCALAR, VECTOR
+from makalu.spec.sequencer import Channel
 
 from .lane_run import LaneRun
 from .lane_shape import LaneShape, lane_shape, shape_key

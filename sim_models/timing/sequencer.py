@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, decode
-from makalu.hw.spec.isa import FIELDS, QUEUES, SIGNALS, WAITS, Opcode, Queue, SignalKind, WaitKind
-from makalu.hw.spec.sequencer import (
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, decode
+from makalu.spec.isa import FIELDS, QUEUES, SIGNALS, WAITS, Opcode, Queue, SignalKind, WaitKind
+from makalu.spec.sequencer import (
     CHANNEL_OF,
     CONTROL_OPCODES,
     DECODE_CYCLES,

@@ -8,12 +8,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
-from makalu.hw.spec.isa import AP_DIMS, Opcode
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
+from makalu.spec.isa import AP_DIMS, Opcode
+from makalu.spec.sequencer import Channel
 
 from ..golden.walker import addresses
 from .waits import EngineWork, Hold

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
 from makalu.sw.results import RESULTS, Figure, failed, write_results
 
 __all__ = ["MissedError", "conclude", "say_where"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from makalu.hw.spec.encoding import decode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES
+from makalu.spec.encoding import decode
+from makalu.spec.isa import INSTRUCTION_BYTES
 from makalu.sw.compile.program_file import load_program
 
 __all__ = ["disassemble"]

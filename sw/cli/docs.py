@@ -1,4 +1,4 @@
-"""`makalu docs`: generated pages. The instruction table from `hw/spec`, tables of figures from `build/results`.
+"""`makalu docs`: generated pages. The instruction table from `spec`, tables of figures from `build/results`.
 
 A section of `results.md` is what one command (one part of it, where it has parts) measured. It is replaced by a newer
 measurement only: where there is none, or only a trial, the section stays as it is. A page that shows a section too has

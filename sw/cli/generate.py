@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from makalu.hw.generate import generate
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.paths import BUILD
 from makalu.sw.results import Figure, at_most

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig, EngineConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.formats import Format
-from makalu.hw.spec.isa import Queue
-from makalu.hw.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig, EngineConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.formats import Format
+from makalu.spec.isa import Queue
+from makalu.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.sequencer import Channel
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import Program
 from makalu.sw.nki import language as nl

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from makalu.hw.generate import TOP, generate
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.simulators import WAIVED, lint
 
 __all__ = ["command"]

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.preset import PRESETS, load_preset
-from makalu.hw.spec.versions import versions
+from makalu.spec.errors import MakaluError
+from makalu.spec.preset import PRESETS, load_preset
+from makalu.spec.versions import versions
 from makalu.sw.cli import generate, lint
 from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench

@@ -9,10 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.formats import FORMATS
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.cli.public_table import PUBLIC, PublicKernel
 from makalu.sw.cli.run import compiled_target

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
 from makalu.sim_models.timing.core import Timeline
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
 from makalu.sw.cli.conclusion import say_where
 from makalu.sw.cli.stage_bars import stage_bars
 from makalu.sw.compile.compiler import compile_trace

@@ -7,8 +7,8 @@ published ratio is the core, the clock, the chip or the rack.
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.cli.kernels import copy_case, gemm_case, run_case
 from makalu.sw.results import Figure, at_most

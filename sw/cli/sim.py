@@ -4,10 +4,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.isa import QUEUES
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.cli.kernels import example
 from makalu.sw.compile.program import Program

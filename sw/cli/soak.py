@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.conclusion import say_where
 from makalu.sw.paths import BUILD
 from makalu.sw.results import Figure, at_least, at_most, write_results

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.formats import FP32
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.formats import FP32
 
 from .shelf import Gap, Shelf, Tile, gaps
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.errors import ErrorCode, MakaluError
-from makalu.hw.spec.isa import Queue
-from makalu.hw.spec.sequencer import CONTROL_OPCODES
 from makalu.sim_models.golden.check import check
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.errors import ErrorCode, MakaluError
+from makalu.spec.isa import Queue
+from makalu.spec.sequencer import CONTROL_OPCODES
 from makalu.sw.nki.recording import Operation
 from makalu.sw.nki.storage import Buffer, Storage
 from makalu.sw.nki.tensor import Tensor

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
-from makalu.hw.spec.isa import AP_DIMS, FIELDS
+from makalu.spec.isa import AP_DIMS, FIELDS
 
 __all__ = ["MAX_SIZE", "Box", "StrideLimit", "cut", "memory_limit", "slot_limit"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.sequencer import Channel
 
 from .steps import Step
 

@@ -28,8 +28,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from makalu.hw.spec.isa import FIELDS, QUEUES, Queue
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.isa import FIELDS, QUEUES, Queue
+from makalu.spec.sequencer import Channel
 
 from .dependencies import Knowledge, Waits
 from .steps import QUEUE_OF, Step

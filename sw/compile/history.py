@@ -13,9 +13,9 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import FP32
+from makalu.spec.sequencer import Channel
 
 from .regions import Granules, Region, granules
 from .steps import Step, in_order

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from makalu.hw.spec.formats import FP32, Format
-from makalu.hw.spec.isa import AP_DIMS, Opcode, Space
+from makalu.spec.formats import FP32, Format
+from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.sw.nki.recording import Operation
 from makalu.sw.nki.storage import Buffer, Storage
 from makalu.sw.nki.tensor import Tensor

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
-from makalu.hw.spec.isa import AP_DIMS
+from makalu.spec.isa import AP_DIMS
 
 from .cut import Box, StrideLimit, cut, memory_limit, slot_limit
 from .refine import Common, Dim, PatternError, refine

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.hw.spec.axi import PAGE_BYTES
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.formats import FORMATS, Format
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Queue
+from makalu.spec.axi import PAGE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import MakaluError
+from makalu.spec.formats import FORMATS, Format
+from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES, Queue
 from makalu.sw.elements import Bits, bits_type, from_bits, to_bits
 
 from .tile import PlacedTile

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.isa import QUEUES
+from makalu.spec.isa import QUEUES
 
 from .program import MemoryTensor, Origin, OutputView, Program, ProgramError
 from .tile import PlacedTile

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd, prod
 
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.errors import MakaluError
 
 __all__ = ["Common", "Dim", "PatternError", "refine"]
 

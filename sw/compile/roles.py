@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.isa import Opcode
 
 __all__ = ["MEMORY", "ROLES", "Roles"]
 

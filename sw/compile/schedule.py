@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.isa import FIELDS, QUEUES, WAITS, Opcode, Queue, SignalKind, WaitKind
-from makalu.hw.spec.sequencer import CONTROL_OPCODES, Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.errors import MakaluError
+from makalu.spec.isa import FIELDS, QUEUES, WAITS, Opcode, Queue, SignalKind, WaitKind
+from makalu.spec.sequencer import CONTROL_OPCODES, Channel
 
 from .dependencies import Knowledge, Waits
 from .epochs import BARRIER, WINDOW, Boundary, Epochs

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from makalu.hw.spec.isa import INSTRUCTIONS, Opcode, Queue
-from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.isa import INSTRUCTIONS, Opcode, Queue
+from makalu.spec.sequencer import CHANNEL_OF, Channel
 
 from .regions import Region
 

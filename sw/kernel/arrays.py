@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import BF16, FP32, Format
 from makalu.sw.elements import Bits, ElementError, to_bits
 from makalu.sw.nki.dtypes import checked_dtype, format_of
 from makalu.sw.nki.errors import KernelError

@@ -15,9 +15,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import FORMATS
 from makalu.sim_models.timing.core import Timeline
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import FORMATS
 from makalu.sw.compile.program import Program
 from makalu.sw.elements import Bits, from_bits
 from makalu.sw.run import run_golden_machine

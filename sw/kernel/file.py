@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
 from makalu.sw.nki.errors import LanguageError
 from makalu.sw.nki.recording import loading
 from makalu.sw.nki.site import sites_of_traceback

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.formats import Format
+from makalu.spec.errors import MakaluError
+from makalu.spec.formats import Format
 from makalu.sw.elements import from_bits, to_bits
 from makalu.sw.nki.dtypes import checked_dtype
 from makalu.sw.nki.errors import LanguageError

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.versions import versions
+from makalu.spec.errors import MakaluError
+from makalu.spec.versions import versions
 from makalu.sw.commit import commit
 from makalu.sw.compile.program_file import save_program
 from makalu.sw.elements import Bits, from_bits, to_bits

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl

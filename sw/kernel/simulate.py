@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.formats import FORMATS
+from makalu.spec.preset import PRESETS, load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.elements import Bits
 from makalu.sw.nki.errors import KernelError, shown

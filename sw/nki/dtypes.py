@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
+from makalu.spec.formats import BF16, FORMATS, FP32, Format
 
 from .errors import KernelError, NotBuiltError, shown
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import AP_DIMS, FIELDS, Opcode
+from makalu.spec.formats import FP32
+from makalu.spec.isa import AP_DIMS, FIELDS, Opcode
 
 from .arguments import checked_tensor, fp32_bits
 from .errors import KernelError, NotBuiltError

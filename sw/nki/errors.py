@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.errors import MakaluError
 
 from .site import Site
 

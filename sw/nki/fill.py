@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from makalu.hw.spec.formats import BF16, Format
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.formats import BF16, Format
+from makalu.spec.isa import Opcode
 from makalu.sw.elements import from_bits, to_bits
 
 from .errors import KernelError, NotBuiltError

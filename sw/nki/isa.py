@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AluOp, Opcode
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AluOp, Opcode
 
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt

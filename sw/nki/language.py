@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, FP32
 from makalu.sw.elements import ElementError, to_bits
 
 from .api import LANGUAGE_NAMES, refuse_names

@@ -1,7 +1,7 @@
 """A matmul as load_stationary and matmul: the rules of its operands, and the steps that bring them into place."""
 
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import Opcode
 
 from .arguments import checked_tensor
 from .errors import KernelError, NotBuiltError

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from makalu.hw.spec.isa import AluOp, Function
+from makalu.spec.isa import AluOp, Function
 
 from .errors import KernelError, NotBuiltError, shown
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import Format
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import Format
+from makalu.spec.isa import Opcode
 
 from .errors import KernelError, KernelWarning, places
 from .site import Site, sites_of

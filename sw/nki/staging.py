@@ -8,8 +8,8 @@ go through memory: a store and a load, bit for bit.
 from collections.abc import Mapping
 from math import prod
 
-from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.isa import Opcode
 
 from .errors import KernelError
 from .fill import materialised

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from makalu.hw.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import BF16, FP32, Format
 
 if TYPE_CHECKING:
     from .tensor import Tensor

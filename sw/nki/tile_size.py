@@ -1,6 +1,6 @@
 """`nl.tile_size`: sizes of the core that a kernel is traced for."""
 
-from makalu.hw.spec.formats import FP32
+from makalu.spec.formats import FP32
 
 from .recording import core_config
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import Format
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import Format
 
 from .arguments import checked_shape
 from .dtypes import checked_dtype

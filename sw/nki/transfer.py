@@ -11,7 +11,7 @@
 With two element types a Vector copy in SBUF casts in between (source to fp32, rounded once to the destination).
 """
 
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.isa import Opcode
 
 from .errors import KernelError, NotBuiltError
 from .pieces import in_rows_of, pieces

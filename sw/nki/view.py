@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.formats import Format
+from makalu.spec.formats import Format
 
 from .errors import KernelError
 from .storage import Buffer, Storage

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.formats import FP32, Format
+from makalu.spec.formats import FP32, Format
 
 from . import isa
 from .arguments import call, checked_tensor

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.sequencer import Channel
 
 from .rows import Row
 

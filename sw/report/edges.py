@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from makalu.hw.spec.isa import FIELDS, SIGNALS, WAITS, SignalKind, WaitKind
 from makalu.sim_models.timing.waits import Cause, Wait
+from makalu.spec.isa import FIELDS, SIGNALS, WAITS, SignalKind, WaitKind
 
 from .rows import Key, Row
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 from makalu.sw.compile.tile import PlacedTile
 
 from .record import RunRecord

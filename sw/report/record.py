@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.timing.core import Timeline
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory import MemoryTiming
 from makalu.sw.compile.program import Program, ProgramError
 
 __all__ = ["RunRecord"]

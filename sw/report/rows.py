@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import PurePath
 
-from makalu.hw.spec.encoding import Instruction, decode
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
-from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
 from makalu.sim_models.timing.waits import Wait, Work
+from makalu.spec.encoding import Instruction, decode
+from makalu.spec.formats import FORMATS
+from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
+from makalu.spec.sequencer import CHANNEL_OF, Channel
 
 from .record import RunRecord
 from .sites import short_sites

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from makalu.hw.spec.isa import QUEUES, Queue
-from makalu.hw.spec.sequencer import QUEUE_CHANNELS, Channel
 from makalu.sim_models.timing.core import Timeline
 from makalu.sim_models.timing.waits import Cause, Hold
+from makalu.spec.isa import QUEUES, Queue
+from makalu.spec.sequencer import QUEUE_CHANNELS, Channel
 
 from .edges import Edge, source_of
 from .rows import Key, Row

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.core import Core
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.sw.rtl.kept_text import core_identity
 from makalu.sw.rtl.lanes.build import MOST_CORES, PROGRAM, build_lanes, most_cores
 from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine

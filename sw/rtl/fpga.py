@@ -19,11 +19,11 @@ from typing import Any
 from amaranth.lib import wiring
 
 from makalu.hw.lib.emit import Emission
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.preset import load_preset
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.pe import Pe
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.preset import load_preset
 from makalu.sw.paths import ROOT
 
 __all__ = ["COMPONENTS", "FpgaError", "place_and_route"]

@@ -1,7 +1,7 @@
 """Verilog that was emitted before, kept in `build/texts`: only the first emission of the same component generates it.
 
 A file's name has a digest of everything that decides the text: the preset's values or the component's class and key,
-the form, every source of `hw` (and of `verif`, whose assemblies are components too) and the versions of the tools.
+the form, every source of `spec` and `hw` (and of `verif`, whose assemblies are components too), the versions of tools.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from amaranth.lib import wiring
 from makalu.hw.core import Core
 from makalu.hw.generate import core_verilog
 from makalu.hw.lib.emit import Emission, port_list
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.versions import versions
+from makalu.spec.config import CoreConfig
+from makalu.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT
 
 __all__ = ["TEXTS", "CoreText", "component_text", "core_identity", "core_text", "source_digest", "written"]
@@ -25,17 +25,17 @@ __all__ = ["TEXTS", "CoreText", "component_text", "core_identity", "core_text", 
 TEXTS: Path = BUILD / "texts"
 
 
-def source_digest(folder: Path) -> str:
-    """SHA-256 over names and bytes of all Python files below `folder`."""
+def source_digest(root: Path, *folders: str) -> str:
+    """SHA-256 over names and bytes of all Python files below these folders of `root`."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for folder in folders for path in (root / folder).rglob("*.py")):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-SOURCES, BENCH_SOURCES = source_digest(ROOT / "hw"), source_digest(ROOT / "verif")
+SOURCES, BENCH_SOURCES = source_digest(ROOT, "hw", "spec"), source_digest(ROOT, "verif")
 """Taken while the sources are imported: a file that is edited later is not what this process generates from."""
 _PACKAGES = ("makalu.hw.", "verif.")
 """Where a component's class must be for these sources to decide its text."""

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import port_list
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Queue
-from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.hw.spec.observe import observe_layout
-from makalu.hw.spec.registers import REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import Queue
+from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.observe import observe_layout
+from makalu.spec.registers import REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
 from makalu.sw.rtl.kept_text import core_identity, core_text, written
 from makalu.sw.rtl.lanes.build import PROGRAM, build_lanes
 from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine, build_machine

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from makalu.hw.spec.config import BusConfig
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.versions import versions
+from makalu.spec.config import BusConfig
+from makalu.spec.errors import MakaluError
+from makalu.spec.versions import versions
 from makalu.sw.paths import BUILD, RTL_SOURCES
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters

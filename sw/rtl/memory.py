@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from makalu.hw.spec.axi import ID_BITS
-from makalu.hw.spec.config import BusConfig
-from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.axi import ID_BITS
+from makalu.spec.config import BusConfig
+from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.sw.paths import RTL_SOURCES
 
 __all__ = ["IMAGE_UNIT", "MEMORY_SOURCE", "memory_parameters", "memory_plusargs"]

@@ -1,4 +1,4 @@
-// Memory behind the core's AXI4 ports. The contract, cycle by cycle, is hw/spec/memory.py; names as there.
+// Memory behind the core's AXI4 ports. The contract, cycle by cycle, is spec/memory.py; names as there.
 //
 // Everything that another module sees is assigned without blocking; the state inside is assigned with blocking, so that
 // a beat's data can be read in the same edge that writes the array: r_data shows the head beat of the next cycle.

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.errors import ErrorCode, MakaluError
-from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.hw.spec.registers import QUEUE_STATES, REGISTERS, Status
+from makalu.spec.config import CoreConfig
+from makalu.spec.errors import ErrorCode, MakaluError
+from makalu.spec.isa import QUEUES
+from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.registers import QUEUE_STATES, REGISTERS, Status
 from makalu.sw.paths import BUILD
 from makalu.sw.rtl.memory import IMAGE_UNIT, memory_plusargs
 

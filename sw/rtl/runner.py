@@ -19,7 +19,7 @@ from amaranth.lib import wiring
 from cocotb_tools.runner import get_runner
 
 from makalu.hw.lib.emit import Emission, inlined_verilog
-from makalu.hw.spec.versions import versions
+from makalu.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT
 from makalu.sw.rtl.kept_text import component_text
 from makalu.sw.rtl.lock import alone, work_folder

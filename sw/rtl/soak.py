@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory import NO_STALLS, STALL_UNIT, MemoryTiming, StallProbabilities
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory import NO_STALLS, STALL_UNIT, MemoryTiming, StallProbabilities
 from makalu.sw.random_program import RandomProgram, random_program
 from makalu.sw.rtl.fleet import Fleet, Job
 from makalu.sw.rtl.machine import Machine, MachineError, RunResult

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import QUEUES, Queue
-from makalu.hw.spec.observe import ObservedField, observe_layout
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import QUEUES, Queue
+from makalu.spec.observe import ObservedField, observe_layout
+from makalu.spec.sequencer import Channel
 
 __all__ = ["Event", "Trace", "read_trace"]
 

@@ -3,8 +3,8 @@
 import random
 from collections import deque
 
-from makalu.hw.spec.isa import INSTRUCTIONS, Opcode
-from makalu.hw.spec.sequencer import CHANNEL_OF
+from makalu.spec.isa import INSTRUCTIONS, Opcode
+from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.compile.epochs import BARRIER
 from makalu.sw.compile.steps import in_order
 

@@ -5,11 +5,11 @@ import random
 import numpy as np
 import pytest
 
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import Function, Opcode, Space
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden import machine
 from makalu.sim_models.golden.machine import Machine
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import Function, Opcode, Space
+from makalu.spec.preset import load_preset
 from makalu.sw.compile import epochs, history, schedule
 from makalu.sw.compile.program import BASE, assemble
 from makalu.sw.compile.regions import region_of

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import Opcode, Queue
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.sequencer import Channel
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import Opcode, Queue
+from makalu.spec.preset import load_preset
+from makalu.spec.sequencer import Channel
 from makalu.sw.compile import history
 from makalu.sw.compile.regions import region_of
 from makalu.sw.compile.schedule import ScheduleError, schedule

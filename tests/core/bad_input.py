@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.encoding import decode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, QUEUES, Queue
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.registers import QUEUE_STATES, QueueState, Status
 from makalu.sim_models.golden.machine import Machine as GoldenMachine
+from makalu.spec.encoding import decode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, QUEUES, Queue
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.preset import load_preset
+from makalu.spec.registers import QUEUE_STATES, QueueState, Status
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.trace import Event, read_trace

@@ -2,7 +2,7 @@
 
 import functools
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.machine import Machine
 from verif.core.configs import core_config
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, QUEUES, AluOp, Function, Opcode, Queue, Space
-from makalu.hw.spec.registers import QueueState
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import BF16
+from makalu.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, QUEUES, AluOp, Function, Opcode, Queue, Space
+from makalu.spec.registers import QueueState
 from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, place_of, spoil, with_fields
 
 UNKNOWN_OPCODE = 0x7F

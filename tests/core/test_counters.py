@@ -7,9 +7,9 @@ import numpy as np
 
 from examples.copy.copy import copy
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.frame import PHASES
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.frame import PHASES
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec

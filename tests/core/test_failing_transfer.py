@@ -11,12 +11,12 @@ import shutil
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, INSTRUCTIONS, Opcode, Queue, Space
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.registers import QueueState
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AP_DIMS, INSTRUCTIONS, Opcode, Queue, Space
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.registers import QueueState
 from makalu.sw.compile.program import PAGE
 from tests.core.bad_input import CONFIG, queues_of
 from tests.core.machines import observed_machine

@@ -8,10 +8,10 @@ import pytest
 
 from examples.gemm.gemm import gemm
 from examples.gemm.streamed import streamed_gemm
-from makalu.hw.spec.encoding import decode
-from makalu.hw.spec.isa import AP_DIMS, INSTRUCTION_BYTES
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.encoding import decode
+from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES
+from makalu.spec.preset import load_preset
+from makalu.spec.sequencer import CHANNEL_OF, Channel
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl

@@ -10,9 +10,9 @@ import shutil
 import numpy as np
 import pytest
 
-from makalu.hw.spec.isa import Opcode, Queue
-from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.hw.spec.registers import Status
+from makalu.spec.isa import Opcode, Queue
+from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.registers import Status
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.soak import make_case, run_case

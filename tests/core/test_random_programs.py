@@ -5,8 +5,8 @@ Seeds are in the test's names; `make soak` runs thousands more.
 
 import pytest
 
-from makalu.hw.spec.memory import NO_STALLS
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.memory import NO_STALLS
+from makalu.spec.preset import load_preset
 from makalu.sw.elements import Bits
 from makalu.sw.rtl.soak import MOST_INSTRUCTIONS, make_case, run_case
 from tests.core.machines import observed_machine, quick_machine

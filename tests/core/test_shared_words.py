@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl

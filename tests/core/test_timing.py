@@ -11,8 +11,8 @@ from examples.digits.network import compile_network, network_inputs
 from examples.digits.train import digits, train
 from examples.gemm.gemm import gemm
 from examples.gemm.streamed import streamed_gemm
-from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.memory import MemoryTiming, StallProbabilities
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec

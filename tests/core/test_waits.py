@@ -7,12 +7,6 @@ import pytest
 
 from examples.copy.copy import copy
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.encoding import Instruction, decode, encode
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, Space
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.sequencer import CHANNEL_OF, Channel, finish_depth
 from makalu.sim_models.timing.dma_load import LoadTrack
 from makalu.sim_models.timing.dma_store import StoreTrack
 from makalu.sim_models.timing.fetch import FixedInstructionPort
@@ -20,6 +14,12 @@ from makalu.sim_models.timing.handshakes import Handshakes
 from makalu.sim_models.timing.lanes import LanesTiming
 from makalu.sim_models.timing.sequencer import SequencerTiming
 from makalu.sim_models.timing.waits import Cause, EngineWork, Hold, WaitLog, share_out
+from makalu.spec.encoding import Instruction, decode, encode
+from makalu.spec.formats import FP32
+from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, Space
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.preset import load_preset
+from makalu.spec.sequencer import CHANNEL_OF, Channel, finish_depth
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec

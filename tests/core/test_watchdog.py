@@ -5,13 +5,13 @@ import shutil
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import AP_DIMS, Opcode, Queue, Space
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.registers import QueueState, Status
 from makalu.sim_models.golden.machine import Machine as GoldenMachine
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import FP32
+from makalu.spec.isa import AP_DIMS, Opcode, Queue, Space
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.registers import QueueState, Status
 from makalu.sw.compile.program import PAGE
 from makalu.sw.rtl.machine import Machine
 from tests.core.bad_input import CONFIG, Expected, queues_of, with_fields

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.timing.core import Timeline
+from makalu.spec.memory import MemoryTiming, StallProbabilities
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.program import Program
 from makalu.sw.rtl.machine import RunResult
 from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run

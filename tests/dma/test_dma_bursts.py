@@ -6,8 +6,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from makalu.hw.spec.isa import Opcode
 from makalu.sim_models.lockstep.dma_bursts import bursts, steps, unit_count
+from makalu.spec.isa import Opcode
 from verif.dma.configs import dma_config
 from verif.dma.programs import MEMORY_BYTES, copy, random_descriptor, rows
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from makalu.hw.spec.frame import LOAD_PHASE, PHASES
-from makalu.hw.spec.isa import Opcode
-from makalu.hw.spec.memory import DEFAULT_LATENCY, MemoryTiming
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.timing.dma import DmaTiming
+from makalu.spec.frame import LOAD_PHASE, PHASES
+from makalu.spec.isa import Opcode
+from makalu.spec.memory import DEFAULT_LATENCY, MemoryTiming
+from makalu.spec.preset import load_preset
 from verif.dma.configs import dma_config
 from verif.dma.model_run import run_model
 from verif.dma.programs import rows

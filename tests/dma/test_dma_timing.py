@@ -4,12 +4,12 @@ from random import Random
 
 import pytest
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.timing.dma import DmaTiming
 from makalu.sim_models.timing.dma_load import LoadTrack
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.preset import load_preset
 from verif.dma.configs import dma_config
 from verif.dma.model_run import CHANNELS, run_model
 from verif.dma.programs import random_descriptor

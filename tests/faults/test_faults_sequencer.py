@@ -3,8 +3,8 @@
 import pytest
 
 from makalu.hw.sequencer.sequencer import Sequencer
-from makalu.hw.spec.isa import QUEUES, WAITS
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.isa import QUEUES, WAITS
+from makalu.spec.preset import load_preset
 from tests.faults.planting import Fault, caught
 from verif.sequencer.programs import INNER
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from tests.faults.planting import planted_class
 from tests.vector.central import ENGINES, run_engines
 from tests.vector.lane_bench import run_lane

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.formats import FORMATS
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.machine import Machine, Result
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.formats import FORMATS
+from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
+from makalu.spec.preset import load_preset
 
 __all__ = ["TINY", "assembled", "legal", "operand_values", "run"]
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from makalu.hw.spec.encoding import Instruction, InstructionError, decode, encode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
 from makalu.sim_models.golden.check import check, check_bytes
+from makalu.spec.encoding import Instruction, InstructionError, decode, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
 
 from .programs import TINY, legal
 

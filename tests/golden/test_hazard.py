@@ -2,8 +2,8 @@
 
 import pytest
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import Opcode, Queue
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import Opcode, Queue
 
 from .programs import legal, operand_values, run
 

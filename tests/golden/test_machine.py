@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import Opcode, Queue, Space
 from makalu.sim_models.golden.machine import Machine, reached
 from makalu.sim_models.golden.result import Deadlock, GoldenError, IllegalInstruction
 from makalu.sim_models.golden.tensor import occurrence
+from makalu.spec.encoding import Instruction
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import Opcode, Queue, Space
 
 from .programs import DATA, TINY, assembled, legal, run
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from makalu.hw.spec.encoding import Instruction, decode, encode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.machine import Machine
+from makalu.spec.encoding import Instruction, decode, encode
+from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue
+from makalu.spec.preset import load_preset
 from makalu.sw.random_program import random_program
 from makalu.sw.run import run_golden_machine
 

@@ -6,12 +6,12 @@ The sequencer's bench compares that model with the RTL, so software refuses what
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.check import check_bytes
 from makalu.sim_models.lockstep.instruction_rules import verdict
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
+from makalu.spec.preset import load_preset
 
 from .programs import legal
 

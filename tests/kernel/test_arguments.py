@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.errors import MakaluError
 from makalu.sw.compile.compiler import CompileError
 from makalu.sw.kernel.modules import kernel_modules
 from makalu.sw.kernel.simulate import simulate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from examples.kernels import EXAMPLES, FOLDER
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.kernel.execution import Backend, execute
 from makalu.sw.kernel.file import loaded_kernel

@@ -7,8 +7,8 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.errors import MakaluError
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import ProgramError
 from makalu.sw.compile.program_file import load_program, save_program

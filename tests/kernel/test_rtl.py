@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import Opcode
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import Opcode
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel, compile_trace
 from makalu.sw.compile.program import ProgramError
 from makalu.sw.nki import isa as nisa

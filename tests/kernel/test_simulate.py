@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.elements import ElementError
 from makalu.sw.kernel.execution import Backend
 from makalu.sw.kernel.simulate import Simulated, simulate

@@ -2,7 +2,7 @@
 
 import pytest
 
-from makalu.hw.spec.axi import BURST_INCR
+from makalu.spec.axi import BURST_INCR
 from verif.lib.axi_rules import AxiRules
 
 BYTES = 8

@@ -16,8 +16,8 @@ from makalu.hw.arith.count import OPERAND_ATTRIBUTE, RESULT_ATTRIBUTE, leading_z
 from makalu.hw.arith.fp32_add import Fp32Add
 from makalu.hw.arith.fp32_mul import Fp32Mul
 from makalu.hw.lib.emit import inlined_verilog
-from makalu.hw.spec.preset import load_preset
 from makalu.hw.tensor.pe import Pe
+from makalu.spec.preset import load_preset
 
 PASSES = ["proc", "memory_collect", "flatten", "opt_expr", "opt_clean", "opt -full -noff", "opt_clean", "write_json"]
 PRODUCT, SUM = ("product.", "product", 24), ("adder.", "sum", 28)

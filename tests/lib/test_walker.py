@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from makalu.hw.lib.walker import Walker
-from makalu.hw.spec.formats import BF16, FP32
 from makalu.sim_models.golden.walker import addresses, extent
+from makalu.spec.formats import BF16, FP32
 
 ADDRESS_MASK = (1 << 18) - 1
 OPERANDS = 3

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.errors import MakaluError
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl

@@ -343,7 +343,7 @@ def test_copies_need_equal_counts_not_shapes():
 
 
 def test_rows_and_strides_beyond_the_fields():
-    from makalu.hw.spec.preset import load_preset  # noqa: PLC0415
+    from makalu.spec.preset import load_preset  # noqa: PLC0415
 
     config = load_preset("small")
     data = bf16(RANDOM.normal(size=(2, 70_000)))

@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from makalu.hw.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, FP32
 from makalu.sw.nki.storage import Buffer, Storage, Written
 from makalu.sw.nki.tensor import Tensor
 

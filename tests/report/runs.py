@@ -6,7 +6,7 @@ from examples.copy.copy import copy
 from examples.digits.network import compile_network
 from examples.digits.train import digits, train
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec

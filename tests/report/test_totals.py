@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.program import ProgramError
 from makalu.sw.report.record import RunRecord
 from makalu.sw.report.summary import summary

@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
-from makalu.hw.spec.axi import BURST_INCR
-from makalu.hw.spec.registers import REGISTERS, Status
+from makalu.spec.axi import BURST_INCR
+from makalu.spec.registers import REGISTERS, Status
 
 __all__ = ["BEATS", "CopyCore"]
 

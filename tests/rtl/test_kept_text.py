@@ -7,8 +7,8 @@ import pytest
 
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission
-from makalu.hw.spec.preset import load_preset
 from makalu.hw.tensor.pe import Pe
+from makalu.spec.preset import load_preset
 from makalu.sw.paths import ROOT
 from makalu.sw.rtl import kept_text as module
 from makalu.sw.rtl.kept_text import component_text, core_text, source_digest, written
@@ -72,15 +72,16 @@ def test_other_tools_are_another_text(made, monkeypatch):
     assert len(made) == 2
 
 
-@pytest.mark.parametrize("name", ["core.py", "lib/range.py", "arith/new.py"])
+@pytest.mark.parametrize("name", ["hw/core.py", "hw/lib/range.py", "hw/arith/new.py", "spec/isa.py"])
 def test_a_changed_source_is_another_text(made, monkeypatch, tmp_path, name):
     core_text(CONFIG, **FORM)
-    folder = tmp_path / "hw"
-    shutil.copytree(ROOT / "hw", folder)
-    assert module.SOURCES == source_digest(folder)
-    with (folder / name).open("a") as file:
+    folders = ("hw", "spec")
+    for folder in folders:
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    assert module.SOURCES == source_digest(tmp_path, *folders)
+    with (tmp_path / name).open("a") as file:
         file.write("\n")
-    monkeypatch.setattr(module, "SOURCES", source_digest(folder))
+    monkeypatch.setattr(module, "SOURCES", source_digest(tmp_path, *folders))
     core_text(CONFIG, **FORM)
     assert len(made) == 2
 

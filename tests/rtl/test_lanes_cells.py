@@ -8,7 +8,7 @@ import pytest
 
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.lanes.cells import RULES
 from makalu.sw.rtl.lanes.design import BOXES
 from makalu.sw.rtl.lanes.emitter import NOW, Emitter

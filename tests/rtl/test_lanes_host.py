@@ -13,10 +13,10 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
-from makalu.hw.spec.isa import Queue
-from makalu.hw.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.versions import versions
+from makalu.spec.isa import Queue
+from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.preset import load_preset
+from makalu.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT, RTL_SOURCES
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.machine import Machine

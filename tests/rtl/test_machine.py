@@ -5,9 +5,9 @@ import contextlib
 import numpy as np
 import pytest
 
-from makalu.hw.spec.isa import Queue
-from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.isa import Queue
+from makalu.spec.memory import MemoryTiming, StallProbabilities
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.machine import Machine, MachineTimeout
 from tests.rtl.copy_core import BEATS, CopyCore
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl import machine_build
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.machine_build import MachineBuildError, _share, build_machine

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from makalu.hw.spec.memory import MemoryTiming, StallProbabilities
+from makalu.spec.memory import MemoryTiming, StallProbabilities
 from makalu.sw.rtl.memory import MEMORY_SOURCE, memory_plusargs
 from makalu.sw.rtl.runner import cocotb_bench
 

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from makalu.hw.lib.emit import Emission
-from makalu.hw.spec.preset import load_preset
 from makalu.hw.tensor.tile import PeTile
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
 from makalu.sw.rtl.simulators import WAIVED, environment
 

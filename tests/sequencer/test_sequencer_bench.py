@@ -3,7 +3,7 @@
 import pytest
 
 from makalu.hw.sequencer.sequencer import Sequencer
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.runner import run_bench
 from verif.sequencer.programs import INNER
 

@@ -6,16 +6,16 @@ from collections import deque
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction, decode, encode
-from makalu.hw.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, SignalKind, WaitKind
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.registers import START
-from makalu.hw.spec.sequencer import CHANNEL_OF, DECODE_CYCLES, Channel
 from makalu.sim_models.lockstep.memory import FixedMemory
 from makalu.sim_models.lockstep.sequencer import SequencerModel
 from makalu.sim_models.timing.fetch import FixedInstructionPort, RecordedInstructionPort
 from makalu.sim_models.timing.sequencer import SequencerTiming
+from makalu.spec.encoding import Instruction, decode, encode
+from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, SignalKind, WaitKind
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.preset import load_preset
+from makalu.spec.registers import START
+from makalu.spec.sequencer import CHANNEL_OF, DECODE_CYCLES, Channel
 from verif.sequencer.programs import random_programs
 
 BASE, SPACING = 0x1000, 0x4000

@@ -5,7 +5,7 @@ from itertools import islice, product
 
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission
-from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.spec.preset import PRESETS, load_preset
 from makalu.sw.rtl.lanes.cells import RULES
 from makalu.sw.rtl.lanes.design import BOXES
 from tests.rtl.lanes.cell_bench import Program, compare

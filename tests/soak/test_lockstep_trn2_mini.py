@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec

@@ -1,6 +1,6 @@
 """Counters that wrap at their full width: a program of 150,000 instructions, replayed wait by wait."""
 
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.isa import Opcode
 from makalu.sw.compile import schedule
 from tests.compile.test_epochs import TINY, check_ring, ring
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from makalu.hw.spec import config as config_module
-from makalu.hw.spec.config_rules import ConfigError
-from makalu.hw.spec.preset import PRESETS, load_preset, parse_preset
-from makalu.hw.spec.sequencer import DECODE_PERIOD
+from makalu.spec import config as config_module
+from makalu.spec.config_rules import ConfigError
+from makalu.spec.preset import PRESETS, load_preset, parse_preset
+from makalu.spec.sequencer import DECODE_PERIOD
 
 FOLDER = Path(config_module.__file__).parent / "presets"
 TINY = (FOLDER / "tiny.yaml").read_text()

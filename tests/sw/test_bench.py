@@ -9,8 +9,8 @@ from rich.console import Console
 
 from examples.gemm import steps
 from examples.gemm.blocked import blocked
-from makalu.hw.spec.isa import Opcode
-from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.spec.isa import Opcode
+from makalu.spec.preset import PRESETS, load_preset
 from makalu.sw.cli.bench import PARTS, anchors, anew, golden, lanes, nki, pace
 from makalu.sw.cli.bench.anew import build_anew, children_cpu_seconds
 from makalu.sw.cli.bench.lanes import Differences, differences

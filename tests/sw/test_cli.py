@@ -12,12 +12,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from makalu.hw.generate import OutputError
-from makalu.hw.spec import config as config_module
-from makalu.hw.spec.config_rules import ConfigError
-from makalu.hw.spec.encoding import InstructionError
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.result import GoldenError
+from makalu.spec import config as config_module
+from makalu.spec.config_rules import ConfigError
+from makalu.spec.encoding import InstructionError
+from makalu.spec.errors import MakaluError
+from makalu.spec.preset import load_preset
 from makalu.sw.cli import main
 from makalu.sw.cli import soak as soak_module
 from makalu.sw.cli.conclusion import MissedError, conclude

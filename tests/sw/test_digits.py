@@ -5,7 +5,7 @@ import pytest
 
 from examples.digits.network import compile_network, network_inputs
 from examples.digits.train import digits, logits, train
-from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.spec.preset import PRESETS, load_preset
 from makalu.sw.run import run_golden
 
 from .kernels import MINI, TINY

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.isa import Opcode, Queue
 from makalu.sim_models.golden.result import GoldenError, IllegalInstruction
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import Opcode, Queue
 from makalu.sw.compile.compiler import CompileError, compile_kernel, compile_trace
 from makalu.sw.compile.program import ProgramError
 from makalu.sw.compile.program_file import load_program, save_program

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.encoding import disassemble
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Queue
+from makalu.spec.encoding import disassemble
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Queue
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import BASE, ProgramError
 from makalu.sw.compile.program_file import load_program, save_program

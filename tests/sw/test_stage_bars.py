@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from examples.copy.copy import copy
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.stage_bars import stage_bars
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.kernel.execution import Backend, execute

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from examples.gemm.gemm import gemm
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.isa import Opcode, Queue, WaitKind
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.observe import observe_layout
 from makalu.sim_models.timing.core import CoreTiming
 from makalu.sim_models.timing.handshakes import NEVER, Handshakes
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.isa import Opcode, Queue, WaitKind
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.observe import observe_layout
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import ProgramError
 from makalu.sw.nki import language as nl

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from makalu.hw.spec.isa import Opcode
 from makalu.sim_models.lockstep.tensor_head import TensorHeadModel
 from makalu.sim_models.timing.tensor import LOAD, MATMUL, TensorTiming
+from makalu.spec.isa import Opcode
 from verif.tensor.configs import small_core
 from verif.tensor.programs import back_to_back, hazards, ragged
 

@@ -8,11 +8,11 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from makalu.hw.scalar.engine import ScalarEngine
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, encode
 from makalu.hw.vector.engine import VectorEngine
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, encode
 from verif.lib.compare import after, compare
 from verif.lib.lane_ports import lane_port_fields, request_fields
 

@@ -7,14 +7,14 @@ import numpy as np
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
 from makalu.hw.vector.control import lane_control
 from makalu.hw.vector.lane import Lane
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lanes import LaneEngineModel, LanesModel
 from makalu.sim_models.lockstep.psum import PsumModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
 from verif.lib.compare import after, compare
 from verif.lib.lane_programs import corner_values
 from verif.lib.pack import bytes_to_word, pack

@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from makalu.hw.spec.config import EngineConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AP_DIMS, AluOp, Opcode, Space
-from makalu.hw.spec.lanes import LANE_STAGES
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import EngineConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AP_DIMS, AluOp, Opcode, Space
+from makalu.spec.lanes import LANE_STAGES
+from makalu.spec.preset import load_preset
 from tests.vector.central import ENGINES, run_engines
 from verif.lib.lane_programs import random_instructions
 

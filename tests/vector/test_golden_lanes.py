@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import AluOp, Function, Opcode
 from makalu.sim_models.golden.lanes import alu, alu_step, element, function, narrow, widen
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import AluOp, Function, Opcode
 from verif.lib.lane_programs import corner_values
 
 NAN = FP32.canonical_nan

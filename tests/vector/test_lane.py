@@ -2,7 +2,7 @@
 
 import pytest
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from tests.vector.lane_bench import run_lane
 from verif.lib.lane_programs import random_instructions
 

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from makalu.hw.spec.config import EngineConfig
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.timing.lanes import LanesTiming
+from makalu.spec.config import EngineConfig
+from makalu.spec.preset import load_preset
 from tests.vector.central import ENGINES, run_engines
 from verif.lib.lane_programs import random_instructions
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from makalu.hw.spec.config import EngineConfig
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import EngineConfig
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.runner import run_bench
 from verif.vector.assembly import LanesAssembly
 

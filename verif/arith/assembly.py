@@ -16,7 +16,7 @@ from makalu.hw.arith.fp32_mul import Fp32Mul
 from makalu.hw.arith.operand import OperandDecode
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD
-from makalu.hw.spec.chain import CHAIN_BITS, ZERO_EXPONENT
+from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
 
 __all__ = ["INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
 

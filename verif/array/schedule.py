@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import TensorConfig
+from makalu.spec.config import TensorConfig
 
 __all__ = ["EdgeInputs", "Matmul", "Schedule", "phased_matmuls", "random_matmuls"]
 

@@ -6,11 +6,11 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.spec.chain import CHAIN_BITS, OPERAND_BITS
-from makalu.hw.spec.config import CoreConfig
 from makalu.hw.tensor.layouts import X_BITS, group, tag_bits
 from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.lockstep.array import ArrayModel
+from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
+from makalu.spec.config import CoreConfig
 from makalu.sw.rtl.runner import bench_params
 from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_matmuls
 from verif.lib.compare import compare

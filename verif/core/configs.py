@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.preset import PRESETS, load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.preset import PRESETS, load_preset
 from verif.lib.variants import bench_config
 
 __all__ = ["SLOW_ENGINES", "core_config"]

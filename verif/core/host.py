@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from makalu.hw.spec.registers import FULL_STROBE
+from makalu.spec.registers import FULL_STROBE
 
 __all__ = ["IDLE_CONTROL", "ScriptHost", "start_script"]
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import FP32
-from makalu.hw.spec.isa import QUEUES
-from makalu.hw.spec.memory_map import GRANULE_BYTES
-from makalu.hw.spec.observe import ObservedField, observe_layout
+from makalu.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import FP32
+from makalu.spec.isa import QUEUES
+from makalu.spec.memory_map import GRANULE_BYTES
+from makalu.spec.observe import ObservedField, observe_layout
 from makalu.sw.rtl.trace import Trace
 
 __all__ = ["Comparison", "finalised_columns", "row_bytes"]

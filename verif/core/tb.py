@@ -8,12 +8,12 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import Queue
-from makalu.hw.spec.memory import MemoryTiming
-from makalu.hw.spec.registers import REGISTERS, START, Status
 from makalu.sim_models.lockstep.core import CoreModel
 from makalu.sim_models.lockstep.memory import FixedMemory
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import Queue
+from makalu.spec.memory import MemoryTiming
+from makalu.spec.registers import REGISTERS, START, Status
 from verif.core.host import IDLE_CONTROL, ScriptHost
 from verif.core.observation import Comparison, row_bytes
 from verif.core.stalling_memory import StallingMemory

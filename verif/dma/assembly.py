@@ -13,8 +13,8 @@ from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sbuf.layouts import access_commands, dma_port, tensor_read, words_of_engines
 from makalu.hw.sbuf.slice import SbufSlice
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import PHASE_BITS
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import PHASE_BITS
 
 __all__ = ["SINGLE_BITS", "DmaAssembly"]
 

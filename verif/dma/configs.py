@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.preset import load_preset
 
 __all__ = ["VARIANTS", "dma_config"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.axi import Response
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.axi import Response
+from makalu.spec.config import CoreConfig
 from verif.dma.sparse_memory import SparseMemory
 from verif.lib.axi_rules import AxiRules
 

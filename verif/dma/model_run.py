@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.axi import BURST_INCR
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.frame import PHASES
-from makalu.hw.spec.isa import Opcode
-from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.lockstep.dma import DmaModel
 from makalu.sim_models.lockstep.memory import FixedMemory
+from makalu.spec.axi import BURST_INCR
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.frame import PHASES
+from makalu.spec.isa import Opcode
+from makalu.spec.memory import MemoryTiming
 from verif.dma.programs import MEMORY_BYTES
 
 __all__ = ["CHANNELS", "Record", "run_model"]

@@ -6,11 +6,11 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.axi import PAGE_BYTES
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32, Format
-from makalu.hw.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS, Opcode, Space
+from makalu.spec.axi import PAGE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS, Opcode, Space
 from verif.dma.sparse_memory import SparseMemory
 
 __all__ = ["MEMORY_BYTES", "Regions", "copy", "far_descriptor", "random_descriptor", "rows"]

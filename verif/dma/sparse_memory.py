@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.axi import PAGE_BYTES
+from makalu.spec.axi import PAGE_BYTES
 
 __all__ = ["SparseMemory"]
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.frame import DMA_SLOT, PHASES, SLOTS
-from makalu.hw.spec.isa import Opcode
-from makalu.hw.spec.memory_map import GRANULE_BYTES
 from makalu.sim_models.lockstep.dma import DmaModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
+from makalu.spec.isa import Opcode
+from makalu.spec.memory_map import GRANULE_BYTES
 from verif.dma.assembly import SINGLE_BITS, DmaAssembly
 from verif.dma.memory_slave import IDLE_BUS, MemorySlave
 from verif.lib.compare import compare

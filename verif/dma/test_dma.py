@@ -6,11 +6,11 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from makalu.hw.spec.axi import PAGE_BYTES, Response
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import FIELDS, MEMORY_DIMS, Opcode
 from makalu.sim_models.lockstep.dma_bursts import bursts
+from makalu.spec.axi import PAGE_BYTES, Response
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import FIELDS, MEMORY_DIMS, Opcode
 from makalu.sw.rtl.params import bench_params
 from verif.dma.configs import dma_config
 from verif.dma.memory_slave import MemorySlave

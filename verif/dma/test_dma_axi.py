@@ -8,8 +8,8 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from makalu.hw.spec.encoding import encode
-from makalu.hw.spec.isa import Opcode
+from makalu.spec.encoding import encode
+from makalu.spec.isa import Opcode
 from makalu.sw.rtl.params import bench_params
 from verif.dma.configs import dma_config
 from verif.dma.programs import MEMORY_BYTES, copy, random_descriptor, rows

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 
-from makalu.hw.spec.axi import BURST_INCR, PAGE_BYTES
+from makalu.spec.axi import BURST_INCR, PAGE_BYTES
 
 __all__ = ["AxiRules"]
 

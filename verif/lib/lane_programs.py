@@ -5,10 +5,10 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FORMATS, FP32, Format
-from makalu.hw.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FORMATS, FP32, Format
+from makalu.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
 
 __all__ = ["corner_values", "random_instruction", "random_instructions"]
 

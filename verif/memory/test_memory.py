@@ -9,9 +9,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi import AxiBus, AxiMaster, AxiMasterRead, AxiReadBus, AxiResp
 
-from makalu.hw.spec.axi import BURST_INCR, Response
-from makalu.hw.spec.memory import MemoryTiming
 from makalu.sim_models.lockstep.memory import FixedMemory
+from makalu.spec.axi import BURST_INCR, Response
+from makalu.spec.memory import MemoryTiming
 from makalu.sw.rtl.params import bench_params
 from verif.lib.axi import axi_bus
 from verif.lib.sampling import known

@@ -6,11 +6,11 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
-from makalu.hw.spec.config import TensorConfig
 from makalu.hw.tensor.layouts import OPERAND, X_OPERAND
 from makalu.sim_models.golden.arithmetic import fma_chain_step
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
+from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
+from makalu.spec.config import TensorConfig
 from makalu.sw.rtl.runner import bench_params
 from verif.arith.vectors import fma_operands
 from verif.lib.compare import compare

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.lib.emit import place
 from makalu.hw.psum.layouts import commit, elements_of_engines, psum_commands, wave
 from makalu.hw.psum.slice import PsumSlice
-from makalu.hw.spec.chain import CHAIN_BITS
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.chain import CHAIN_BITS
+from makalu.spec.config import CoreConfig
 
 __all__ = ["PsumAssembly"]
 

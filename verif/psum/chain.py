@@ -1,9 +1,9 @@
-"""Chain words for a bench: every encoding of an fp32 number, written from `hw/spec/chain.py` alone."""
+"""Chain words for a bench: every encoding of an fp32 number, written from `spec/chain.py` alone."""
 
 import random
 
-from makalu.hw.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_NAN_EXPONENT
-from makalu.hw.spec.formats import FP32
+from makalu.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_NAN_EXPONENT
+from makalu.spec.formats import FP32
 
 __all__ = ["chain_word", "finalised", "random_fp32"]
 

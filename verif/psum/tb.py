@@ -8,9 +8,9 @@ from cocotb.triggers import RisingEdge
 
 from makalu.hw.psum.layouts import psum_commands
 from makalu.hw.psum.layouts import wave as wave_layout
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES
 from makalu.sim_models.lockstep.psum import PsumModel
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES
 from verif.lib.compare import compare
 from verif.lib.pack import pack
 from verif.lib.sampling import drive, reset, sample, start_clock

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES
 from verif.psum.chain import chain_word, random_fp32
 
 __all__ = ["Traffic"]

@@ -11,8 +11,8 @@ from makalu.hw.psum.layouts import psum_commands, psum_requests
 from makalu.hw.sbuf.arbiter import AccessArbiter
 from makalu.hw.sbuf.layouts import access_commands, access_requests, dma_port, tensor_read, words_of_engines, written
 from makalu.hw.sbuf.slice import SbufSlice
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES
 
 __all__ = ["SbufAssembly"]
 

@@ -7,10 +7,10 @@ from cocotb.triggers import RisingEdge
 
 from makalu.hw.psum.layouts import psum_commands, psum_requests
 from makalu.hw.sbuf.layouts import access_commands, access_requests
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES
 from verif.lib.compare import compare
 from verif.lib.pack import bytes_to_word, pack
 from verif.lib.sampling import drive, reset, sample, start_clock

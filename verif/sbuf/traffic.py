@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.frame import DMA_SLOT, PHASES, SLOTS
-from makalu.hw.spec.memory_map import ENGINES, GRANULE_BYTES
+from makalu.spec.config import CoreConfig
+from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
+from makalu.spec.memory_map import ENGINES, GRANULE_BYTES
 
 __all__ = ["Traffic"]
 

@@ -8,12 +8,12 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from makalu.hw.sequencer.semaphores import COUNTER_BITS
-from makalu.hw.spec.axi import Response
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
-from makalu.hw.spec.registers import FULL_STROBE, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
-from makalu.hw.spec.sequencer import CHANNEL_OF, QUEUE_CHANNELS, Channel
 from makalu.sim_models.lockstep.sequencer import SequencerModel
+from makalu.spec.axi import Response
+from makalu.spec.config import CoreConfig
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
+from makalu.spec.registers import FULL_STROBE, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
+from makalu.spec.sequencer import CHANNEL_OF, QUEUE_CHANNELS, Channel
 from verif.lib.axi_rules import AxiRules
 from verif.lib.compare import after, compare
 from verif.lib.sampling import known, sample

@@ -4,11 +4,11 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.isa import (
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
     INSTRUCTION_BYTES,

@@ -5,10 +5,10 @@ import warnings
 import cocotb
 from cocotb.clock import Clock
 
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.isa import Opcode, Queue
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.registers import IDENTITY, REGISTERS, START, Status
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.isa import Opcode, Queue
+from makalu.spec.preset import load_preset
+from makalu.spec.registers import IDENTITY, REGISTERS, START, Status
 from makalu.sw.rtl.params import bench_params
 from verif.lib.sampling import known
 from verif.sequencer.environment import CONTROL_INPUTS, Environment

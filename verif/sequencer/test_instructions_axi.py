@@ -7,11 +7,11 @@ from random import Random
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.registers import REGISTERS, START, Status
-from makalu.hw.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
+from makalu.spec.preset import load_preset
+from makalu.spec.registers import REGISTERS, START, Status
+from makalu.spec.sequencer import CHANNEL_OF, Channel
 from makalu.sw.rtl.params import bench_params
 from verif.core.host import IDLE_CONTROL, ScriptHost
 from verif.lib.axi import axi_bus

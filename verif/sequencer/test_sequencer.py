@@ -5,13 +5,13 @@ import random
 import cocotb
 
 from makalu.hw.sequencer.semaphores import COUNTER_BITS
-from makalu.hw.spec.axi import Response
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.errors import ErrorCode
-from makalu.hw.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
 from makalu.sim_models.lockstep.instruction_rules import verdict
+from makalu.spec.axi import Response
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
+from makalu.spec.preset import load_preset
+from makalu.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
 from makalu.sw.rtl.params import bench_params
 from verif.sequencer.environment import Environment
 from verif.sequencer.programs import BROKEN, Programs, broken, legal, random_programs, replace_field

@@ -10,12 +10,12 @@ from makalu.hw.psum.layouts import commit, psum_commands, wave
 from makalu.hw.psum.slice import PsumSlice
 from makalu.hw.sbuf.layouts import dma_port, tensor_read
 from makalu.hw.sbuf.slice import SbufSlice
-from makalu.hw.spec.config import CoreConfig
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.head import TensorHead
 from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
+from makalu.spec.config import CoreConfig
 
 __all__ = ["TensorAssembly"]
 

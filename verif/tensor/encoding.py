@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.chain import (
+from makalu.spec.chain import (
     CHAIN_EXPONENT_BITS,
     CHAIN_INFINITY_EXPONENT,
     CHAIN_NAN_EXPONENT,
@@ -13,7 +13,7 @@ from makalu.hw.spec.chain import (
     ZERO_EXPONENT,
     Kind,
 )
-from makalu.hw.spec.formats import BF16, FP32, SIGNIFICAND_BITS
+from makalu.spec.formats import BF16, FP32, SIGNIFICAND_BITS
 
 __all__ = ["finalised", "operand_words"]
 

@@ -3,12 +3,12 @@
 import random
 from dataclasses import dataclass
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.frame import SLOTS
-from makalu.hw.spec.isa import AP_DIMS, Opcode, Space
 from makalu.sim_models.golden.walker import extent
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.frame import SLOTS
+from makalu.spec.isa import AP_DIMS, Opcode, Space
 
 __all__ = [
     "PSUM_WINDOW",

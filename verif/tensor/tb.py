@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from makalu.hw.psum.layouts import commit as commit_layout
 from makalu.hw.psum.layouts import wave as wave_layout
 from makalu.hw.sbuf.layouts import dma_port, tensor_read
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.isa import Opcode
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_OPERAND, group, tag_bits
 from makalu.sim_models.lockstep.tensor import TensorModel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.isa import Opcode
 from verif.lib.compare import after, compare
 from verif.lib.pack import offset_of, pack, size_of
 from verif.lib.sampling import drive, reset, start_clock, with_unknown

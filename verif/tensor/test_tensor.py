@@ -6,10 +6,10 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from makalu.hw.spec.isa import Opcode, Queue, Space
 from makalu.sim_models.golden.check import check
 from makalu.sim_models.golden.memory import PartitionedMemory
 from makalu.sim_models.golden.tensor import GoldenTensor
+from makalu.spec.isa import Opcode, Queue, Space
 from makalu.sw.rtl.params import bench_params
 from verif.tensor.configs import small_core
 from verif.tensor.programs import Command, back_to_back, hazards, ragged, streams_without_bubbles, warm_up

@@ -14,12 +14,12 @@ from makalu.hw.sbuf.arbiter import AccessArbiter
 from makalu.hw.sbuf.layouts import access_requests, dma_port, words_of_engines, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.scalar.engine import ScalarEngine
-from makalu.hw.spec.chain import CHAIN_BITS
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.memory_map import ENGINES
 from makalu.hw.vector.control import lane_control
 from makalu.hw.vector.engine import VectorEngine
 from makalu.hw.vector.lane import Lane
+from makalu.spec.chain import CHAIN_BITS
+from makalu.spec.config import CoreConfig
+from makalu.spec.memory_map import ENGINES
 
 __all__ = ["LanesAssembly"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from makalu.hw.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig
 from verif.lib.lane_ports import lane_port_fields, lane_port_values, request_fields
 from verif.lib.pack import bytes_to_word, unpack, word_to_bytes
 from verif.lib.sampling import with_unknown

@@ -9,10 +9,6 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from makalu.hw.psum.layouts import wave
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.encoding import Instruction, encode
-from makalu.hw.spec.isa import Space
-from makalu.hw.spec.memory_map import ENGINES
 from makalu.sim_models.golden.elementwise import GoldenElementwise
 from makalu.sim_models.golden.memory import PartitionedMemory
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
@@ -20,6 +16,10 @@ from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
 from makalu.sim_models.lockstep.lanes import LanesModel
 from makalu.sim_models.lockstep.psum import PsumModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
+from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.isa import Space
+from makalu.spec.memory_map import ENGINES
 from verif.lib.compare import after, compare
 from verif.lib.lane_programs import corner_values
 from verif.lib.pack import pack

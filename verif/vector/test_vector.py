@@ -7,8 +7,8 @@ from typing import Any
 
 import cocotb
 
-from makalu.hw.spec.config import EngineConfig
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import EngineConfig
+from makalu.spec.preset import load_preset
 from makalu.sw.rtl.params import bench_params
 from verif.lib.lane_programs import random_instructions
 from verif.vector.ports import NAMES

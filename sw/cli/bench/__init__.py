@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench import (
     anchors,
     compile_passes,

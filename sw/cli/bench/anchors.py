@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.timing.waits import Hold
+from makalu.spec.config import CoreConfig
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.kernels import example
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.paths import BUILD
 from makalu.sw.rtl.kept_text import TEXTS
 from makalu.sw.rtl.lock import alone, work_folder

@@ -6,8 +6,8 @@ from functools import partial
 
 from rich.console import Console
 
-from makalu.hw.spec.isa import Opcode
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.isa import Opcode
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.compile.allocate import Span, allocate
 from makalu.sw.compile.patterns import common_patterns, transfer_patterns

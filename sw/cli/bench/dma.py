@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
-from makalu.hw.spec.preset import load_preset
-from makalu.hw.spec.sequencer import QUEUE_CHANNELS, Channel
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
+from makalu.spec.preset import load_preset
+from makalu.spec.sequencer import QUEUE_CHANNELS, Channel
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import (
     CONDITIONS,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, run_case, unit_rates
 from makalu.sw.results import Figure, at_most
 from makalu.sw.rtl.machine import Machine

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from makalu.hw.spec.preset import load_preset
 from makalu.sim_models.golden.arithmetic import fp32_to_bf16, matmul_column_chain, matmul_column_chain_definition
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import gemm_case
 from makalu.sw.results import Figure, at_least, at_most

@@ -6,8 +6,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.anew import CleanBuild, build_anew
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import KernelRun, busy_window, gemm_case, run_case

@@ -4,7 +4,7 @@ import time
 
 from rich.console import Console
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import gemm_case, run_case
 from makalu.sw.results import Figure, at_most

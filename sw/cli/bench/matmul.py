@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import busy_window, gemm_case, run_case
 from makalu.sw.results import Figure, at_least, at_most

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 from rich.console import Console
 
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import example
 from makalu.sw.compile.compiler import compile_trace

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.anew import build_anew, children_cpu_seconds
 from makalu.sw.cli.kernels import gemm_case, run_case
 from makalu.sw.results import Figure, at_most

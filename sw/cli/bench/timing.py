@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from makalu.hw.spec.preset import load_preset
+from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.gemm import cores
 from makalu.sw.cli.kernels import CONDITIONS, Case, example, gemm_case, make_case, run_case
 from makalu.sw.results import Figure, at_most

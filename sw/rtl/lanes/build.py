@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from makalu.hw.lib.emit import Emission, collector_paused, port_list
-from makalu.hw.spec.errors import MakaluError
-from makalu.hw.spec.versions import versions
+from makalu.spec.errors import MakaluError
+from makalu.spec.versions import versions
 from makalu.sw.paths import RTL_SOURCES
 from makalu.sw.rtl.lanes.design import BOXES, Design
 from makalu.sw.rtl.lanes.model import FORMS, Model

@@ -1,5 +1,5 @@
 // Memory behind the core's AXI4 ports: the C++ twin of ../memory.v, equal to it in every output of every cycle; and the
-// plusargs. The contract is hw/spec/memory.py; names as there. Reset is not simulated: an object starts in cycle 0, and
+// plusargs. The contract is spec/memory.py; names as there. Reset is not simulated: an object starts in cycle 0, and
 // a cycle is `answer` (the one path from an input to outputs), then `edge`.
 
 #ifndef MAKALU_LANES_MEMORY_H

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from makalu.hw.spec.errors import MakaluError
+from makalu.spec.errors import MakaluError
 
 __all__ = ["WORD", "Bit", "Memory", "Net", "NetlistError", "Run", "extended"]
 

@@ -19,7 +19,7 @@ MEALY: Mapping[str, frozenset[str]] = {
     "data__w__ready": frozenset({"data__w__valid"}),
     "data__r__valid": frozenset({"data__w__valid"}),
 }
-"""Inputs of the core that hang on outputs in the same cycle (hw/spec/memory.py): the memory answers in between."""
+"""Inputs of the core that hang on outputs in the same cycle (spec/memory.py): the memory answers in between."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ Most words change together in such streams; where single bits flip, whoever read
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.chain import CHAIN_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT, OPERAND_BITS
-from makalu.hw.spec.config import CoreConfig
-from makalu.hw.spec.formats import BF16, FP32
 from makalu.hw.tensor.layouts import tag_bits
+from makalu.spec.chain import CHAIN_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT, OPERAND_BITS
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
 from verif.tensor.encoding import operand_words
 
 __all__ = ["result_classes", "traffic"]

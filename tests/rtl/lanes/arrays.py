@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from makalu.hw.lib.emit import Emission
-from makalu.hw.spec.config import CoreConfig
 from makalu.hw.tensor.array import PeArray
+from makalu.spec.config import CoreConfig
 from makalu.sw.rtl.lanes.model import Model
 from tests.rtl.lanes.bench import TOP, Bench, model_of
 from verif.tensor.configs import small_core

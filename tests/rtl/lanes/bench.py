@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.lib.emit import Emission, port_list
-from makalu.hw.spec.versions import versions
+from makalu.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT, RTL_SOURCES
 from makalu.sw.rtl.lanes.design import BOXES, Design
 from makalu.sw.rtl.lanes.model import Model

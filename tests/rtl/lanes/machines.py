@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.spec.isa import Queue
+from makalu.spec.isa import Queue
 from makalu.sw.rtl.machine import Machine, RunResult
 from makalu.sw.rtl.soak import Case
 from makalu.sw.rtl.trace import Trace, read_trace

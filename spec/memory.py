@@ -43,8 +43,8 @@ Does not: narrow or WRAP bursts, reordering, exclusive access.
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
-from makalu.hw.spec.config import MemoryConfig
-from makalu.hw.spec.config_rules import RATE_LIMIT
+from makalu.spec.config import MemoryConfig
+from makalu.spec.config_rules import RATE_LIMIT
 
 __all__ = [
     "CAP_BEATS",

@@ -15,7 +15,7 @@ whatever the rest; any other exponent of 255 or more after the increment: infini
 
 from enum import IntEnum
 
-from makalu.hw.spec.formats import FP32, SIGNIFICAND_BITS
+from makalu.spec.formats import FP32, SIGNIFICAND_BITS
 
 __all__ = [
     "ADDEND_EXPONENT_BITS",
