@@ -1,5 +1,7 @@
 """The core: sequencer, engines, PE array and partitions. Wiring only."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -15,6 +17,7 @@ from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.head import TensorHead
 from makalu.hw.vector.engine import VectorEngine
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS
 from makalu.spec.observe import observe_layout
 
@@ -77,6 +80,7 @@ class Core(wiring.Component):
         sequencer, head, array = Sequencer(config=config), TensorHead(config=config), PeArray(config=config)
         vector, scalar = VectorEngine(config=config), ScalarEngine(config=config)
         arbiter, dma = AccessArbiter(config=config), DmaEngine(config=config)
+        engines: dict[str, Any] = {"tensor": head, "vector": vector, "scalar": scalar, "dma": dma}
         parts = {
             "sequencer": sequencer,
             "head": head,
@@ -103,25 +107,17 @@ class Core(wiring.Component):
         m.d.comb += self.irq.eq(sequencer.irq)
 
         # queues -> engines
-        connect(m, sequencer.tensor, head.command)
-        connect(m, sequencer.vector, vector.command)
-        connect(m, sequencer.scalar, scalar.command)
-        connect(m, sequencer.dma_load, dma.load)
-        connect(m, sequencer.dma_store, dma.store)
-        m.d.comb += [
-            sequencer.finish_tensor_load.eq(head.finish_load),
-            sequencer.finish_matmul.eq(head.finish_matmul),
-            sequencer.finish_vector.eq(vector.finish),
-            sequencer.finish_scalar.eq(scalar.finish),
-            sequencer.finish_dma_load.eq(dma.finish_load),
-            sequencer.finish_dma_store.eq(dma.finish_store),
-            sequencer.error_load.eq(dma.error_load),
-            sequencer.error_store.eq(dma.error_store),
-            sequencer.active.eq(Cat(head.active, vector.active, scalar.active, dma.active_load, dma.active_store)),
-            sequencer.stalled.eq(
-                Cat(head.stalled, vector.stalled, scalar.stalled, dma.stalled_load, dma.stalled_store)
-            ),
-        ]
+        for name, stream in STREAMS.items():
+            connect(m, getattr(sequencer, name), getattr(engines[stream.engine], stream.command))
+        for channel in CHANNELS.values():
+            engine = engines[channel.engine]
+            m.d.comb += getattr(sequencer, channel.finish).eq(getattr(engine, channel.port("finish")))
+            if channel.error:
+                m.d.comb += getattr(sequencer, channel.error).eq(getattr(engine, channel.port("error")))
+        for kind, port in (("active", sequencer.active), ("stalled", sequencer.stalled)):
+            for queue, names in QUEUE_STREAMS.items():
+                rows = [STREAMS[name] for name in names]
+                m.d.comb += port[queue].eq(Cat(getattr(engines[row.engine], row.port(kind)) for row in rows).any())
 
         # tensor engine -> partitions -> array -> partitions
         m.d.comb += [
@@ -138,8 +134,7 @@ class Core(wiring.Component):
                 partition.column.eq(array.p[p]),
                 partition.access.eq(arbiter.command),
                 partition.psum_access.eq(arbiter.psum_command),
-                partition.vector.eq(vector.to_lanes),
-                partition.scalar.eq(scalar.to_lanes),
+                *(getattr(partition, name).eq(engines[name].to_lanes) for name in ACCESS_ENGINES),
                 partition.dma.eq(dma.to_lanes),
                 dma.from_lanes[p].eq(partition.dma_status),
             ]
@@ -151,7 +146,8 @@ class Core(wiring.Component):
 
         # Vector and Scalar -> memories
         m.d.comb += arbiter.owned.eq(head.owned)
-        for e, engine in enumerate((vector, scalar)):
+        for e, name in enumerate(ACCESS_ENGINES):
+            engine = engines[name]
             m.d.comb += [
                 arbiter.request[e].eq(engine.request),
                 engine.grant.eq(arbiter.grant[e]),
@@ -167,10 +163,10 @@ class Core(wiring.Component):
             "owned": head.owned,
             "columns": array.p,
             "psum": Cat(data.View.as_value(p.commit) for p in partitions),
-            "sbuf_vector": Cat(data.View.as_value(p.written_a[0]) for p in partitions),
-            "sbuf_scalar": Cat(data.View.as_value(p.written_a[1]) for p in partitions),
             "sbuf_dma": Cat(data.View.as_value(p.written_b) for p in partitions),
         }
+        for e, name in enumerate(ACCESS_ENGINES):
+            sources[f"sbuf_{name}"] = Cat(data.View.as_value(p.written_a[e]) for p in partitions)
         if self.observe_fields:
             m.d.comb += self.observe.eq(Cat(sources[f.name] for f in self.observe_fields))
         return m

@@ -9,11 +9,10 @@ from typing import Any
 
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission, port_list
-from makalu.hw.tensor.head import column_delay, commit_delay
-from makalu.hw.tensor.load import LEAD
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
 from makalu.spec.lanes import LANE_STAGES
+from makalu.spec.latency import LOAD_LEAD, column_delay, commit_delay
 from makalu.spec.sequencer import DECODE_CYCLES
 from makalu.spec.versions import TEXT_PACKAGES, versions
 
@@ -51,7 +50,7 @@ def _latencies(config: CoreConfig) -> dict[str, int]:
         "last_column_at_psum": at_psum + more,
         "first_commit": last_commit - more,
         "last_commit": last_commit,
-        "load_lead": LEAD,
+        "load_lead": LOAD_LEAD,
         "decode": DECODE_CYCLES,
         "lane_stages": LANE_STAGES,
     }

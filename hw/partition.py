@@ -20,12 +20,11 @@ from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
 from makalu.hw.vector.control import lane_control
 from makalu.hw.vector.lane import Lane
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.frame import PHASE_BITS
-from makalu.spec.memory_map import INDEX_BITS, SCALAR, VECTOR
+from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = ["Partition"]
-
-_LANES = {"vector": VECTOR, "scalar": SCALAR}
 
 
 class Partition(wiring.Component):
@@ -63,12 +62,11 @@ class Partition(wiring.Component):
                 "wave_out": Out(wave(config.psum)),
                 "access": In(access_commands(config)),
                 "psum_access": In(psum_commands(config.psum)),
-                "vector": In(lane_control(config)),
-                "scalar": In(lane_control(config)),
+                **{name: In(lane_control(config)) for name in ACCESS_ENGINES},
                 "dma": In(dma_control(config)),
                 "dma_status": Out(dma_status(config)),
                 "commit": Out(commit(config.psum)),
-                "written_a": Out(data.ArrayLayout(written(config), len(_LANES))),
+                "written_a": Out(data.ArrayLayout(written(config), len(ACCESS_ENGINES))),
                 "written_b": Out(written(config)),
             }
         )
@@ -82,7 +80,7 @@ class Partition(wiring.Component):
         config = self.config
         sbuf, psum = SbufSlice(config=config), PsumSlice(config=config)
         edge, dma = TensorEdge(config=config), DmaLane(config=config)
-        lanes = {name: Lane(config=config) for name in _LANES}
+        lanes = {name: Lane(config=config) for name in ACCESS_ENGINES}
         parts: dict[str, Any] = {"sbuf_slice": sbuf, "psum_slice": psum, "tensor_edge": edge, "dma_lane": dma}
         parts |= {f"{name}_lane": lane for name, lane in lanes.items()}
         for name, part in parts.items():
@@ -116,7 +114,7 @@ class Partition(wiring.Component):
             self.written_a.eq(sbuf.written_a),
             self.written_b.eq(sbuf.written_b),
         ]
-        for name, e in _LANES.items():
+        for e, name in enumerate(ACCESS_ENGINES):
             lane = lanes[name]
             m.d.comb += [
                 lane.control.eq(getattr(self, name)),

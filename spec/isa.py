@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 
+from .engines import CHANNELS, QUEUES, Channel, Queue
+
 __all__ = [
     "AP_DIMS",
     "FIELDS",
@@ -45,19 +47,6 @@ SIGNALS = 2
 """Waits and signals of one instruction."""
 SEMAPHORE_BITS = 32
 """Width of a semaphore; a wait compares as many of its low bits as the instruction's value has."""
-
-
-class Queue(IntEnum):
-    """Of a core, in the order of its registers; each issues its instructions in order."""
-
-    TENSOR = 0
-    VECTOR = 1
-    SCALAR = 2
-    SYNC = 3
-    GPSIMD = 4
-
-
-QUEUES: tuple[Queue, ...] = tuple(Queue)
 
 
 class Opcode(IntEnum):
@@ -216,14 +205,19 @@ class InstructionSpec:
     """One row of the instruction table: who executes an opcode, what it may use and what it does."""
 
     opcode: Opcode
-    queues: tuple[Queue, ...]
-    """Those that accept it; any other refuses it."""
+    channel: Channel | None = None
+    """Where it finishes, and so which queue accepts it; None: the sequencer executes it itself, in any queue."""
     operands: Mapping[str, Operand] = field(default_factory=dict)
     """By slot, a name of `OPERANDS`; a slot that is not here must be zero."""
     fields: tuple[str, ...] = ()
     """Fields used beside the common header (opcode, after, tag, waits, signals) and the operands."""
     equation: str = ""
     """What it computes, in the notation of the docs: K, M, N, P are sizes; (+)= adds where `accumulate` is set."""
+
+    @property
+    def queues(self) -> tuple[Queue, ...]:
+        """Those that accept it; any other refuses it."""
+        return QUEUES if self.channel is None else (CHANNELS[self.channel].queue,)
 
     @property
     def name(self) -> str:
@@ -237,39 +231,39 @@ _BOTH = ("fp32", "bf16")
 INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
     s.opcode: s
     for s in (
-        InstructionSpec(Opcode.HALT, QUEUES, equation="the queue stops when its earlier instructions have finished"),
-        InstructionSpec(Opcode.NOP, QUEUES, equation="only waits and signals"),
+        InstructionSpec(Opcode.HALT, equation="the queue stops when its earlier instructions have finished"),
+        InstructionSpec(Opcode.NOP, equation="only waits and signals"),
         InstructionSpec(
             Opcode.LOAD_STATIONARY,
-            (Queue.TENSOR,),
+            Channel.TENSOR_LOAD,
             {"src0": Operand(_SBUF, ("bf16",))},
             ("partitions",),
             "shadow[K, M] = src0[K, M]",
         ),
         InstructionSpec(
             Opcode.MATMUL,
-            (Queue.TENSOR,),
+            Channel.MATMUL,
             {"dst": Operand(_PSUM, ("fp32",)), "src0": Operand(_SBUF, ("bf16",))},
             ("partitions", "columns", "accumulate"),
             "dst[M, N] (+)= stationary[K, M].T @ src0[K, N]",
         ),
         InstructionSpec(
             Opcode.TENSOR_COPY,
-            (Queue.VECTOR,),
+            Channel.VECTOR,
             {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH)},
             ("partitions",),
             "dst[P, N] = cast(src0[P, N])",
         ),
         InstructionSpec(
             Opcode.TENSOR_TENSOR,
-            (Queue.VECTOR,),
+            Channel.VECTOR,
             {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH), "src1": Operand(_ANY, _BOTH)},
             ("partitions", "op0"),
             "dst[P, N] = cast(op0(src0[P, N], src1[P, N]))",
         ),
         InstructionSpec(
             Opcode.TENSOR_SCALAR,
-            (Queue.VECTOR,),
+            Channel.VECTOR,
             {
                 "dst": Operand(_SBUF, _BOTH),
                 "src0": Operand(_ANY, _BOTH),
@@ -280,7 +274,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         ),
         InstructionSpec(
             Opcode.ACTIVATION,
-            (Queue.SCALAR,),
+            Channel.SCALAR,
             {
                 "dst": Operand(_SBUF, _BOTH),
                 "src0": Operand(_ANY, _BOTH),
@@ -291,14 +285,14 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         ),
         InstructionSpec(
             Opcode.DMA_LOAD,
-            (Queue.SYNC,),
+            Channel.DMA_LOAD,
             {"dst": Operand(_SBUF, _BOTH)},
             ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS))),
             "dst[P, N] = memory[P, N]",
         ),
         InstructionSpec(
             Opcode.DMA_STORE,
-            (Queue.GPSIMD,),
+            Channel.DMA_STORE,
             {"src0": Operand(_SBUF, _BOTH)},
             ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS))),
             "memory[P, N] = src0[P, N]",

@@ -1,5 +1,6 @@
 """Numbers that everything around SBUF and PSUM shares and that no preset changes."""
 
+from .engines import ACCESS_ENGINES
 from .formats import FP32
 
 __all__ = ["ENGINES", "GRANULE_BITS", "GRANULE_BYTES", "INDEX_BITS", "PSUM_WORD_BITS", "SCALAR", "VECTOR"]
@@ -14,9 +15,9 @@ PSUM_WORD_BITS = FP32.bits
 INDEX_BITS = 7
 """Partition numbers, as in the instruction's `*_partition` fields: up to 128 partitions in every preset."""
 
-VECTOR = 0
+VECTOR = ACCESS_ENGINES.index("vector")
 """Index of the Vector engine on the ports of arbiter and slices."""
-SCALAR = 1
+SCALAR = ACCESS_ENGINES.index("scalar")
 """Index of the Scalar engine on the ports of arbiter and slices."""
-ENGINES = 2
+ENGINES = len(ACCESS_ENGINES)
 """Engines behind port A of SBUF and on PSUM's read side."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from .chain import CHAIN_BITS
 from .config import CoreConfig
+from .engines import ACCESS_ENGINES, Channel
 from .isa import FIELDS, QUEUES, SEMAPHORE_BITS
 from .memory_map import GRANULE_BYTES, PSUM_WORD_BITS
-from .sequencer import Channel
 
 __all__ = ["LEVELS", "ObservedField", "observe_layout"]
 
@@ -63,8 +63,7 @@ def observe_layout(config: CoreConfig, level: str) -> tuple[ObservedField, ...]:
             ObservedField("owned", (("bank", 1),), psum.banks),
             ObservedField("columns", (("chain", CHAIN_BITS),), partitions),
             ObservedField("psum", commit, partitions),
-            ObservedField("sbuf_vector", written, partitions),
-            ObservedField("sbuf_scalar", written, partitions),
+            *(ObservedField(f"sbuf_{name}", written, partitions) for name in ACCESS_ENGINES),
             ObservedField("sbuf_dma", written, partitions),
         ]
     return tuple(fields)

@@ -1,9 +1,7 @@
-"""What the sequencer, its models and its users agree on beside the instruction table: channels, depths, delays."""
+"""What the sequencer, its models and its users agree on beside the tables of instructions and engines."""
 
-from enum import IntEnum
-
-from .config import CoreConfig
-from .isa import FIELDS, INSTRUCTIONS, Opcode, Queue, used_fields
+from .engines import Channel, Queue
+from .isa import FIELDS, INSTRUCTIONS, Opcode, used_fields
 
 __all__ = [
     "CHANNEL_OF",
@@ -11,10 +9,7 @@ __all__ = [
     "DECODED_INSTRUCTIONS",
     "DECODE_CYCLES",
     "DECODE_PERIOD",
-    "QUEUE_CHANNELS",
-    "Channel",
     "allowed_bits",
-    "finish_depth",
     "queue_bits",
 ]
 
@@ -27,51 +22,11 @@ DECODE_PERIOD = 5
 """Cycles between two reads while there is room."""
 
 
-class Channel(IntEnum):
-    """Finish channels: in each, instructions finish in the order in which they issued."""
-
-    TENSOR_LOAD = 0
-    MATMUL = 1
-    VECTOR = 2
-    SCALAR = 3
-    DMA_LOAD = 4
-    DMA_STORE = 5
-
-
 CHANNEL_OF: dict[Opcode, Channel] = {
-    Opcode.LOAD_STATIONARY: Channel.TENSOR_LOAD,
-    Opcode.MATMUL: Channel.MATMUL,
-    Opcode.TENSOR_COPY: Channel.VECTOR,
-    Opcode.TENSOR_TENSOR: Channel.VECTOR,
-    Opcode.TENSOR_SCALAR: Channel.VECTOR,
-    Opcode.ACTIVATION: Channel.SCALAR,
-    Opcode.DMA_LOAD: Channel.DMA_LOAD,
-    Opcode.DMA_STORE: Channel.DMA_STORE,
+    opcode: row.channel for opcode, row in INSTRUCTIONS.items() if row.channel is not None
 }
-CONTROL_OPCODES = (Opcode.HALT, Opcode.NOP)
+CONTROL_OPCODES = tuple(opcode for opcode, row in INSTRUCTIONS.items() if row.channel is None)
 """Executed by the sequencer itself: they finish in the cycle in which they issue."""
-
-QUEUE_CHANNELS: dict[Queue, tuple[Channel, ...]] = {
-    Queue.TENSOR: (Channel.TENSOR_LOAD, Channel.MATMUL),
-    Queue.VECTOR: (Channel.VECTOR,),
-    Queue.SCALAR: (Channel.SCALAR,),
-    Queue.SYNC: (Channel.DMA_LOAD,),
-    Queue.GPSIMD: (Channel.DMA_STORE,),
-}
-
-
-def finish_depth(config: CoreConfig, channel: Channel) -> int:
-    """Issued instructions of a channel that may be unfinished; the next one waits. A power of two.
-
-    Tensor: the array holds (rows * L + columns) cycles of work; instructions shorter than 8 cycles may wait.
-    Vector and Scalar execute one at a time. DMA: two instructions for each place in the engine's queue.
-    """
-    if channel in (Channel.VECTOR, Channel.SCALAR):
-        return 2
-    if channel in (Channel.DMA_LOAD, Channel.DMA_STORE):
-        return 2 * config.dma.queue
-    cycles = config.tensor.rows * config.tensor.add_stages + config.tensor.columns
-    return max(8, 1 << (cycles // 8 - 1).bit_length())
 
 
 def allowed_bits(opcode: Opcode, *, scalar_operands: bool = True) -> int:

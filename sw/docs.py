@@ -4,6 +4,7 @@ import ast
 import inspect
 from enum import IntEnum
 
+from makalu.spec.engines import CHANNELS
 from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import FORMATS
 from makalu.spec.isa import (
@@ -18,6 +19,7 @@ from makalu.spec.isa import (
     WaitKind,
     used_fields,
 )
+from makalu.spec.preset import load_preset
 from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
 from makalu.spec.sequencer import CHANNEL_OF
 
@@ -32,7 +34,7 @@ def isa_page() -> str:
     lines = [
         "# Instruction set",
         "",
-        "Written from `spec/isa.py`; do not edit.",
+        "Written from `spec/isa.py` and `spec/engines.py`; do not edit.",
         "",
         f"An instruction has {INSTRUCTION_BYTES} bytes, little-endian: bit i is bit i % 8 of byte i // 8. A field that "
         "an instruction does not use is zero, and so is every bit without a name.",
@@ -55,6 +57,21 @@ def isa_page() -> str:
         lines.append(
             f"| {int(opcode):#04x} | {spec.name} | {queues} | {channel} | {equation} | {operands} | {', '.join(own)} |"
         )
+    lines += [
+        "",
+        "## Channels",
+        "",
+        "An instruction goes from its queue through a command stream to an engine, and finishes on a channel, in order "
+        "there.",
+        "",
+        "| channel | name | queue | stream | engine | unfinished at most (`tiny`) | reports a bus error as |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    tiny = load_preset("tiny")
+    for channel, row in CHANNELS.items():
+        error = row.bus_error.name.lower() if row.bus_error else ""
+        depth, queue = row.depth(tiny), row.queue.name.lower()
+        lines.append(f"| {int(channel)} | {row.name} | {queue} | {row.stream} | {row.engine} | {depth} | {error} |")
     lines += [
         "",
         "## Order",

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import Channel
 from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
-from makalu.spec.sequencer import Channel
 
 from .compile.compiler import Queues
 

@@ -57,13 +57,13 @@ def psum_command(psum: PsumConfig) -> data.StructLayout:
 
 
 @cache
-def psum_requests(psum: PsumConfig) -> data.ArrayLayout:
-    return data.ArrayLayout(psum_request(psum), ENGINES)
+def psum_requests(psum: PsumConfig, engines: int = ENGINES) -> data.ArrayLayout:
+    return data.ArrayLayout(psum_request(psum), engines)
 
 
 @cache
-def psum_commands(psum: PsumConfig) -> data.ArrayLayout:
-    return data.ArrayLayout(psum_command(psum), ENGINES)
+def psum_commands(psum: PsumConfig, engines: int = ENGINES) -> data.ArrayLayout:
+    return data.ArrayLayout(psum_command(psum), engines)
 
 
 @cache

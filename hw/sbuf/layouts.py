@@ -75,13 +75,13 @@ def access_command(config: CoreConfig) -> data.StructLayout:
 
 
 @cache
-def access_requests(config: CoreConfig) -> data.ArrayLayout:
-    return data.ArrayLayout(access_request(config), ENGINES)
+def access_requests(config: CoreConfig, engines: int = ENGINES) -> data.ArrayLayout:
+    return data.ArrayLayout(access_request(config), engines)
 
 
 @cache
-def access_commands(config: CoreConfig) -> data.ArrayLayout:
-    return data.ArrayLayout(access_command(config), ENGINES)
+def access_commands(config: CoreConfig, engines: int = ENGINES) -> data.ArrayLayout:
+    return data.ArrayLayout(access_command(config), engines)
 
 
 @cache

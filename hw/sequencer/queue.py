@@ -9,15 +9,15 @@ from makalu.hw.sequencer.decode import CODE_BITS
 from makalu.hw.sequencer.finish import SIGNAL, TAG_BITS, issued_layout
 from makalu.hw.sequencer.semaphores import WAIT
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import CHANNELS, QUEUE_CHANNELS
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue, SignalKind
 from makalu.spec.registers import QueueState
-from makalu.spec.sequencer import CHANNEL_OF, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel, queue_bits
+from makalu.spec.sequencer import CHANNEL_OF, DECODED_INSTRUCTIONS, queue_bits
 
 __all__ = ["STATE_BITS", "IssueQueue", "error_layout"]
 
 STATE_BITS = max(QueueState).bit_length()
-_BUS_ERRORS = {Channel.DMA_LOAD: ErrorCode.BUS_READ, Channel.DMA_STORE: ErrorCode.BUS_WRITE}
 
 
 def error_layout(address_bits: int) -> data.StructLayout:
@@ -174,7 +174,8 @@ class IssueQueue(wiring.Component):
         return code
 
     def _state(self, m: Module, pc: Signal, code: Signal, refused: Signal, *, halted) -> None:
-        failed = [(n, _BUS_ERRORS[c]) for n, c in enumerate(self._channels) if c in _BUS_ERRORS]
+        rows = [CHANNELS[c] for c in self._channels]
+        failed = [(n, row.bus_error) for n, row in enumerate(rows) if row.bus_error]
         stop = Signal.like(self.error)
         stops = Signal()
         running = Signal()

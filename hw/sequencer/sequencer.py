@@ -18,31 +18,14 @@ from makalu.hw.sequencer.run_state import RunState
 from makalu.hw.sequencer.semaphores import COUNTER_BITS, Semaphores
 from makalu.hw.sequencer.watchdog import Watchdog
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import CHANNELS, QUEUE_CHANNELS, QUEUE_STREAMS, STREAMS, Channel, finish_depth
 from makalu.spec.isa import QUEUES, SIGNALS, WAITS, Queue
 from makalu.spec.registers import COUNTERS, REGISTER_BITS, QueueState
-from makalu.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
 
 __all__ = ["TRACE", "Sequencer"]
 
 TRACE = data.StructLayout({"valid": 1, "tag": TAG_BITS})
 
-_STREAMS = {
-    Channel.TENSOR_LOAD: "tensor",
-    Channel.MATMUL: "tensor",
-    Channel.VECTOR: "vector",
-    Channel.SCALAR: "scalar",
-    Channel.DMA_LOAD: "dma_load",
-    Channel.DMA_STORE: "dma_store",
-}
-_FINISHES = {
-    Channel.TENSOR_LOAD: "finish_tensor_load",
-    Channel.MATMUL: "finish_matmul",
-    Channel.VECTOR: "finish_vector",
-    Channel.SCALAR: "finish_scalar",
-    Channel.DMA_LOAD: "finish_dma_load",
-    Channel.DMA_STORE: "finish_dma_store",
-}
-_ERRORS = {Channel.DMA_LOAD: "error_load", Channel.DMA_STORE: "error_store"}
 _PORTS = (len(Channel) + len(QUEUES)) * SIGNALS
 
 
@@ -62,11 +45,12 @@ class Sequencer(wiring.Component):
     instructions : Out(AxiSignature)
         Read-only instruction port.
     irq : Out(1)
-    tensor, vector, scalar, dma_load, dma_store : Out(stream.Signature(INSTRUCTION))
+    tensor, vector, scalar, dma_load, dma_store : Out(stream.Signature(INSTRUCTION)), one of each row of `STREAMS`
         Checked commands; an issue is a cycle with valid and ready. Valid does not depend on ready.
     finish_tensor_load, finish_matmul, finish_vector, finish_scalar, finish_dma_load, finish_dma_store : In(1)
-        The oldest instruction of the channel is done; at the earliest in the cycle after its issue.
-    error_load, error_store : In(1)
+        One of each row of `CHANNELS`. The oldest instruction of the channel is done; at the earliest in the cycle after
+        its issue.
+    error_dma_load, error_dma_store : In(1), of the rows with a bus error
         Instead of the finish: a bus error in the oldest instruction of the channel. All its unfinished instructions are
         forgotten without signals (one that issues in this cycle too), and no finish of theirs may follow.
     active, stalled : In(5)
@@ -102,9 +86,9 @@ class Sequencer(wiring.Component):
                 "control": In(AxiLiteSignature()),
                 "instructions": Out(fetch),
                 "irq": Out(1),
-                **{name: command for name in dict.fromkeys(_STREAMS.values())},
-                **{name: In(1) for name in _FINISHES.values()},
-                **{name: In(1) for name in _ERRORS.values()},
+                **{name: command for name in STREAMS},
+                **{row.finish: In(1) for row in CHANNELS.values()},
+                **{row.error: In(1) for row in CHANNELS.values() if row.error},
                 "active": In(len(QUEUES)),
                 "stalled": In(len(QUEUES)),
                 "trace_issue": Out(data.ArrayLayout(TRACE, len(QUEUES))),
@@ -197,31 +181,30 @@ class Sequencer(wiring.Component):
             self.trace_issue[q].valid.eq(queue.issue),
             self.trace_issue[q].tag.eq(Mux(queue.issue, queue.head.tag, 0)),
         ]
-        streams = dict.fromkeys(_STREAMS[c] for c in channels)
-        for target in streams:
+        for target in QUEUE_STREAMS[q]:
             command = getattr(self, target)
-            asked = Cat(queue.request[n] for n, c in enumerate(channels) if _STREAMS[c] == target)
+            asked = Cat(queue.request[n] for n, c in enumerate(channels) if CHANNELS[c].stream == target)
             m.d.comb += [command.valid.eq(asked.any()), command.payload.eq(queue.head)]
         for n, c in enumerate(channels):
-            fifo = fifos[c]
+            fifo, row = fifos[c], CHANNELS[c]
             m.d.comb += [
-                queue.accept[n].eq(getattr(self, _STREAMS[c]).ready),
+                queue.accept[n].eq(getattr(self, row.stream).ready),
                 queue.channel_room[n].eq(fifo.room),
                 queue.channel_empty[n].eq(fifo.empty),
                 queue.oldest[n].eq(fifo.head),
                 fifo.push.eq(queue.request[n] & queue.accept[n]),
                 fifo.entry.eq(queue.entry),
             ]
-            if c in _ERRORS:
-                m.d.comb += queue.failed[n].eq(getattr(self, _ERRORS[c]) & ~fifo.empty)
+            if row.error:
+                m.d.comb += queue.failed[n].eq(getattr(self, row.error) & ~fifo.empty)
 
     def _channel(self, m: Module, c: Channel, fifo: FinishFifo, semaphores: Semaphores) -> None:
-        finished = self.trace_finish[c]
-        error = getattr(self, _ERRORS[c]) if c in _ERRORS else 0
+        finished, row = self.trace_finish[c], CHANNELS[c]
+        finish, error = getattr(self, row.finish), getattr(self, row.error) if row.error else 0
         m.d.comb += [
-            fifo.pop.eq(getattr(self, _FINISHES[c])),
+            fifo.pop.eq(finish),
             fifo.flush.eq(error),
-            finished.valid.eq(getattr(self, _FINISHES[c]) & ~fifo.empty & ~error),
+            finished.valid.eq(finish & ~fifo.empty & ~error),
             finished.tag.eq(Mux(finished.valid, fifo.head.tag, 0)),
         ]
         for n in range(SIGNALS):

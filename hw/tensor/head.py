@@ -10,33 +10,17 @@ from makalu.hw.psum.layouts import bank_elems_bits, wave
 from makalu.hw.tensor.columns import ColumnUnit, destination
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.fetch import FetchUnit
-from makalu.hw.tensor.load import LEAD, LoadUnit
+from makalu.hw.tensor.load import LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.spec.isa import Opcode
+from makalu.spec.latency import column_delay, commit_delay, row_delay, swap_guard
 
-__all__ = ["TensorHead", "column_delay", "commit_delay", "swap_guard"]
+__all__ = ["TensorHead"]
 
-
-
-def column_delay(config: CoreConfig) -> int:
-    """S + R*L: cycles from a column at row 0's edge to its wave at PSUM slice 0."""
-    return config.tensor.mul_stages + config.tensor.rows * config.tensor.add_stages
-
-
-def commit_delay(config: CoreConfig) -> int:
-    """1 + S + R*L + (C-1) + A: cycles from a column at row 0's edge to the commit in the last PE column."""
-    return column_delay(config) + config.tensor.columns + config.psum.add_stages
-
-
-def swap_guard(config: CoreConfig) -> int:
-    """max(0, (C/F)*(F-2) - 3): cycles after a swap's column before a load may be accepted.
-
-    The load's front overtakes the swap's by F - 2 columns a group, so it must start that far behind.
-    """
-    tensor = config.tensor
-    return max(0, tensor.columns // tensor.load_columns * (tensor.load_columns - 2) - LEAD)
+IN_FRONT = 16
+"""More than there can be before the paths that are counted in cycles: fetching, waiting, sending, loading."""
 
 
 class TensorHead(wiring.Component):
@@ -211,8 +195,7 @@ class TensorHead(wiring.Component):
 
     def _finish(self, m: Module, last_group: Signal, columns: ColumnUnit) -> None:
         config = self.config
-        tensor = config.tensor
-        m.submodules.to_last_row = to_last_row = DelayLine(shape=1, cycles=(tensor.rows - 1) * tensor.add_stages)
+        m.submodules.to_last_row = to_last_row = DelayLine(shape=1, cycles=row_delay(config))
         m.submodules.to_commit = to_commit = DelayLine(shape=1, cycles=commit_delay(config))
         m.d.comb += [
             to_last_row.before.eq(last_group),
@@ -224,6 +207,6 @@ class TensorHead(wiring.Component):
     def _count(self, m: Module, issue: Signal) -> None:
         """Instructions that were accepted and have not finished; each takes at least a cycle of its path."""
         config = self.config
-        outstanding = Signal(range(2 * commit_delay(config) + 16))
+        outstanding = Signal(range(2 * commit_delay(config) + IN_FRONT))
         m.d.sync += outstanding.eq(outstanding + issue - self.finish_load - self.finish_matmul)
         m.d.comb += self.active.eq(outstanding != 0)

@@ -10,11 +10,9 @@ from makalu.hw.tensor.control import GROUPS_OF_A_WORD, group_control, read_contr
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import SLOT_BITS, STATIONARY_SLOTS
 from makalu.spec.isa import FIELDS
+from makalu.spec.latency import LOAD_LEAD
 
-__all__ = ["LEAD", "LoadUnit"]
-
-LEAD = 3
-"""First group is at the edge this many cycles after the load is accepted: read, memory, buffer."""
+__all__ = ["LoadUnit"]
 
 
 class LoadUnit(wiring.Component):
@@ -105,7 +103,7 @@ class LoadUnit(wiring.Component):
         with m.If(self.start):
             m.d.sync += s0_groups.eq(groups)
         m.d.comb += [
-            self.free.eq(groups_left <= LEAD),
+            self.free.eq(groups_left <= LOAD_LEAD),
             self.group.valid.eq(groups_left != 0),
             self.group.tag.eq(tag),
             self.group.half.eq(tag[0] if most > 1 else 0),

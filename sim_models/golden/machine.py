@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, decode, disassemble
+from makalu.spec.engines import CHANNELS
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import (
     FIELDS,
@@ -30,6 +31,7 @@ from makalu.spec.isa import (
     Space,
     WaitKind,
 )
+from makalu.spec.sequencer import CHANNEL_OF
 
 from .check import check_bytes
 from .dma import BusError, GoldenDma
@@ -278,8 +280,7 @@ class _Run:
         try:
             self._execute(issued.instruction)
         except BusError as error:
-            load = issued.instruction.opcode == Opcode.DMA_LOAD
-            code = ErrorCode.BUS_READ if load else ErrorCode.BUS_WRITE
+            code = CHANNELS[CHANNEL_OF[issued.instruction.opcode]].bus_error
             self._stop(issued.state, code, issued.address, issued.instruction["tag"], str(error))
             return
         self._signal(issued.instruction)

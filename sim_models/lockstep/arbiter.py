@@ -14,18 +14,19 @@ _PSUM_FIELDS = ("address", "start", "count")
 class AccessArbiterModel:
     """command[e] = request[e] granted in the cycle before; at most one engine a bank and cycle.
 
-    Inputs: `request` (two dicts valid, write, address, mask, start, count), `psum_request` (two dicts valid, address,
-    start, count), `owned` (bits). Outputs: `grant`, `psum_grant` (bits), `command`, `psum_command` (two dicts each).
+    Inputs: `request` (a dict an engine: valid, write, address, mask, start, count), `psum_request` (the same: valid,
+    address, start, count), `owned` (bits). Outputs: `grant`, `psum_grant` (bits), `command`, `psum_command` (a dict an
+    engine).
     A command's fields are meaningful only with `enable`; without it they are the fields of the request a cycle ago.
     """
 
-    def __init__(self, config: CoreConfig) -> None:
-        self.config = config
+    def __init__(self, config: CoreConfig, engines: int = ENGINES) -> None:
+        self.config, self.engines = config, engines
         self.turn = 0
         self.psum_turn = 0
-        self.merging = [False] * ENGINES
-        self.command = [dict.fromkeys(("enable", "write", *_FIELDS), 0) for _ in range(ENGINES)]
-        self.psum_command = [dict.fromkeys(("enable", *_PSUM_FIELDS), 0) for _ in range(ENGINES)]
+        self.merging = [False] * engines
+        self.command = [dict.fromkeys(("enable", "write", *_FIELDS), 0) for _ in range(engines)]
+        self.psum_command = [dict.fromkeys(("enable", *_PSUM_FIELDS), 0) for _ in range(engines)]
 
     def partial(self, mask: int) -> bool:
         """Some granule has some of its bytes set, but not all."""
@@ -33,30 +34,39 @@ class AccessArbiterModel:
         granules = [(mask >> i) & whole for i in range(0, self.config.sbuf.word_bytes, GRANULE_BYTES)]
         return any(granule not in (0, whole) for granule in granules)
 
+    def _choose(self, want: list[int | None], turn: int, keeps: list[bool]) -> tuple[list[bool], int]:
+        """Which engines go, of those that want a bank, and where the round begins after this cycle."""
+        goes, begins = [], turn
+        for e, bank in enumerate(want):
+            rivals = [f for f, other in enumerate(want) if bank is not None and f != e and other == bank]
+            before = [f for f in rivals if self._place(f, turn, keeps) < self._place(e, turn, keeps)]
+            goes.append(bank is not None and not before)
+            if rivals and not before:
+                begins = (e + 1) % self.engines
+        return goes, begins
+
+    def _place(self, e: int, turn: int, keeps: list[bool]) -> int:
+        """In the round; first of all is the engine that keeps its bank."""
+        return -1 if keeps[e] else (e - turn) % self.engines
+
     def _decide(self, inputs: dict[str, Any]) -> dict[str, Any]:
         words, elems = self.config.sbuf.bank_words, self.config.psum.bank_elems
         want: list[int | None] = [r["address"] // words if r["valid"] else None for r in inputs["request"]]
-        conflict = want[0] is not None and want[0] == want[1]
-        winner = self.merging.index(True) if any(self.merging) and not all(self.merging) else self.turn
-        goes = [want[e] is not None and (not conflict or winner == e) for e in range(ENGINES)]
+        goes, turn = self._choose(want, self.turn, self.merging)
         reads_first = [
             bool(r["write"]) and self.partial(r["mask"]) and not self.merging[e]
             for e, r in enumerate(inputs["request"])
         ]
 
-        banks = [r["address"] // elems for r in inputs["psum_request"]]
-        psum_want = [
-            bool(r["valid"]) and not (inputs["owned"] >> bank) & 1
-            for r, bank in zip(inputs["psum_request"], banks, strict=True)
-        ]
-        psum_conflict = all(psum_want) and banks[0] == banks[1]
-        psum_goes = [psum_want[e] and (not psum_conflict or self.psum_turn == e) for e in range(ENGINES)]
+        banks = [r["address"] // elems if r["valid"] else None for r in inputs["psum_request"]]
+        free = [None if bank is None or inputs["owned"] >> bank & 1 else bank for bank in banks]
+        psum_goes, psum_turn = self._choose(free, self.psum_turn, [False] * self.engines)
         return {
             "goes": goes,
             "reads_first": reads_first,
-            "turn": 1 - winner if conflict else self.turn,
+            "turn": turn,
             "psum_goes": psum_goes,
-            "psum_turn": 1 - self.psum_turn if psum_conflict else self.psum_turn,
+            "psum_turn": psum_turn,
         }
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import numpy as np
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, decode
+from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, STREAMS, StreamSpec
 from makalu.spec.frame import PHASES
 from makalu.spec.isa import INSTRUCTION_BYTES
-from makalu.spec.memory_map import ENGINES, SCALAR, VECTOR
 
 from .arbiter import AccessArbiterModel
 from .array import ArrayModel
@@ -24,8 +24,7 @@ from .tensor_head import TensorHeadModel
 
 __all__ = ["CoreModel"]
 
-_STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
-_NOT_READY = {f"{name}__ready": 0 for name in _STREAMS}
+_NOT_READY = {f"{name}__ready": 0 for name in STREAMS}
 _BURST = ("ar", "aw")
 _DATA_PORTS = (
     *(f"{channel}__{name}" for channel in _BURST for name in ("valid", "addr", "len")),
@@ -67,8 +66,8 @@ class CoreModel:
         self.head, self.edges = TensorHeadModel(config), TensorEdgesModel(config)
         self.array, self.psum, self.sbuf = ArrayModel(config), PsumModel(config), SbufModel(config)
         self.arbiter, self.dma = AccessArbiterModel(config), DmaModel(config)
-        self.engines = [LaneEngineModel(config, engine=name) for name in ("vector", "scalar")]
-        self.lanes = [LanesModel(config) for _ in range(ENGINES)]
+        self.engines = [LaneEngineModel(config, engine=name) for name in ACCESS_ENGINES]
+        self.lanes = [LanesModel(config) for _ in ACCESS_ENGINES]
         self._rows = np.arange(config.partitions)
         delays = self._rows * config.tensor.add_stages
         self._phases = [constant((cycle - delays) % PHASES) for cycle in range(PHASES)]
@@ -98,11 +97,9 @@ class CoreModel:
             "columns": out["p"],
             "columns_used": (wave["valid"] != 0) & (self._rows < wave["columns"]),
             "psum": commit,
-            "sbuf_vector": sbuf["written_a"][VECTOR],
-            "sbuf_scalar": sbuf["written_a"][SCALAR],
+            **{f"sbuf_{name}": sbuf["written_a"][e] for e, name in enumerate(ACCESS_ENGINES)},
             "sbuf_dma": sbuf["written_b"],
-            "known_vector": lanes[VECTOR],
-            "known_scalar": lanes[SCALAR],
+            **{f"known_{name}": lanes[e] for e, name in enumerate(ACCESS_ENGINES)},
         }
 
     def tick(self, inputs: Mapping[str, int]) -> None:
@@ -190,18 +187,13 @@ class CoreModel:
         asked = self.sequencer.comb(to_sequencer)
         commands = {
             name: self._instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None
-            for name in _STREAMS
+            for name in STREAMS
         }
         out["commands"] = commands
         out["to_head"] = {"command": commands["tensor"], "frame": frame}
         out["head"] = self.head.comb(out["to_head"])
-        ready = {
-            "tensor__ready": int(out["head"]["ready"]),
-            "vector__ready": engines[VECTOR]["ready"],
-            "scalar__ready": engines[SCALAR]["ready"],
-            "dma_load__ready": out["dma"]["load_ready"],
-            "dma_store__ready": out["dma"]["store_ready"],
-        }
+        shown = self._shown(out["head"], engines, out["dma"])
+        ready = {f"{name}__ready": int(shown[row.engine][_ready(row)]) for name, row in STREAMS.items()}
         out["to_sequencer"] = {**to_sequencer, **ready}
         out["sequencer"] = self.sequencer.comb(out["to_sequencer"]) if any(commands.values()) else asked
         out["engines"] = engines
@@ -211,7 +203,7 @@ class CoreModel:
                 "grant": arbiter["grant"] >> e & 1,
                 "psum_grant": arbiter["psum_grant"] >> e & 1,
             }
-            for e, name in enumerate(("vector", "scalar"))
+            for e, name in enumerate(ACCESS_ENGINES)
         ]
         # SBUF
         out["edges"] = self.edges.comb({"control": out["head"]["control"]})
@@ -228,23 +220,23 @@ class CoreModel:
     def _to_sequencer(
         self, head: dict[str, Any], engines: list[dict[str, Any]], dma: dict[str, Any], arbiter: dict[str, Any]
     ) -> dict[str, int]:
-        active = [head["active"], engines[VECTOR]["active"], engines[SCALAR]["active"]]
-        active += [dma["active_load"], dma["active_store"]]
-        stalled = [head["stalled"]]
-        for e, engine in enumerate(engines):
-            waits = engine["request"]["valid"] and not arbiter["grant"] >> e & 1
-            psum_waits = engine["psum_request"]["valid"] and not arbiter["psum_grant"] >> e & 1
-            stalled.append(bool(waits or psum_waits))
-        stalled += [dma["stalled_load"], dma["stalled_store"]]
-        return {
-            "finish_tensor_load": int(head["finish_load"]),
-            "finish_matmul": int(head["finish_matmul"]),
-            "finish_vector": engines[VECTOR]["finish"],
-            "finish_scalar": engines[SCALAR]["finish"],
-            "finish_dma_load": dma["finish_load"],
-            "finish_dma_store": dma["finish_store"],
-            "error_load": dma["error_load"],
-            "error_store": dma["error_store"],
-            "active": sum(int(bool(a)) << n for n, a in enumerate(active)),
-            "stalled": sum(int(bool(s)) << n for n, s in enumerate(stalled)),
-        }
+        shown = self._shown(head, engines, dma)
+        for e, name in enumerate(ACCESS_ENGINES):
+            waits = engines[e]["request"]["valid"] and not arbiter["grant"] >> e & 1
+            psum_waits = engines[e]["psum_request"]["valid"] and not arbiter["psum_grant"] >> e & 1
+            shown[name] = {**shown[name], "stalled": waits or psum_waits}
+        out = {row.finish: int(shown[row.engine][row.port("finish")]) for row in CHANNELS.values()}
+        out |= {row.error: int(shown[row.engine][row.port("error")]) for row in CHANNELS.values() if row.error}
+        for kind in ("active", "stalled"):
+            bits = {row.queue for row in STREAMS.values() if shown[row.engine][row.port(kind)]}
+            out[kind] = sum(1 << queue for queue in bits)
+        return out
+
+    @staticmethod
+    def _shown(head: dict[str, Any], engines: list[dict[str, Any]], dma: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """What each engine shows in this cycle, by its name in the table."""
+        return {"tensor": head, "dma": dma, **dict(zip(ACCESS_ENGINES, engines, strict=True))}
+
+
+def _ready(stream: StreamSpec) -> str:
+    return f"{stream.part}_ready" if stream.part else "ready"

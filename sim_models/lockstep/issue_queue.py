@@ -4,10 +4,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import QUEUE_CHANNELS, Channel
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue
 from makalu.spec.registers import COUNTERS, REGISTER_BITS, QueueState
-from makalu.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS, QUEUE_CHANNELS, Channel
+from makalu.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS
 
 from .instruction_rules import field_of, verdict
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.errors import ErrorCode
-from makalu.spec.isa import FIELDS, QUEUES, SEMAPHORE_BITS
+from makalu.spec.engines import CHANNELS, QUEUE_CHANNELS, STREAMS, Channel, finish_depth
+from makalu.spec.isa import FIELDS, QUEUES, SEMAPHORE_BITS, SIGNALS
 from makalu.spec.registers import REGISTER_BITS, QueueState, Status
-from makalu.spec.sequencer import QUEUE_CHANNELS, Channel, finish_depth
 
 from .control_port import ControlPortModel
 from .instruction_fetch import FetchModel
@@ -16,27 +15,12 @@ from .issue_queue import Issued, IssueQueueModel
 
 __all__ = ["SequencerModel"]
 
-_STREAM = {
-    Channel.TENSOR_LOAD: "tensor",
-    Channel.MATMUL: "tensor",
-    Channel.VECTOR: "vector",
-    Channel.SCALAR: "scalar",
-    Channel.DMA_LOAD: "dma_load",
-    Channel.DMA_STORE: "dma_store",
-}
-_BUS_ERROR = {
-    Channel.DMA_LOAD: ("error_load", ErrorCode.BUS_READ),
-    Channel.DMA_STORE: ("error_store", ErrorCode.BUS_WRITE),
-}
-_NO_REQUEST: dict[str, int | None] = {f"{s}__valid": False for s in _STREAM.values()}
-_NO_REQUEST |= {f"{s}__payload": None for s in _STREAM.values()}
+_NO_REQUEST: dict[str, int | None] = {f"{s}__valid": False for s in STREAMS}
+_NO_REQUEST |= {f"{s}__payload": None for s in STREAMS}
 _TAG_BITS = FIELDS["tag"].bits
 _COUNTER_BITS = SEMAPHORE_BITS
-_UPDATE_BITS = 5
-"""(6 channels + 5 queues) * 2 signals = 22 increments of one semaphore in a cycle at most."""
-
-
-_FINISH = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}
+_UPDATE_BITS = ((len(Channel) + len(QUEUES)) * SIGNALS).bit_length()
+"""Every channel that finishes and every queue's `nop` may signal one semaphore in the same cycle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +114,9 @@ class SequencerModel:
         free = [q.free(self.semaphores, o) for q, o in zip(self.queues, outstanding, strict=True)]
         requests = [q.request(f, room) for q, f in zip(self.queues, free, strict=True)]
         controls = [q.controls(f) for q, f in zip(self.queues, free, strict=True)]
-        accepted = [c is not None and bool(inputs[f"{_STREAM[c]}__ready"]) for c in requests]
-        failures = [c for c, (port, _) in _BUS_ERROR.items() if inputs[port] and self.unfinished[c]]
-        finishing = [c for c, u in self.unfinished.items() if u and inputs[_FINISH[c]] and c not in failures]
+        accepted = [c is not None and bool(inputs[f"{CHANNELS[c].stream}__ready"]) for c in requests]
+        failures = [c for c, u in self.unfinished.items() if u and (port := CHANNELS[c].error) and inputs[port]]
+        finishing = [c for c, u in self.unfinished.items() if u and inputs[CHANNELS[c].finish] and c not in failures]
         finished = {c: self.unfinished[c][0] for c in finishing}
         done = [*finished.values(), *(q.issued() for q, c in zip(self.queues, controls, strict=True) if c)]
         return _Step(
@@ -154,7 +138,8 @@ class SequencerModel:
         out |= _NO_REQUEST
         for queue, channel in zip(self.queues, step.requests, strict=True):
             if channel is not None:
-                out |= {f"{_STREAM[channel]}__valid": True, f"{_STREAM[channel]}__payload": queue.word}
+                stream = CHANNELS[channel].stream
+                out |= {f"{stream}__valid": True, f"{stream}__payload": queue.word}
         width = 1 + _TAG_BITS
         tags = [q.issued().tag << 1 | 1 if i else 0 for q, i in zip(self.queues, step.issues, strict=True)]
         out["trace_issue"] = sum(t << (width * n) for n, t in enumerate(tags))
@@ -212,7 +197,7 @@ class SequencerModel:
             queue.tick(
                 issue=step.issues[n],
                 taken=read[n],
-                bus_error=None if errored is None else (_BUS_ERROR[errored][1], self.unfinished[errored][0]),
+                bus_error=None if errored is None else (CHANNELS[errored].bus_error, self.unfinished[errored][0]),
                 expired=expired,
                 oldest=next((self.unfinished[c][0] for c in queue.channels if self.unfinished[c]), None),
             )

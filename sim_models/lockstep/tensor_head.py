@@ -8,6 +8,15 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import Opcode
+from makalu.spec.latency import (
+    LOAD_LEAD,
+    WORD_LEAD,
+    column_delay,
+    commit_delay,
+    hazard_window,
+    row_delay,
+    swap_guard,
+)
 
 from ..golden.operand import operand
 from ..golden.walker import addresses
@@ -107,10 +116,8 @@ class TensorHeadModel:
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        tensor = config.tensor
         self.cycle = 0
-        self._to_psum = tensor.mul_stages + tensor.rows * tensor.add_stages
-        self._to_commit = 1 + self._to_psum + (tensor.columns - 1) + config.psum.add_stages
+        self._to_psum, self._to_commit = column_delay(config), commit_delay(config)
         # loads
         self._reads: dict[int, Read] = {}
         self._groups: dict[int, Group] = {}
@@ -139,7 +146,7 @@ class TensorHeadModel:
         t, slot, command = self.cycle, inputs["frame"] % SLOTS, inputs["command"]
         ready = False
         if command is not None and command.opcode == Opcode.LOAD_STATIONARY:
-            enough = t + 3 > self._last_group and not self._swap_waits and t >= self._next_load
+            enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and t >= self._next_load
             ready = slot == ACCEPT_SLOT and enough
         elif command is not None:
             ready = self._fetching is None and self._waiting is None
@@ -199,9 +206,9 @@ class TensorHeadModel:
             where = Read(0, source.offset // word + i, i % 2, source.partition, source.count)
             self._reads[a + 1 + 4 * (i // 2) + i % 2] = where
         for g in range(groups):
-            self._groups[a + 3 + g] = Group(g // 2 % 2, g % 2, g)
-        self._last_group = a + 3 + groups - 1
-        self._finishes["finish_load"].add(self._last_group + (tensor.rows - 1) * tensor.add_stages)
+            self._groups[a + LOAD_LEAD + g] = Group(g // 2 % 2, g % 2, g)
+        self._last_group = a + LOAD_LEAD + groups - 1
+        self._finishes["finish_load"].add(self._last_group + row_delay(self.config))
         self._pending = True
 
     def _accept_matmul(self, matmul: Instruction) -> None:
@@ -223,10 +230,10 @@ class TensorHeadModel:
         """Which column, if any, is at the edge in cycle h, the next one."""
         self._column = None
         matmul = self._sending
-        if matmul is None or not self._held or h < self._held[0].read + 2:
+        if matmul is None or not self._held or h < self._held[0].read + WORD_LEAD:
             return
         destination = matmul.destinations[0]
-        safe = self.config.psum.add_stages + 2
+        safe = hazard_window(self.config) + 1
         if matmul.accumulate and h - self._sent.get(destination, -safe) < safe:
             return
         held = self._held[0]
@@ -237,9 +244,7 @@ class TensorHeadModel:
         if held.gone == held.segment.length:
             self._held.popleft()
         if swap:
-            tensor = self.config.tensor
-            guard = tensor.columns // tensor.load_columns * (tensor.load_columns - 2) - 3
-            self._swap_waits, self._next_load = False, h + max(0, guard)
+            self._swap_waits, self._next_load = False, h + swap_guard(self.config)
         matmul.destinations.popleft()
         self._sent[destination] = h
         self._waves[h + self._to_psum] = Wave(destination, int(matmul.accumulate), matmul.columns)

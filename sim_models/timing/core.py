@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import CHANNELS, Channel
 from makalu.spec.isa import INSTRUCTION_BYTES, Queue
 from makalu.spec.memory import MemoryTiming
-from makalu.spec.sequencer import Channel
 
 from .dma import DmaTiming
 from .fetch import FixedInstructionPort, InstructionPort, RecordedInstructionPort
@@ -85,14 +85,9 @@ class CoreTiming:
         lanes = LanesTiming(self.config, owned=tensor.owned_banks)
         dma = DmaTiming(self.config, self.memory)
         # the lanes go first: they look at who owned a bank in cycles that the tensor engine forgets when it advances
-        engines: dict[Channel, Engine] = {
-            Channel.VECTOR: lanes.vector,
-            Channel.SCALAR: lanes.scalar,
-            Channel.TENSOR_LOAD: tensor,
-            Channel.MATMUL: tensor,
-            Channel.DMA_LOAD: dma.load,
-            Channel.DMA_STORE: dma.store,
-        }
+        models: dict[str, Engine] = {**lanes.engines, "tensor": tensor, "dma_load": dma.load, "dma_store": dma.store}
+        rows = [row for name in models for row in CHANNELS.values() if row.stream == name]
+        engines = {row.channel: models[row.stream] for row in rows}
         programs = {queue: _words(stream) for queue, stream in streams.items()}
         model = SequencerTiming(config=self.config, programs=programs, port=self._port(), engines=engines)
         done = model.run(start=self.start, limit=limit, report=report)
@@ -100,14 +95,7 @@ class CoreTiming:
         finishes = [TimelineEvent(e.cycle, e.channel, e.tag, e.index) for e in model.finishes if e.channel is not None]
         finishes.sort(key=lambda e: (e.cycle, e.where))
         waits = [wait for queue in model.queues for wait in sorted(queue.log.waits, key=lambda w: w.first)]
-        notes = {
-            Channel.VECTOR: lanes.vector.work,
-            Channel.SCALAR: lanes.scalar.work,
-            Channel.TENSOR_LOAD: tensor.load_work,
-            Channel.MATMUL: tensor.matmul_work,
-            Channel.DMA_LOAD: dma.load.work,
-            Channel.DMA_STORE: dma.store.work,
-        }
+        notes = {channel: engine.work_of(channel) for channel, engine in engines.items()}
         return Timeline(self.start, done, issues, finishes, waits, _work(model, notes))
 
     def _port(self) -> InstructionPort:

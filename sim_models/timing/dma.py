@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import Channel
 from makalu.spec.memory import CAP_BEATS, MemoryTiming
-from makalu.spec.sequencer import Channel
 
 from .dma_load import LoadTrack
 from .dma_store import StoreTrack
 from .handshakes import NEVER, Handshakes
+from .waits import EngineWork
 
 __all__ = ["ChannelTiming", "DmaTiming"]
 
@@ -87,7 +88,6 @@ class ChannelTiming:
     ) -> None:
         self._name, self._track, self._depth, self._run, self._least = name, track, depth, run, least
         self._accepted = self._reported = 0
-        self.work = track.work
 
     def next_accept(self, t: int, instruction: Instruction) -> int:
         """A place is free from the cycle after a finish on. Before that is known: a cycle not later."""
@@ -122,6 +122,9 @@ class ChannelTiming:
             out.append((known[self._reported], self._name))
             self._reported += 1
         return out
+
+    def work_of(self, channel: Channel) -> list[EngineWork]:
+        return self._track.work
 
 
 class _Tokens:

@@ -4,16 +4,17 @@ from collections.abc import Callable
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.memory_map import ENGINES, SCALAR, VECTOR
-from makalu.spec.sequencer import Channel
+from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, Channel
+from makalu.spec.memory_map import ENGINES
 
 from .lane_run import LaneRun
 from .lane_shape import LaneShape, lane_shape, shape_key
+from .turns import turns
 from .waits import EngineWork, Hold
 
-__all__ = ["CHANNELS", "LaneTiming", "LanesTiming"]
+__all__ = ["CHANNEL_NAMES", "LaneTiming", "LanesTiming"]
 
-CHANNELS = (Channel.VECTOR.name.lower(), Channel.SCALAR.name.lower())
+CHANNEL_NAMES = tuple(row.name for name in ACCESS_ENGINES for row in CHANNELS.values() if row.engine == name)
 """Finish channels, in the order of the access ports."""
 
 _LONGEST = 1 << 24
@@ -23,7 +24,7 @@ Owned = Callable[[int, int], int]
 
 
 class LanesTiming:
-    """Both engines and the access arbiter, exact to the cycle; `.vector` and `.scalar` have an engine model's face.
+    """Both engines and the access arbiter, exact to the cycle; each of `.engines`, by name, is an engine's model.
 
     An instruction that runs alone, with its PSUM banks free, takes a number of cycles that depends only on which of its
     elements ask for a bank, whichever it is, and on the phase of the engine's clock: stepped once, then looked up.
@@ -40,7 +41,7 @@ class LanesTiming:
     def __init__(self, config: CoreConfig, *, owned: Owned = lambda first, last: 0) -> None:
         self.config = config
         self._owned = owned
-        self._ratios = (config.vector.ratio, config.scalar.ratio)
+        self._ratios = tuple(getattr(config, name).ratio for name in ACCESS_ENGINES)
         self._shapes: dict[tuple[int, ...], LaneShape] = {}
         self._kinds: dict[int, int] = {}
         """Of each shape, by its `id`: a number of all that are alike but for the banks."""
@@ -51,8 +52,7 @@ class LanesTiming:
         self._finishes: list[list[int]] = [[] for _ in range(ENGINES)]
         self._forecast: dict[int, int] = {}
         self.work: list[list[EngineWork]] = [[] for _ in range(ENGINES)]
-        self.vector = LaneTiming(self, VECTOR)
-        self.scalar = LaneTiming(self, SCALAR)
+        self.engines = {name: LaneTiming(self, e) for e, name in enumerate(ACCESS_ENGINES)}
 
     # the face, with the engine's number
 
@@ -63,7 +63,7 @@ class LanesTiming:
 
     def issue(self, e: int, t: int, instruction: Instruction) -> None:
         if self.next_accept(e, t) != t:
-            raise ValueError(f"{CHANNELS[e]} cannot accept in cycle {t}, only in {self.next_accept(e, t)}")
+            raise ValueError(f"{CHANNEL_NAMES[e]} cannot accept in cycle {t}, only in {self.next_accept(e, t)}")
         self._run_to(t - 1)
         self._step_to(t - 1)
         key = shape_key(instruction)
@@ -84,7 +84,7 @@ class LanesTiming:
         self._run_to(t)
         ready = [cycle for cycle in self._finishes[e] if cycle <= t]
         self._finishes[e] = self._finishes[e][len(ready) :]
-        return [(cycle, CHANNELS[e]) for cycle in ready]
+        return [(cycle, CHANNEL_NAMES[e]) for cycle in ready]
 
     # forecast
 
@@ -123,7 +123,7 @@ class LanesTiming:
         while state.now < end:
             if e in self._cycle(state, owned):
                 return state.now - 1
-        raise RuntimeError(f"{CHANNELS[e]} has not finished {_LONGEST} cycles after {end - _LONGEST}")
+        raise RuntimeError(f"{CHANNEL_NAMES[e]} has not finished {_LONGEST} cycles after {end - _LONGEST}")
 
     # simulation
 
@@ -192,7 +192,6 @@ class LaneTiming:
     def __init__(self, lanes: LanesTiming, engine: int) -> None:
         self._lanes = lanes
         self._engine = engine
-        self.work = lanes.work[engine]
 
     def next_accept(self, t: int, instruction: Instruction) -> int:
         return self._lanes.next_accept(self._engine, t)
@@ -206,6 +205,9 @@ class LaneTiming:
     def advance(self, t: int) -> list[tuple[int, str]]:
         return self._lanes.advance(self._engine, t)
 
+    def work_of(self, channel: Channel) -> list[EngineWork]:
+        return self._lanes.work[self._engine]
+
 
 class _State:
     """What a forecast copies: both runs, the arbiter's turns, and the first cycle that has not been stepped."""
@@ -217,8 +219,7 @@ class _State:
         self.merging = [False] * ENGINES
         self.psum_waits, self.sbuf_waits = [0] * ENGINES, [0] * ENGINES
         """Cycles in which the run of each engine asked for a bank and did not get it."""
-        self.turn = VECTOR
-        self.psum_turn = VECTOR
+        self.turn = self.psum_turn = 0
 
     def clone(self) -> "_State":
         other = _State()
@@ -230,15 +231,9 @@ class _State:
 
     def sbuf_turns(self, banks: dict[int, int]) -> set[int]:
         """Engines that go, of those that ask (engine: bank)."""
-        if len(banks) < ENGINES or banks[VECTOR] != banks[SCALAR]:
-            return set(banks)
-        winner = self.turn if not any(self.merging) else self.merging.index(True)
-        self.turn = ENGINES - 1 - winner
-        return {winner}
+        goes, self.turn = turns(banks, self.turn, self.merging)
+        return goes
 
     def psum_turns(self, banks: dict[int, int]) -> set[int]:
-        if len(banks) < ENGINES or banks[VECTOR] != banks[SCALAR]:
-            return set(banks)
-        winner = self.psum_turn
-        self.psum_turn = ENGINES - 1 - winner
-        return {winner}
+        goes, self.psum_turn = turns(banks, self.psum_turn, [False] * ENGINES)
+        return goes

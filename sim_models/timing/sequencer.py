@@ -7,20 +7,12 @@ from typing import Protocol
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, decode
+from makalu.spec.engines import QUEUE_CHANNELS, Channel, finish_depth
 from makalu.spec.isa import FIELDS, QUEUES, SIGNALS, WAITS, Opcode, Queue, SignalKind, WaitKind
-from makalu.spec.sequencer import (
-    CHANNEL_OF,
-    CONTROL_OPCODES,
-    DECODE_CYCLES,
-    DECODE_PERIOD,
-    DECODED_INSTRUCTIONS,
-    QUEUE_CHANNELS,
-    Channel,
-    finish_depth,
-)
+from makalu.spec.sequencer import CHANNEL_OF, CONTROL_OPCODES, DECODE_CYCLES, DECODE_PERIOD, DECODED_INSTRUCTIONS
 
 from .fetch import FetchTiming, InstructionPort
-from .waits import Cause, WaitLog
+from .waits import Cause, EngineWork, WaitLog
 
 __all__ = ["Engine", "Event", "QueueTiming", "SequencerTiming"]
 
@@ -40,6 +32,10 @@ class Engine(Protocol):
     def next_event(self) -> int | None: ...
 
     def advance(self, t: int) -> list[tuple[int, str]]: ...
+
+    def work_of(self, channel: Channel) -> list[EngineWork]:
+        """What it noted of the instructions of a channel, in the order in which they finished."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import Channel
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode
-from makalu.spec.sequencer import Channel
+from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_window, row_delay, swap_guard
 
 from ..golden.walker import addresses
 from .waits import EngineWork, Hold
@@ -56,11 +57,8 @@ class TensorTiming:
         tensor, psum = config.tensor, config.psum
         self.times: TensorTimes | None = None
         """Of the instruction that was issued last."""
-        self._rows_delay = (tensor.rows - 1) * tensor.add_stages
-        chain = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages
-        self._commit_delay = chain + tensor.columns - 1 + psum.add_stages
-        self._guard = max(0, tensor.columns // tensor.load_columns * (tensor.load_columns - 2) - 3)
-        self._window = psum.add_stages + 1
+        self._rows_delay, self._commit_delay = row_delay(config), commit_delay(config)
+        self._guard, self._window = swap_guard(config), hazard_window(config)
         # earliest accepts
         self._last_accept = -1
         self._load_after = 0
@@ -108,6 +106,9 @@ class TensorTiming:
                 intervals.popleft()
         return out
 
+    def work_of(self, channel: Channel) -> list[EngineWork]:
+        return {Channel.TENSOR_LOAD: self.load_work, Channel.MATMUL: self.matmul_work}[channel]
+
     def owned_banks(self, first: int, last: int) -> int:
         """Mask of the PSUM banks that are owned in any of the cycles first .. last, from the last `advance` on."""
         mask = 0
@@ -120,10 +121,10 @@ class TensorTiming:
         groups = -(-instruction["src0_size0"] // self.config.tensor.load_columns)
         self._pending = True
         self._load_after = max(self._load_after, a + groups)
-        last = a + 3 + groups - 1
+        last = a + LOAD_LEAD + groups - 1
         before = self.load_work[-1].last if self.load_work else a
         self.load_work.append(EngineWork(last, groups, {Hold.START: last - max(a, before) - groups}))
-        return TensorTimes(a, a + 3, last, last + self._rows_delay)
+        return TensorTimes(a, a + LOAD_LEAD, last, last + self._rows_delay)
 
     def _matmul(self, b: int, instruction: Instruction) -> TensorTimes:
         sizes, moving_strides = _pattern(instruction, "src0")
@@ -140,7 +141,7 @@ class TensorTiming:
         idle = max(b, self._last_column)
         for length in lengths:
             read = _at_slot(max(read + 1, self._emptied[0]), MOVING_SLOT)
-            sent = max(sent, read + 1)
+            sent = max(sent, read + WORD_LEAD - 1)
             for _ in range(min(length, checked - i)):
                 wanted = sent + 1
                 sent = self._free(int(places[i]), wanted)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from makalu.spec.engines import Channel
 from makalu.spec.isa import Queue
-from makalu.spec.sequencer import Channel
 
 __all__ = ["Cause", "EngineWork", "Hold", "Wait", "WaitLog", "Work", "share_out"]
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig, EngineConfig
+from makalu.spec.engines import Channel
 from makalu.spec.errors import MakaluError
 from makalu.spec.formats import Format
 from makalu.spec.isa import Queue
+from makalu.spec.latency import column_delay, gemm_overhead
 from makalu.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.spec.sequencer import Channel
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import Program
 from makalu.sw.nki import language as nl
@@ -131,15 +132,11 @@ def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
 
 
 def gemm_floor(config: CoreConfig, k: int, m: int, n: int) -> int:
-    """folds * N + R*L + (M_last - 1) + S + c0, c0 = 6 + A: cycles of a GEMM that never waits.
-
-    The first moving column is at the edge 5 cycles after the first load's issue, its product a cycle and S later at the
-    chain, the sum R*L later at PSUM, the commit A after that; both ends of the window count.
-    """
+    """folds * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits."""
     tensor = config.tensor
     folds = -(-k // tensor.rows) * -(-m // tensor.columns)
     last = (m - 1) % tensor.columns
-    return folds * n + tensor.rows * tensor.add_stages + last + tensor.mul_stages + 6 + config.psum.add_stages
+    return folds * n + column_delay(config) + last + gemm_overhead(config)
 
 
 def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from makalu.spec.sequencer import Channel
+from makalu.spec.engines import Channel
 
 from .steps import Step
 

@@ -28,11 +28,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from makalu.spec.engines import CHANNELS, QUEUE_CHANNELS, Channel
 from makalu.spec.isa import FIELDS, QUEUES, Queue
-from makalu.spec.sequencer import Channel
 
 from .dependencies import Knowledge, Waits
-from .steps import QUEUE_OF, Step
+from .steps import Step
 
 __all__ = ["BARRIER", "WINDOW", "Boundary", "Epochs"]
 
@@ -71,7 +71,7 @@ class Epochs:
         counts = Counter(step.channel for step in steps)
         # whether there are any
         self.boundaries = max(counts.values(), default=0) >= window
-        used = {QUEUE_OF[channel] for channel in counts}
+        used = {CHANNELS[channel].queue for channel in counts}
         self._queues = [queue for queue in QUEUES if queue in used]
         self._length = window // _EPOCHS
         # finished[e]: instructions of each channel in the epochs before e
@@ -87,5 +87,5 @@ class Epochs:
             return
         own, others = (self._finished[max(0, epoch - back)] for back in (1, 2))
         for queue in self._queues:
-            mine: Waits = [(channel, own[channel]) for channel in Channel if QUEUE_OF.get(channel) == queue]
+            mine: Waits = [(channel, own[channel]) for channel in QUEUE_CHANNELS[queue]]
             yield Boundary(queue, mine, len(self._queues) * (epoch - 1), others)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import Channel
 from makalu.spec.formats import FP32
-from makalu.spec.sequencer import Channel
 
 from .regions import Granules, Region, granules
 from .steps import Step, in_order

@@ -14,9 +14,10 @@ import numpy as np
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import Channel
 from makalu.spec.errors import MakaluError
 from makalu.spec.isa import FIELDS, QUEUES, WAITS, Opcode, Queue, SignalKind, WaitKind
-from makalu.spec.sequencer import CONTROL_OPCODES, Channel
+from makalu.spec.sequencer import CONTROL_OPCODES
 
 from .dependencies import Knowledge, Waits
 from .epochs import BARRIER, WINDOW, Boundary, Epochs

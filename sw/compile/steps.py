@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from makalu.spec.isa import INSTRUCTIONS, Opcode, Queue
-from makalu.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.engines import CHANNELS, Channel
+from makalu.spec.isa import Opcode, Queue
+from makalu.spec.sequencer import CHANNEL_OF
 
 from .regions import Region
 
-__all__ = ["QUEUE_OF", "Step", "in_order"]
+__all__ = ["Step", "in_order"]
 
-QUEUE_OF: dict[Channel, Queue] = {channel: INSTRUCTIONS[opcode].queues[0] for opcode, channel in CHANNEL_OF.items()}
-"""The queue that issues a finish channel's instructions."""
-
-_TENSOR = frozenset({CHANNEL_OF[Opcode.LOAD_STATIONARY], CHANNEL_OF[Opcode.MATMUL]})
+_TENSOR = frozenset({Channel.TENSOR_LOAD, Channel.MATMUL})
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Step:
 
     @property
     def queue(self) -> Queue:
-        return INSTRUCTIONS[self.opcode].queues[0]
+        return CHANNELS[self.channel].queue
 
 
 def in_order(one: Channel, other: Channel) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from makalu.spec.sequencer import Channel
+from makalu.spec.engines import Channel
 
 from .rows import Row
 

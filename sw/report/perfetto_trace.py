@@ -11,8 +11,8 @@ instruction that signalled to the one that waited.
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from makalu.spec.engines import Channel
 from makalu.spec.isa import QUEUES
-from makalu.spec.sequencer import Channel
 
 from .edges import Edge, edges_of, waited_for
 from .occupancy import MEMORIES, lives_of, occupancy

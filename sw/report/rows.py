@@ -8,9 +8,10 @@ from pathlib import PurePath
 
 from makalu.sim_models.timing.waits import Wait, Work
 from makalu.spec.encoding import Instruction, decode
+from makalu.spec.engines import Channel
 from makalu.spec.formats import FORMATS
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
-from makalu.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.sequencer import CHANNEL_OF
 
 from .record import RunRecord
 from .sites import short_sites

@@ -6,8 +6,8 @@ from typing import Any
 
 from makalu.sim_models.timing.core import Timeline
 from makalu.sim_models.timing.waits import Cause, Hold
+from makalu.spec.engines import QUEUE_CHANNELS, Channel
 from makalu.spec.isa import QUEUES, Queue
-from makalu.spec.sequencer import QUEUE_CHANNELS, Channel
 
 from .edges import Edge, source_of
 from .rows import Key, Row

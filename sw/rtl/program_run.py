@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike
 from makalu.sim_models.timing.core import Timeline, TimelineEvent
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import decode
+from makalu.spec.engines import Channel
 from makalu.spec.errors import ErrorCode, MakaluError
 from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.registers import REGISTER_BITS
-from makalu.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.compile.program import Program
 from makalu.sw.elements import Bits
 from makalu.sw.kernel.execution import RtlRun

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from makalu.sim_models.timing.core import Timeline
 from makalu.sim_models.timing.handshakes import Handshakes
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import Channel
 from makalu.spec.isa import Queue
 from makalu.spec.memory import MemoryTiming
-from makalu.spec.sequencer import Channel
 from makalu.sw.compile.program import Program
 from makalu.sw.rtl.machine import RunResult
 from makalu.sw.rtl.trace import Trace, read_trace

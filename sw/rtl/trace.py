@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import Channel
 from makalu.spec.isa import QUEUES, Queue
 from makalu.spec.observe import ObservedField, observe_layout
-from makalu.spec.sequencer import Channel
 
 __all__ = ["Event", "Trace", "read_trace"]
 

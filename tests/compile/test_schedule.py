@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import Channel
 from makalu.spec.isa import Opcode, Queue
 from makalu.spec.preset import load_preset
-from makalu.spec.sequencer import Channel
 from makalu.sw.compile import history
 from makalu.sw.compile.regions import region_of
 from makalu.sw.compile.schedule import ScheduleError, schedule

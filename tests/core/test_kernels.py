@@ -9,9 +9,10 @@ import pytest
 from examples.gemm.gemm import gemm
 from examples.gemm.streamed import streamed_gemm
 from makalu.spec.encoding import decode
+from makalu.spec.engines import Channel
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES
 from makalu.spec.preset import load_preset
-from makalu.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl

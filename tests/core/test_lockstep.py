@@ -8,11 +8,11 @@ import pytest
 
 from examples.gemm.gemm import gemm
 from makalu.spec.encoding import Instruction, encode
+from makalu.spec.engines import Channel
 from makalu.spec.formats import FP32
 from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
-from makalu.spec.sequencer import Channel
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec

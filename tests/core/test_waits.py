@@ -15,11 +15,12 @@ from makalu.sim_models.timing.lanes import LanesTiming
 from makalu.sim_models.timing.sequencer import SequencerTiming
 from makalu.sim_models.timing.waits import Cause, EngineWork, Hold, WaitLog, share_out
 from makalu.spec.encoding import Instruction, decode, encode
+from makalu.spec.engines import Channel, finish_depth
 from makalu.spec.formats import FP32
 from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, Space
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
-from makalu.spec.sequencer import CHANNEL_OF, Channel, finish_depth
+from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
@@ -156,9 +157,9 @@ def test_an_owned_bank_is_the_reason():
     notes = []
     for until in (0, 300):
         lanes = LanesTiming(TINY, owned=lambda first, last, until=until: int(first < until))
-        lanes.vector.issue(0, Instruction(Opcode.TENSOR_COPY, values))
-        lanes.vector.advance(lanes.vector.next_event())
-        notes += lanes.vector.work
+        lanes.engines["vector"].issue(0, Instruction(Opcode.TENSOR_COPY, values))
+        lanes.engines["vector"].advance(lanes.engines["vector"].next_event())
+        notes += lanes.engines["vector"].work_of(Channel.VECTOR)
     free, held_up = notes
     assert not any(free.holds.values())
     assert held_up.holds[Hold.PSUM] > 290 and held_up.last - free.last >= 290

@@ -6,8 +6,8 @@ import pytest
 
 from makalu.sim_models.timing.waits import Cause, Wait
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import Channel
 from makalu.spec.isa import Opcode, Queue
-from makalu.spec.sequencer import Channel
 from makalu.sw.report.edges import edges_of, source_of, waited_for
 from makalu.sw.report.rows import rows_of
 

@@ -5,9 +5,9 @@ from math import prod
 import numpy as np
 import pytest
 
+from makalu.spec.engines import QUEUE_CHANNELS
 from makalu.spec.formats import FORMATS
 from makalu.spec.isa import AP_DIMS, OPERANDS, Space
-from makalu.spec.sequencer import QUEUE_CHANNELS
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.tile import PlacedTile
 from makalu.sw.nki import isa as nisa

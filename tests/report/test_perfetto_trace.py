@@ -5,7 +5,7 @@ from collections import defaultdict
 import pytest
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TracePacket, TrackEvent
 
-from makalu.spec.sequencer import Channel
+from makalu.spec.engines import Channel
 from makalu.sw.report.edges import edges_of
 from makalu.sw.report.occupancy import MEMORIES, lives_of, occupancy
 from makalu.sw.report.perfetto_trace import ENGINES, OCCUPANCY, QUEUE_TRACKS, write_timeline

@@ -7,10 +7,11 @@ import pytest
 from makalu.sim_models.golden.check import check_bytes
 from makalu.sim_models.lockstep.instruction_rules import verdict
 from makalu.spec.encoding import Instruction, encode
+from makalu.spec.engines import QUEUE_CHANNELS, finish_depth
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.preset import load_preset
-from makalu.spec.sequencer import CHANNEL_OF, CONTROL_OPCODES, QUEUE_CHANNELS, allowed_bits, finish_depth, queue_bits
+from makalu.spec.sequencer import CHANNEL_OF, CONTROL_OPCODES, allowed_bits, queue_bits
 from verif.sequencer.programs import BROKEN, broken, legal, replace_field
 
 PRESETS = ("tiny", "trn2")

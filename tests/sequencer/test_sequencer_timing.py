@@ -11,16 +11,16 @@ from makalu.sim_models.lockstep.sequencer import SequencerModel
 from makalu.sim_models.timing.fetch import FixedInstructionPort, RecordedInstructionPort
 from makalu.sim_models.timing.sequencer import SequencerTiming
 from makalu.spec.encoding import Instruction, decode, encode
+from makalu.spec.engines import CHANNELS, STREAMS, Channel
 from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, SignalKind, WaitKind
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import START
-from makalu.spec.sequencer import CHANNEL_OF, DECODE_CYCLES, Channel
+from makalu.spec.sequencer import CHANNEL_OF, DECODE_CYCLES
 from verif.sequencer.programs import random_programs
 
 BASE, SPACING = 0x1000, 0x4000
 SIZE = BASE + (len(Queue) + 1) * SPACING
-STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
 
 
 class StubEngine:
@@ -53,10 +53,8 @@ class StubEngine:
 
 
 def engines(period, longest):
-    tensor, rest = StubEngine(period, longest), (StubEngine(period, longest) for _ in range(4))
-    vector, scalar, load, store = rest
-    order = (tensor, tensor, vector, scalar, load, store)
-    return dict(zip(Channel, order, strict=True))
+    stubs = {name: StubEngine(period, longest) for name in STREAMS}
+    return {channel: stubs[row.stream] for channel, row in CHANNELS.items()}
 
 
 def lockstep(config, programs, timing, stubs):
@@ -72,8 +70,8 @@ def lockstep(config, programs, timing, stubs):
     for queue, address in starts.items():
         model.port.stored[f"{queue.name.lower()}_address_low"] = address
     model.port.stored["enable"] = sum(1 << queue for queue in starts)
-    names = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}
-    idle = dict.fromkeys([*(f"{s}__ready" for s in STREAMS), *names.values(), "error_load", "error_store"], 0)
+    ports = [port for row in CHANNELS.values() for port in (row.finish, row.error) if port]
+    idle = dict.fromkeys([*(f"{s}__ready" for s in STREAMS), *ports], 0)
     idle |= dict.fromkeys(["active", "stalled"], 0)
     idle |= {f"control__{p}": 0 for p in ("aw__valid", "aw__addr", "w__valid", "w__data", "w__strb", "b__ready")}
     idle |= {f"control__{p}": 0 for p in ("ar__valid", "ar__addr", "r__ready")}
@@ -91,7 +89,7 @@ def lockstep(config, programs, timing, stubs):
             inputs |= {"control__aw__addr": 8, "control__w__data": START}
         for channel, name in sorted({(c, n) for e in set(stubs.values()) for c, n in e.advance(now)}):
             assert channel == now
-            inputs[names[Channel[name.upper()]]] = 1
+            inputs[CHANNELS[Channel[name.upper()]].finish] = 1
         out = model.comb(inputs)
         for stream in STREAMS:
             if out[f"{stream}__valid"]:

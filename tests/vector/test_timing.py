@@ -34,7 +34,7 @@ def replay(config, programs, issues, masks):
         return mask
 
     timing = LanesTiming(config, owned=owned)
-    faces = {"vector": timing.vector, "scalar": timing.scalar}
+    faces = timing.engines
     finishes = {name: [] for name in ENGINES}
 
     def advance(cycle):
@@ -77,12 +77,12 @@ def test_finishes_are_those_of_the_rtl(rates, seed, gap, owns):
 def test_a_busy_engine_refuses():
     config = load_preset("tiny")
     first, second = random_instructions(config, engine="vector", count=2, seed=1)
-    timing = LanesTiming(config)
-    timing.vector.issue(5, first)
+    vector = LanesTiming(config).engines["vector"]
+    vector.issue(5, first)
     with pytest.raises(ValueError, match="vector cannot accept in cycle 6"):
-        timing.vector.issue(6, second)
-    free = timing.vector.next_accept(6, second)
-    assert timing.vector.next_event() == free
-    assert timing.vector.advance(free) == [(free, "vector")]
-    assert timing.vector.next_event() is None
-    timing.vector.issue(free, second)
+        vector.issue(6, second)
+    free = vector.next_accept(6, second)
+    assert vector.next_event() == free
+    assert vector.advance(free) == [(free, "vector")]
+    assert vector.next_event() is None
+    vector.issue(free, second)

@@ -11,18 +11,18 @@ from makalu.hw.sequencer.semaphores import COUNTER_BITS
 from makalu.sim_models.lockstep.sequencer import SequencerModel
 from makalu.spec.axi import Response
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import CHANNELS, QUEUE_CHANNELS, STREAMS, Channel
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
 from makalu.spec.registers import FULL_STROBE, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
-from makalu.spec.sequencer import CHANNEL_OF, QUEUE_CHANNELS, Channel
+from makalu.spec.sequencer import CHANNEL_OF
 from verif.lib.axi_rules import AxiRules
 from verif.lib.compare import after, compare
 from verif.lib.sampling import known, sample
 
-__all__ = ["CONTROL_INPUTS", "FINISHES", "STREAMS", "Environment"]
+__all__ = ["CONTROL_INPUTS", "ERRORS", "FINISHES", "Environment"]
 
-STREAMS = ("tensor", "vector", "scalar", "dma_load", "dma_store")
-FINISHES = {c: "finish_matmul" if c is Channel.MATMUL else f"finish_{c.name.lower()}" for c in Channel}
-ERRORS = {Channel.DMA_LOAD: "error_load", Channel.DMA_STORE: "error_store"}
+FINISHES = {channel: row.finish for channel, row in CHANNELS.items()}
+ERRORS = {channel: row.error for channel, row in CHANNELS.items() if row.error}
 _WRITE_INPUTS = ("aw__valid", "aw__addr", "w__valid", "w__data", "w__strb", "b__ready")
 _READ_INPUTS = ("ar__valid", "ar__addr", "r__ready")
 CONTROL_INPUTS = tuple(f"control__{port}" for port in (*_WRITE_INPUTS, *_READ_INPUTS))

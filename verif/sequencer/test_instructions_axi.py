@@ -8,16 +8,17 @@ import cocotb
 from cocotb.triggers import RisingEdge
 
 from makalu.spec.encoding import Instruction, encode
+from makalu.spec.engines import CHANNELS, STREAMS, Channel
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import REGISTERS, START, Status
-from makalu.spec.sequencer import CHANNEL_OF, Channel
+from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.rtl.params import bench_params
 from verif.core.host import IDLE_CONTROL, ScriptHost
 from verif.lib.axi import axi_bus
 from verif.lib.axi_rules import AxiRules
 from verif.lib.sampling import drive, reset, sample, start_clock
-from verif.sequencer.environment import FINISHES, STREAMS
+from verif.sequencer.environment import ERRORS, FINISHES
 from verif.sequencer.programs import legal
 
 with warnings.catch_warnings():
@@ -27,14 +28,6 @@ with warnings.catch_warnings():
 MEMORY_BYTES = 1 << 16
 LIMIT = 100_000
 TAG_BITS = FIELDS["tag"].bits
-STREAM_OF = {
-    Channel.TENSOR_LOAD: "tensor",
-    Channel.MATMUL: "tensor",
-    Channel.VECTOR: "vector",
-    Channel.SCALAR: "scalar",
-    Channel.DMA_LOAD: "dma_load",
-    Channel.DMA_STORE: "dma_store",
-}
 LENGTHS = {Queue.TENSOR: 9, Queue.VECTOR: 23, Queue.SCALAR: 1, Queue.SYNC: 38, Queue.GPSIMD: 18}
 """Instructions in front of each halt: several times the buffer, none a multiple of it, and a program that is short."""
 
@@ -54,7 +47,7 @@ def tag_of(word: bytes) -> int:
 def stream_of(word: bytes) -> str | None:
     """The command stream on which an instruction leaves; nop and halt stay inside."""
     channel = CHANNEL_OF.get(Opcode(word[0]))
-    return None if channel is None else STREAM_OF[channel]
+    return None if channel is None else CHANNELS[channel].stream
 
 
 class Engines:
@@ -112,7 +105,7 @@ async def outside_instruction_memory(dut):
 
     host, engines = ScriptHost(script(starts)), Engines(rng)
     rules = AxiRules("instructions", data_bytes=config.bus.instruction_bytes, channels=("ar",))
-    others = dict.fromkeys((*FINISHES.values(), "error_load", "error_store", "active", "stalled"), 0)
+    others = dict.fromkeys((*FINISHES.values(), *ERRORS.values(), "active", "stalled"), 0)
     await reset(dut, {**IDLE_CONTROL, **others, **{f"{name}__ready": 0 for name in STREAMS}})
     names = [*(f"control__{c}__{p}" for c, p in HOST_SEES), "irq", "trace_issue"]
     names += [f"{name}__{part}" for name in STREAMS for part in ("valid", "payload")]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import QUEUE_CHANNELS, Channel
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.preset import load_preset
-from makalu.spec.sequencer import QUEUE_CHANNELS, Channel
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import (
     CONDITIONS,
