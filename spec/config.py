@@ -134,6 +134,8 @@ class SequencerConfig:
     """Prefetched instructions a queue."""
     semaphores: int
     """Semaphores of the core; all queues share them."""
+    elements: int
+    """Most elements a partition of one instruction, each size rounded up to a power of two: so each one ends."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,11 @@ def _is_fraction(text: str) -> bool:
         return False
 
 
+def _whole_partition(partition_bytes: int) -> int:
+    """What no pattern exceeds that touches each byte of a partition once, however its sizes are rounded."""
+    return 1 << (16 * partition_bytes - 1).bit_length()
+
+
 def check(config: "CoreConfig") -> None:
     """Raise `ConfigError` for the first rule that a value of `config` breaks."""
 
@@ -102,6 +107,8 @@ def check(config: "CoreConfig") -> None:
     power_of_two("dma.partition_lines", dma.partition_lines, 2, 64)
     power_of_two("sequencer.buffer_instructions", config.sequencer.buffer_instructions, 2, 64)
     power_of_two("sequencer.semaphores", config.sequencer.semaphores, 8, 256)
+    # 16: four sizes are rounded up, each by less than two; a byte is the smallest element
+    power_of_two("sequencer.elements", config.sequencer.elements, _whole_partition(sbuf.partition_bytes), 1 << 32)
     text = config.memory.bytes_per_cycle
     need(_is_fraction(text), "memory.bytes_per_cycle", 'a fraction such as "377/10"', text)
     rate = config.memory.rate

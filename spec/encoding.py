@@ -7,7 +7,7 @@ from functools import cache
 from .errors import MakaluError
 from .isa import FIELDS, INSTRUCTION_BYTES, Opcode, used_fields
 
-__all__ = ["Instruction", "InstructionError", "decode", "disassemble", "encode"]
+__all__ = ["Instruction", "InstructionError", "decode", "disassemble", "encode", "field_value"]
 
 
 class InstructionError(MakaluError, ValueError):
@@ -74,6 +74,13 @@ def decode(data: bytes) -> Instruction:
         if raw:
             values[name] = raw if raw <= high else raw - mask - 1
     return Instruction(opcode, values)
+
+
+def field_value(word: int, name: str) -> int:
+    """Value of a field in the 8 * INSTRUCTION_BYTES bits of an instruction, legal or not, with its sign."""
+    f = FIELDS[name]
+    raw = word >> f.lsb & (1 << f.bits) - 1
+    return raw - (1 << f.bits) if f.signed and raw >> f.bits - 1 else raw
 
 
 def disassemble(data: bytes) -> str:

@@ -1,8 +1,10 @@
 """Codes that the hardware reports when a queue stops, and the base of the errors that a user can cause.
 
 An instruction that breaks several rules reports the lowest code; `FETCH` goes before all, because nothing else is
-known of an instruction that did not arrive. Rules are those of codes 1 to 9 and 14 below, word for word what
-`hw/sequencer/rules.py`, `range.py` and `memory_range.py` check. Whether there is memory at an address, the bus says.
+known of an instruction that did not arrive. A queue reports its first error in program order: an instruction is refused
+when everything before it has finished. Rules are those of codes 1 to 9, 14 and 15 below, word for word what
+`hw/sequencer` checks; `operand.py` and `field_rules.py` have them as data. Whether there is memory at an address, the
+bus says.
 """
 
 from enum import IntEnum
@@ -43,7 +45,7 @@ class ErrorCode(IntEnum):
     SEMAPHORE = 9
     """An unknown wait or signal kind, or a used wait or signal with a semaphore beyond the preset's count."""
     FETCH = 10
-    """The bus answered an instruction fetch with an error; reported when every earlier instruction has issued."""
+    """The bus answered an instruction fetch with an error."""
     BUS_READ = 11
     """The bus answered a DMA read with an error. Each byte of its destination is old or new, everything else old."""
     BUS_WRITE = 12
@@ -56,3 +58,6 @@ class ErrorCode(IntEnum):
     MEMORY_ADDRESS = 14
     """The first or last byte of a DMA's memory side (five signed strides, dimension 4 is the partition) lies outside
     the bus's addresses, 0 to 2^address_bits - 1."""
+    ELEMENTS = 15
+    """More elements a partition than an instruction may have: the sizes, each rounded up to a power of two, multiply to
+    more than the preset's `sequencer.elements`. So every instruction ends."""

@@ -12,6 +12,7 @@ from enum import IntEnum
 from functools import cache
 
 from .engines import CHANNELS, QUEUES, Channel, Queue
+from .operand import Operand, OperandRule, Space
 
 __all__ = [
     "AP_DIMS",
@@ -29,6 +30,7 @@ __all__ = [
     "Function",
     "Opcode",
     "Operand",
+    "OperandRule",
     "Queue",
     "SignalKind",
     "Space",
@@ -62,14 +64,6 @@ class Opcode(IntEnum):
     ACTIVATION = 0x30
     DMA_LOAD = 0x40
     DMA_STORE = 0x41
-
-
-class Space(IntEnum):
-    """Memory of an operand; NONE where the slot is not used."""
-
-    NONE = 0
-    SBUF = 1
-    PSUM = 2
 
 
 class WaitKind(IntEnum):
@@ -191,16 +185,6 @@ FIELDS: dict[str, Field] = _fields()
 
 
 @dataclass(frozen=True)
-class Operand:
-    """What an instruction allows in one of its operand slots."""
-
-    spaces: tuple[Space, ...]
-    dtypes: tuple[str, ...]
-    scalar: bool = False
-    """One element a partition: all sizes are 1; used when `operand0_tensor` is set, else the slot is zero."""
-
-
-@dataclass(frozen=True)
 class InstructionSpec:
     """One row of the instruction table: who executes an opcode, what it may use and what it does."""
 
@@ -227,6 +211,9 @@ class InstructionSpec:
 
 _SBUF, _PSUM, _ANY = (Space.SBUF,), (Space.PSUM,), (Space.SBUF, Space.PSUM)
 _BOTH = ("fp32", "bf16")
+_SAME = (OperandRule.SAME_SIZES, OperandRule.SAME_PARTITION)
+_SCALAR = Operand(_SBUF, ("fp32",), (OperandRule.ONE_ELEMENT, OperandRule.SAME_PARTITION), scalar=True)
+_MEMORY = ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS)))
 
 INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
     s.opcode: s
@@ -236,65 +223,68 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         InstructionSpec(
             Opcode.LOAD_STATIONARY,
             Channel.TENSOR_LOAD,
-            {"src0": Operand(_SBUF, ("bf16",))},
+            {
+                "src0": Operand(
+                    _SBUF, ("bf16",), (OperandRule.TILE, OperandRule.WORD_ALIGNED, OperandRule.UNIT_STRIDE)
+                )
+            },
             ("partitions",),
             "shadow[K, M] = src0[K, M]",
         ),
         InstructionSpec(
             Opcode.MATMUL,
             Channel.MATMUL,
-            {"dst": Operand(_PSUM, ("fp32",)), "src0": Operand(_SBUF, ("bf16",))},
+            {
+                "dst": Operand(_PSUM, ("fp32",), (OperandRule.FROM_ZERO, OperandRule.ONE_BANK), count="columns"),
+                "src0": Operand(_SBUF, ("bf16",), (OperandRule.SAME_SIZES,)),
+            },
             ("partitions", "columns", "accumulate"),
             "dst[M, N] (+)= stationary[K, M].T @ src0[K, N]",
         ),
         InstructionSpec(
             Opcode.TENSOR_COPY,
             Channel.VECTOR,
-            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH)},
+            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH, _SAME)},
             ("partitions",),
             "dst[P, N] = cast(src0[P, N])",
         ),
         InstructionSpec(
             Opcode.TENSOR_TENSOR,
             Channel.VECTOR,
-            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH), "src1": Operand(_ANY, _BOTH)},
+            {
+                "dst": Operand(_SBUF, _BOTH),
+                "src0": Operand(_ANY, _BOTH, _SAME),
+                "src1": Operand(_ANY, _BOTH, _SAME),
+            },
             ("partitions", "op0"),
             "dst[P, N] = cast(op0(src0[P, N], src1[P, N]))",
         ),
         InstructionSpec(
             Opcode.TENSOR_SCALAR,
             Channel.VECTOR,
-            {
-                "dst": Operand(_SBUF, _BOTH),
-                "src0": Operand(_ANY, _BOTH),
-                "src1": Operand(_SBUF, ("fp32",), scalar=True),
-            },
+            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH, _SAME), "src1": _SCALAR},
             ("partitions", "operand0_tensor", "op0", "op1", "reverse0", "reverse1", "immediate0", "immediate1"),
             "dst[P, N] = cast(op1(op0(src0[P, N], operand0), immediate1)); operand0 = src1[P, 1] or immediate0",
         ),
         InstructionSpec(
             Opcode.ACTIVATION,
             Channel.SCALAR,
-            {
-                "dst": Operand(_SBUF, _BOTH),
-                "src0": Operand(_ANY, _BOTH),
-                "src1": Operand(_SBUF, ("fp32",), scalar=True),
-            },
+            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH, _SAME), "src1": _SCALAR},
             ("partitions", "operand0_tensor", "function", "immediate0", "immediate1"),
             "dst[P, N] = cast(function(src0[P, N] * immediate0 + bias)); bias = src1[P, 1] or immediate1",
         ),
         InstructionSpec(
             Opcode.DMA_LOAD,
             Channel.DMA_LOAD,
-            {"dst": Operand(_SBUF, _BOTH)},
-            ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS))),
+            {"dst": Operand(_SBUF, _BOTH, (OperandRule.IN_MEMORY,))},
+            _MEMORY,
             "dst[P, N] = memory[P, N]",
         ),
         InstructionSpec(
             Opcode.DMA_STORE,
             Channel.DMA_STORE,
-            {"src0": Operand(_SBUF, _BOTH)},
-            ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS))),
+            {"src0": Operand(_SBUF, _BOTH, (OperandRule.IN_MEMORY,))},
+            _MEMORY,
             "memory[P, N] = src0[P, N]",
         ),
     )

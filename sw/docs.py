@@ -13,12 +13,14 @@ from makalu.spec.isa import (
     INSTRUCTIONS,
     AluOp,
     Function,
+    OperandRule,
     Queue,
     SignalKind,
     Space,
     WaitKind,
     used_fields,
 )
+from makalu.spec.operand import EVERY_OPERAND
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
 from makalu.spec.sequencer import CHANNEL_OF
@@ -68,10 +70,10 @@ def isa_page() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     tiny = load_preset("tiny")
-    for channel, row in CHANNELS.items():
+    for row in CHANNELS.values():
         error = row.bus_error.name.lower() if row.bus_error else ""
         depth, queue = row.depth(tiny), row.queue.name.lower()
-        lines.append(f"| {int(channel)} | {row.name} | {queue} | {row.stream} | {row.engine} | {depth} | {error} |")
+        lines.append(f"| {int(row.channel)} | {row.name} | {queue} | {row.stream} | {row.engine} | {depth} | {error} |")
     lines += [
         "",
         "## Order",
@@ -88,6 +90,13 @@ def isa_page() -> str:
         lines += ["", f"## {kind.__name__}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
         lines += ["| code | name |", "|---|---|"]
         lines += [f"| {int(member)} | {member.name.lower()} |" for member in kind]
+    lines += ["", "## Rules of operands", "", "Every operand keeps the first of these; a row of the table adds others."]
+    lines += ["", "| rule | code | what it says | operands |", "|---|---|---|---|"]
+    for rule in OperandRule:
+        rows = [(spec.name, slot, o) for spec in INSTRUCTIONS.values() for slot, o in spec.operands.items()]
+        keepers = [f"{name} {slot}" for name, slot, o in rows if rule in o.own_rules]
+        where = "every operand" if rule in EVERY_OPERAND else ", ".join(keepers)
+        lines.append(f"| {rule.name.lower()} | {rule.code.name.lower()} | {rule.text} | {where} |")
     lines += ["", "## Formats", "", "| code | name | bytes |", "|---|---|---|"]
     lines += [f"| {form.code} | {form.name} | {form.bytes} |" for form in FORMATS.values()]
     lines += ["", "## Error codes", "", "The lowest code of all broken rules is reported; `fetch` goes before all."]

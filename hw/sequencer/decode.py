@@ -1,18 +1,19 @@
 """Decode of one queue: reads the prefetch buffer, walks the ranges, gives each instruction its `ErrorCode`."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.sequencer.elements import ElementBound
 from makalu.hw.sequencer.memory_range import MemoryRange
 from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import FP32
-from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, Queue
+from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, OperandRule, Queue
 
 __all__ = ["CODE_BITS", "Decoder"]
 
@@ -87,15 +88,15 @@ class Decoder(wiring.Component):
         m.submodules.rules = rules = StaticRules(config=self._config, queue=self._queue)
         s2_static = Signal.like(rules.violations, reset_less=True)
         s2_fault = Signal(reset_less=True)
-        s2_matmul = Signal(reset_less=True)
+        s2_one_bank = Signal(reset_less=True)
         m.d.comb += rules.word.eq(self.word)
         m.d.sync += [
             s2_static.eq(rules.violations),
             s2_fault.eq(self.fault),
-            s2_matmul.eq(i.opcode == Opcode.MATMUL),
+            s2_one_bank.eq(Cat(i.opcode == opcode for opcode, _ in self._slots_with(OperandRule.ONE_BANK)).any()),
         ]
         violations = {code: s2_static[code.name.lower()] for code in STATIC_CODES}
-        violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_matmul)
+        violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_one_bank)
 
         code = ErrorCode.NONE
         for rule in sorted(violations, reverse=True):
@@ -103,14 +104,20 @@ class Decoder(wiring.Component):
         m.d.comb += self.code.eq(Mux(s2_fault, ErrorCode.FETCH, code))
         return m
 
-    def _ranges(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal, s2_matmul: Signal):
+    def _slots_with(self, rule: OperandRule) -> list[tuple[Opcode, str]]:
+        """(opcode, slot) of this queue's operands that keep a rule."""
+        rows = [(opcode, spec) for opcode, spec in INSTRUCTIONS.items() if self._queue in spec.queues]
+        return [(opcode, slot) for opcode, spec in rows for slot, o in spec.operands.items() if rule in o.rules]
+
+    def _ranges(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal, s2_one_bank: Signal):
         slots = [s for s in OPERANDS if any(s in x.operands for x in INSTRUCTIONS.values() if self._queue in x.queues)]
+        step = Mux(s1_busy, s1_step, 0)
         ranges = {}
         for slot in slots:
             ranges[slot] = walk = OperandRange(config=self._config)
             m.submodules[slot] = place(walk, platform)
             m.d.comb += [
-                walk.step.eq(Mux(s1_busy, s1_step, 0)),
+                walk.step.eq(step),
                 walk.space.eq(i[f"{slot}_space"]),
                 walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
                 walk.offset.eq(i[f"{slot}_offset"]),
@@ -118,23 +125,35 @@ class Decoder(wiring.Component):
                 walk.strides.eq(Cat(i[f"{slot}_stride{d}"] for d in range(AP_DIMS))),
             ]
         psum = [r.psum for r in ranges.values()]
-        if self._queue is Queue.TENSOR:
-            psum.append(s2_matmul & ranges["dst"].banks)
+        psum += [s2_one_bank & ranges[slot].banks for slot in {s for _, s in self._slots_with(OperandRule.ONE_BANK)}]
         violations = {
             ErrorCode.SBUF_ADDRESS: Cat(r.sbuf for r in ranges.values()).any(),
             ErrorCode.PSUM_ADDRESS: Cat(*psum).any(),
         }
-        if any("address" in x.fields for x in INSTRUCTIONS.values() if self._queue in x.queues):
-            (slot,) = slots
-            violations[ErrorCode.MEMORY_ADDRESS] = self._memory(m, platform, i, slot, s1_busy, s1_step)
+        for slot in {s for _, s in self._slots_with(OperandRule.IN_MEMORY)}:
+            violations[ErrorCode.MEMORY_ADDRESS] = self._memory(m, platform, i, slot, step)
+        # all tensors of an instruction have the sizes of its first; nop and halt have zeros there
+        bounded = {slot for _, slot in self._slots_with(OperandRule.BOUNDED)}
+        beyond = [self._elements(m, platform, i, slot, step) for slot in sorted(bounded)]
+        if beyond:
+            violations[ErrorCode.ELEMENTS] = Cat(beyond).any()
         return violations
 
-    def _memory(self, m: Module, platform, i, slot: str, s1_busy: Signal, s1_step: Signal) -> Signal:
+    def _elements(self, m: Module, platform, i, slot: str, step: Value) -> Signal:
+        bound = ElementBound(config=self._config)
+        m.submodules[f"{slot}_elements"] = place(bound, platform)
+        m.d.comb += [
+            bound.step.eq(step),
+            bound.sizes.eq(Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))),
+        ]
+        return bound.beyond
+
+    def _memory(self, m: Module, platform, i, slot: str, step: Value) -> Signal:
         # nop and halt have zeros in all of these fields
         walk = MemoryRange(config=self._config)
         m.submodules.memory = place(walk, platform)
         m.d.comb += [
-            walk.step.eq(Mux(s1_busy, s1_step, 0)),
+            walk.step.eq(step),
             walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
             walk.address.eq(i.address),
             walk.partitions.eq(i.partitions),

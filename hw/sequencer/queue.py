@@ -28,8 +28,8 @@ def error_layout(address_bits: int) -> data.StructLayout:
 class IssueQueue(wiring.Component):
     """issue = running & head decoded & legal & waits met & (after or halt: nothing outstanding) & accepted.
 
-    A refused head, a bus error or an expired watchdog stops the queue in the next cycle; in one cycle a bus error
-    goes before a refused head, and that before the watchdog.
+    A bus error, a refused head when nothing before it is unfinished, or an expired watchdog stops the queue in the next
+    cycle; in one cycle a bus error goes before a refused head, and that before the watchdog.
     The watchdog names the oldest unfinished instruction of the first channel that has one, else the next to issue.
 
     Does not: execute; `nop` and `halt` end here, everything else is requested from a finish channel's engine.
@@ -114,7 +114,8 @@ class IssueQueue(wiring.Component):
             Cat(head.opcode == o for o, c in CHANNEL_OF.items() if c is mine).any() for mine in self._channels
         )
         m.d.comb += [
-            refused.eq(self.here & (code != ErrorCode.NONE)),
+            # the registers name the first in program order: a transfer before it may still fail
+            refused.eq(self.here & (code != ErrorCode.NONE) & self.channel_empty.all()),
             self.decoded.eq(self.here & (code == ErrorCode.NONE)),
             is_halt.eq(head.opcode == Opcode.HALT),
             is_nop.eq(head.opcode == Opcode.NOP),

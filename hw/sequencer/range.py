@@ -10,7 +10,8 @@ from makalu.spec.isa import AP_DIMS, FIELDS, Space
 
 __all__ = ["STEP_BITS", "OperandRange"]
 
-STEP_BITS = 3
+STEP_BITS = AP_DIMS.bit_length()
+"""A step a dimension, and one more."""
 _SIZE = FIELDS["dst_size0"].bits
 _STRIDE = FIELDS["dst_stride0"].bits
 _OFFSET = FIELDS["dst_offset"].bits

@@ -1,42 +1,29 @@
 """The rules that an instruction must keep, as text: software refuses what the hardware refuses.
 
-The code of a violation is the lowest `ErrorCode` of all the rules that the instruction breaks, so it does not depend
-on the order in which they are looked at.
+The rows are those of `spec/operand.py` and `spec/field_rules.py`; here is what each means, and the sentence that names
+rule and value. The code of a violation is the lowest `ErrorCode` of all the rules that the instruction breaks, so it
+does not depend on the order in which they are looked at.
 
 Decisions where the tables are silent:
 
 - An optional operand (`src1` while `operand0_tensor` is 0) must be all zeros: RESERVED.
-- A PSUM operand is fp32; PSUM has no other element: OPERAND.
 - `op1` of `tensor_scalar` may be BYPASS; so may `op0`.
-- A semaphore index is looked at only when its kind is not NONE.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, InstructionError, decode
 from makalu.spec.errors import ErrorCode
+from makalu.spec.field_rules import FieldRule, field_rules
 from makalu.spec.formats import FORMATS, FP32
-from makalu.spec.isa import (
-    AP_DIMS,
-    FIELDS,
-    INSTRUCTIONS,
-    MEMORY_DIMS,
-    SIGNALS,
-    WAITS,
-    AluOp,
-    Function,
-    Opcode,
-    Operand,
-    Queue,
-    SignalKind,
-    Space,
-    WaitKind,
-)
+from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, MEMORY_DIMS, Opcode, Operand, OperandRule, Queue, Space
 
 from .operand import OperandPattern, operand
 
-__all__ = ["Violation", "check", "check_bytes"]
+__all__ = ["READINGS", "Violation", "check", "check_bytes"]
 
 Violation = tuple[ErrorCode, str]
 """The code that the hardware reports, and a sentence that names rule and value."""
@@ -63,8 +50,13 @@ def check(instruction: Instruction, queue: Queue, config: CoreConfig) -> Violati
     """(NONE, "") for a legal instruction, else the lowest code that applies and its sentence."""
     if queue not in INSTRUCTIONS[instruction.opcode].queues:
         return _wrong_queue(instruction.opcode, queue)
-    for rule in (_reserved, _operands, _sizes, _partitions, _alignment, _sbuf, _psum, _semaphores, _memory):
-        for code, text in rule(instruction, config):
+    readings: list[tuple[ErrorCode, Iterable[str]]] = [(ErrorCode.RESERVED, _unused_slots(instruction))]
+    readings += [(rule.code, _field(rule, instruction, config)) for rule in field_rules(instruction.opcode)]
+    for place in _places(instruction, config):
+        readings += [(rule.code, READINGS[rule](place)) for rule in place.allowed.rules]
+    # lazily: a reading may rest on the rules of the codes below its own
+    for code, texts in sorted(readings, key=lambda reading: reading[0]):
+        for text in texts:
             return code, f"{instruction.opcode.name.lower()}: {text}"
     return _NONE
 
@@ -73,154 +65,179 @@ def _wrong_queue(opcode: Opcode, queue: Queue) -> Violation:
     return ErrorCode.OPCODE, f"{opcode.name.lower()} does not run on the {queue.name.lower()} queue"
 
 
-def _slots(instruction: Instruction) -> Iterator[tuple[str, Operand]]:
-    """The operand slots that this instruction uses, with what the table allows in each."""
-    for slot, allowed in INSTRUCTIONS[instruction.opcode].operands.items():
-        if not allowed.scalar or instruction["operand0_tensor"]:
-            yield slot, allowed
-
-
-def _lanes(instruction: Instruction, slot: str) -> int:
-    """Partitions over which `slot` lies."""
-    return instruction["columns" if (instruction.opcode, slot) == (Opcode.MATMUL, "dst") else "partitions"]
-
-
-def _patterns(instruction: Instruction, space: Space) -> Iterator[tuple[str, OperandPattern]]:
-    for slot, _ in _slots(instruction):
-        if instruction[f"{slot}_space"] == space:
-            yield slot, operand(instruction, slot, count=_lanes(instruction, slot))
-
-
-def _reserved(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
+def _unused_slots(instruction: Instruction) -> Iterator[str]:
     for slot, allowed in INSTRUCTIONS[instruction.opcode].operands.items():
         if allowed.scalar and not instruction["operand0_tensor"]:
             for name in FIELDS:
                 if name.startswith(f"{slot}_") and instruction[name]:
-                    yield ErrorCode.RESERVED, f"{name} must be 0 while operand0_tensor is 0, not {instruction[name]}"
+                    yield f"{name} must be 0 while operand0_tensor is 0, not {instruction[name]}"
 
 
-def _operands(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    for slot, allowed in _slots(instruction):
-        space, code = instruction[f"{slot}_space"], instruction[f"{slot}_dtype"]
-        if space not in allowed.spaces:
-            names = [s.name for s in allowed.spaces]
-            yield ErrorCode.OPERAND, f"{slot}_space must be one of {names}, not {space}"
-        if code not in [FORMATS[name].code for name in allowed.dtypes]:
-            yield ErrorCode.OPERAND, f"{slot}_dtype must be one of {list(allowed.dtypes)}, not {code}"
-        if space == Space.PSUM and code != FP32.code:
-            yield ErrorCode.OPERAND, f"{slot}_dtype must be fp32 in PSUM, not {code}"
-    fields = INSTRUCTIONS[instruction.opcode].fields
-    for name, kind in (("op0", AluOp), ("op1", AluOp), ("function", Function)):
-        if name in fields and instruction[name] not in kind._value2member_map_:
-            yield ErrorCode.OPERAND, f"{name} must be one of {[k.name for k in kind]}, not {instruction[name]}"
-
-
-def _sizes(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    fields = INSTRUCTIONS[instruction.opcode].fields
-    for name, limit in (("partitions", config.partitions), ("columns", config.tensor.columns)):
-        if name in fields and not 1 <= instruction[name] <= limit:
-            yield ErrorCode.SIZE, f"{name} must be from 1 to {limit}, not {instruction[name]}"
-    first: tuple[str, tuple[int, ...]] | None = None
-    for slot, allowed in _slots(instruction):
-        sizes = tuple(instruction[f"{slot}_size{d}"] for d in range(AP_DIMS))
-        if 0 in sizes:
-            yield ErrorCode.SIZE, f"{slot} has a size of 0 in {sizes}"
-        if allowed.scalar:
-            if set(sizes) != {1}:
-                yield ErrorCode.SIZE, f"{slot} holds one element a partition, not {sizes}"
-            continue
-        if first is None:
-            first = slot, sizes
-        elif sizes != first[1]:
-            yield ErrorCode.SIZE, f"{slot} has sizes {sizes} and {first[0]} has {first[1]}; they must be equal"
-    if instruction.opcode == Opcode.LOAD_STATIONARY:
-        size0, *rest = (instruction[f"src0_size{d}"] for d in range(AP_DIMS))
-        if size0 > config.tensor.columns or set(rest) != {1}:
-            yield (
-                ErrorCode.SIZE,
-                f"a stationary tile has 1 to {config.tensor.columns} columns in dimension 0, not {[size0, *rest]}",
-            )
-
-
-def _partitions(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    starts = {}
-    for slot, _ in _slots(instruction):
-        start, count = instruction[f"{slot}_partition"], _lanes(instruction, slot)
-        if start + count > config.partitions:
-            yield (
-                ErrorCode.PARTITION,
-                f"{slot} ends at partition {start + count}, the core has {config.partitions}",
-            )
-        starts[slot] = start
-    if instruction.opcode == Opcode.MATMUL:
-        if starts["dst"]:
-            yield ErrorCode.PARTITION, f"dst_partition must be 0, not {starts['dst']}"
-    elif len(set(starts.values())) > 1:
-        yield ErrorCode.PARTITION, f"operands must start in the same partition, not in {starts}"
-
-
-def _alignment(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    for space in (Space.SBUF, Space.PSUM):
-        for slot, pattern in _patterns(instruction, space):
-            if pattern.offset % pattern.format.bytes:
-                yield (
-                    ErrorCode.ALIGNMENT,
-                    f"{slot}_offset must be a multiple of {pattern.format.bytes}, not {pattern.offset}",
-                )
-    if instruction.opcode == Opcode.LOAD_STATIONARY:
-        word, offset, stride = config.sbuf.word_bytes, instruction["src0_offset"], instruction["src0_stride0"]
-        if offset % word:
-            yield ErrorCode.ALIGNMENT, f"src0_offset of a stationary tile must be a multiple of {word}, not {offset}"
-        if stride != 1:
-            yield ErrorCode.ALIGNMENT, f"src0_stride0 of a stationary tile must be 1, not {stride}"
-
-
-def _sbuf(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    limit = config.sbuf.partition_bytes
-    for slot, pattern in _patterns(instruction, Space.SBUF):
-        low, high = pattern.extent
-        if low < 0 or high >= limit:
-            yield (
-                ErrorCode.SBUF_ADDRESS,
-                f"{slot} covers bytes {low} to {high}, a partition of SBUF has {limit}",
-            )
-
-
-def _psum(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    limit, bank = config.psum.partition_bytes, config.psum.bank_bytes
-    for slot, pattern in _patterns(instruction, Space.PSUM):
-        low, high = pattern.extent
-        if low < 0 or high >= limit:
-            yield (
-                ErrorCode.PSUM_ADDRESS,
-                f"{slot} covers bytes {low} to {high}, a partition of PSUM has {limit}",
-            )
-        if instruction.opcode == Opcode.MATMUL and low // bank != high // bank:
-            yield (
-                ErrorCode.PSUM_ADDRESS,
-                f"{slot} covers bytes {low} to {high}, more than one bank of {bank}",
-            )
-
-
-def _memory(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    if instruction.opcode not in (Opcode.DMA_LOAD, Opcode.DMA_STORE):
+def _field(rule: FieldRule, instruction: Instruction, config: CoreConfig) -> Iterator[str]:
+    value, high = instruction[rule.field], rule.high(config)
+    if rule.low <= value <= high or (rule.when and not instruction[rule.when]):
         return
-    ((_, pattern),) = _patterns(instruction, Space.SBUF)
-    extents = (*pattern.sizes, pattern.count)
-    reach = [(size - 1) * instruction[f"memory_stride{d}"] for d, size in zip(range(MEMORY_DIMS), extents, strict=True)]
-    low = instruction["address"] + sum(min(0, step) for step in reach)
-    high = instruction["address"] + sum(max(0, step) for step in reach) + pattern.format.bytes - 1
-    if low < 0 or high >= 1 << config.bus.address_bits:
-        text = f"covers memory {low:#x} to {high:#x}, the bus has {config.bus.address_bits} address bits"
-        yield ErrorCode.MEMORY_ADDRESS, text
+    if rule.names is not None:
+        yield f"{rule.field} must be one of {[member.name for member in rule.names]}, not {value}"
+    elif rule.low:
+        yield f"{rule.field} must be from {rule.low} to {high}, not {value}"
+    else:
+        yield f"{rule.field} must be below {high + 1}, not {value}"
 
 
-def _semaphores(instruction: Instruction, config: CoreConfig) -> Iterator[Violation]:
-    count = config.sequencer.semaphores
-    for prefix, kind, count_of in (("wait", WaitKind, WAITS), ("signal", SignalKind, SIGNALS)):
-        for i in range(count_of):
-            value, index = instruction[f"{prefix}{i}_kind"], instruction[f"{prefix}{i}_semaphore"]
-            if value not in kind._value2member_map_:
-                yield ErrorCode.SEMAPHORE, f"{prefix}{i}_kind must be one of {[k.name for k in kind]}, not {value}"
-            elif value and index >= count:
-                yield ErrorCode.SEMAPHORE, f"{prefix}{i}_semaphore must be below {count}, not {index}"
+@dataclass(frozen=True)
+class _Place:
+    """An operand of an instruction, with what the table allows in its slot."""
+
+    instruction: Instruction
+    slot: str
+    allowed: Operand
+    config: CoreConfig
+
+    def __getitem__(self, field: str) -> int:
+        return self.instruction[f"{self.slot}_{field}"]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(self[f"size{d}"] for d in range(AP_DIMS))
+
+    @cached_property
+    def count(self) -> int:
+        """Partitions over which it lies."""
+        return self.instruction[self.allowed.count]
+
+    @cached_property
+    def pattern(self) -> OperandPattern:
+        return operand(self.instruction, self.slot, count=self.count)
+
+    def leaves(self, space: Space, limit: int) -> Iterator[str]:
+        if self["space"] == space:
+            low, high = self.pattern.extent
+            if low < 0 or high >= limit:
+                yield f"{self.slot} covers bytes {low} to {high}, a partition of {space.name} has {limit}"
+
+
+def _places(instruction: Instruction, config: CoreConfig) -> Iterator[_Place]:
+    """The operand slots that this instruction uses."""
+    for slot, allowed in INSTRUCTIONS[instruction.opcode].operands.items():
+        if not allowed.scalar or instruction["operand0_tensor"]:
+            yield _Place(instruction, slot, allowed, config)
+
+
+def _kind(place: _Place) -> Iterator[str]:
+    slot, allowed, space, code = place.slot, place.allowed, place["space"], place["dtype"]
+    if space not in allowed.spaces:
+        yield f"{slot}_space must be one of {[s.name for s in allowed.spaces]}, not {space}"
+    if code not in [FORMATS[name].code for name in allowed.dtypes]:
+        yield f"{slot}_dtype must be one of {list(allowed.dtypes)}, not {code}"
+    if space == Space.PSUM and code != FP32.code:
+        yield f"{slot}_dtype must be fp32 in PSUM, not {code}"
+
+
+def _filled(place: _Place) -> Iterator[str]:
+    if 0 in place.sizes:
+        yield f"{place.slot} has a size of 0 in {place.sizes}"
+
+
+def _within(place: _Place) -> Iterator[str]:
+    end, partitions = place["partition"] + place.count, place.config.partitions
+    if end > partitions:
+        yield f"{place.slot} ends at partition {end}, the core has {partitions}"
+
+
+def _aligned(place: _Place) -> Iterator[str]:
+    size = place.pattern.format.bytes
+    if place["offset"] % size:
+        yield f"{place.slot}_offset must be a multiple of {size}, not {place['offset']}"
+
+
+def _in_sbuf(place: _Place) -> Iterator[str]:
+    yield from place.leaves(Space.SBUF, place.config.sbuf.partition_bytes)
+
+
+def _in_psum(place: _Place) -> Iterator[str]:
+    yield from place.leaves(Space.PSUM, place.config.psum.partition_bytes)
+
+
+def _bounded(place: _Place) -> Iterator[str]:
+    most, elements = place.config.sequencer.elements, 1
+    for size in place.sizes:
+        elements <<= (size - 1).bit_length()
+    if elements > most:
+        yield f"{place.slot} has sizes {place.sizes}, rounded up to powers of two {elements} elements, at most {most}"
+
+
+def _same_sizes(place: _Place) -> Iterator[str]:
+    first = next(p for p in _places(place.instruction, place.config) if not p.allowed.scalar)
+    if place.sizes != first.sizes:
+        yield f"{place.slot} has sizes {place.sizes} and {first.slot} has {first.sizes}; they must be equal"
+
+
+def _one_element(place: _Place) -> Iterator[str]:
+    if set(place.sizes) != {1}:
+        yield f"{place.slot} holds one element a partition, not {place.sizes}"
+
+
+def _tile(place: _Place) -> Iterator[str]:
+    (size0, *rest), columns = place.sizes, place.config.tensor.columns
+    if size0 > columns or set(rest) != {1}:
+        yield f"a stationary tile has 1 to {columns} columns in dimension 0, not {[size0, *rest]}"
+
+
+def _from_zero(place: _Place) -> Iterator[str]:
+    if place["partition"]:
+        yield f"{place.slot}_partition must be 0, not {place['partition']}"
+
+
+def _same_partition(place: _Place) -> Iterator[str]:
+    starts = {p.slot: p["partition"] for p in _places(place.instruction, place.config)}
+    if place["partition"] != starts["dst"]:
+        yield f"operands must start in the same partition, not in {starts}"
+
+
+def _word_aligned(place: _Place) -> Iterator[str]:
+    word = place.config.sbuf.word_bytes
+    if place["offset"] % word:
+        yield f"{place.slot}_offset of a stationary tile must be a multiple of {word}, not {place['offset']}"
+
+
+def _unit_stride(place: _Place) -> Iterator[str]:
+    if place["stride0"] != 1:
+        yield f"{place.slot}_stride0 of a stationary tile must be 1, not {place['stride0']}"
+
+
+def _one_bank(place: _Place) -> Iterator[str]:
+    (low, high), bank = place.pattern.extent, place.config.psum.bank_bytes
+    if low // bank != high // bank:
+        yield f"{place.slot} covers bytes {low} to {high}, more than one bank of {bank}"
+
+
+def _in_memory(place: _Place) -> Iterator[str]:
+    extents, address, bits = (*place.sizes, place.count), place.instruction["address"], place.config.bus.address_bits
+    strides = [place.instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
+    reach = [(size - 1) * stride for size, stride in zip(extents, strides, strict=True)]
+    low = address + sum(min(0, step) for step in reach)
+    high = address + sum(max(0, step) for step in reach) + place.pattern.format.bytes - 1
+    if low < 0 or high >= 1 << bits:
+        yield f"covers memory {low:#x} to {high:#x}, the bus has {bits} address bits"
+
+
+READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
+    OperandRule.KIND: _kind,
+    OperandRule.FILLED: _filled,
+    OperandRule.WITHIN: _within,
+    OperandRule.ALIGNED: _aligned,
+    OperandRule.IN_SBUF: _in_sbuf,
+    OperandRule.IN_PSUM: _in_psum,
+    OperandRule.BOUNDED: _bounded,
+    OperandRule.SAME_SIZES: _same_sizes,
+    OperandRule.ONE_ELEMENT: _one_element,
+    OperandRule.TILE: _tile,
+    OperandRule.FROM_ZERO: _from_zero,
+    OperandRule.SAME_PARTITION: _same_partition,
+    OperandRule.WORD_ALIGNED: _word_aligned,
+    OperandRule.UNIT_STRIDE: _unit_stride,
+    OperandRule.ONE_BANK: _one_bank,
+    OperandRule.IN_MEMORY: _in_memory,
+}
+"""What each rule means."""

@@ -202,18 +202,22 @@ class _Run:
             return None
         if state.head is None:
             address, data = state.address, self._bytes(state.address)
-            if address % INSTRUCTION_BYTES or len(data) != INSTRUCTION_BYTES:
-                text = f"program address must be a multiple of {INSTRUCTION_BYTES} inside the memory"
-                code = ErrorCode.ALIGNMENT if address % INSTRUCTION_BYTES else ErrorCode.FETCH
-                self._stop(state, code, address, 0, text)
-                return None
-            code, text = check_bytes(data, state.queue, self._config)
+            code, text = self._verdict(state.queue, address, data)
             if code is not ErrorCode.NONE:
-                tag = int.from_bytes(data, "little") >> FIELDS["tag"].lsb & FIELDS["tag"].high
-                self._stop(state, code, address, tag, text)
+                if not state.outstanding:  # what is before it in the program may still fail
+                    fetched = code is not ErrorCode.FETCH and address % INSTRUCTION_BYTES == 0
+                    tag = int.from_bytes(data, "little") >> FIELDS["tag"].lsb & FIELDS["tag"].high if fetched else 0
+                    self._stop(state, code, address, tag, text)
                 return None
             state.head = decode(data)
         return state.head
+
+    def _verdict(self, queue: Queue, address: int, data: bytes) -> tuple[ErrorCode, str]:
+        """Why the instruction at an address cannot be executed."""
+        if address % INSTRUCTION_BYTES or len(data) != INSTRUCTION_BYTES:
+            code = ErrorCode.ALIGNMENT if address % INSTRUCTION_BYTES else ErrorCode.FETCH
+            return code, f"program address must be a multiple of {INSTRUCTION_BYTES} inside the memory"
+        return check_bytes(data, queue, self._config)
 
     def _obstacles(self, state: _QueueState, instruction: Instruction) -> list[str]:
         """Why the head does not issue."""

@@ -4,13 +4,14 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import field_value
 from makalu.spec.engines import QUEUE_CHANNELS, Channel
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Queue
 from makalu.spec.registers import COUNTERS, REGISTER_BITS, QueueState
 from makalu.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS
 
-from .instruction_rules import field_of, verdict
+from ..golden.check import check_bytes
 
 __all__ = ["IssueQueueModel", "Issued"]
 
@@ -33,21 +34,21 @@ class _Decoded:
         self.word, self.code = word, code
         self.fresh = True
         """The verdict is there in the next cycle."""
-        self.tag = 0 if code is ErrorCode.FETCH else field_of(word, "tag")
+        self.tag = 0 if code is ErrorCode.FETCH else field_value(word, "tag")
         if code is not ErrorCode.NONE:
             return
-        self.opcode = Opcode(field_of(word, "opcode"))
+        self.opcode = Opcode(field_value(word, "opcode"))
         self.channel = CHANNEL_OF.get(self.opcode)
         self.waits = _used(word, "wait", WAITS, "semaphore", "value")
         self.signals = tuple(semaphore for (semaphore,) in _used(word, "signal", SIGNALS, "semaphore"))
-        self.last = bool(field_of(word, "after")) or self.opcode is Opcode.HALT
+        self.last = bool(field_value(word, "after")) or self.opcode is Opcode.HALT
         """Issues when everything before it has finished."""
 
 
 def _used(word: int, kind: str, count: int, *parts: str) -> tuple[tuple[int, ...], ...]:
     """The `parts` of each wait or signal that the instruction has."""
-    used = [n for n in range(count) if field_of(word, f"{kind}{n}_kind")]
-    return tuple(tuple(field_of(word, f"{kind}{n}_{part}") for part in parts) for n in used)
+    used = [n for n in range(count) if field_value(word, f"{kind}{n}_kind")]
+    return tuple(tuple(field_value(word, f"{kind}{n}_{part}") for part in parts) for n in used)
 
 
 @dataclass
@@ -69,6 +70,9 @@ class IssueQueueModel:
         self._decoded: deque[_Decoded] = deque()
 
     # what this cycle shows
+
+    def _verdict(self, word: int) -> ErrorCode:
+        return check_bytes(word.to_bytes(INSTRUCTION_BYTES, "little"), self.queue, self.config)[0]
 
     @property
     def running(self) -> bool:
@@ -159,7 +163,7 @@ class IssueQueueModel:
         stop: tuple[ErrorCode, int, int] | None = None
         if bus_error is not None:
             stop = (bus_error[0], bus_error[1].address, bus_error[1].tag)
-        elif head is not None and head.code is not ErrorCode.NONE:
+        elif head is not None and head.code is not ErrorCode.NONE and oldest is None:
             stop = (head.code, self._address, head.tag)
         elif expired and oldest is not None:
             stop = (ErrorCode.WATCHDOG, oldest.address, oldest.tag)
@@ -183,5 +187,5 @@ class IssueQueueModel:
             self._decoded.popleft()
             self._address = (self._address + INSTRUCTION_BYTES) % (1 << self.config.bus.address_bits)
         if pushed is not None:
-            code = ErrorCode.FETCH if pushed[1] else verdict(pushed[0], self.queue, self.config)
+            code = ErrorCode.FETCH if pushed[1] else self._verdict(pushed[0])
             self._decoded.append(_Decoded(pushed[0], code))

@@ -59,7 +59,8 @@ def compile_trace(
     used = {t.storage for op in operations for t in op.tensors.values()} | set(recording.inputs)
     used |= {output.tensor.storage for output in traced.outputs}
     memory = [s for s in recording.storages if not s.buffer.on_chip and s in used]
-    lowered = list(lower(operations, addresses, {storage: i for i, storage in enumerate(memory, 1)}))
+    outside = {storage: i for i, storage in enumerate(memory, 1)}
+    lowered = list(lower(operations, addresses, outside, most=config.sequencer.elements))
     # instructions decide where tensors can start, tensors' addresses decide nothing about instructions but a field
     queues = schedule([each.step for each in lowered], config)
     if transform is not None:

@@ -7,7 +7,7 @@ from itertools import product
 
 from makalu.spec.isa import AP_DIMS, FIELDS
 
-__all__ = ["MAX_SIZE", "Box", "StrideLimit", "cut", "memory_limit", "slot_limit"]
+__all__ = ["MAX_SIZE", "Box", "StrideLimit", "bounded", "cut", "memory_limit", "slot_limit"]
 
 StrideLimit = tuple[int, int]
 """Lowest and highest stride of an operand, in its elements; both 0: the operand cannot walk."""
@@ -98,6 +98,24 @@ def cut(
             if size > 1
         ]
         yield Box(offsets, tuple(size for size, _ in pairs), tuple(stride for _, stride in pairs))
+
+
+def bounded(box: Box, most: int) -> Iterator[Box]:
+    """The box in pieces that keep the rule of an instruction's elements, in order; only what stands still needs more.
+
+    `most` is the preset's `sequencer.elements`: sizes count rounded up to powers of two.
+    """
+    bits = sum((size - 1).bit_length() for size in box.sizes)
+    if bits <= most.bit_length() - 1:
+        yield box
+        return
+    *inner, size = box.sizes
+    half = 1 << (size - 1).bit_length() - 1
+    for first, count in ((0, half), (half, size - half)):
+        offsets = tuple(offset + first * step for offset, step in zip(box.offsets, box.strides[-1], strict=True))
+        outer = 1 if count > 1 else 0
+        piece = Box(offsets, (*inner, count)[: len(inner) + outer], box.strides[: len(inner) + outer])
+        yield from bounded(piece, most)
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ from makalu.sw.nki.recording import Operation
 from makalu.sw.nki.storage import Buffer, Storage
 from makalu.sw.nki.tensor import Tensor
 
-from .patterns import Dim, Transfer, common_patterns, transfer_patterns
+from .patterns import ANY, Dim, Transfer, common_patterns, transfer_patterns
 from .regions import Region, region_of
 from .roles import MEMORY, ROLES, Roles
 from .steps import Step
@@ -34,18 +34,24 @@ class Lowered:
 
 
 def lower(
-    operations: Sequence[Operation], addresses: Mapping[Storage, int], memory: Mapping[Storage, int]
+    operations: Sequence[Operation],
+    addresses: Mapping[Storage, int],
+    memory: Mapping[Storage, int],
+    *,
+    most: int = ANY,
 ) -> Iterator[Lowered]:
-    """Steps in program order. `addresses`: byte of each tile in its partitions; `memory`: number of each tensor."""
+    """Steps in program order. `addresses`: byte of each tile in its partitions; `memory`: number of each tensor;
+    `most`: elements of an instruction, the preset's `sequencer.elements`.
+    """
     for number, operation in enumerate(operations):
         roles = ROLES[operation.opcode]
         make = _transfers if MEMORY in roles.tensors.values() else _instructions
-        for step in make(operation, roles, addresses, memory):
+        for step in make(operation, roles, addresses, memory, most):
             yield Lowered(step, number)
 
 
 def _instructions(
-    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], _: Mapping[Storage, int]
+    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], _: Mapping[Storage, int], most: int
 ) -> Iterator[Step]:
     """An operation of the array, Vector or Scalar: the same elements of every operand, partition by partition."""
     names = list(roles.tensors)
@@ -54,7 +60,7 @@ def _instructions(
     numbers["partitions"] = tensors[0].shape[0] if roles.columns is None else operation.tensors["moving"].shape[0]
     if roles.columns is not None:
         numbers["columns"] = operation.tensors[roles.columns].shape[0]
-    for pattern in common_patterns([_elements(tensor) for tensor in tensors]):
+    for pattern in common_patterns([_elements(tensor) for tensor in tensors], most=most):
         values = dict(numbers)
         reads: list[Region] = []
         writes: list[Region] = []
@@ -73,7 +79,7 @@ def _instructions(
 
 
 def _transfers(
-    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], memory: Mapping[Storage, int]
+    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], memory: Mapping[Storage, int], most: int
 ) -> Iterator[Step]:
     """A load or a store: rows of a tile and a view of memory with as many elements."""
     (slot, tile), (_, outside) = sorted(
@@ -81,7 +87,7 @@ def _transfers(
     )
     dims = [(size, step // outside.item) for size, step in outside.dims]
     form = tile.dtype
-    for part in transfer_patterns(tile.shape[0], _elements(tile), dims, element_bytes=form.bytes):
+    for part in transfer_patterns(tile.shape[0], _elements(tile), dims, element_bytes=form.bytes, most=most):
         values: dict[str, int] = {"partitions": part.partitions}
         offset = tile.start + part.tile_offset * tile.item
         rows = tile[part.first_partition : part.first_partition + part.partitions]

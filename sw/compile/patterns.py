@@ -7,11 +7,13 @@ from math import prod
 
 from makalu.spec.isa import AP_DIMS
 
-from .cut import Box, StrideLimit, cut, memory_limit, slot_limit
+from .cut import Box, StrideLimit, bounded, cut, memory_limit, slot_limit
 from .refine import Common, Dim, PatternError, refine
 
-__all__ = ["CommonPattern", "Dim", "PatternError", "Transfer", "common_patterns", "transfer_patterns"]
+__all__ = ["ANY", "CommonPattern", "Dim", "PatternError", "Transfer", "common_patterns", "transfer_patterns"]
 
+ANY = 1 << 64
+"""More elements than the sizes of an instruction can say."""
 _KEPT = 1024
 """Operands of a program have few shapes: patterns hold no address, so equal ones are made once."""
 
@@ -45,7 +47,11 @@ class Transfer:
 
 
 def common_patterns(
-    operands: Sequence[Sequence[Dim]], limits: Sequence[StrideLimit] | None = None, *, ordered: bool = True
+    operands: Sequence[Sequence[Dim]],
+    limits: Sequence[StrideLimit] | None = None,
+    *,
+    ordered: bool = True,
+    most: int = ANY,
 ) -> Iterator[CommonPattern]:
     """Instructions that walk all `operands` together, element k of one beside element k of the others.
 
@@ -57,42 +63,44 @@ def common_patterns(
     limits : strides that each operand's fields hold; None: all lie in SBUF or PSUM.
     ordered : the patterns, one after the other, keep the row-major order. Needed where an operand that is written
         visits an element more than once (a sum into PSUM, stride 0); else False may take fewer instructions.
+    most : elements of an instruction, the preset's `sequencer.elements`.
 
     Errors: `PatternError`.
     """
     limits = [slot_limit()] * len(operands) if limits is None else limits
-    return iter(_common_patterns(tuple(map(tuple, operands)), tuple(limits), ordered))
+    return iter(_common_patterns(tuple(map(tuple, operands)), tuple(limits), ordered, most))
 
 
 @lru_cache(maxsize=_KEPT)
 def _common_patterns(
-    operands: tuple[tuple[Dim, ...], ...], limits: tuple[StrideLimit, ...], ordered: bool
+    operands: tuple[tuple[Dim, ...], ...], limits: tuple[StrideLimit, ...], ordered: bool, most: int
 ) -> tuple[CommonPattern, ...]:
     out = []
     for common in refine(operands):
-        for offsets, box in _boxes(common, limits, ordered):
+        for offsets, box in _boxes(common, limits, ordered, most):
             strides = tuple(_padded([s[o] for s in box.strides], lone=1) for o in range(len(operands)))
             out.append(CommonPattern(_padded(box.sizes, fill=1), offsets, strides))
     return tuple(out)
 
 
 def transfer_patterns(
-    partitions: int, tile: Sequence[Dim], memory: Sequence[Dim], *, element_bytes: int
+    partitions: int, tile: Sequence[Dim], memory: Sequence[Dim], *, element_bytes: int, most: int = ANY
 ) -> Iterator[Transfer]:
     """DMAs between a tile, `partitions` rows of `tile` each, and a view of memory with as many elements.
 
     Element k of the tile in row-major order, the partition outermost, lies beside element k of `memory`. A DMA has
     one stride from partition to partition, so partitions that memory does not hold in one regular row are several
-    transfers; so are those whose distance exceeds the field. Transfers come in no particular order.
+    transfers; so are those whose distance exceeds the field, and rows of more than `most` elements. Transfers come in
+    no particular order.
 
     Does not: look at the number of partitions that the core has. Errors: `PatternError`.
     """
-    return iter(_transfer_patterns(partitions, tuple(tile), tuple(memory), element_bytes))
+    return iter(_transfer_patterns(partitions, tuple(tile), tuple(memory), element_bytes, most))
 
 
 @lru_cache(maxsize=_KEPT)
 def _transfer_patterns(
-    partitions: int, tile: tuple[Dim, ...], memory: tuple[Dim, ...], element_bytes: int
+    partitions: int, tile: tuple[Dim, ...], memory: tuple[Dim, ...], element_bytes: int, most: int
 ) -> tuple[Transfer, ...]:
     free = prod(count for count, _ in tile)
     # the partition number is an operand of its own: it grows by 1 outside of the free dimensions and not inside
@@ -110,7 +118,7 @@ def _transfer_patterns(
             memory_partition_stride=row_stride,
         )
         for rows, row_stride, rest in (_take_rows(common, limits[2]) for common in refine(views))
-        for (tile_offset, first, memory_offset), box in _boxes(rest, limits, ordered=False)
+        for (tile_offset, first, memory_offset), box in _boxes(rest, limits, False, most)
     )
 
 
@@ -124,8 +132,11 @@ def _take_rows(common: Common, limit: StrideLimit) -> tuple[int, int, Common]:
     return 1, 0, common
 
 
-def _boxes(common: Common, limits: Sequence[StrideLimit], ordered: bool) -> Iterator[tuple[tuple[int, ...], Box]]:
-    for box in cut(common.sizes, common.strides, limits, ordered=ordered):
+def _boxes(
+    common: Common, limits: Sequence[StrideLimit], ordered: bool, most: int
+) -> Iterator[tuple[tuple[int, ...], Box]]:
+    boxes = cut(common.sizes, common.strides, limits, ordered=ordered)
+    for box in (piece for whole in boxes for piece in bounded(whole, most)):
         yield tuple(a + b for a, b in zip(common.offsets, box.offsets, strict=True)), box
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from makalu.sw.compile import cut
 from makalu.sw.compile import patterns as compile_patterns
-from makalu.sw.compile.cut import memory_limit, slot_limit
+from makalu.sw.compile.cut import Box, bounded, memory_limit, slot_limit
 from makalu.sw.compile.patterns import PatternError, common_patterns, transfer_patterns
 
 
@@ -220,3 +220,21 @@ def test_what_does_not_divide_is_cut():
     parts = list(transfer_patterns(64, [(100, 1)], [(100, 65), (64, 1)], element_bytes=2))
     assert len(parts) == 64 + 100 - 4
     assert memory_limit(1) == (-(1 << 31), (1 << 31) - 1)
+
+
+@pytest.mark.parametrize("sizes", [(7,), (5, 9), (3, 1000), (2, 3, 5, 7), (1024,), (17, 2)])
+@pytest.mark.parametrize("most", [8, 64, 256])
+def test_a_box_in_pieces_has_its_elements_in_order(sizes, most):
+    """Each piece's sizes, rounded up to powers of two, multiply to no more than the bound."""
+
+    def places(box):
+        index = [np.arange(size).reshape([-1] + [1] * d) for d, size in enumerate(box.sizes)]
+        moves = [i * stride[0] for i, stride in zip(index, box.strides, strict=True)]
+        return (box.offsets[0] + sum(moves, start=np.zeros(1, int))).reshape(-1)
+
+    box = Box((100, 0), sizes, tuple((1 if d == 0 else 5000 * d, 0) for d in range(len(sizes))))
+    pieces = list(bounded(box, most))
+    assert np.array_equal(np.concatenate([places(piece) for piece in pieces]), places(box))
+    for piece in pieces:
+        assert np.prod([1 << (size - 1).bit_length() for size in piece.sizes]) <= most
+        assert piece.offsets[1] == 0 and 1 not in piece.sizes

@@ -9,7 +9,18 @@ import pytest
 
 from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import BF16
-from makalu.spec.isa import INSTRUCTION_BYTES, INSTRUCTIONS, QUEUES, AluOp, Function, Opcode, Queue, Space
+from makalu.spec.isa import (
+    AP_DIMS,
+    FIELDS,
+    INSTRUCTION_BYTES,
+    INSTRUCTIONS,
+    QUEUES,
+    AluOp,
+    Function,
+    Opcode,
+    Queue,
+    Space,
+)
 from makalu.spec.registers import QueueState
 from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, place_of, spoil, with_fields
 
@@ -175,6 +186,35 @@ def test_memory_address(kind):
     place = place_of(1, queue, lambda i: i.opcode == opcode and i["partitions"] >= values.get("partitions", 1))
     case = spoil(1, queue, place, lambda data: with_fields(data, **values))
     check(case, ErrorCode.MEMORY_ADDRESS, machine())
+
+
+def still(*slots, memory=False):
+    """Fields of operands that stand on one element 65,535^4 times: no address is wrong, and nobody lives to the end."""
+    large = FIELDS["dst_size0"].high
+    fields = {f"{slot}_size{d}": large for slot in slots for d in range(AP_DIMS)}
+    fields |= {f"{slot}_stride{d}": 0 for slot in slots for d in range(AP_DIMS)}
+    return fields | ({f"memory_stride{d}": 0 for d in range(AP_DIMS)} if memory else {})
+
+
+ENDLESS = {
+    "matmul": (Queue.TENSOR, Opcode.MATMUL, still("dst", "src0")),
+    "copy": (Queue.VECTOR, Opcode.TENSOR_COPY, still("dst", "src0")),
+    "activation": (Queue.SCALAR, Opcode.ACTIVATION, still("dst", "src0")),
+    "load": (Queue.SYNC, Opcode.DMA_LOAD, still("dst", memory=True)),
+    "store": (Queue.GPSIMD, Opcode.DMA_STORE, still("src0", memory=True)),
+    "one-too-many": (
+        Queue.SYNC,
+        Opcode.DMA_LOAD,
+        still("dst", memory=True)
+        | {"dst_size0": 1, "dst_size1": CONFIG.sequencer.elements // 8 + 1, "dst_size2": 1, "dst_size3": 8},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_instruction_that_would_not_end(kind):
+    queue, opcode, values = ENDLESS[kind]
+    check(spoilt(queue, is_(opcode), **values), ErrorCode.ELEMENTS, machine())
 
 
 def test_semaphore_beyond_the_preset():

@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 
+from makalu.sim_models.golden.machine import Machine as GoldenMachine
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import BF16, FP32
@@ -111,3 +112,25 @@ def test_old_or_new(opcode, row, latency, form):
     memory[RESULT : RESULT + ROWS] = sbuf.reshape(-1)
     assert np.array_equal(stored, sbuf)
     assert np.array_equal(result.image, memory)
+
+
+@pytest.mark.parametrize("latency", [0, 100])
+@pytest.mark.parametrize("opcode", CODES, ids=lambda opcode: opcode.name.lower())
+def test_a_later_illegal_instruction_hides_nothing(opcode, latency):
+    """The registers name the first error in program order, in the RTL and in golden, however late it comes."""
+    image = np.zeros(SIZE, np.uint8)
+    (queue,) = INSTRUCTIONS[opcode].queues
+    good = transfer(opcode, BEHIND, BURST, tag=1)
+    bad = transfer(opcode, SIZE - INSIDE * BURST, BURST, tag=2)
+    refused = encode(Instruction(opcode, {"tag": 3}))
+    for n, word in enumerate([good, bad, refused, encode(Instruction(Opcode.HALT))]):
+        image[FILL + n * len(word) : FILL + (n + 1) * len(word)] = np.frombuffer(word, np.uint8)
+    memory = MemoryTiming.of(CONFIG.memory, latency=latency)
+    result = observed_machine("tiny").run(image, {queue: FILL}, max_cycles=MOST_CYCLES, memory=memory)
+    shutil.rmtree(result.trace.parent)
+    failed = queues_of(result.registers, [queue])[queue]
+    assert (failed.state, failed.code) == (QueueState.ERROR, CODES[opcode])
+    assert (failed.address, failed.tag) == (FILL + len(bad), 2)
+    for seed in (None, *range(10)):
+        error = GoldenMachine(CONFIG, strict=False).run(image, {queue: FILL}, seed=seed).errors[queue]
+        assert (error.code, error.address, error.tag) == (CODES[opcode], FILL + len(bad), 2)

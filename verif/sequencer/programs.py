@@ -20,6 +20,7 @@ from makalu.spec.isa import (
     SignalKind,
     Space,
     WaitKind,
+    used_fields,
 )
 
 __all__ = ["BROKEN", "INNER", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
@@ -60,6 +61,13 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
     sizes = [rng.randint(1, 4) for _ in range(AP_DIMS)]
     if opcode is Opcode.LOAD_STATIONARY:
         sizes = [rng.randint(1, config.tensor.columns), 1, 1, 1]
+    # one size may be large where the operands stand still along it: all bits of the field
+    still = None if opcode is Opcode.LOAD_STATIONARY or rng.random() < 0.8 else rng.randrange(AP_DIMS)
+    large = rng.randint(1, FIELDS["dst_size0"].high)
+    if still is not None:
+        sizes = [1 if d == still else rng.randint(1, 2) for d in range(AP_DIMS)]
+        if large << sum(size - 1 for size in sizes) > config.sequencer.elements // 2:
+            sizes = [1] * AP_DIMS
     scalar = rng.random() < 0.5 and "operand0_tensor" in spec.fields
     for slot, allowed in spec.operands.items():
         if allowed.scalar and not scalar:
@@ -73,11 +81,13 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
         if opcode is Opcode.MATMUL and slot == "dst":
             limit = config.psum.bank_bytes
             bank = rng.randrange(config.psum.banks) * limit
-            sizes = own = [rng.randint(1, 2) for _ in range(AP_DIMS)]
+            sizes = own = sizes if still is not None else [rng.randint(1, 2) for _ in range(AP_DIMS)]
         offset, strides = _pattern(rng, own, dtype, limit)
         if opcode is Opcode.LOAD_STATIONARY:
             strides[0] = 1
             offset = rng.randrange(config.sbuf.words // 2) * config.sbuf.word_bytes
+        if still is not None and not allowed.scalar:
+            strides[still], own = 0, [large if d == still else size for d, size in enumerate(own)]
         place = 0 if opcode is Opcode.MATMUL and slot == "dst" else start
         out |= operand(slot, space, dtype, offset + bank, own, strides, place)
     choices = {
@@ -92,6 +102,8 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
     for name in spec.fields:
         f = FIELDS[name]
         out[name] = int(choices.get(name, rng.randint(f.low, f.high)))
+    if still is not None and "address" in spec.fields:
+        out[f"memory_stride{still}"] = rng.randint(-4, 4)
     if "address" in spec.fields:
         (slot,) = spec.operands
         low, high = _memory_range(out, slot)
@@ -122,6 +134,7 @@ def replace_field(word: bytes, name: str, value: int) -> bytes:
 BROKEN: tuple[ErrorCode, ...] = (
     *(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.SEMAPHORE),
     ErrorCode.MEMORY_ADDRESS,
+    ErrorCode.ELEMENTS,
 )
 
 
@@ -133,7 +146,8 @@ def broken(rng: random.Random, code: ErrorCode, config: CoreConfig) -> tuple[Que
         fields = {"address": _outside(rng, own, "dst" if opcode is Opcode.DMA_LOAD else "src0", config)}
     word = encode(Instruction(opcode, own))
     for name, value in fields.items():
-        word = replace_field(word, name, value)
+        if name in used_fields(opcode) or name == "opcode":
+            word = replace_field(word, name, value)
     if code is ErrorCode.RESERVED:
         gaps = set(range(8 * INSTRUCTION_BYTES))
         for f in FIELDS.values():
@@ -141,6 +155,29 @@ def broken(rng: random.Random, code: ErrorCode, config: CoreConfig) -> tuple[Que
         bit = rng.choice(sorted(gaps))
         word = (int.from_bytes(word, "little") | 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
     return INSTRUCTIONS[opcode].queues[0], word
+
+
+def _too_many(rng: random.Random, config: CoreConfig) -> dict[str, int]:
+    """Sizes of an operand that stands still: one factor of two above the bound, or far above."""
+    bits = config.sequencer.elements.bit_length()  # of one too many
+    parts = [FIELDS["dst_size0"].bits] * AP_DIMS
+    if rng.random() < 0.7:
+        parts = [min(16, bits), *_shares(rng, max(0, bits - 16))]
+        rng.shuffle(parts)
+    out = {}
+    for d, part in enumerate(parts):
+        size = rng.randint((1 << part - 1) + 1, min(1 << part, FIELDS["dst_size0"].high)) if part else 1
+        for slot in ("dst", "src0"):
+            out |= {f"{slot}_size{d}": size, f"{slot}_stride{d}": 0}
+        out[f"memory_stride{d}"] = 0
+    return out
+
+
+def _shares(rng: random.Random, bits: int) -> list[int]:
+    """`bits` in all for the other dimensions."""
+    first = rng.randint(0, bits)
+    second = rng.randint(0, bits - first)
+    return [first, second, bits - first - second]
 
 
 def _outside(rng: random.Random, fields: Mapping[str, int], slot: str, config: CoreConfig) -> int:
@@ -167,6 +204,7 @@ def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, t
         ErrorCode.SBUF_ADDRESS: (load, {"dst_offset": 0, "dst_size0": 2, "dst_stride0": -0x8000}),
         ErrorCode.PSUM_ADDRESS: (copy, ones | {f"src0_stride{d}": 0 for d in range(AP_DIMS)} | beyond),
         ErrorCode.MEMORY_ADDRESS: (rng.choice((load, store)), {}),
+        ErrorCode.ELEMENTS: (rng.choice((copy, Opcode.ACTIVATION, load, store, matmul)), _too_many(rng, config)),
         ErrorCode.SEMAPHORE: (copy, {"wait1_kind": 1, "wait1_semaphore": config.sequencer.semaphores}),
     }
 

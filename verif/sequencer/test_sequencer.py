@@ -5,7 +5,7 @@ import random
 import cocotb
 
 from makalu.hw.sequencer.semaphores import COUNTER_BITS
-from makalu.sim_models.lockstep.instruction_rules import verdict
+from makalu.sim_models.golden.check import check_bytes
 from makalu.spec.axi import Response
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
@@ -122,8 +122,7 @@ async def mutated_instructions(dut):
             programs.words[queue].append(_halt())
         await _run(env, programs, watchdog=60)
         for queue in Queue:
-            words = [int.from_bytes(w, "little") for w in programs.words[queue]]
-            codes = [verdict(w, queue, env.config) for w in words]
+            codes = [check_bytes(word, queue, env.config)[0] for word in programs.words[queue]]
             first = next((c for c in codes if c), ErrorCode.NONE)
             found = env.model.queues[queue].error[0]
             # an instruction that was made to wait may stop by the watchdog before the refused one is reached

@@ -1,0 +1,86 @@
+"""Operands of an instruction: where one may lie, what it may hold, and the rules that it keeps.
+
+The rules of a slot are data beside its row in `isa.py`. The RTL (`hw/sequencer`) and one Python reading
+(`sim_models/golden/check.py`) walk them; a rule has one reader in each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from .errors import ErrorCode
+
+__all__ = ["EVERY_OPERAND", "Operand", "OperandRule", "Space"]
+
+
+class Space(IntEnum):
+    """Memory of an operand; NONE where the slot is not used."""
+
+    NONE = 0
+    SBUF = 1
+    PSUM = 2
+
+
+class OperandRule(Enum):
+    """What the operand in a slot keeps."""
+
+    def __init__(self, code: ErrorCode, text: str) -> None:
+        self.code, self.text = code, text
+
+    KIND = ErrorCode.OPERAND, "space and element type are among those of the row; in PSUM the element is fp32"
+    FILLED = ErrorCode.SIZE, "no size is 0"
+    WITHIN = ErrorCode.PARTITION, "first partition + partitions (or columns) does not go beyond the geometry"
+    ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the element"
+    IN_SBUF = ErrorCode.SBUF_ADDRESS, "in SBUF: first and last byte lie in the partition"
+    IN_PSUM = ErrorCode.PSUM_ADDRESS, "in PSUM: first and last byte lie in the partition"
+    BOUNDED = ErrorCode.ELEMENTS, "the sizes, each rounded up to a power of two, multiply to at most the preset's"
+
+    SAME_SIZES = ErrorCode.SIZE, "the sizes are those of the row's first tensor"
+    ONE_ELEMENT = ErrorCode.SIZE, "all sizes are 1"
+    TILE = ErrorCode.SIZE, "size0 is at most the PE columns, the other sizes are 1"
+    FROM_ZERO = ErrorCode.PARTITION, "the first partition is 0"
+    SAME_PARTITION = ErrorCode.PARTITION, "the first partition is that of dst"
+    WORD_ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the SBUF word"
+    UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
+    ONE_BANK = ErrorCode.PSUM_ADDRESS, "first and last byte lie in one PSUM bank"
+    IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
+
+
+EVERY_OPERAND = (
+    OperandRule.KIND,
+    OperandRule.FILLED,
+    OperandRule.WITHIN,
+    OperandRule.ALIGNED,
+    OperandRule.IN_SBUF,
+    OperandRule.IN_PSUM,
+    OperandRule.BOUNDED,
+)
+"""What each operand keeps, whatever its row says."""
+
+_IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
+    OperandRule.ONE_ELEMENT: (OperandRule.FILLED, OperandRule.BOUNDED),
+    OperandRule.TILE: (OperandRule.BOUNDED,),
+    OperandRule.SAME_SIZES: (OperandRule.BOUNDED,),
+    OperandRule.FROM_ZERO: (OperandRule.WITHIN,),
+}
+"""Rules that need no look of their own beside another one: `columns` is never above the partitions."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What an instruction allows in one of its operand slots."""
+
+    spaces: tuple[Space, ...]
+    dtypes: tuple[str, ...]
+    own_rules: tuple[OperandRule, ...] = ()
+    """Beside those of `EVERY_OPERAND`."""
+    scalar: bool = False
+    """One element a partition: used when `operand0_tensor` is set, else the slot is zero."""
+    count: str = "partitions"
+    """The field that counts its partitions."""
+
+    @property
+    def rules(self) -> tuple[OperandRule, ...]:
+        """All that must be looked at."""
+        implied = {rule for own in self.own_rules for rule in _IMPLIED.get(own, ())}
+        return tuple(rule for rule in EVERY_OPERAND if rule not in implied) + self.own_rules

@@ -1,0 +1,89 @@
+"""Every decoder's verdict on instructions that are legal or nearly so is that of golden's checker."""
+
+import random
+from collections import Counter
+from typing import Any
+
+import cocotb
+from cocotb.triggers import RisingEdge
+
+from makalu.sim_models.golden.check import check_bytes
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.errors import ErrorCode
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, QUEUES, Opcode
+from makalu.spec.preset import load_preset
+from makalu.spec.sequencer import DECODE_PERIOD
+from makalu.sw.rtl.params import bench_params
+from verif.lib.sampling import known, start_clock
+from verif.sequencer.programs import BROKEN, broken, legal, replace_field
+
+
+def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
+    """A legal instruction with up to three fields changed, most of them by a little, now and then any bit."""
+    word = encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()}))
+    for _ in range(rng.choice((0, 1, 1, 2, 3))):
+        f = FIELDS[rng.choice(list(FIELDS))]
+        old = int.from_bytes(word, "little") >> f.lsb & (1 << f.bits) - 1
+        near_by = old + rng.randint(-5, 5)
+        value = rng.choice((0, 1, f.high, f.low, near_by, near_by, rng.getrandbits(64)))
+        word = replace_field(word, f.name, value)
+    if rng.random() < 1 / 16:
+        flipped = int.from_bytes(word, "little") ^ 1 << rng.randrange(8 * INSTRUCTION_BYTES)
+        word = flipped.to_bytes(INSTRUCTION_BYTES, "little")
+    return word
+
+
+def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
+    """One for this queue, or broken in one chosen rule."""
+    if rng.random() < 1 / 4:
+        where, word = broken(rng, rng.choice(BROKEN), config)
+        if where == queue:
+            return word
+    own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
+    opcodes = own if rng.random() < 31 / 32 else list(Opcode)
+    return near(rng, rng.choice(opcodes), config)
+
+
+@cocotb.test()
+async def verdicts(dut: Any) -> None:
+    params = bench_params()
+    config, rng, seen = load_preset(params["preset"]), random.Random(params["seed"]), Counter()
+    start_clock(dut)
+    words = {queue: getattr(dut, f"word_{queue.name.lower()}") for queue in QUEUES}
+    codes = {queue: getattr(dut, f"code_{queue.name.lower()}") for queue in QUEUES}
+    before = None
+    dut.rst.value = 1
+    await RisingEdge(dut.clk)
+    dut.rst.value = 0
+    while not known(dut.push):
+        await RisingEdge(dut.clk)
+    for _ in range(params["words"]):
+        data = {queue: instruction(rng, queue, config) for queue in QUEUES}
+        for queue, word in data.items():
+            words[queue].value = int.from_bytes(word, "little")
+        await RisingEdge(dut.clk)
+        if before is not None:  # what a decoder holds when it leaves reset is nobody's
+            _compare(before, codes, config, seen)
+        before = data
+        for _ in range(DECODE_PERIOD - 1):
+            await RisingEdge(dut.clk)
+        assert known(dut.push), "the decoders are not in step"
+    missing = {(queue, code) for queue in QUEUES for code in expected(queue) if not seen[queue, code]}
+    assert not missing, f"never seen: {sorted(missing)}"
+
+
+def expected(queue: Any) -> set[ErrorCode]:
+    """Codes that some instruction of the queue can have, and NONE."""
+    rows = [spec for spec in INSTRUCTIONS.values() if queue in spec.queues]
+    rules = {rule.code for spec in rows for operand in spec.operands.values() for rule in operand.rules}
+    spaces = {space.name for spec in rows for operand in spec.operands.values() for space in operand.spaces}
+    unreachable = {ErrorCode.PSUM_ADDRESS} if "PSUM" not in spaces else set()
+    return {ErrorCode.NONE, ErrorCode.OPCODE, ErrorCode.RESERVED, ErrorCode.SEMAPHORE} | rules - unreachable
+
+
+def _compare(data: dict[Any, bytes], codes: dict[Any, Any], config: Any, seen: Counter) -> None:
+    for queue, word in data.items():
+        code, text = check_bytes(word, queue, config)
+        found = known(codes[queue])
+        assert found == code, f"{queue.name}: {word.hex()} is {code.name} ({text}), the decoder says {found}"
+        seen[queue, code] += 1
