@@ -25,7 +25,7 @@ def bench(preset, simulator, params, module="test_sequencer"):
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_sequencer_verilator(seed):
-    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 40, "seed": seed}) == TESTS
+    assert bench("tiny", "verilator", {"length": 120, "rounds": 3, "mutants": 10, "seed": seed}) == TESTS
 
 
 def test_control_port_outside_master():
