@@ -86,6 +86,7 @@ def test_wrong_sign_of_a_zero_sum_is_caught(monkeypatch):
         run_bench(
             ArithAssembly(),
             name="fault-zero-sign",
+            simulator=SIMULATOR,
             test_module="verif.arith.test_arith",
             params={"vectors": 8, "enabled_vectors": 8, "specials": True, "least": 0, "seed": 1},
         )
