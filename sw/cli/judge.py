@@ -1,14 +1,15 @@
 """`makalu judge`: the arithmetic units' RTL beside vectors of anybody's."""
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
+from typing import IO, Any
 
 import typer
 from rich.console import Console
 
-from makalu.sw.rtl.judge import Difference, VectorError, Verdict, judge
+from makalu.sw.rtl.judge import Difference, VectorError, judge
 
 __all__ = ["Form", "Subnormals", "judge_vectors"]
 
@@ -34,10 +35,11 @@ def judge_vectors(
     """
     name = "standard input" if source == "-" else source
     try:
-        verdict = _verdict(source, form=form, operation=operation, subnormals=subnormals, shown=shown)
-    except (VectorError, OSError) as error:
-        why = error if isinstance(error, VectorError) else f"vectors must be readable: {error.strerror}"
-        typer.echo(f"makalu: {name}: {why}", err=True)
+        _check(form, operation)
+        with _opened(source) as vectors, console.status("the first call builds the units"):
+            verdict = judge(vectors, operation=operation, subnormals=subnormals.value, shown=shown)
+    except VectorError as error:
+        typer.echo(f"makalu: {name}: {error}", err=True)
         raise typer.Exit(_BAD_INPUT) from error
     for difference in verdict.first:
         console.print(_line(name, difference), highlight=False, soft_wrap=True)
@@ -54,13 +56,20 @@ def judge_vectors(
         raise typer.Exit(1)
 
 
-def _verdict(source: str, *, form: Form, operation: str | None, subnormals: Subnormals, shown: int) -> Verdict:
+def _check(form: Form, operation: str | None) -> None:
     if form is Form.TESTFLOAT and operation is None:
         raise VectorError("testfloat's lines do not name their operation: --operation must")
     if form is Form.PLAIN and operation is not None:
         raise VectorError("each plain line names its operation: --operation must go with --format testfloat")
-    with nullcontext(sys.stdin) if source == "-" else Path(source).open() as vectors:
-        return judge(vectors, operation=operation, subnormals=subnormals.value, shown=shown)
+
+
+def _opened(source: str) -> AbstractContextManager[IO[Any]]:
+    if source == "-":
+        return nullcontext(sys.stdin)
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        raise VectorError(f"vectors must be in a file that can be read: {error.strerror}") from error
 
 
 def _line(name: str, difference: Difference) -> str:

@@ -92,6 +92,7 @@ def test_wrong_sign_of_a_zero_sum_is_caught(monkeypatch):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("test", "fault"),
     [
@@ -108,6 +109,7 @@ def test_pe_bench_catches_what_deep_sums_show(test, fault):
     caught(component, replace(fault, test=test), module="verif.pe.test_pe", says=says, params=PE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("test", "fault"), [("dense_traffic", COUNT_BIT), ("cancellation", LOST_PLACE)], ids=str)
 def test_psum_bench_catches_what_deep_sums_show(test, fault):
     caught(
@@ -119,6 +121,7 @@ def test_psum_bench_catches_what_deep_sums_show(test, fault):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "seed"), [(LOST_PLACE, 1), (LOST_PLACE, 2), (WRONG_PLACE, 3)], ids=str)
 def test_place_of_the_marker_is_caught_with_any_seed(fault, seed):
     """By the cancellations alone: there is no special and hardly a random vector."""

@@ -249,7 +249,8 @@ def test_the_command_says_what_is_wrong_with_the_input(path, options, says):
 
 def test_a_file_that_is_not_there(tmp_path):
     file = tmp_path / "none"
-    assert command(file) == (2, "", f"makalu: {file}: vectors must be readable: No such file or directory\n")
+    rule = "vectors must be in a file that can be read: No such file or directory"
+    assert command(file) == (2, "", f"makalu: {file}: {rule}\n")
 
 
 def test_standard_input(path, capsys, monkeypatch):

@@ -14,7 +14,7 @@ from makalu.sim_models.golden.arithmetic import (
     fp32_min,
     fp32_to_bf16,
 )
-from makalu.sw.rtl.runner import bench_params
+from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_pairs, cancelling_triples
 from verif.arith.vectors import (
     absent_classes,

@@ -12,7 +12,7 @@ from makalu.sim_models.lockstep.pe import PeInputs, PeModel
 from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import BF16
-from makalu.sw.rtl.runner import bench_params
+from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
 from verif.arith.vectors import bf16_operands, bf16_partners, chain_partners
 from verif.lib.compare import compare
