@@ -32,7 +32,7 @@ def _grid() -> tuple[Integers, Integers]:
     """Exponent of the larger number and leading place of the sum: all subnormal sums that there are of each exponent.
 
     A power of two less its lower neighbour is the smallest sum, the one place of exponent 24. From 25 on it is not
-    subnormal, but still the deepest that meets the marker's place.
+    subnormal: there a lost place of the marker changes nothing, but a wrong one would.
     """
     pairs = [
         (exponent, place)
