@@ -20,6 +20,8 @@ Integers = NDArray[np.int64]
 
 MARKED = PRODUCT_BITS + GUARD_BITS + 1
 """Exponents 1 to this one have a place of their own in the chain adder's marker."""
+UNMARKED = 32
+"""One that has none, far from the subnormals."""
 DEEP = 8
 """Places from the larger number's leading one down to the sum's."""
 _UNIT = FP32.emin - FP32.fraction_bits
@@ -29,15 +31,19 @@ _LEAST_NORMAL = FP32.fraction_bits
 
 
 def _grid() -> tuple[Integers, Integers]:
-    """Exponent of the larger number and leading place of the sum: all subnormal sums that there are of each exponent.
+    """Exponent of the larger number and leading place of the sum: all subnormal sums that there are of each exponent,
+    and each depth at UNMARKED, which the zero count alone decides.
 
     A power of two less its lower neighbour is the smallest sum, the one place of exponent 24. From 25 on it is not
     subnormal: there a lost place of the marker changes nothing, but a wrong one would.
     """
     pairs = [
         (exponent, place)
-        for exponent in range(1, MARKED + 1)
-        for place in range(max(exponent - 2, 0), max(exponent - 1, _LEAST_NORMAL))
+        for exponent in (*range(1, MARKED + 1), UNMARKED)
+        for place in range(
+            max(exponent - 2, 0),
+            exponent + _LEAST_NORMAL - 1 if exponent == UNMARKED else max(exponent - 1, _LEAST_NORMAL),
+        )
     ]
     exponents, places = np.array(pairs).T
     return exponents, places
@@ -51,7 +57,7 @@ _DEEPEST = _PLACES < _EXPONENTS - 1
 def _sums(rng: np.random.Generator) -> Integers:
     """A sum for each of the grid, in units: random below its leading place, but a multiple of the larger one's ulp."""
     below = (np.int64(1) << _PLACES) - (np.int64(1) << np.minimum(_PLACES, _EXPONENTS - 1))
-    return (np.int64(1) << _PLACES) + (rng.integers(0, 1 << FP32.fraction_bits, len(_PLACES)) & below)
+    return (np.int64(1) << _PLACES) + (rng.integers(0, 1 << 62, len(_PLACES)) & below)
 
 
 def _bits(units: Integers, sign: Integers) -> Bits:

@@ -119,11 +119,17 @@ def _borrows(rng: np.random.Generator, a: Bits) -> Bits:
     return ((a ^ np.uint32(1 << 31)) & np.uint32(1 << 31)) | (exponent << 23) | rng.integers(0, 3, len(a), np.uint32)
 
 
+def _near(rng: np.random.Generator, a: Bits) -> Bits:
+    """Of the opposite sign, up to 2^16 last places away: the sums cancel by 8 places or more, each depth as often."""
+    away = rng.integers(0, 1 << 16, len(a)) >> rng.integers(0, 17, len(a))
+    return ((a ^ np.uint32(1 << 31)) + rng.choice([-1, 1], len(a)) * away).astype(np.uint32)
+
+
 def fp32_partners(rng: np.random.Generator, a: Bits) -> Bits:
     """A second fp32 for each of `a`: independent, or one that cancels to a few last places, or one that overlaps."""
     count = len(a)
     b = fp32_operands(rng, count)
-    near = ((a ^ np.uint32(1 << 31)) + rng.integers(-4, 5, count)).astype(np.uint32)
+    near = _near(rng, a)
     exponent = ((a >> 23) & 0xFF).astype(np.int64)
     shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
     close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
@@ -160,7 +166,7 @@ def chain_partners(rng: np.random.Generator, a: Halves, b: Halves) -> Bits:
     with np.errstate(all="ignore"):
         values = [(x.astype(np.uint32) << 16).view(np.float32).astype(np.float64) for x in (a, b)]
         product = (values[0] * values[1]).astype(np.float32).view(np.uint32)
-    near = ((product ^ np.uint32(1 << 31)) + rng.integers(-3, 4, count)).astype(np.uint32)
+    near = _near(rng, product)
     exponent = ((product >> 23) & 0xFF).astype(np.int64)
     shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
     close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
