@@ -55,6 +55,12 @@ class PeModel:
         self._products: list[NDArray[np.float64] | None] = [None] * tensor.mul_stages
         self._sums: list[int | None] = [None] * tensor.add_stages
 
+    @property
+    def product(self) -> float | None:
+        """What this cycle's p is added to; None if it depends on a register that was never written."""
+        product = self._products[-1]
+        return None if product is None else float(product[0])
+
     def comb(self) -> PeOutputs:
         """Outputs depend on registers only."""
         return PeOutputs(x=self._x, active=self._flags[0], swap=self._flags[1], p=self._sums[-1])

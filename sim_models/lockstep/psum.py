@@ -62,6 +62,12 @@ class PsumModel:
             for _ in range(1 + psum.add_stages)
         ]
 
+    @property
+    def old(self) -> NDArray[np.uint32]:
+        """The elements that this cycle's columns are added to, where their waves accumulate."""
+        old: NDArray[np.uint32] = self.bank_out[self._rows, self.read_bank[0]]
+        return old
+
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         last = self._stages[-1]
         return {
@@ -100,8 +106,7 @@ class PsumModel:
         total = column = np.asarray(inputs["column"], np.uint32)
         accumulate = self.wave["accumulate"] != 0
         if accumulate.any():
-            old = self.bank_out[self._rows, self.read_bank[0]]
-            added = fp32_add(column, old, subnormals=self.config.tensor.subnormals)
+            added = fp32_add(column, self.old, subnormals=self.config.tensor.subnormals)
             total = np.where(accumulate, added, column)
         commit = self._stages[-1]
 

@@ -16,6 +16,7 @@ from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.disassemble import disassemble as print_program
 from makalu.sw.cli.docs import docs as write_docs
+from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.public_kernels import kernels as run_public
 from makalu.sw.cli.run import run as run_kernel
 from makalu.sw.cli.scaling import scaling as run_scaling
@@ -166,6 +167,22 @@ def kernels(
 def disassemble(path: Annotated[Path, typer.Argument(help="file of a program, as `makalu run` writes it")]) -> None:
     """Print a program's instructions, NKI's names beside ours."""
     print_program(path, _console())
+
+
+@app.command()
+def judge(
+    vectors: Annotated[str, typer.Argument(help="file of vectors as docs/judge.md has them, or - for standard input")],
+    form: Annotated[
+        Form, typer.Option("--format", help="plain: each line names its operation; testfloat: numbers alone")
+    ] = Form.PLAIN,
+    operation: Annotated[str | None, typer.Option(help="of every line of testfloat")] = None,
+    subnormals: Annotated[
+        Subnormals, typer.Option(help="which units of the tensor engine and PSUM: a preset has one kind")
+    ] = Subnormals.KEEP,
+    shown: Annotated[int, typer.Option(min=0, help="how many mismatches to print")] = 5,
+) -> None:
+    """Judge the RTL of all arithmetic units by vectors: operation, operands, expected bits."""
+    judge_vectors(vectors, _console(), form=form, operation=operation, subnormals=subnormals, shown=shown)
 
 
 @app.command()

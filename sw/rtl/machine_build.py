@@ -20,10 +20,10 @@ from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
 from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment
 
-__all__ = ["MACHINES", "BuiltMachine", "MachineBuildError", "build_machine"]
+__all__ = ["FAST_ARGS", "MACHINES", "BuiltMachine", "MachineBuildError", "build_machine", "build_program"]
 
 MACHINES: Path = BUILD / "machines"
-_FAST_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast")
+FAST_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast")
 _SOURCES = {"verilator": ("bench.v", "memory.v", "harness.cpp"), "icarus": ("host.v", "bench.v", "memory.v")}
 _PROGRAM = "machine"
 _SECONDS = "seconds"
@@ -64,7 +64,7 @@ def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bi
         "verilator",
         *("--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1)),
         *("--hierarchical", "--top-module", "bench", "--Mdir", "model", "-o", f"../{_PROGRAM}"),
-        *(_FAST_ARGS if fast else VERIFY_ARGS),
+        *(FAST_ARGS if fast else VERIFY_ARGS),
         *FEW_FILES,
         *DATAFLOW,
         *(f"-Wno-{name}" for name in WAIVED),
@@ -107,10 +107,8 @@ def build_machine(
     headers = {"observe.vh": _connections(observed)}
     identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    with alone(final):
-        reused = (final / _SECONDS).is_file()
-        if not reused:
-            _compile([*command, *sources], sources | headers, final, fast=fast, report=report)
+    optimize = "-O2" if fast else QUICK
+    reused = build_program([*command, *sources], sources | headers, final, optimize=optimize, report=report)
     if report is not None:
         report(1, 1)
     program = str(final / _PROGRAM)
@@ -118,12 +116,31 @@ def build_machine(
     return BuiltMachine(folder=final, command=start, reused=reused, seconds=float((final / _SECONDS).read_text()))
 
 
+def build_program(
+    command: list[str],
+    files: Mapping[str, str],
+    final: Path,
+    *,
+    optimize: str,
+    report: Callable[[float, float], None] | None = None,
+) -> bool:
+    """Run `command` where `files` are, and keep it all as `final`; True if an earlier call had. One process at a time.
+
+    Errors: `MachineBuildError`.
+    """
+    with alone(final):
+        reused = (final / _SECONDS).is_file()
+        if not reused:
+            _compile(command, files, final, optimize=optimize, report=report)
+    return reused
+
+
 def _compile(
     command: list[str],
     files: Mapping[str, str],
     final: Path,
     *,
-    fast: bool,
+    optimize: str,
     report: Callable[[float, float], None] | None,
 ) -> None:
     """Run `command` on `files` in a temporary folder that becomes `final` when it is whole."""
@@ -131,13 +148,13 @@ def _compile(
         model = work / "model"
         for file, text in files.items():
             (work / file).write_text(text)
-        blocks = [model / f"V{name}" for name in _BLOCK.findall(files["core.v"])]
+        blocks = [model / f"V{name}" for name in _BLOCK.findall(files.get("core.v", ""))]
         total = _PLANNED + len(blocks) + _TOP
         done, output, began = 0.0, [], time.monotonic()
         with subprocess.Popen(
             command,
             cwd=work,
-            env={**os.environ, **environment(optimize="-O2" if fast else QUICK)},
+            env={**os.environ, **environment(optimize=optimize)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -2,8 +2,8 @@
 
 import pytest
 
+from makalu.hw.arith.assembly import ArithAssembly
 from makalu.sw.rtl.runner import run_bench
-from verif.arith.assembly import ArithAssembly
 
 LEAST = {"verilator": 50_000, "icarus": 0}
 """Results of every unit that the bench asks for."""
@@ -20,6 +20,7 @@ def test_arith(simulator):
         ArithAssembly(),
         name="arith",
         test_module="verif.arith.test_arith",
+        kept=True,
         simulator=simulator,
         params={
             "vectors": VECTORS[simulator],

@@ -6,6 +6,7 @@ from makalu.sw.rtl.runner import run_bench
 from verif.lib.variants import bench_config
 from verif.psum.assembly import PsumAssembly
 
+TESTS = 3
 CYCLES = {"tiny": 1500, "psum-add-1": 600, "psum-add-2": 600}
 
 
@@ -18,7 +19,7 @@ def run(config, simulator, cycles):
         simulator=simulator,
         params={"config": config, "cycles": cycles},
     )
-    assert ran == 2
+    assert ran == TESTS
 
 
 @pytest.mark.slow

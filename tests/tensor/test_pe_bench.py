@@ -6,7 +6,7 @@ from makalu.hw.tensor.pe import Pe
 from makalu.sw.rtl.runner import run_bench
 from verif.tensor.configs import small_core
 
-TESTS = 2
+TESTS = 3
 CYCLES = {"verilator": 2000, "icarus": 500}
 CUTS = [(s, a, subnormals) for s in (1, 2) for a in (1, 2, 3) for subnormals in ("keep", "flush")]
 

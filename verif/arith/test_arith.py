@@ -5,6 +5,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
+from makalu.hw.arith.assembly import INPUTS, OUTPUTS
 from makalu.sim_models.golden.arithmetic import (
     bf16_to_fp32,
     fma_chain_step,
@@ -13,8 +14,8 @@ from makalu.sim_models.golden.arithmetic import (
     fp32_min,
     fp32_to_bf16,
 )
-from makalu.sw.rtl.runner import bench_params
-from verif.arith.assembly import INPUTS, OUTPUTS
+from makalu.sw.rtl.params import bench_params
+from verif.arith.cancellation import absent_cancellations, cancelling_pairs, cancelling_triples
 from verif.arith.vectors import (
     absent_classes,
     canonical,
@@ -106,6 +107,17 @@ def full(operation, *operands):
     assert not absent, f"{operation}: {len(absent)} combinations of classes never came, first {absent[0]}"
 
 
+def values(bits):
+    """As doubles, of fp32 bits."""
+    return bits.view(np.float32).astype(np.float64)
+
+
+def deep(operation, x, y):
+    """No depth of cancellation is absent from the sums that were judged: every place of the adder's marker was met."""
+    absent = absent_cancellations(x, y)
+    assert not absent, f"{operation}: {len(absent)} cancellations never came, first {absent[0]}"
+
+
 def each(operation, subnormals="keep"):
     found = [(i, o) for i, o in enumerate(OUTPUTS) if (o.operation, o.subnormals) == (operation, subnormals)]
     assert found
@@ -117,7 +129,7 @@ async def chain(dut):
     """Fused multiply-add for each cut and subnormal rule, PSUM's adder, and the converters beside them.
 
     round(a * b + word), inactive: word; round(word + old), or word; bf16 of `old`; fp32 of a. First every combination
-    of special a, b and word, and of word and old, once each added and overwritten.
+    of special a, b and word, and of word and old, once each added and overwritten; then every cancellation.
     """
     count = bench_params()["vectors"]
     rng = np.random.default_rng(bench_params()["seed"])
@@ -126,15 +138,18 @@ async def chain(dut):
     tie = rng.integers(0, 8, count) == 0
     old = np.where(tie, (old & 0xFFFF0000) | 0x8000, old).astype(np.uint32)
     active, accumulate = rng.integers(0, 10, count) > 0, rng.integers(0, 4, count) > 0
+    deepest = cancelling_triples(rng)
+    on = np.full(len(deepest[0]), True)
+    a, b, p, old, active, accumulate = joined((*deepest, on, on), (a, b, p, old, active, accumulate))
     if bench_params()["specials"]:
         triples, (olds, words) = special_triples(), special_pairs()
-        count += len(triples[0])
         times = len(triples[0]) // len(olds)
         assert np.array_equal(np.tile(words, times), triples[2]), "old must go through its values beside each word"
         turns = np.repeat(np.arange(times) % 2 == 0, len(olds))
         a, b, p, old, active, accumulate = joined(
             (*triples, np.tile(olds, times), np.full(len(turns), True), turns), (a, b, p, old, active, accumulate)
         )
+    count = len(a)
     word = chain_words(rng, p)
     seen = await stream(dut, {"a": a, "b": b, "word": word, "x": old, "active": active, "accumulate": accumulate})
     wants = {
@@ -152,7 +167,11 @@ async def chain(dut):
             source = np.flatnonzero(legal[: count - output.latency])
             operands = [column[source] for column in (a, b, p, old)]
             same(output, seen[source + output.latency, i], want[source], *operands)
-    # the last few are not judged by the longest unit; none of the specials is among them
+    # the last few are not judged by the longest unit; none of the specials and cancellations is among them
+    with np.errstate(all="ignore"):
+        product = values(bf16_to_fp32(a)) * values(bf16_to_fp32(b))
+    deep("fma", product[active], values(p)[active])
+    deep("psum", values(p)[accumulate], values(old)[accumulate])
     full("fma", a[active], b[active], p[active])
     full("psum", p[accumulate], old[accumulate])
     full("psum that overwrites", p[~accumulate], old[~accumulate])
@@ -188,6 +207,10 @@ async def add_and_compare(dut):
     x, y = fp32_pairs(rng, bench_params()["enabled_vectors"])
     random = len(x)
     select = rng.integers(0, 2, random)
+    for turn in (0, 1):
+        first, second = cancelling_pairs(rng)
+        second = second ^ np.uint32(SIGN * turn)
+        x, y, select = joined((first, second, np.full(len(first), turn)), (x, y, select))
     if bench_params()["specials"]:
         one = special_pairs()
         x, y, select = joined(*((*one, np.full(len(one[0]), turn)) for turn in (0, 1)), (x, y, select))
@@ -199,6 +222,7 @@ async def add_and_compare(dut):
     for turn in (0, 1):
         chosen = judged[select[judged] == turn]
         full(f"add, select {turn}", x[chosen], y[chosen])
+        deep(f"add, select {turn}", values(x[chosen]), values(y[chosen] ^ np.uint32(SIGN * turn)))
 
 
 @cocotb.test()

@@ -12,12 +12,16 @@ import numpy as np
 import softfloatpy as softfloat
 from numpy.typing import NDArray
 
+from verif.arith.cancellation import MARKED
+
 __all__ = [
     "CANONICAL_NAN",
     "CLASSES",
     "absent_classes",
     "bf16_operands",
+    "bf16_partners",
     "canonical",
+    "chain_partners",
     "fma_operands",
     "fp32_operands",
     "fp32_pairs",
@@ -31,6 +35,7 @@ __all__ = [
 ]
 
 Bits = NDArray[np.uint32]
+Halves = NDArray[np.uint16]
 
 CANONICAL_NAN = 0x7FC00000
 SPECIALS = np.array(
@@ -114,11 +119,17 @@ def _borrows(rng: np.random.Generator, a: Bits) -> Bits:
     return ((a ^ np.uint32(1 << 31)) & np.uint32(1 << 31)) | (exponent << 23) | rng.integers(0, 3, len(a), np.uint32)
 
 
+def _near(rng: np.random.Generator, a: Bits) -> Bits:
+    """Of the opposite sign, up to 2^16 last places away: the sums cancel by 8 places or more, each depth as often."""
+    away = rng.integers(0, 1 << 16, len(a)) >> rng.integers(0, 17, len(a))
+    return ((a ^ np.uint32(1 << 31)) + rng.choice([-1, 1], len(a)) * away).astype(np.uint32)
+
+
 def fp32_partners(rng: np.random.Generator, a: Bits) -> Bits:
     """A second fp32 for each of `a`: independent, or one that cancels to a few last places, or one that overlaps."""
     count = len(a)
     b = fp32_operands(rng, count)
-    near = ((a ^ np.uint32(1 << 31)) + rng.integers(-4, 5, count)).astype(np.uint32)
+    near = _near(rng, a)
     exponent = ((a >> 23) & 0xFF).astype(np.int64)
     shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
     close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
@@ -132,29 +143,43 @@ def fp32_pairs(rng: np.random.Generator, count: int) -> tuple[Bits, Bits]:
     return a, fp32_partners(rng, a)
 
 
-def bf16_operands(rng: np.random.Generator, count: int) -> NDArray[np.uint16]:
+def bf16_operands(rng: np.random.Generator, count: int) -> Halves:
     """Any bf16, with subnormals and specials often."""
     return (fp32_operands(rng, count) >> 16).astype(np.uint16)
 
 
-def fma_operands(rng: np.random.Generator, count: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16], Bits]:
-    """bf16 a and b and fp32 p: independent; p near -a*b; p some places from a*b; products near either end."""
-    a, b, p = bf16_operands(rng, count), bf16_operands(rng, count), fp32_operands(rng, count)
-    # the partner exponent that brings the product to a chosen one
-    target = rng.choice(np.array([-24, -2, 0, 1, 2, 100, 127, 253, 254, 255]), count)
+def bf16_partners(rng: np.random.Generator, a: Halves) -> Halves:
+    """A bf16 for each of `a`: independent, or one that brings the product near an end of the range or just above it."""
+    count = len(a)
+    b = bf16_operands(rng, count)
+    ends = rng.choice(np.array([-24, -2, 0, 1, 2, 100, 127, 253, 254, 255]), count)
+    target = np.where(rng.integers(0, 2, count) == 0, rng.integers(1, MARKED + 1, count), ends)
     partner = np.clip(target + 127 - ((a >> 7) & 0xFF).astype(np.int64) + rng.integers(-1, 2, count), 0, 254)
     aimed = (b & 0x807F) | (partner.astype(np.uint16) << 7)
-    b = np.where(rng.integers(0, 2, count) == 0, aimed, b).astype(np.uint16)
+    return np.where(rng.integers(0, 2, count) == 0, aimed, b).astype(np.uint16)
+
+
+def chain_partners(rng: np.random.Generator, a: Halves, b: Halves) -> Bits:
+    """An fp32 p for each a * b: independent; near -a * b; some places from it; one that borrows its leading bit."""
+    count = len(a)
+    p = fp32_operands(rng, count)
     with np.errstate(all="ignore"):
         values = [(x.astype(np.uint32) << 16).view(np.float32).astype(np.float64) for x in (a, b)]
         product = (values[0] * values[1]).astype(np.float32).view(np.uint32)
-    near = ((product ^ np.uint32(1 << 31)) + rng.integers(-3, 4, count)).astype(np.uint32)
+    near = _near(rng, product)
     exponent = ((product >> 23) & 0xFF).astype(np.int64)
     shifted = np.clip(exponent + rng.integers(-27, 28, count), 0, 254).astype(np.uint32)
     close = (rng.integers(0, 2, count, np.uint32) << 31) | (shifted << 23) | _fractions(rng, count)
     kind = rng.integers(0, 5, count)
     choices = [near, close, _borrows(rng, product)]
-    return a, b, np.select([kind == 0, kind == 1, kind == 2], choices, p).astype(np.uint32)
+    return np.select([kind == 0, kind == 1, kind == 2], choices, p).astype(np.uint32)
+
+
+def fma_operands(rng: np.random.Generator, count: int) -> tuple[Halves, Halves, Bits]:
+    """bf16 a and b and fp32 p, as `bf16_partners` and `chain_partners`."""
+    a = bf16_operands(rng, count)
+    b = bf16_partners(rng, a)
+    return a, b, chain_partners(rng, a, b)
 
 
 def special_pairs() -> tuple[Bits, Bits]:
@@ -163,7 +188,7 @@ def special_pairs() -> tuple[Bits, Bits]:
     return a.ravel().astype(np.uint32), b.ravel().astype(np.uint32)
 
 
-def special_triples() -> tuple[NDArray[np.uint16], NDArray[np.uint16], Bits]:
+def special_triples() -> tuple[Halves, Halves, Bits]:
     """Every a, b (bf16), p (fp32) of 20 specials each, 8,000 triples, a outermost: every triple of classes."""
     half = (_BOTH_SIGNS >> 16).astype(np.uint16)
     a, b, p = np.meshgrid(half, half, _FP32_SPECIALS, indexing="ij")
@@ -211,6 +236,6 @@ def softfloat_mul(a: Bits, b: Bits) -> Bits:
     return _apply(softfloat.f32_mul, a, b)
 
 
-def softfloat_fma(a: NDArray[np.uint16], b: NDArray[np.uint16], p: Bits) -> Bits:
+def softfloat_fma(a: Halves, b: Halves, p: Bits) -> Bits:
     """a * b + p by SoftFloat, bf16 operands widened."""
     return _apply(softfloat.f32_mul_add, a.astype(np.uint32) << 16, b.astype(np.uint32) << 16, p)

@@ -11,7 +11,7 @@ from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.lockstep.array import ArrayModel
 from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
 from makalu.spec.config import CoreConfig
-from makalu.sw.rtl.runner import bench_params
+from makalu.sw.rtl.params import bench_params
 from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_matmuls
 from verif.lib.compare import compare
 from verif.lib.sampling import drive, reset, start_clock

@@ -11,8 +11,10 @@ from makalu.sim_models.golden.arithmetic import fma_chain_step
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
 from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
-from makalu.sw.rtl.runner import bench_params
-from verif.arith.vectors import fma_operands
+from makalu.spec.formats import BF16
+from makalu.sw.rtl.params import bench_params
+from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
+from verif.arith.vectors import bf16_operands, bf16_partners, chain_partners
 from verif.lib.compare import compare
 from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
@@ -36,13 +38,26 @@ class Bench:
         self.rng = random.Random(bench_params()["seed"])
         self.cycle = 0
         self.seen = {"x": 0, "p": 0, "inactive": 0, "swap": 0, "reload": 0}
+        self.products: list[float] = []
+        self.chains: list[int] = []
+        every = np.arange(1 << BF16.bits).astype(np.uint16)
+        self.words = [operand_words(every, stationary=s, subnormals=self.tensor.subnormals) for s in (False, True)]
 
     async def start(self) -> None:
         start_clock(self.dut)
         await reset(self.dut, {"x_in": 0, "w": 0, "load": 0, "p_in": 0})
 
     def _word(self, bits: int, *, stationary: bool) -> int:
-        return int(operand_words(np.array([bits]), stationary=stationary, subnormals=self.tensor.subnormals)[0])
+        return int(self.words[stationary][bits])
+
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Product and chain that met in each cycle in which both were defined."""
+        return np.array(self.products), np.array(self.chains, np.uint32).view(np.float32).astype(np.float64)
+
+    async def play(self, **columns: np.ndarray) -> None:
+        """Inputs of PeInputs, a cycle each."""
+        for row in zip(*(column.tolist() for column in columns.values()), strict=True):
+            await self.step(PeInputs(**dict(zip(columns, row, strict=True))))
 
     async def step(self, inputs: PeInputs) -> int | None:
         """One cycle; p_out if it is defined."""
@@ -74,12 +89,15 @@ class Bench:
         compare(self.cycle, rtl, model, "pe")
         self.seen["swap"] += inputs.swap
         self.seen["reload"] += inputs.swap and inputs.load
+        if self.model.product is not None:
+            self.products.append(self.model.product)
+            self.chains.append(inputs.p)
         self.model.tick(inputs)
         self.cycle += 1
         return want.p
 
 
-def chains(rng: np.random.Generator, values: np.ndarray, subnormals: str) -> np.ndarray:
+def chains(values: np.ndarray, subnormals: str) -> np.ndarray:
     """What a chain can hold: canonical NaNs, and no subnormal (nor its neighbour, with an increment) if it flushes."""
     magnitude = values & 0x7FFFFFFF
     values = np.where(magnitude > 0x7F800000, 0x7FC00000, values)
@@ -88,27 +106,62 @@ def chains(rng: np.random.Generator, values: np.ndarray, subnormals: str) -> np.
     return values.astype(np.uint32)
 
 
+def in_force(w: np.ndarray, load: np.ndarray, swap: np.ndarray) -> np.ndarray:
+    """The weight that each cycle's x meets: of the last load before the last swap (any, before the first)."""
+    cycles = np.arange(len(w))
+    loaded = np.maximum.accumulate(np.where(load, cycles, -1))
+    shadow = np.concatenate([[-1], loaded[:-1]])  # in one edge the swap comes first
+    return w[shadow[np.maximum.accumulate(np.where(swap, cycles, 0))]]
+
+
 @cocotb.test()
 async def random_cycles(dut):
-    """Any combination of load, swap, active and operands of all kinds in every cycle."""
+    """Any combination of load, swap, active and operands of all kinds in every cycle.
+
+    x is aimed at the weight that it meets, and p at their product, which it meets 1 + S cycles after x.
+    """
     b = Bench(dut)
     await b.start()
     count = bench_params()["cycles"]
     numbers = np.random.default_rng(bench_params()["seed"])
-    a, w, p = fma_operands(numbers, count)
-    p = chains(numbers, p, b.tensor.subnormals)
-    for i in range(count):
-        await b.step(
-            PeInputs(
-                x=int(a[i]),
-                active=b.rng.random() < 0.8,
-                swap=b.rng.random() < 0.4,
-                w=int(w[i]),
-                load=b.rng.random() < 0.4,
-                p=int(p[i]),
-            )
-        )
+    active, swap, load = (numbers.random(count) < share for share in (0.8, 0.4, 0.4))
+    w = bf16_operands(numbers, count)
+    met = in_force(w, load, swap)
+    x = bf16_partners(numbers, met)
+    p = np.roll(chain_partners(numbers, x, met), 1 + b.tensor.mul_stages)
+    await b.play(x=x, active=active, swap=swap, w=w, load=load, p=chains(p, b.tensor.subnormals))
     assert min(b.seen.values()) > count // 20, b.seen
+    sums = count_sums(*b.sums())
+    cocotb.log.info("of %s sums: %s", count, sums)
+    # where p cannot be subnormal, fewer sums are
+    least = count // (25 if b.tensor.subnormals == "keep" else 100)
+    assert sums["deep cancellation"] > count // 20 and sums["subnormal sum"] > least, sums
+
+
+@cocotb.test()
+async def cancellation(dut):
+    """A subnormal sum of each exponent and leading place, another weight in each cycle."""
+    b = Bench(dut)
+    await b.start()
+    a, weights, sums, _ = cancelling_triples(np.random.default_rng(bench_params()["seed"]))
+    behind = 1 + b.tensor.mul_stages
+    cycles = len(a) + 1 + behind + b.tensor.add_stages + 1
+
+    def from_cycle(start: int, values: np.ndarray) -> np.ndarray:
+        return np.pad(values, (start, cycles - start - len(values)))
+
+    on = np.ones(len(a), bool)
+    await b.play(
+        w=from_cycle(0, weights),
+        load=from_cycle(0, on),
+        x=from_cycle(1, a),
+        active=from_cycle(1, on),
+        swap=from_cycle(1, on),
+        p=from_cycle(1 + behind, chains(sums, b.tensor.subnormals)),
+    )
+    absent = absent_cancellations(*b.sums())
+    # some of the sums begin at a subnormal number, which a chain that flushes cannot hold
+    assert not absent or b.tensor.subnormals == "flush", f"{len(absent)} never came, first {absent[0]}"
 
 
 @cocotb.test()

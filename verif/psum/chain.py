@@ -4,6 +4,7 @@ import random
 
 from makalu.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_NAN_EXPONENT
 from makalu.spec.formats import FP32
+from verif.arith.cancellation import MARKED
 
 __all__ = ["chain_word", "finalised", "random_fp32"]
 
@@ -44,16 +45,20 @@ def chain_word(bits: int, rng: random.Random) -> int:
     return word
 
 
-def random_fp32(rng: random.Random, *, near: int | None = None) -> int:
-    """Number, subnormal, zero, infinity or the canonical NaN; `near`: sometimes of about the opposite value."""
+def random_fp32(rng: random.Random, *, near: int | None = None, low: bool = False) -> int:
+    """Number, subnormal, zero, infinity or the canonical NaN; `low`: numbers have small exponents.
+
+    A fifth is `near`, if it is given, with the opposite sign: their sum cancels by 8 to 24 places or wholly.
+    """
+    if near is not None and rng.random() < 0.2:
+        return _tidy((near ^ _SIGN) + rng.choice((-1, 1)) * rng.getrandbits(rng.randint(0, 16)))
     kind = rng.random()
-    if near is not None and kind < 0.3:
-        return _tidy((near ^ _SIGN) + rng.randint(-3, 3))
+    if kind < 0.7:
+        exponent = rng.randint(1, MARKED) if low else rng.randint(100, 150)
+        return _tidy(rng.getrandbits(1) << 31 | exponent << _FRACTION | rng.getrandbits(_FRACTION))
     if kind < 0.8:
-        return _tidy(rng.getrandbits(1) << 31 | rng.randint(100, 150) << _FRACTION | rng.getrandbits(_FRACTION))
-    if kind < 0.85:
         return _tidy(rng.getrandbits(1) << 31 | rng.getrandbits(_FRACTION))
-    if kind < 0.9:
+    if kind < 0.87:
         return _tidy(rng.getrandbits(1) << 31 | 254 << _FRACTION | rng.getrandbits(_FRACTION))
     edges = [0, _SIGN, _INFINITY, _SIGN | _INFINITY, FP32.canonical_nan, 1, _SIGN | 1]
     return rng.choice([*edges, _tidy(rng.getrandbits(FP32.bits))])

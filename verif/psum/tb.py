@@ -31,6 +31,7 @@ class PsumBench:
         self.model = PsumModel(config)
         self.layout = {name: member.shape for name, member in PsumAssembly(config=config).signature.members.items()}
         self.seen: Counter[str] = Counter()
+        self._added: list[Any] = []
 
     def _packed_inputs(self, inputs: dict[str, Any]) -> dict[str, int]:
         return {
@@ -61,6 +62,13 @@ class PsumBench:
         for e in range(ENGINES):
             self.seen[f"read {e}"] += inputs["access"][e]["enable"]
         self.seen["read beside wave"] += bool(part.any() and any(a["enable"] for a in inputs["access"]))
+        wave = self.model.wave  # of this cycle's columns
+        adds = (wave["valid"] & wave["accumulate"] & (np.arange(len(wave["columns"])) < wave["columns"])).astype(bool)
+        self._added.append((inputs["column"][adds], self.model.old[adds]))
+
+    def sums(self) -> list[Any]:
+        """Columns and the old elements that they were added to, as values."""
+        return [np.concatenate(bits).view(np.float32).astype(np.float64) for bits in zip(*self._added, strict=True)]
 
     async def run(self, traffic: Any, cycles: int) -> None:
         """From reset on; memories keep their elements through a reset, so the warm-up fixes those that are used."""
@@ -78,6 +86,6 @@ class PsumBench:
             compare(cycle, sample(self.dut, names), {name: expected[name] for name in names}, "psum")
             self._count(slices, out)
             self.model.tick(slices)
-            inputs = script[cycle + 1] if cycle + 1 < len(script) else traffic.inputs()
+            inputs = script[cycle + 1] if cycle + 1 < len(script) else traffic.inputs(self.model.old)
             drive(self.dut, self._packed_inputs(inputs))
         assert not self.model.undefined, f"the warm-up must write every element: {self.model.undefined[:3]}"

@@ -6,9 +6,10 @@ from typing import Any
 import cocotb
 
 from makalu.sw.rtl.params import bench_params
+from verif.arith.cancellation import absent_cancellations, count_sums
 from verif.lib.variants import bench_config
 from verif.psum.tb import PsumBench
-from verif.psum.traffic import Traffic
+from verif.psum.traffic import Cancelling, Traffic
 
 PARAMS = bench_params()
 POINTS = ("overwrite", "accumulate", "outside columns", "commit", "read 0", "read 1", "read beside wave")
@@ -18,9 +19,11 @@ async def run(dut: Any, *, density: float) -> None:
     config = bench_config(PARAMS["config"])
     bench = PsumBench(dut, config)
     await bench.run(Traffic(config, random.Random(cocotb.RANDOM_SEED), density=density), PARAMS["cycles"])
-    cocotb.log.info("seen: %s", dict(bench.seen))
+    sums = count_sums(*bench.sums())
+    cocotb.log.info("seen: %s, of the sums: %s", dict(bench.seen), sums)
     missing = [point for point in POINTS if not bench.seen[point]]
     assert not missing, f"the traffic never showed {missing}"
+    assert sums["deep cancellation"] > PARAMS["cycles"] // 10 and sums["subnormal sum"] > PARAMS["cycles"] // 100, sums
 
 
 @cocotb.test()
@@ -33,3 +36,14 @@ async def dense_traffic(dut: Any) -> None:
 async def sparse_traffic(dut: Any) -> None:
     """Gaps between bursts: outputs hold."""
     await run(dut, density=0.2)
+
+
+@cocotb.test()
+async def cancellation(dut: Any) -> None:
+    """A subnormal sum of each exponent and leading place."""
+    config = bench_config(PARAMS["config"])
+    bench = PsumBench(dut, config)
+    traffic = Cancelling(config, random.Random(cocotb.RANDOM_SEED))
+    await bench.run(traffic, traffic.cycles)
+    absent = absent_cancellations(*bench.sums())
+    assert not absent, f"{len(absent)} never came, first {absent[0]}"

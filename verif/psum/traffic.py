@@ -5,12 +5,17 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import ENGINES
+from verif.arith.cancellation import cancelling_pairs
 from verif.psum.chain import chain_word, random_fp32
 
-__all__ = ["Traffic"]
+__all__ = ["Cancelling", "Traffic"]
+
+LOW_BANKS = (0, 1)
+"""Of numbers with small exponents: what they cancel to is subnormal."""
 
 
 class Traffic:
@@ -31,7 +36,6 @@ class Traffic:
         self.burst: list[dict[str, int]] = []
         # banks of waves that are in some slice, the newest first
         self.riding: deque[int | None] = deque([None] * (config.partitions + 1), maxlen=config.partitions + 1)
-        self.last_number = np.zeros(config.partitions, np.int64)
 
     def _idle(self) -> dict[str, int]:
         return {"valid": 0, "address": self.pool[0][0], "accumulate": 1, "columns": self.config.partitions}
@@ -73,8 +77,9 @@ class Traffic:
         rng.shuffle(out)
         return out
 
-    def inputs(self) -> dict[str, Any]:
-        return self._cycle(self.wave(), reads=True)
+    def inputs(self, old: NDArray[np.uint32]) -> dict[str, Any]:
+        """Of the next cycle, in which the columns are added to `old` where their waves accumulate."""
+        return self._cycle(self.wave(), reads=True, old=old)
 
     def warm_up(self) -> list[dict[str, Any]]:
         """A write of every element that the traffic uses, then a read of each bank by each reader."""
@@ -92,14 +97,51 @@ class Traffic:
         script += [self._cycle({**all_columns, "address": a, "accumulate": 1}, reads=False) for a in flat]
         return [*script, *(self._cycle(self._idle(), reads=False) for _ in range(drain))]
 
-    def _cycle(self, wave: dict[str, int], *, reads: bool) -> dict[str, Any]:
+    def _numbers(self, old: NDArray[np.uint32] | None) -> list[int]:
+        """A column a slice, whose wave came a cycle ago, a cycle more for each slice."""
+        near = [None] * self.config.partitions if old is None else old.tolist()
+        banks = list(self.riding)[1:]
+        return [random_fp32(self.rng, near=n, low=b in LOW_BANKS) for n, b in zip(near, banks, strict=True)]
+
+    def _cycle(
+        self, wave: dict[str, int], *, reads: bool, old: NDArray[np.uint32] | None = None
+    ) -> dict[str, Any]:
         self.riding.appendleft(wave["address"] // self.config.psum.bank_elems if wave["valid"] else None)
         quiet = [{"enable": 0, "address": 0, "start": 0, "count": 0} for _ in range(ENGINES)]
-        number = np.array([random_fp32(self.rng, near=int(last)) for last in self.last_number], np.int64)
-        self.last_number = number
+        number = self._numbers(old)
         return {
             "wave": wave,
-            "column": [chain_word(int(bits), self.rng) for bits in number],
-            "number": number.astype(np.uint32),
+            "column": [chain_word(bits, self.rng) for bits in number],
+            "number": np.array(number, np.uint32),
             "access": self.access() if reads else quiet,
         }
+
+
+class Cancelling(Traffic):
+    """Writes one number of each of `cancelling_pairs` and adds the other: a pair a slice and element, then the next."""
+
+    def __init__(self, config: CoreConfig, rng: random.Random) -> None:
+        super().__init__(config, rng, density=1.0)
+        apart = config.psum.add_stages + 2  # an element is read so many cycles after its column at the earliest
+        pairs = cancelling_pairs(np.random.default_rng(rng.getrandbits(32)))
+        rounds = -(-len(pairs[0]) // (apart * config.partitions))
+        shape = (rounds, apart, config.partitions)
+        self.columns = np.stack([np.resize(numbers, shape) for numbers in pairs], axis=1).reshape(-1, config.partitions)
+        self.burst = [
+            {"valid": 1, "address": element, "accumulate": accumulate, "columns": config.partitions}
+            for _ in range(rounds)
+            for accumulate in (0, 1)
+            for element in range(apart)
+        ]
+        self.cycles = len(self.burst) + config.partitions + config.psum.add_stages + 1
+        """After so many the last sum is in the memory."""
+        self.cycle = 0
+
+    def _numbers(self, old: NDArray[np.uint32] | None) -> list[int]:
+        if old is None:
+            return super()._numbers(old)
+        rows = np.arange(self.config.partitions)
+        wave = self.cycle - 1 - rows  # the one that each slice's column is for
+        self.cycle += 1
+        mine = (wave >= 0) & (wave < len(self.columns))
+        return np.where(mine, self.columns[wave % len(self.columns), rows], 0).tolist()

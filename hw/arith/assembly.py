@@ -18,12 +18,15 @@ from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
 
-__all__ = ["INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
+__all__ = ["FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
 
 INPUTS = data.StructLayout(
     {"a": 16, "b": 16, "word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1}
 )
 """a * b + word; word + x if accumulate; x op y (`select`: subtract, or the smaller), its registers by `enable`."""
+
+FLUSHING = ("fma", "psum")
+"""Operations with units that flush subnormals; the vector engines' keep them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,12 @@ class Output:
     @property
     def add_stages(self) -> int:
         return self.latency - self.mul_stages
+
+    @property
+    def name(self) -> str:
+        """Such as fma-keep-s2-a3."""
+        cuts = [f"s{self.mul_stages}"] * (self.mul_stages > 0) + [f"a{self.add_stages}"] * (self.add_stages > 0)
+        return "-".join([self.operation, *[self.subnormals] * (self.operation in FLUSHING), *cuts])
 
 
 OUTPUTS: tuple[Output, ...] = (
@@ -68,6 +77,10 @@ class ArithAssembly(wiring.Component):
 
     def __init__(self) -> None:
         super().__init__({"i": In(INPUTS.size), "o": Out(32 * len(OUTPUTS))})
+
+    @property
+    def emit_key(self) -> tuple[()]:
+        return ()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
