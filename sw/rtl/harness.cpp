@@ -138,6 +138,7 @@ private:
 
     [[noreturn]] void fail(const char* what) {
         std::fprintf(stderr, "harness: %s in cycle %" PRId64 "\n", what, cycle_);
+        waves_.close();  // what led here is what they are for
         std::exit(1);
     }
 
