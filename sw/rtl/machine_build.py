@@ -105,7 +105,7 @@ def build_machine(
     observe_bits = sum(bits for _, bits in observed)
     parameters = memory_parameters(bus, size=memory_bytes) | {"OBSERVE_BITS": max(observe_bits, 1)}
     waves = waves and simulator == "verilator"
-    apart = simulator == "verilator" and not waves
+    apart, quick = simulator == "verilator" and not waves, waves or not fast
     command = _commands(simulator, fast, parameters, observe_bits, waves)
     sources = {file: (RTL_SOURCES / file).read_text() for file in _SOURCES[simulator]} | {"core.v": core}
     if simulator == "verilator":
@@ -116,7 +116,7 @@ def build_machine(
     with alone(final):
         reused = (final / _SECONDS).is_file()
         if not reused:
-            _compile([*command, *sources], sources | headers, final, fast=fast, apart=apart, report=report)
+            _compile([*command, *sources], sources | headers, final, quick=quick, apart=apart, report=report)
     if report is not None:
         report(1, 1)
     program = str(final / _PROGRAM)
@@ -129,11 +129,14 @@ def _compile(
     files: Mapping[str, str],
     final: Path,
     *,
-    fast: bool,
+    quick: bool,
     apart: bool,
     report: Callable[[float, float], None] | None,
 ) -> None:
-    """Run `command` on `files` in a temporary folder that becomes `final` when it is whole; `apart`: with blocks."""
+    """Run `command` on `files` in a temporary folder that becomes `final` when it is whole.
+
+    `quick` is quick to compile and slow to run; `apart`: Verilator compiles the blocks apart.
+    """
     with work_folder(final) as work:
         model = work / "model"
         for file, text in files.items():
@@ -144,7 +147,7 @@ def _compile(
         with subprocess.Popen(
             command,
             cwd=work,
-            env={**os.environ, **environment(optimize="-O2" if fast else QUICK)},
+            env={**os.environ, **environment(optimize=QUICK if quick else "-O2")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

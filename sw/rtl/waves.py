@@ -12,8 +12,12 @@ from makalu.sw.paths import RTL_SOURCES
 
 __all__ = ["FST_ARGS", "Waves", "WavesError", "fst_files"]
 
-FST_ARGS: tuple[str, ...] = ("--trace-fst", "--trace-max-width", "0", "-CFLAGS", "-I..", "-LDFLAGS", "-L..")
-"""Verilator's arguments for a build in a folder below the one that has `fst_files`; signals of any width are shown."""
+FST_ARGS: tuple[str, ...] = (
+    *("--trace-fst", "--trace-max-width", "0"),  # signals of any width
+    *("--output-split-ctrace", "500"),  # one function for all signals of `tiny` compiles for ten minutes
+    *("-CFLAGS", "-I..", "-LDFLAGS", "-L.."),
+)
+"""Verilator's arguments for a build in a folder below the one that has `fst_files`."""
 _EMPTY_ARCHIVE = "!<arch>\n"
 
 
