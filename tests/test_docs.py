@@ -140,7 +140,7 @@ def test_sections_that_pages_show_are_those_of_the_results():
     assert "<!-- begin `makalu bench --part pace` -->" in page and showing(page, texts) == page, "run makalu docs"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/judge.md", "docs/simulators.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/ci.md", "docs/judge.md", "docs/simulators.md", "docs/tutorial.md"])
 def test_links_exist(page):
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):

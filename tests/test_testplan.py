@@ -1,14 +1,20 @@
-"""Test plans are data: every listed test exists, and every bench and every test of a block is listed by some point."""
+"""Test plans are data: every listed test exists, and every test and every case of a block is listed by some point.
+
+`verif/<block>/bench.py::pattern` lists the cases of the block's table whose names fit.
+"""
 
 import ast
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import yaml
 
+from verif.lib.cases import blocks, cases
+
 ROOT = Path(__file__).parent.parent
 PLANS = sorted((ROOT / "verif").glob("*/testplan.yaml"))
-AREAS = ("arith", "tensor", "psum", "sbuf", "dma", "sequencer", "vector", "core", "faults")
+AREAS = ("tensor", "psum", "sbuf", "dma", "sequencer", "vector", "core", "faults")
 """Folders of `tests` about blocks: all of their tests are in plans. The others are about tools and whole examples."""
 KEYS = {"name", "goal", "stimulus", "check", "stage", "tests"}
 
@@ -47,13 +53,19 @@ def test_plan_and_tests_name_each_other(plan):
             file, _, function = test.partition("::")
             path = ROOT / file
             assert path.is_file(), f"{plan}: {point['name']}: no file {file}"
-            if function:
+            if path.name == "bench.py":
+                fits = {name for name in cases(path.parent.name) if fnmatchcase(name, function)}
+                assert fits, f"{plan}: {point['name']}: no case {function} in {file}"
+                listed |= {f"{file}::{name}" for name in fits}
+            elif function:
                 assert function in functions(path), f"{plan}: {point['name']}: no test {function} in {file}"
             listed.add(test)
     for path in sorted(plan.parent.glob("test_*.py")):
         for function in functions(path):
             name = f"{path.relative_to(ROOT)}::{function}"
             assert name in listed, f"{plan} lists no point for {name}"
+    for name in cases(plan.parent.name) if plan.parent.name in blocks() else ():
+        assert f"verif/{plan.parent.name}/bench.py::{name}" in listed, f"{plan} lists no point for case {name}"
 
 
 @pytest.mark.parametrize("area", AREAS)

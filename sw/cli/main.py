@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from makalu.spec.errors import MakaluError
 from makalu.spec.preset import PRESETS, load_preset
 from makalu.spec.versions import versions
-from makalu.sw.cli import generate, lint
+from makalu.sw.cli import generate, lint, verify
 from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.disassemble import disassemble as print_program
@@ -28,6 +28,7 @@ from makalu.sw.cli.soak import soak as run_soak
 from makalu.sw.commit import commit
 from makalu.sw.kernel.execution import Backend
 from makalu.sw.kernel.given import FORMS
+from makalu.sw.rtl.waves import Waves
 
 __all__ = ["app"]
 
@@ -109,9 +110,18 @@ def sim(
         Simulator, typer.Option(help="docs/simulators.md says what each is for; auto: what suits the preset's size")
     ] = Simulator.AUTO,
     images: Annotated[int | None, typer.Option(min=1, help="how many held-out images; default: all that fit")] = None,
+    waves: Annotated[Path | None, typer.Option(help="write every signal to this .fst file (not with lanes)")] = None,
+    first: Annotated[int, typer.Option("--from", min=0, help="first cycle of the waves")] = 0,
+    cycles: Annotated[int | None, typer.Option(min=1, help="how many cycles of waves; default: to the end")] = None,
 ) -> None:
     """Run the trained digit classifier on the RTL and compare every logit with the golden model."""
-    simulate(preset, None if simulator == Simulator.AUTO else simulator.value, images, _console())
+    if waves is None and (first or cycles):
+        raise typer.BadParameter("--from and --cycles are of the waves: give --waves FILE.fst")
+    chosen = None if simulator == Simulator.AUTO else simulator.value
+    simulate(preset, chosen, images, _console(), Waves(waves, first, cycles) if waves else None)
+
+
+app.command("verify")(verify.command)
 
 
 @app.command()

@@ -8,12 +8,13 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
 from makalu.spec.isa import QUEUES
 from makalu.spec.preset import load_preset
-from makalu.sw.cli.conclusion import conclude
+from makalu.sw.cli.conclusion import conclude, say_where
 from makalu.sw.cli.kernels import example
 from makalu.sw.compile.program import Program
-from makalu.sw.results import Figure, at_least, at_most
+from makalu.sw.results import RESULTS, Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine, RunResult, default_simulator
 from makalu.sw.rtl.simulators import have_icarus
+from makalu.sw.rtl.waves import Waves
 from makalu.sw.run import run_golden
 from makalu.sw.timing import predict
 
@@ -34,20 +35,24 @@ class SimError(MakaluError, RuntimeError):
     """The simulator is missing, or the core stopped with an error."""
 
 
-def simulate(preset: str, simulator: str | None, images: int | None, console: Console) -> list[Figure]:
+def simulate(
+    preset: str, simulator: str | None, images: int | None, console: Console, waves: Waves | None = None
+) -> list[Figure]:
     """Train, compile, run on golden and on the RTL, compare, report.
 
-    `simulator` by default what suits the preset; `images` held-out images (all 360 by default; a small batch for small
-    cores). Writes `build/results/sim.json`.
-    Errors: `SimError`, `MissedError`.
+    `simulator` by default what suits the preset, Verilator where `waves` are wanted; `images` held-out images (all 360
+    by default; a small batch for small cores). Writes `build/results/sim.json`; of a run that writes waves, whose pace
+    is none, `build/results/waves/sim.json`.
+    Errors: `SimError`, `WavesError`, `MissedError`.
     """
     config = load_preset(preset)
-    simulator = simulator or default_simulator(config)
+    simulator = simulator or ("verilator" if waves else default_simulator(config))
     if simulator == "icarus" and not have_icarus():
         raise SimError(
             "Icarus Verilog is not on PATH: it is no Python package. Debian and Ubuntu: apt-get install iverilog; "
             "others: https://steveicarus.github.io/iverilog/usage/installation.html"
         )
+    machine = Machine(config=config, simulator=simulator, fast=True, waves=waves is not None)
     train, network = example("digits.train"), example("digits.network")
     with console.status("training 64-64-10 on scikit-learn's digits"):
         data = train.digits()
@@ -62,7 +67,6 @@ def simulate(preset: str, simulator: str | None, images: int | None, console: Co
         golden = run_golden(program, inputs, config=config)["logits"]
     float32 = train.logits(weights, batch)
 
-    machine = Machine(config=config, simulator=simulator, fast=True)
     built = machine.build(progress=True)
     console.print(f"{config.name} on {simulator}: {'reused the earlier build' if built.reused else 'built'}")
     result = machine.run(
@@ -71,7 +75,10 @@ def simulate(preset: str, simulator: str | None, images: int | None, console: Co
         max_cycles=MAX_CYCLES,
         progress=True,
         expected=predict(program, config).cycles,
+        waves=waves,
     )
+    if waves is not None:
+        say_where(waves.path.absolute(), console, "waves")
     if result.error:
         raise SimError(f"the core stopped with an error: {result.registers}")
     logits = program.read(result.memory)["logits"]
@@ -79,7 +86,7 @@ def simulate(preset: str, simulator: str | None, images: int | None, console: Co
     figures = [Figure(name="simulator", value=simulator, unit="name")]
     figures += _figures(config, program, result, logits, golden, float32, labels, all_images=count == available)
     _report(console, config, figures)
-    conclude("sim", config, figures, console)
+    conclude("sim", config, figures, console, folder=RESULTS / "waves" if waves else RESULTS)
     return figures
 
 

@@ -5,6 +5,7 @@
 // (decimal; IRQ 0 or 1; CYCLE counts from the first cycle with `held` low), and in a wait `at CYCLE SECONDS CPU` now and
 // then: SECONDS by the wall clock since the wait began, CPU seconds of the process since it began.
 // Plusargs: +script= +result= +trace= (binary, OBSERVE_BITS rounded up to bytes for every cycle) and the memory's.
+// With waves in the build: +waves= (an FST file), of all cycles or from cycle +waves_first= up to before +waves_end=.
 // stdout: `progress CYCLE` about twice a second.
 
 #include <chrono>
@@ -19,6 +20,9 @@
 
 #include "Vbench.h"
 #include "verilated.h"
+#if VM_TRACE
+#include "verilated_fst_c.h"
+#endif
 
 #ifndef OBSERVE_BITS
 #define OBSERVE_BITS 0
@@ -39,21 +43,58 @@ double since(Clock::time_point begin) { return std::chrono::duration<double>(Clo
 
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
+// The FST file of a run, where one is wanted. A cycle takes two units of time from its rising edge on; the first one
+// after reset, cycle 0, begins at 2 * kResetCycles, as on Icarus.
+class Waves {
+public:
+#if VM_TRACE
+    void open(VerilatedContext* context, Vbench* top, const std::string& path, const char* first, const char* end) {
+        if (path.empty()) return;
+        first_ = *first ? std::strtoll(first, nullptr, 10) : INT64_MIN;
+        end_ = *end ? std::strtoll(end, nullptr, 10) : INT64_MAX;
+        context->traceEverOn(true);
+        file_.reset(new VerilatedFstC);
+        top->trace(file_.get(), 99);
+        file_->open(path.c_str());
+    }
+
+    // `half` is 0 at the falling edge in the middle of `cycle`, 1 at the rising edge that ends it.
+    void dump(int64_t cycle, int half) {
+        const int64_t time = 2 * (cycle + kResetCycles) + 1 + half;
+        if (file_ && time >= 0 && cycle + half >= first_ && cycle + half < end_) file_->dump(static_cast<uint64_t>(time));
+    }
+
+    void close() {
+        if (file_) file_->close();
+    }
+
+private:
+    std::unique_ptr<VerilatedFstC> file_;
+    int64_t first_ = 0;
+    int64_t end_ = 0;
+#else
+    void open(VerilatedContext*, Vbench*, const std::string&, const char*, const char*) {}
+    void dump(int64_t, int) {}
+    void close() {}
+#endif
+};
+
 class Host {
 public:
     explicit Host(VerilatedContext* context) : context_{context}, top_{new Vbench{context}} {
         script_ = open("script=", "r");
         result_ = open("result=", "w");
         if (!plus("trace=").empty()) trace_ = open("trace=", "wb");
+        waves_.open(context, top_.get(), plus("waves="), plus("waves_first=").c_str(), plus("waves_end=").c_str());
         // inputs start at random like every other variable
         top_->dump = 0;
         top_->control_aw_valid = top_->control_w_valid = top_->control_b_ready = 0;
         top_->control_ar_valid = top_->control_r_ready = 0;
         top_->rst = 1;
+        cycle_ = -kResetCycles - 1;
         for (int i = 0; i < kResetCycles; ++i) step();
         top_->rst = 0;
         step();  // `held` follows
-        cycle_ = 0;
     }
 
     void play() {
@@ -77,6 +118,7 @@ public:
         top_->dump = 0;
         step();
         top_->final();
+        waves_.close();
         std::fclose(result_);
         if (trace_) std::fclose(trace_);
     }
@@ -87,14 +129,16 @@ private:
     FILE* script_ = nullptr;
     FILE* result_ = nullptr;
     FILE* trace_ = nullptr;
-    uint64_t cycle_ = 0;
+    Waves waves_;
+    int64_t cycle_ = 0;  // from the first one with `held` low; negative before
     bool waiting_ = false;
     Clock::time_point began_ = Clock::now();
     Clock::time_point noted_ = Clock::now();
     Clock::time_point said_ = Clock::now();
 
     [[noreturn]] void fail(const char* what) {
-        std::fprintf(stderr, "harness: %s in cycle %" PRIu64 "\n", what, cycle_);
+        std::fprintf(stderr, "harness: %s in cycle %" PRId64 "\n", what, cycle_);
+        waves_.close();  // what led here is what they are for
         std::exit(1);
     }
 
@@ -116,9 +160,11 @@ private:
         top_->clk = 0;
         top_->eval();
         if (trace_ && !top_->held) std::fwrite(&top_->observe, 1, (OBSERVE_BITS + 7) / 8, trace_);
+        waves_.dump(cycle_, 0);
         look();
         top_->clk = 1;
         top_->eval();
+        waves_.dump(cycle_, 1);
         if (context_->gotFinish()) fail("the model finished");
         ++cycle_;
         if ((cycle_ & kClockMask) == 0) tell();
@@ -130,11 +176,11 @@ private:
     void tell() {
         if (since(noted_) > kNoteSeconds && waiting_) {
             noted_ = Clock::now();
-            std::fprintf(result_, "at %" PRIu64 " %.6f %.6f\n", cycle_, since(began_), cpu_seconds());
+            std::fprintf(result_, "at %" PRId64 " %.6f %.6f\n", cycle_, since(began_), cpu_seconds());
         }
         if (since(said_) > kProgressSeconds) {
             said_ = Clock::now();
-            std::printf("progress %" PRIu64 "\n", cycle_);
+            std::printf("progress %" PRId64 "\n", cycle_);
             std::fflush(stdout);
         }
     }
@@ -190,7 +236,7 @@ private:
         bool irq = false;
         for (uint64_t i = 0; i < limit && !irq; ++i) step([&] { irq = top_->irq; });
         waiting_ = false;
-        std::fprintf(result_, "wait %" PRIu64 " %d %.6f\n", cycle_, irq, since(began_));
+        std::fprintf(result_, "wait %" PRId64 " %d %.6f\n", cycle_, irq, since(began_));
     }
 };
 

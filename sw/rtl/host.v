@@ -1,6 +1,8 @@
 // Host of `bench` on Icarus: the same script, result file and trace as harness.cpp, but for the trace's rows, which are
 // rounded up to 32 bits, the seconds, which are 0, and `progress`, which goes by cycles. Inputs change at the falling
-// edge.
+// edge. Waves need vvp's argument -fst.
+
+`timescale 1ns / 1ns
 
 module host;
     parameter ADDRESS_BITS = 40;
@@ -42,7 +44,7 @@ module host;
     integer script, result, trace, got, tries;
     reg [8*1024-1:0] path;
     reg [8*16-1:0] word;
-    reg [63:0] first, second, cycle, i;
+    reg [63:0] first, second, cycle, i, waves_first, waves_end;
     reg aw_taken, w_taken, answered;
     reg [31:0] answer;
     reg [1:0] resp;
@@ -52,6 +54,8 @@ module host;
     always @(posedge clk)
         if (!held) begin
             cycle = cycle + 1;
+            if (cycle == waves_end) $dumpoff;
+            else if (cycle == waves_first) $dumpon;
             if (trace != 0) begin
                 row = observe;
                 $fwrite(trace, "%u", row);
@@ -75,6 +79,13 @@ module host;
         if (!$value$plusargs("result=%s", path)) finish_badly("result");
         result = $fopen(path, "w");
         if ($value$plusargs("trace=%s", path)) trace = $fopen(path, "wb");
+        waves_first = 0; waves_end = 0; // cycle 0 needs no call
+        if ($value$plusargs("waves=%s", path)) begin
+            got = $value$plusargs("waves_end=%d", waves_end);
+            $dumpfile(path);
+            $dumpvars(0, bench);
+            if ($value$plusargs("waves_first=%d", waves_first)) $dumpoff;
+        end
         repeat (RESET_CYCLES) @(negedge clk);
         rst = 0;
         @(negedge clk); // `held` follows

@@ -25,6 +25,7 @@ from makalu.sw.rtl.lanes.build import PROGRAM, build_lanes
 from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine, build_machine
 from makalu.sw.rtl.progress import built_under_a_bar, progress_bar
 from makalu.sw.rtl.run_files import MachineError, MachineTimeout, RunFiles, RunResult, simulate
+from makalu.sw.rtl.waves import Waves, WavesError
 
 __all__ = ["Machine", "MachineError", "MachineTimeout", "RunResult", "default_simulator"]
 
@@ -46,7 +47,7 @@ class Machine:
     measure), otherwise registers without reset start at random (by `seed` of `run`; at 0 if that is 0); `core` takes
     the place of the project's core, with the same ports (tests of the harness); `form` of the code of lanes: avx512,
     avx2 or plain, by default the widest that this processor has; `threads` 2 lets a second one step half of the array,
-    on lanes only.
+    on lanes only; with `waves` a run can write every signal, on Verilator and Icarus, and takes several times as long.
     """
 
     def __init__(
@@ -60,17 +61,20 @@ class Machine:
         core: Any = None,
         form: str | None = None,
         threads: int = 1,
+        waves: bool = False,
     ) -> None:
         simulator = simulator or default_simulator(config)
         if form is not None and simulator != "lanes":
             raise ValueError(f"form is for the simulator lanes, not for {simulator}")
         if threads not in (1, 2) or (threads == 2 and simulator != "lanes"):
             raise ValueError(f"threads must be 1, or 2 with the simulator lanes, not {threads} with {simulator}")
+        if waves and simulator == "lanes":
+            raise WavesError("waves are written by verilator and icarus, not by lanes, which keeps no signals' names")
         if simulator not in _DEFAULT_BYTES:
             raise ValueError(f"simulator must be one of {list(_DEFAULT_BYTES)}, not {simulator!r}")
         self.config, self.simulator, self.observe, self.fast = config, simulator, observe, fast
         self.memory_bytes = memory_bytes or _DEFAULT_BYTES[simulator]
-        self._core, self._form, self._threads = core, form, threads
+        self._core, self._form, self._threads, self._waves = core, form, threads, waves
         self._built: BuiltMachine | None = None
         self.observe_bits = 0
 
@@ -100,6 +104,7 @@ class Machine:
             fast=self.fast,
             memory_bytes=self.memory_bytes,
             observed=observed,
+            waves=self._waves,
             report=report,
         )
 
@@ -139,6 +144,7 @@ class Machine:
         progress: bool = False,
         expected: int | None = None,
         before: Sequence[Mapping[Queue, int]] = (),
+        waves: Waves | None = None,
     ) -> RunResult:
         """Start the queues of `programs` (queue -> address of its first instruction) and wait for the interrupt.
 
@@ -146,8 +152,11 @@ class Machine:
         registers are read and the interrupt is cleared. The core ignores a start while a queue still runs.
         `image` is the whole memory, from address 0; `memory` is by default the preset's rate and latency. With
         `progress` a bar on the terminal counts cycles, up to `expected` where that is known. Errors: `MachineTimeout`,
-        `MachineError`, `ValueError` for an image that does not fit and for numbers that no register holds.
+        `MachineError`, `ValueError` for an image that does not fit and for numbers that no register holds. `waves` says
+        where the signals go; the machine must have been made for them.
         """
+        if waves is not None and not self._waves:
+            raise ValueError("a machine must be made with waves=True to write waves")
         for name, value, low in (("max_cycles", max_cycles, 1), ("watchdog", watchdog, 0)):
             if not low <= value <= REGISTER_MASK:
                 raise ValueError(f"{name} must be from {low} to {REGISTER_MASK}, not {value}")
@@ -167,6 +176,8 @@ class Machine:
             arguments += [f"+seed={0 if self.fast else seed}", f"+threads={self._threads}"]
         if self.simulator == "verilator":
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"] if seed else ["+verilator+rand+reset+0"]
+        if waves is not None:
+            arguments += [*(["-fst"] if self.simulator == "icarus" else []), *waves.plusargs]
         began = time.monotonic()
         with progress_bar(expected) if progress else contextlib.nullcontext(None) as report:
             simulate([*self.build().command, *arguments], report)

@@ -19,6 +19,7 @@ from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
 from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment
+from makalu.sw.rtl.waves import FST_ARGS, fst_files
 
 __all__ = ["FAST_ARGS", "MACHINES", "BuiltMachine", "MachineBuildError", "build_machine", "build_program"]
 
@@ -55,7 +56,7 @@ class BuiltMachine:
     """Wall clock of the compilation, also where it was an earlier one."""
 
 
-def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bits: int) -> list[str]:
+def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bits: int, waves: bool) -> list[str]:
     defines = ["-DOBSERVE=1"] if observe_bits else []
     if simulator == "icarus":
         overrides = [f"-Phost.{name}={value}" for name, value in parameters.items()]
@@ -63,7 +64,8 @@ def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bi
     return [
         "verilator",
         *("--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1)),
-        *("--hierarchical", "--top-module", "bench", "--Mdir", "model", "-o", f"../{_PROGRAM}"),
+        *("--top-module", "bench", "--Mdir", "model", "-o", f"../{_PROGRAM}"),
+        *(FST_ARGS if waves else ("--hierarchical",)),  # a block that is compiled apart would hide its signals
         *(FAST_ARGS if fast else VERIFY_ARGS),
         *FEW_FILES,
         *DATAFLOW,
@@ -91,24 +93,29 @@ def build_machine(
     fast: bool,
     memory_bytes: int,
     observed: list[tuple[str, int]],
+    waves: bool = False,
     report: Callable[[float, float], None] | None = None,
 ) -> BuiltMachine:
     """Compile, or take what an earlier call left; processes that want the same machine wait for the first one.
 
     `core` is Verilog with a module `core`; `observed` are name and width of its observation ports, the one in the
-    lowest bits of a sample first; `report` is called with the parts that are done and all parts.
+    lowest bits of a sample first; with `waves` runs on Verilator can write them (those on Icarus always can); `report`
+    is called with the parts that are done and all parts.
     """
     observe_bits = sum(bits for _, bits in observed)
     parameters = memory_parameters(bus, size=memory_bytes) | {"OBSERVE_BITS": max(observe_bits, 1)}
-    command = _commands(simulator, fast, parameters, observe_bits)
+    waves = waves and simulator == "verilator"
+    apart = simulator == "verilator" and not waves
+    command = _commands(simulator, fast, parameters, observe_bits, waves)
     sources = {file: (RTL_SOURCES / file).read_text() for file in _SOURCES[simulator]} | {"core.v": core}
     if simulator == "verilator":
-        sources["shared.vlt"] = shared_modules(core, hierarchical=True)
-    headers = {"observe.vh": _connections(observed)}
+        sources["shared.vlt"] = shared_modules(core, hierarchical=apart)
+    headers = {"observe.vh": _connections(observed)} | (fst_files() if waves else {})
     identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    optimize = "-O2" if fast else QUICK
-    reused = build_program([*command, *sources], sources | headers, final, optimize=optimize, report=report)
+    optimize = QUICK if waves or not fast else "-O2"
+    files = sources | headers
+    reused = build_program([*command, *sources], files, final, optimize=optimize, apart=apart, report=report)
     if report is not None:
         report(1, 1)
     program = str(final / _PROGRAM)
@@ -122,6 +129,7 @@ def build_program(
     final: Path,
     *,
     optimize: str,
+    apart: bool = False,
     report: Callable[[float, float], None] | None = None,
 ) -> bool:
     """Run `command` where `files` are, and keep it all as `final`; True if an earlier call had. One process at a time.
@@ -131,7 +139,7 @@ def build_program(
     with alone(final):
         reused = (final / _SECONDS).is_file()
         if not reused:
-            _compile(command, files, final, optimize=optimize, report=report)
+            _compile(command, files, final, optimize=optimize, apart=apart, report=report)
     return reused
 
 
@@ -141,14 +149,18 @@ def _compile(
     final: Path,
     *,
     optimize: str,
+    apart: bool,
     report: Callable[[float, float], None] | None,
 ) -> None:
-    """Run `command` on `files` in a temporary folder that becomes `final` when it is whole."""
+    """Run `command` on `files` in a temporary folder that becomes `final` when it is whole.
+
+    `apart`: Verilator compiles the blocks of `core.v` apart.
+    """
     with work_folder(final) as work:
         model = work / "model"
         for file, text in files.items():
             (work / file).write_text(text)
-        blocks = [model / f"V{name}" for name in _BLOCK.findall(files.get("core.v", ""))]
+        blocks = [model / f"V{name}" for name in _BLOCK.findall(files["core.v"])] if apart else []
         total = _PLANNED + len(blocks) + _TOP
         done, output, began = 0.0, [], time.monotonic()
         with subprocess.Popen(

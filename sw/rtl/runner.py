@@ -26,8 +26,9 @@ from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
 from makalu.sw.rtl.simulators import FEW_FILES, VERIFY_ARGS, WAIVED, environment, have_icarus, patched
+from makalu.sw.rtl.waves import FST_ARGS, Waves, fst_files
 
-__all__ = ["BenchFailure", "bench_params", "cocotb_bench", "have_icarus", "run_bench"]
+__all__ = ["BenchFailure", "bench_params", "bench_text", "cocotb_bench", "have_icarus", "run_bench"]
 
 BENCHES: Path = BUILD / "benches"
 TOP = "dut"
@@ -46,36 +47,45 @@ def _tail(log: Path) -> str:
     return "\n".join(lines[-_LOG_LINES:])
 
 
-def _arguments(simulator: str, hierarchical: bool, build_args: Sequence[str]) -> list[str]:
+def _arguments(simulator: str, hierarchical: bool, waves: bool, build_args: Sequence[str]) -> list[str]:
     if simulator == "icarus":
         return list(build_args)
     if simulator != "verilator":
         why = ": lanes runs machines, not cocotb benches" if simulator == "lanes" else ""
         raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}{why}")
     common = [*_PORTS_ONLY, *VERIFY_ARGS, *FEW_FILES, *DATAFLOW, *(f"-Wno-{name}" for name in WAIVED)]
-    return [*common, *(["--hierarchical"] if hierarchical else []), *build_args]
+    return [*common, *(["--hierarchical"] if hierarchical else []), *(FST_ARGS if waves else ()), *build_args]
 
 
 def _build(
-    sources: Mapping[str, str], top: str, name: str, simulator: str, arguments: list[str], parameters: dict[str, int]
-) -> Path:
-    """The folder with the built simulation; `sources` maps file names to text."""
-    identity = json.dumps([sources, top, simulator, arguments, parameters, versions()], sort_keys=True)
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-    final = BENCHES / f"{name}-{simulator}-{digest}"
-    with alone(final):
-        if not final.is_dir():
-            _compile(sources, top, name, simulator, arguments, parameters, final)
-    return final
-
-
-def _compile(
     sources: Mapping[str, str],
     top: str,
     name: str,
     simulator: str,
     arguments: list[str],
     parameters: dict[str, int],
+    waves: bool,
+) -> Path:
+    """The folder with the built simulation; `sources` maps file names to text."""
+    helpers = fst_files() if waves and simulator == "verilator" else {}
+    identity = json.dumps([sources, top, simulator, arguments, parameters, waves, helpers, versions()], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    final = BENCHES / f"{name}-{simulator}-{digest}"
+    with alone(final):
+        if not final.is_dir():
+            _compile(sources, helpers, top, name, simulator, arguments, parameters, waves, final)
+    return final
+
+
+def _compile(
+    sources: Mapping[str, str],
+    helpers: Mapping[str, str],
+    top: str,
+    name: str,
+    simulator: str,
+    arguments: list[str],
+    parameters: dict[str, int],
+    waves: bool,
     final: Path,
 ) -> None:
     """Build in a temporary folder that becomes `final` when it is whole."""
@@ -84,6 +94,8 @@ def _compile(
         for file_name, text in sources.items():
             paths.append(work / file_name)
             paths[-1].write_text(text)
+        for file_name, text in helpers.items():
+            (work / file_name).write_text(text)
         log = work / "build.log"
         with patched(environment()):
             try:
@@ -94,6 +106,7 @@ def _compile(
                     build_args=arguments,
                     parameters=parameters,
                     timescale=TIMESCALE,
+                    waves=waves,
                     log_file=log,
                 )
             except (RuntimeError, SystemExit) as error:
@@ -140,25 +153,42 @@ def cocotb_bench(
     inner: Mapping[str, str] | None = None,
     seed: int = 1,
     test_filter: str | None = None,
+    label: str = "",
+    variables: Mapping[str, str] | None = None,
+    junit: Path | None = None,
+    waves: Waves | None = None,
 ) -> int:
     """Build `sources` (file name -> Verilog text) and run the tests of `test_module`; returns how many ran.
 
-    `parameters` are the top module's, `inner` the variables below the top that the bench reads or writes (pattern of
-    the module's name -> name; everything on Icarus), `test_filter` a pattern of test names.
+    `name` is the build's, `label` what messages and results call the run (by default the same); `parameters` are the
+    top module's, `inner` the variables below the top that the bench reads or writes (pattern of the module's name ->
+    name; everything on Icarus), `test_filter` a pattern of test names, `variables` the simulation's environment beside
+    this process's; the folder `junit` keeps the results as `<label>.xml`; `waves` is written as FST, by a build of its
+    own (without `hierarchical`, whose blocks would hide their signals).
 
     Errors: `BenchFailure`. The run's folder (log, results) stays behind when it fails.
     """
-    arguments = _arguments(simulator, hierarchical, build_args)
+    label = label or name
+    hierarchical = hierarchical and waves is None
+    arguments = _arguments(simulator, hierarchical, waves is not None, build_args)
     if simulator == "verilator":
         shared = shared_modules("".join(sources.values()), hierarchical=hierarchical)
         rules = [f'public_flat_rw -module "{module}" -var "{variable}"' for module, variable in (inner or {}).items()]
         sources = {"control.vlt": "\n".join([shared, *rules, ""]), **sources}
-    folder = _build(sources, top, name, simulator, arguments, dict(parameters or {}))
+    folder = _build(sources, top, name, simulator, arguments, dict(parameters or {}), waves is not None)
     run = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     log, results = run / "sim.log", run / "results.xml"
     if simulator == "verilator":
         plusargs = [*plusargs, "+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+    test_args = []
+    if waves is not None:
+        file = str(waves.path.absolute())
+        if simulator == "verilator":
+            test_args = ["--trace-file", file]
+        else:
+            plusargs = [*plusargs, f"+dumpfile_path={file}"]
     changes = {**environment(), PARAMS_VARIABLE: json.dumps(dict(params or {})), "PYTHONDONTWRITEBYTECODE": "1"}
+    changes |= variables or {}
     saved_path = list(sys.path)
     sys.path.insert(0, str(ROOT))  # the runner hands sys.path to the simulation: `verif` is found from the root
     try:
@@ -171,6 +201,8 @@ def cocotb_bench(
                 build_dir=folder,
                 test_dir=run,
                 plusargs=list(plusargs),
+                test_args=test_args,
+                waves=waves is not None,
                 seed=seed,
                 results_xml=str(results),
                 log_file=log,
@@ -179,51 +211,39 @@ def cocotb_bench(
             )
     except (RuntimeError, SystemExit) as error:
         if not results.is_file():
-            raise BenchFailure(f"{name}: simulation stopped ({error})\n{_tail(log)}") from error
+            raise BenchFailure(f"{label}: simulation stopped ({error})\n{_tail(log)}") from error
     finally:
         sys.path[:] = saved_path
-    ran = _check(results, name, log)
+    if junit is not None and results.is_file():
+        junit.mkdir(parents=True, exist_ok=True)
+        shutil.copy(results, junit / f"{label}.xml")
+    ran = _check(results, label, log)
     shutil.rmtree(run, ignore_errors=True)
     return ran
 
 
-def run_bench(
+def bench_text(
     component: wiring.Component,
     *,
-    name: str,
-    test_module: str,
-    simulator: str = "verilator",
-    params: Mapping[str, Any] | None = None,
-    hierarchical: bool = False,
+    simulator: str,
     inlined: bool = False,
     idle_clocks: bool = False,
     kept: bool = False,
-    build_args: Sequence[str] = (),
-    inner: Mapping[str, str] | None = None,
-    seed: int = 1,
-) -> int:
-    """Emit `component` as module `TOP`, build it and run the cocotb module; returns how many tests ran.
+) -> str:
+    """Verilog of `component` as module `TOP`, in the form that `simulator` reads.
 
     `inlined` takes Amaranth's own hierarchy instead of the shared modules, `kept` the text of an earlier emission (so
-    nothing of the component may be replaced inside this process), `idle_clocks` is `Emission`'s and `inner`
-    `cocotb_bench`'s.
+    nothing of the component may be replaced inside this process), `idle_clocks` is `Emission`'s.
     """
     icarus = simulator == "icarus"
     if inlined:
-        text = inlined_verilog(component, name=TOP, icarus=icarus)
-    elif kept:
-        text = component_text(component, name=TOP, icarus=icarus, idle_clocks=idle_clocks)
-    else:
-        text = Emission(idle_clocks=idle_clocks).verilog(component, name=TOP, icarus=icarus)
-    return cocotb_bench(
-        sources={f"{TOP}.v": text},
-        top=TOP,
-        name=name,
-        test_module=test_module,
-        simulator=simulator,
-        params=params,
-        hierarchical=hierarchical,
-        build_args=build_args,
-        inner=inner,
-        seed=seed,
-    )
+        return inlined_verilog(component, name=TOP, icarus=icarus)
+    if kept:
+        return component_text(component, name=TOP, icarus=icarus, idle_clocks=idle_clocks)
+    return Emission(idle_clocks=idle_clocks).verilog(component, name=TOP, icarus=icarus)
+
+
+def run_bench(component: wiring.Component, *, simulator: str = "verilator", **options: Any) -> int:
+    """`cocotb_bench` of one component that is in no table of cases; returns how many tests ran."""
+    sources = {f"{TOP}.v": bench_text(component, simulator=simulator)}
+    return cocotb_bench(sources=sources, top=TOP, simulator=simulator, **options)

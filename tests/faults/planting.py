@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from makalu.sw.rtl.kept_text import component_text
-from makalu.sw.rtl.runner import BenchFailure, cocotb_bench, have_icarus
+from makalu.sw.rtl.runner import BenchFailure, have_icarus
+from verif.lib.cases import case_text, find_case, run_case
 
-__all__ = ["Fault", "caught", "planted_class"]
+__all__ = ["SIMULATOR", "Fault", "caught", "planted_class"]
+
+SIMULATOR = "icarus" if have_icarus() else "verilator"
+"""Either shows a fault; Icarus, where it is, builds faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,27 +36,17 @@ class Fault:
         return self.name
 
 
-def caught(component, fault, *, module, says, params, inner=None):
-    """The cocotb `module` fails on `component` with `fault` in its Verilog, and says the regular expression `says`.
+def caught(block, name, fault, *, says, params=None):
+    """The case `name` of `block` fails with `fault` in its Verilog, and says the regular expression `says`.
 
-    Of a module's tests only the fault's own runs, if it names one. Either simulator shows the fault; Icarus, where it
-    is, builds faster.
+    Of its tests only the fault's own runs, if it names one; `params` are changes of the bench's.
     """
-    simulator = "icarus" if have_icarus() else "verilator"
-    text = component_text(component, name="dut", icarus=simulator == "icarus")
-    text, times = re.subn(fault.line, fault.becomes, text)
+    case = find_case(block, name)
+    text, times = re.subn(fault.line, fault.becomes, case_text(case, simulator=SIMULATOR))
     assert times == fault.times, f"{fault.name}: its line occurs {times} times, not {fault.times}"
+    only = f"{fault.test}$" if fault.test else None
     with pytest.raises(BenchFailure, match=says):
-        cocotb_bench(
-            sources={"dut.v": text},
-            top="dut",
-            name=f"fault-{module.rsplit('.', 1)[1]}",
-            test_module=module,
-            simulator=simulator,
-            params=params,
-            inner=inner,
-            test_filter=f"{fault.test}$" if fault.test else None,
-        )
+        run_case(case, text=text, simulator=SIMULATOR, params=params, only=only)
 
 
 def planted_class(place, old, new):

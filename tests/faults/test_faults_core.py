@@ -3,10 +3,9 @@
 import pytest
 
 from makalu.hw.core import Core
-from makalu.sw.rtl.simulators import have_icarus
 from tests.core.bad_input import CONFIG, WATCHDOG, SettlingMachine, place_of, spoil, with_fields
 from tests.core.test_restart import BAD, BAD_SEED, SETTLE, check_restart
-from tests.faults.planting import Fault, caught, planted_class
+from tests.faults.planting import SIMULATOR, Fault, caught, planted_class
 
 FORGOTTEN = {
     "semaphores": ("sequencer.semaphores.Semaphores", "with m.If(self.clear):", "with m.If(0):"),
@@ -20,9 +19,8 @@ def test_start_that_does_not_forget_is_caught(fault, monkeypatch):
     place, old, new = FORGOTTEN[fault]
     name = place.rsplit(".", 1)[1]
     monkeypatch.setattr(f"makalu.hw.sequencer.sequencer.{name}", planted_class(place, old, new))
-    simulator = "icarus" if have_icarus() else "verilator"  # either shows it; Icarus builds faster
     core = Core(config=CONFIG, observe="all")
-    machine = SettlingMachine(config=CONFIG, observe="all", simulator=simulator, core=core)
+    machine = SettlingMachine(config=CONFIG, observe="all", simulator=SIMULATOR, core=core)
     machine.settle = SETTLE
     queue, wanted, values = BAD["opcode"]
     bad = spoil(BAD_SEED, queue, place_of(BAD_SEED, queue, wanted), lambda data: with_fields(data, **values))
@@ -53,5 +51,4 @@ UNRULY = (
 def test_unruly_bus_is_caught(fault):
     """By AXI's rules, before and whatever the model says."""
     rule = rf"test_core\.random_program_under_stalls: .*AXI rule, cycle \d+, {fault.message}"
-    params = {"config": CONFIG.name, "instructions": 30, "elements": 8, "seed": 30}
-    caught(Core(config=CONFIG, observe="all"), fault, module="verif.core.test_core", says=rule, params=params)
+    caught("core", "tiny-icarus", fault, says=rule)

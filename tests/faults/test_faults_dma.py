@@ -3,11 +3,6 @@
 import pytest
 
 from tests.faults.planting import Fault, caught
-from verif.dma.assembly import DmaAssembly
-from verif.dma.configs import dma_config
-
-CONFIG = "tiny"
-
 
 FAULTS = (
     Fault(
@@ -59,10 +54,5 @@ FAULTS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_planted_fault_is_caught(fault):
-    caught(
-        DmaAssembly(config=dma_config(CONFIG)),
-        fault,
-        module="verif.dma.test_dma",
-        says=rf"test_dma\.{fault.test}: .*{fault.message}",
-        params={"config": CONFIG, "descriptors": 10, "ragged": 20, "far": 4, "points": []},
-    )
+    says = rf"test_dma\.{fault.test}: .*{fault.message}"
+    caught("dma", "tiny-icarus", fault, says=says, params={"descriptors": 10, "ragged": 20, "far": 4})

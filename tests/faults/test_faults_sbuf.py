@@ -3,12 +3,6 @@
 import pytest
 
 from tests.faults.planting import Fault, caught
-from verif.lib.variants import bench_config
-from verif.psum.assembly import PsumAssembly
-from verif.sbuf.assembly import SbufAssembly
-
-CYCLES = 200
-
 
 SBUF = (
     Fault(
@@ -59,18 +53,16 @@ PSUM = (
 
 
 SAYS = r"cycle \d+, port {}: RTL 0x"
-PARAMS = {"config": "tiny", "cycles": CYCLES}
+PARAMS = {"cycles": 200}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", SBUF, ids=str)
 def test_sbuf_bench_catches(fault):
-    sbuf = SbufAssembly(config=bench_config("tiny"))
-    caught(sbuf, fault, module="verif.sbuf.test_sbuf", says=SAYS.format(fault.message), params=PARAMS)
+    caught("sbuf", "tiny-icarus", fault, says=SAYS.format(fault.message), params=PARAMS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", PSUM, ids=str)
 def test_psum_bench_catches(fault):
-    psum = PsumAssembly(config=bench_config("tiny"))
-    caught(psum, fault, module="verif.psum.test_psum", says=SAYS.format(fault.message), params=PARAMS)
+    caught("psum", "tiny-icarus", fault, says=SAYS.format(fault.message), params=PARAMS)

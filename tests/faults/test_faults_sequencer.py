@@ -2,14 +2,8 @@
 
 import pytest
 
-from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.spec.isa import QUEUES, WAITS
-from makalu.spec.preset import load_preset
 from tests.faults.planting import Fault, caught
-from verif.sequencer.programs import INNER
-
-PRESET = "tiny"
-FEW = {"preset": PRESET, "length": 12, "rounds": 1, "mutants": 1}
 
 FAULTS = (
     Fault(
@@ -53,11 +47,4 @@ FAULTS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_planted_fault_is_caught(fault):
-    caught(
-        Sequencer(config=load_preset(PRESET)),
-        fault,
-        module="verif.sequencer.test_sequencer",
-        says=rf"test_sequencer\.{fault.test}: ",
-        params=FEW,
-        inner=INNER,
-    )
+    caught("sequencer", "tiny-icarus", fault, says=rf"test_sequencer\.{fault.test}: ")

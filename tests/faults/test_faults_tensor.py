@@ -3,12 +3,6 @@
 import pytest
 
 from tests.faults.planting import Fault, caught
-from verif.tensor.assembly import TensorAssembly
-from verif.tensor.configs import small_core
-
-CONFIG = {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1}
-COMMANDS = 40
-
 
 FAULTS = (
     Fault(
@@ -45,10 +39,5 @@ FAULTS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_tensor_bench_catches(fault):
-    caught(
-        TensorAssembly(config=small_core(**CONFIG)),
-        fault,
-        module="verif.tensor.test_tensor",
-        says=rf"{fault.test}: .*last tags issued: tensor \d+: cycle \d+, port {fault.message}: RTL (0x|undefined)",
-        params={"config": CONFIG, "commands": COMMANDS},
-    )
+    says = rf"{fault.test}: .*last tags issued: tensor \d+: cycle \d+, port {fault.message}: RTL (0x|undefined)"
+    caught("tensor", "4x4-icarus", fault, says=says)

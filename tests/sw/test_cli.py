@@ -25,6 +25,7 @@ from makalu.sw.cli.kernels import StoppedError
 from makalu.sw.cli.main import app
 from makalu.sw.cli.sim import SimError
 from makalu.sw.cli.soak import SoakError, soak
+from makalu.sw.cli.verify import VerifyError
 from makalu.sw.compile.allocate import AllocationError
 from makalu.sw.compile.compiler import CompileError
 from makalu.sw.compile.program import ProgramError
@@ -36,7 +37,10 @@ from makalu.sw.rtl.fpga import FpgaError
 from makalu.sw.rtl.lanes.build import build_lanes
 from makalu.sw.rtl.machine import Machine, MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
+from makalu.sw.rtl.runner import BenchFailure
 from makalu.sw.rtl.soak import Soaker
+from makalu.sw.rtl.waves import WavesError
+from tests.rtl.fst import read_fst
 
 TINY = (Path(config_module.__file__).parent / "presets" / "tiny.yaml").read_text()
 STARVED = TINY.replace("name: tiny", "name: starved").replace("  banks: 2 ", "  banks: 1 ").replace(" 8192 ", " 1024 ")
@@ -62,6 +66,8 @@ USER_ERRORS = (
     SimError,
     SoakError,
     StoppedError,
+    VerifyError,
+    WavesError,
 )
 
 
@@ -110,6 +116,18 @@ def test_a_preset_with_the_name_of_another_is_told_by_its_file(tmp_path):
         (("soak", "--programs", "0"), "--programs"),
         (("soak", "--preset", "huge"), "preset must be one of"),
         (("bench", "--part", "nothing"), "part must be one of"),
+        (("sim", "--preset", "tiny", "--waves", "x.vcd"), "waves must go to a file that ends in .fst, not to x.vcd"),
+        (("sim", "--simulator", "lanes", "--waves", "x.fst"), "written by verilator and icarus, not by lanes"),
+        (("sim", "--from", "3"), "give --waves FILE.fst"),
+        (("verify",), "name a block: one of ['arith', "),
+        (("verify", "gpu"), "block must be one of ['arith', "),
+        (("verify", "gpu", "--list"), "block must be one of ['arith', "),
+        (("verify", "psum", "--case", "huge"), "case of psum must be one of ['tiny', "),
+        (("verify", "psum", "--simulator", "lanes"), "'lanes' is not one of 'verilator', 'icarus'"),
+        (("verify", "arith", "--preset", "tiny"), "case arith-units must have a configuration to take another preset"),
+        (("verify", "psum", "--preset", "nowhere.yaml"), "nowhere.yaml does not exist"),
+        (("verify", "psum", "--waves", "x.fst"), "--waves must be a folder where several cases run, not x.fst"),
+        (("verify", "psum", "--case", "tiny", "--seed", "-1"), "--seed"),
     ],
 )
 def test_a_wrong_value_is_one_line(arguments, message):
@@ -133,6 +151,58 @@ def test_sim_takes_the_simulator_that_is_asked_for_or_suits_the_preset(monkeypat
     monkeypatch.setattr("makalu.sw.cli.sim.Machine", seen)
     monkeypatch.setattr("makalu.sw.cli.sim.run_golden", lambda *_, **__: {"logits": None})
     assert refused("sim", "--images", "4", *arguments) == f"makalu: on {expected}\n"
+
+
+def test_waves_want_a_simulator_that_writes_them(monkeypatch):
+    """Of a full core, whose simulator is lanes otherwise."""
+
+    def seen(**settings):
+        raise SimError(f"{settings['waves']} on {settings['simulator']}")
+
+    monkeypatch.setattr("makalu.sw.cli.sim.Machine", seen)
+    assert refused("sim", "--preset", "trn2", "--waves", "x.fst") == "makalu: True on verilator\n"
+
+
+def test_a_package_without_benches_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr("makalu.sw.cli.verify.ROOT", tmp_path)
+    assert "benches are in a checkout of the project, not in an installed package" in refused("verify", "--list")
+
+
+def test_a_simulator_takes_its_own_cases_or_the_first(monkeypatch):
+    ran = []
+    monkeypatch.setattr("verif.lib.cases.run_case", lambda case, simulator, **_: ran.append(f"{case} {simulator}") or 1)
+    for options in (("dma", "--simulator", "icarus"), ("scalar", "--simulator", "icarus"), ("dma", "--preset", "tiny")):
+        assert call("verify", *options).exit_code == 0
+    assert ran == ["dma-tiny-icarus icarus", "scalar-tiny icarus", "dma-tiny verilator", "dma-tiny-axi verilator"]
+
+
+def test_cases_are_listed():
+    result = call("verify", "dma", "--list")
+    assert result.exit_code == 0 and re.search(r"(?m)^dma +wide-bus +verilator +7 tests +wide-bus$", result.output)
+    assert len(call("verify", "--list").output.splitlines()) > 80
+
+
+@pytest.mark.icarus
+def test_a_block_is_verified_on_a_preset_of_ones_own(tmp_path):
+    """With its waves and results; a case that fails is named, and is the command's exit code."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(TINY.replace("name: tiny", "name: mine").replace("  mul_stages: 2 ", "  mul_stages: 1 "))
+    options = ("--preset", str(mine), "--seed", "5", "--junit", str(tmp_path), "--waves", str(tmp_path))
+    result = call("verify", "pe", "--case", "2-1-keep-icarus", *options)
+    assert result.exit_code == 0 and "pe-2-1-keep-icarus on icarus: 2 tests passed in " in result.output, result.output
+    shown = " ".join(read_fst(tmp_path / "pe-2-1-keep-icarus.fst"))
+    assert "dut.product.s1_" in shown.replace("\\", "") and "s2_" not in shown  # one stage, where tiny has two
+    assert 'name="random_seed" value="5"' in (tmp_path / "pe-2-1-keep-icarus.xml").read_text()
+
+
+def test_a_case_that_fails_is_named(monkeypatch):
+    def fails(case, **_):
+        raise BenchFailure(f"{case}: 1 of 2 tests failed")
+
+    monkeypatch.setattr("verif.lib.cases.run_case", fails)
+    result = call("verify", "psum", "--simulator", "verilator")
+    assert result.exit_code == 1 and result.stdout.count("1 of 2 tests failed") == 3
+    assert result.stderr == "makalu: 3 of 3 cases failed: psum-tiny, psum-psum-add-1, psum-psum-add-2\n"
 
 
 @pytest.mark.slow

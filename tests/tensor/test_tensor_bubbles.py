@@ -1,6 +1,6 @@
 """Matmuls with another stationary tile each follow without a bubble: the timing model, all N and offsets.
 
-Its columns are the lockstep model's (`test_tensor_timing.py`), and those the RTL's (`test_tensor_bench.py`).
+Its columns are the lockstep model's (`test_tensor_timing.py`), and those the RTL's (`verif/tensor/bench.py`).
 """
 
 import pytest

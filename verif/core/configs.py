@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.preset import PRESETS, load_preset
+from makalu.spec.preset import load_preset
 from verif.lib.variants import bench_config
 
 __all__ = ["SLOW_ENGINES", "core_config"]
@@ -12,10 +12,11 @@ SLOW_ENGINES = "slow-engines"
 
 
 def core_config(name: str) -> CoreConfig:
-    """A preset, or `SLOW_ENGINES`: L = 2, F = C, words of 16 bytes, six SBUF banks, trn2's rates of both engines."""
-    if name in PRESETS:
-        return load_preset(name)
+    """A preset by name or path, or `SLOW_ENGINES`.
+
+    That is L = 2, F = C, words of 16 bytes, six SBUF banks, and trn2's rates of both engines.
+    """
     if name != SLOW_ENGINES:
-        raise ValueError(f"core configuration must be one of {[*PRESETS, SLOW_ENGINES]}, not {name!r}")
+        return load_preset(name)
     config, rates = bench_config("wide-words"), load_preset("trn2-mini")
     return replace(config, name=SLOW_ENGINES, vector=rates.vector, scalar=rates.scalar)

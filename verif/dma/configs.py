@@ -35,6 +35,6 @@ VARIANTS = ("wide-bus", "narrow")
 
 
 def dma_config(name: str) -> CoreConfig:
-    """A preset or one of `VARIANTS`: entry and bench both call this."""
+    """A preset by name or path, or one of `VARIANTS`: table of cases and bench both call this."""
     made = {"wide-bus": _wide_bus, "narrow": _narrow}
     return made[name](load_preset("tiny")) if name in made else load_preset(name)

@@ -19,14 +19,14 @@ from verif.lib.compare import compare
 from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
 from verif.psum.chain import chain_word
-from verif.tensor.configs import small_core
+from verif.tensor.configs import tensor_core
 from verif.tensor.encoding import finalised, operand_words
 
 SMALLEST_NORMAL = 0x00800000
 
 
 def tensor() -> TensorConfig:
-    return small_core(partitions=4, word_bytes=8, **bench_params()["stages"]).tensor
+    return tensor_core(bench_params()["config"]).tensor
 
 
 class Bench:

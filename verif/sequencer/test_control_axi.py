@@ -43,7 +43,7 @@ def _bus(dut) -> AxiLiteBus:
 @cocotb.test()
 async def outside_master(dut):
     """Reads, writes, errors and a whole run by a master that we did not write."""
-    config = load_preset(bench_params()["preset"])
+    config = load_preset(bench_params()["config"])
     Clock(dut.clk, 2, unit="ns").start()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

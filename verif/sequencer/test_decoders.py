@@ -47,7 +47,7 @@ def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
 @cocotb.test()
 async def verdicts(dut: Any) -> None:
     params = bench_params()
-    config, rng, seen = load_preset(params["preset"]), random.Random(params["seed"]), Counter()
+    config, rng, seen = load_preset(params["config"]), random.Random(params["seed"]), Counter()
     start_clock(dut)
     words = {queue: getattr(dut, f"word_{queue.name.lower()}") for queue in QUEUES}
     codes = {queue: getattr(dut, f"code_{queue.name.lower()}") for queue in QUEUES}

@@ -85,7 +85,7 @@ def script(starts: dict[Queue, int]) -> list[tuple[str, int, int]]:
 @cocotb.test()
 async def outside_instruction_memory(dut):
     """Programs longer than the buffer, one to the memory's last byte: the queues issue what is written there."""
-    config = load_preset(bench_params()["preset"])
+    config = load_preset(bench_params()["config"])
     rng = Random(bench_params()["seed"])
     programs = {q: queue_program(rng, q, length, config) for q, length in LENGTHS.items()}
     assert max(LENGTHS.values()) > 4 * config.sequencer.buffer_instructions

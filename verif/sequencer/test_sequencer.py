@@ -21,8 +21,8 @@ BASE, SPACING = 0x1_0000_0F80, 0x1_0000
 
 async def environment(dut, **options) -> Environment:
     params = bench_params()
-    config = load_preset(params["preset"])
-    env = Environment(dut, config, seed=params.get("seed", 1), **options)
+    config = load_preset(params["config"])
+    env = Environment(dut, config, seed=params["seed"], **options)
     await env.reset()
     return env
 

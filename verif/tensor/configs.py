@@ -1,11 +1,13 @@
 """Small cores for the tensor engine's benches: the `tiny` preset with other sizes and latencies."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
 
-__all__ = ["small_core"]
+__all__ = ["small_core", "tensor_core"]
 
 _BASE = "tiny"
 
@@ -41,3 +43,8 @@ def small_core(
         bus=replace(base.bus, data_bytes=max(base.bus.data_bytes, word_bytes)),
         dma=replace(base.dma, burst_bytes=max(base.dma.burst_bytes, word_bytes)),
     )
+
+
+def tensor_core(given: str | Mapping[str, Any]) -> CoreConfig:
+    """A preset by name or path, or a small core by arguments of `small_core`: tables and benches call this."""
+    return load_preset(given) if isinstance(given, str) else small_core(**given)

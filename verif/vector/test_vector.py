@@ -1,16 +1,14 @@
 """Vector and Scalar, arbiter, slices and lanes against models, every port in every cycle, and against golden."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import cocotb
 
-from makalu.spec.config import EngineConfig
-from makalu.spec.preset import load_preset
 from makalu.sw.rtl.params import bench_params
 from verif.lib.lane_programs import random_instructions
+from verif.vector.configs import lanes_config
 from verif.vector.ports import NAMES
 from verif.vector.tb import LanesBench
 
@@ -19,9 +17,7 @@ WINDOW = 512
 
 
 async def run(dut: Any, *, engines: tuple[str, ...], gap: int, owned: float, points: Sequence[str]) -> None:
-    config = load_preset(PARAMS["preset"])
-    rates = {name: EngineConfig(rate=PARAMS["rates"][name]) for name in NAMES}
-    config = replace(config, vector=rates["vector"], scalar=rates["scalar"])
+    config = lanes_config(PARAMS["config"])
     rng = Random(cocotb.RANDOM_SEED)
     bench = LanesBench(dut, config, rng, window=WINDOW)
     programs = {

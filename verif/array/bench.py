@@ -1,0 +1,44 @@
+"""The PE array, every cycle against the lockstep model; also inlined, and with idle clocks."""
+
+from dataclasses import replace
+
+from makalu.hw.tensor.array import PeArray
+from verif.lib.cases import Case, Config
+from verif.tensor.configs import tensor_core
+
+__all__ = ["CASES"]
+
+EIGHT = {"partitions": 8, "word_bytes": 16, "mul_stages": 2, "add_stages": 2}
+SMALL = {"partitions": 4, "tile": 2, "word_bytes": 8, "mul_stages": 2, "add_stages": 1}
+FLUSH = {**SMALL, "mul_stages": 1, "add_stages": 3, "subnormals": "flush"}
+
+
+def array(config: Config) -> PeArray:
+    return PeArray(config=tensor_core(config))
+
+
+LARGE = Case(
+    name="8x8-of-4x4",
+    module="verif.array.test_array",
+    tests=4,
+    component=array,
+    config=EIGHT,
+    params={"matmuls": 40, "seed": 1},
+)
+TILES = replace(LARGE, name="4x4-of-2x2", config=SMALL, params={"matmuls": 10, "seed": 1}, hierarchical=True)
+"""On Verilator the tiles are compiled apart; their clocks never stop."""
+FLUSHING = replace(TILES, name="4x4-of-2x2-flush", config=FLUSH)
+IDLE = {"idle_clocks": True}
+"""Tiles whose clock stops, as in a fast machine, show the model's outputs too."""
+
+CASES = (
+    LARGE,
+    TILES,
+    TILES.on_icarus(),
+    FLUSHING.on_icarus(),
+    replace(TILES, name="idle", **IDLE),
+    replace(TILES, name="idle", **IDLE).on_icarus(),
+    replace(FLUSHING, name="idle-flush", **IDLE).on_icarus(),
+    replace(TILES, name="inlined", inlined=True, hierarchical=False),
+    replace(TILES, name="inlined", inlined=True).on_icarus(),
+)

@@ -1,0 +1,51 @@
+"""The whole core. `tests/core/test_lockstep.py` compares the same ports without cocotb, in longer runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from makalu.hw.core import Core
+from makalu.sw.cli.kernels import example
+from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.compile.program_file import save_program
+from makalu.sw.nki import language as nl
+from makalu.sw.nki.tracing import TensorSpec
+from verif.core.configs import SLOW_ENGINES, core_config
+from verif.lib.cases import Case, Config, Prepared
+
+__all__ = ["CASES"]
+
+SPEC = TensorSpec((8, 8), nl.bfloat16)
+
+
+def core(config: Config) -> Core:
+    return Core(config=core_config(str(config)), observe="all")
+
+
+def with_matmul(folder: Path, config: Config | None) -> Prepared:
+    """The program of a GEMM, compiled for this core."""
+    path = folder / "gemm.makalu"
+    save_program(compile_kernel(example("gemm.gemm").gemm, core_config(str(config)), a=SPEC, b=SPEC), path)
+    return Prepared({"matmul": str(path)})
+
+
+TINY = Case(
+    name="tiny",
+    module="verif.core.test_core",
+    tests=3,
+    component=core,
+    config="tiny",
+    params={"instructions": 30, "elements": 8, "seed": 20},
+    prepare=with_matmul,
+    hierarchical=True,
+    slow=True,
+)
+SLOW = replace(TINY, name=SLOW_ENGINES, config=SLOW_ENGINES)
+LONG = {"params": {**TINY.params, "instructions": 150}, "soak": True}
+
+CASES = (
+    TINY,
+    TINY.on_icarus(seed=30, slow=True),
+    SLOW.on_icarus(seed=30, slow=True),
+    replace(TINY, name="tiny-long", **LONG),
+    replace(SLOW, name="slow-engines-long", **LONG),
+)

@@ -1,0 +1,40 @@
+"""The DMA engine, its lanes and the slices: against the model, and against a memory of another author."""
+
+from dataclasses import replace
+
+from verif.dma.assembly import DmaAssembly
+from verif.dma.configs import dma_config
+from verif.lib.cases import Case, Config
+
+__all__ = ["CASES"]
+
+
+def dma(config: Config) -> DmaAssembly:
+    return DmaAssembly(config=dma_config(str(config)))
+
+
+TINY = Case(
+    name="tiny",
+    module="verif.dma.test_dma",
+    tests=7,
+    component=dma,
+    config="tiny",
+    # `points`: what the random traffic must show with this configuration, beside what it must show with all
+    params={"descriptors": 30, "ragged": 30, "far": 4, "points": ["w before aw", "store queue full"]},
+    elsewhere={"points": []},
+)
+AXI = replace(TINY, name="tiny-axi", module="verif.dma.test_dma_axi", tests=1, params={"descriptors": 25})
+
+CASES = (
+    TINY,
+    replace(
+        TINY,
+        name="wide-bus",
+        config="wide-bus",
+        params={**TINY.params, "descriptors": 18, "points": ["store queue full"]},
+    ),
+    replace(TINY, name="narrow", config="narrow", params={**TINY.params, "descriptors": 10, "points": []}),
+    TINY.on_icarus(descriptors=8, ragged=6, far=1, points=[]),
+    AXI,
+    replace(AXI, name="wide-bus-axi", config="wide-bus"),
+)

@@ -1,0 +1,34 @@
+"""One PE in each pipeline cut, on Verilator and on Icarus, where a register without a value is X and never right."""
+
+from makalu.hw.tensor.pe import Pe
+from verif.lib.cases import Case, Config
+from verif.tensor.configs import tensor_core
+
+__all__ = ["CASES"]
+
+
+def pe(config: Config) -> Pe:
+    return Pe(tensor=tensor_core(config).tensor)
+
+
+CUTS = tuple(
+    Case(
+        name=f"{mul_stages}-{add_stages}-{subnormals}",
+        module="verif.pe.test_pe",
+        tests=3,
+        component=pe,
+        config={
+            "partitions": 4,
+            "word_bytes": 8,
+            "mul_stages": mul_stages,
+            "add_stages": add_stages,
+            "subnormals": subnormals,
+        },
+        params={"cycles": 2000, "seed": 1},
+    )
+    for mul_stages in (1, 2)
+    for add_stages in (1, 2, 3)
+    for subnormals in ("keep", "flush")
+)
+
+CASES = (*CUTS, *(case.on_icarus(cycles=500) for case in CUTS))

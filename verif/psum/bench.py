@@ -1,0 +1,31 @@
+"""The PSUM slices in the chain of their waves."""
+
+from dataclasses import replace
+
+from verif.lib.cases import Case, Config
+from verif.lib.variants import bench_config
+from verif.psum.assembly import PsumAssembly
+
+__all__ = ["CASES"]
+
+
+def psum(config: Config) -> PsumAssembly:
+    return PsumAssembly(config=bench_config(str(config)))
+
+
+TINY = Case(
+    name="tiny",
+    module="verif.psum.test_psum",
+    tests=3,
+    component=psum,
+    config="tiny",
+    params={"cycles": 1500},
+    slow=True,
+)
+
+CASES = (
+    TINY,
+    replace(TINY, name="psum-add-1", config="psum-add-1", params={"cycles": 600}),
+    replace(TINY, name="psum-add-2", config="psum-add-2", params={"cycles": 600}),
+    TINY.on_icarus(cycles=500),
+)

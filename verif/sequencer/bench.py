@@ -1,0 +1,62 @@
+"""The sequencer with all queues; a master and a slave of another author; with fewer instructions on Icarus."""
+
+from dataclasses import replace
+
+from makalu.hw.sequencer.sequencer import Sequencer
+from makalu.spec.preset import load_preset
+from verif.lib.cases import Case, Config
+from verif.sequencer.decoders import Decoders
+from verif.sequencer.programs import INNER
+
+__all__ = ["CASES"]
+
+
+def sequencer(config: Config) -> Sequencer:
+    return Sequencer(config=load_preset(str(config)))
+
+
+def decoders(config: Config) -> Decoders:
+    return Decoders(config=load_preset(str(config)))
+
+
+TINY = Case(
+    name="tiny",
+    module="verif.sequencer.test_sequencer",
+    tests=14,
+    component=sequencer,
+    config="tiny",
+    params={"length": 120, "rounds": 3, "mutants": 10, "seed": 1},
+    inner=INNER,
+)
+INSTRUCTIONS = replace(
+    TINY, name="instructions-axi", module="verif.sequencer.test_instructions_axi", tests=1, params={"seed": 1}
+)
+
+DECODERS = Case(
+    name="decoders",
+    module="verif.sequencer.test_decoders",
+    tests=1,
+    component=decoders,
+    config="tiny",
+    params={"words": 6000, "seed": 1},
+    build="decoders",
+)
+"""30,000 instructions, each queue its share."""
+
+CASES = (
+    TINY,
+    replace(TINY, name="tiny-seed-2", params={**TINY.params, "seed": 2}, slow=True),
+    replace(
+        TINY,
+        name="wide-bus",
+        config="trn2-mini",
+        params={"length": 40, "rounds": 1, "mutants": 10, "seed": 3},
+        slow=True,
+    ),
+    TINY.on_icarus(length=12, rounds=1, mutants=3, slow=True),
+    replace(TINY, name="control-axi", module="verif.sequencer.test_control_axi", tests=1, params={}),
+    INSTRUCTIONS,
+    replace(INSTRUCTIONS, name="instructions-axi-seed-2", params={"seed": 2}),
+    DECODERS,
+    replace(DECODERS, name="decoders-trn2", config="trn2", params={"words": 2500, "seed": 2}, slow=True),
+)

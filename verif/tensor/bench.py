@@ -1,0 +1,35 @@
+"""Tensor engine with its memories and its array: every cycle against the lockstep models, sums against golden."""
+
+from dataclasses import replace
+
+from verif.lib.cases import Case, Config
+from verif.tensor.assembly import TensorAssembly
+from verif.tensor.configs import tensor_core
+
+__all__ = ["CASES"]
+
+FOUR = {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1}
+DEEP = {"partitions": 4, "word_bytes": 8, "mul_stages": 1, "add_stages": 3, "psum_stages": 1, "subnormals": "flush"}
+EIGHT = {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "psum_stages": 2}
+
+
+def tensor(config: Config) -> TensorAssembly:
+    return TensorAssembly(config=tensor_core(config))
+
+
+SMALL = Case(
+    name="4x4",
+    module="verif.tensor.test_tensor",
+    tests=4,
+    component=tensor,
+    config=FOUR,
+    params={"commands": 140},
+)
+
+CASES = (
+    SMALL,
+    replace(SMALL, name="4x4-seed-2", seed=2),
+    replace(SMALL, name="4x4-deep", config=DEEP, params={"commands": 150}, slow=True),
+    replace(SMALL, name="8x8", config=EIGHT, params={"commands": 90}, hierarchical=True, slow=True),
+    SMALL.on_icarus(commands=40, slow=True),  # registers without a value stay X: nothing undefined is compared
+)

@@ -1,0 +1,33 @@
+"""Vector and Scalar with the arbiter, all partitions' memories and lanes."""
+
+from dataclasses import replace
+
+from verif.lib.cases import Case, Config
+from verif.vector.assembly import LanesAssembly
+from verif.vector.configs import SLOW_RATES, lanes_config
+
+__all__ = ["CASES", "lanes"]
+
+SOME = ("sbuf conflict", "both granted", "merge")
+ALL = (*SOME, "psum conflict", "owned")
+"""What the traffic of both engines must have shown."""
+
+
+def lanes(config: Config) -> LanesAssembly:
+    return LanesAssembly(config=lanes_config(str(config)))
+
+
+TINY = Case(
+    name="tiny",
+    module="verif.vector.test_vector",
+    tests=2,
+    component=lanes,
+    config="tiny",
+    params={"count": 45, "points": ALL},
+)
+
+CASES = (
+    TINY,
+    replace(TINY, name=SLOW_RATES, config=SLOW_RATES, slow=True),
+    TINY.on_icarus(count=12, points=SOME),
+)
