@@ -45,7 +45,8 @@ class CoreModel:
     `semaphores`, `owned` (ints, packed as on the port), `committed` (0 or 1), `columns` (finalised fp32, uint32 [P];
     with `columns_used` bool [P]: a moving column's result passes, all others are open), `psum` (arrays valid, address,
     data [P]), `sbuf_vector`, `sbuf_scalar`, `sbuf_dma` (arrays enable, address, granules [P], data uint8 [P, W]), and
-    `known_vector`, `known_scalar` (bool [P, W]: bytes of the data that were ever placed).
+    `defined_vector`, `defined_scalar`, `defined_dma` (bool [P, W]: bytes of the data that a lane placed or memory sent,
+    or that the word is known to hold where a merge repeats it).
 
     `masters()` is what the AXI masters show before anything else of the cycle is known: they follow from state.
     `comb` is pure; `tick` is the edge. Cycle 0 is the first with `rst` low.
@@ -84,7 +85,7 @@ class CoreModel:
     def comb(self, inputs: Mapping[str, int]) -> dict[str, Any]:
         out = self._all(inputs)
         sequencer, sbuf, commit = out["sequencer"], out["sbuf"], out["psum"]["commit"]
-        lanes = [lane["known"] for lane in out["lanes"]]
+        defined = [placed["known"] & bytes_ for placed, bytes_ in zip(out["lanes"], sbuf["defined_a"], strict=True)]
         wave = self.psum.wave
         return {
             **{name: value for name, value in sequencer.items() if name.startswith(("control__", "instructions__"))},
@@ -101,8 +102,9 @@ class CoreModel:
             "sbuf_vector": sbuf["written_a"][VECTOR],
             "sbuf_scalar": sbuf["written_a"][SCALAR],
             "sbuf_dma": sbuf["written_b"],
-            "known_vector": lanes[VECTOR],
-            "known_scalar": lanes[SCALAR],
+            "defined_vector": defined[VECTOR],
+            "defined_scalar": defined[SCALAR],
+            "defined_dma": sbuf["defined_b"],
         }
 
     def tick(self, inputs: Mapping[str, int]) -> None:
@@ -189,8 +191,7 @@ class CoreModel:
         to_sequencer = {**inputs, **_NOT_READY, **self._to_sequencer(head, engines, out["dma"], arbiter)}
         asked = self.sequencer.comb(to_sequencer)
         commands = {
-            name: self._instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None
-            for name in _STREAMS
+            name: self._instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None for name in _STREAMS
         }
         out["commands"] = commands
         out["to_head"] = {"command": commands["tensor"], "frame": frame}

@@ -197,6 +197,7 @@ def run_bench(
     hierarchical: bool = False,
     inlined: bool = False,
     idle_clocks: bool = False,
+    collisions: str = "old",
     kept: bool = False,
     build_args: Sequence[str] = (),
     inner: Mapping[str, str] | None = None,
@@ -205,16 +206,15 @@ def run_bench(
     """Emit `component` as module `TOP`, build it and run the cocotb module; returns how many tests ran.
 
     `inlined` takes Amaranth's own hierarchy instead of the shared modules, `kept` the text of an earlier emission (so
-    nothing of the component may be replaced inside this process), `idle_clocks` is `Emission`'s and `inner`
-    `cocotb_bench`'s.
+    nothing of the component may be replaced inside this process), `idle_clocks` and `collisions` are `Emission`'s and
+    `inner` is `cocotb_bench`'s.
     """
-    icarus = simulator == "icarus"
     if inlined:
-        text = inlined_verilog(component, name=TOP, icarus=icarus)
+        text = inlined_verilog(component, name=TOP)
     elif kept:
-        text = component_text(component, name=TOP, icarus=icarus, idle_clocks=idle_clocks)
+        text = component_text(component, name=TOP, idle_clocks=idle_clocks, collisions=collisions)
     else:
-        text = Emission(idle_clocks=idle_clocks).verilog(component, name=TOP, icarus=icarus)
+        text = Emission(idle_clocks=idle_clocks, collisions=collisions).verilog(component, name=TOP)
     return cocotb_bench(
         sources={f"{TOP}.v": text},
         top=TOP,

@@ -22,6 +22,7 @@ def bench(config, simulator, folder, *, instructions, seed):
         Core(config=core_config(config), observe="all"),
         name=f"core-{config}",
         test_module="verif.core.test_core",
+        collisions="x" if simulator == "icarus" else "old",
         kept=True,
         simulator=simulator,
         hierarchical=simulator == "verilator",

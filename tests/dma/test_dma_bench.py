@@ -29,6 +29,7 @@ def test_dma_bench_icarus():
         DmaAssembly(config=dma_config("tiny")),
         name="dma-tiny",
         test_module="verif.dma.test_dma",
+        collisions="x",
         kept=True,
         simulator="icarus",
         params={"config": "tiny", "descriptors": 8, "ragged": 6, "far": 1, "points": []},

@@ -40,7 +40,7 @@ def caught(component, fault, *, module, says, params, inner=None):
     is, builds faster.
     """
     simulator = "icarus" if have_icarus() else "verilator"
-    text = component_text(component, name="dut", icarus=simulator == "icarus")
+    text = component_text(component, name="dut")
     text, times = re.subn(fault.line, fault.becomes, text)
     assert times == fault.times, f"{fault.name}: its line occurs {times} times, not {fault.times}"
     with pytest.raises(BenchFailure, match=says):

@@ -14,6 +14,7 @@ def run(config, simulator, cycles):
         PsumAssembly(config=bench_config(config)),
         name=f"psum-{config}",
         test_module="verif.psum.test_psum",
+        collisions="x" if simulator == "icarus" else "old",
         kept=True,
         simulator=simulator,
         params={"config": config, "cycles": cycles},

@@ -14,6 +14,7 @@ def run(config, simulator, cycles):
         SbufAssembly(config=bench_config(config)),
         name=f"sbuf-{config}",
         test_module="verif.sbuf.test_sbuf",
+        collisions="x" if simulator == "icarus" else "old",
         kept=True,
         simulator=simulator,
         params={"config": config, "cycles": cycles},

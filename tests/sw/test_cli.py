@@ -32,11 +32,11 @@ from makalu.sw.compile.schedule import ScheduleError
 from makalu.sw.nki.errors import KernelError, LanguageError, NotBuiltError, NotInNkiError
 from makalu.sw.paths import ROOT
 from makalu.sw.results import at_most, read_results
-from makalu.sw.rtl.fpga import FpgaError
 from makalu.sw.rtl.lanes.build import build_lanes
 from makalu.sw.rtl.machine import Machine, MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
 from makalu.sw.rtl.soak import Soaker
+from makalu.sw.rtl.synthesis import FpgaError
 
 TINY = (Path(config_module.__file__).parent / "presets" / "tiny.yaml").read_text()
 STARVED = TINY.replace("name: tiny", "name: starved").replace("  banks: 2 ", "  banks: 1 ").replace(" 8192 ", " 1024 ")

@@ -18,6 +18,8 @@ class Traffic:
 
     Waves come in bursts to one bank: consecutive elements, one element over and over (also closer than a tensor head
     would send them: the slice's pipeline is defined for that too), or random ones. `elements` a bank are used.
+
+    Nothing is read in the cycle that commits it: what such a read gives is defined nowhere.
     """
 
     def __init__(self, config: CoreConfig, rng: random.Random, *, density: float, elements: int = 4) -> None:
@@ -25,12 +27,13 @@ class Traffic:
         psum = config.psum
         edges = [0, psum.bank_elems - 1]
         self.pool = [
-            [bank * psum.bank_elems + e for e in (*edges, *rng.sample(range(psum.bank_elems), elements))]
+            [bank * psum.bank_elems + e for e in (*edges, *rng.sample(range(1, psum.bank_elems - 1), elements))]
             for bank in range(psum.banks)
         ]
         self.burst: list[dict[str, int]] = []
-        # banks of waves that are in some slice, the newest first
-        self.riding: deque[int | None] = deque([None] * (config.partitions + 1), maxlen=config.partitions + 1)
+        # addresses of waves that are in some slice or its adder, the newest first
+        delay = config.partitions + psum.add_stages + 1
+        self.riding: deque[int | None] = deque([None] * delay, maxlen=delay)
         self.last_number = np.zeros(config.partitions, np.int64)
 
     def _idle(self) -> dict[str, int]:
@@ -51,12 +54,18 @@ class Traffic:
     def wave(self) -> dict[str, int]:
         if not self.burst and self.rng.random() < self.density:
             self.burst = self._burst()
-        return self.burst.pop(0) if self.burst else self._idle()
+        # `riding` begins with the cycle before this one; a wave commits in a slice add_stages + 1 cycles after it came
+        commits = self.riding[self.config.psum.add_stages]
+        if not self.burst or (self.burst[0]["accumulate"] and self.burst[0]["address"] == commits):
+            return self._idle()
+        return self.burst.pop(0)
 
     def access(self) -> list[dict[str, int]]:
         """Two engines in different banks, neither in a bank that a wave uses."""
         rng, partitions = self.rng, self.config.partitions
-        free = [bank for bank in range(self.config.psum.banks) if bank not in self.riding]
+        elems = self.config.psum.bank_elems
+        used = {address // elems for address in self.riding if address is not None}
+        free = [bank for bank in range(self.config.psum.banks) if bank not in used]
         out = []
         for bank in rng.sample(free, min(ENGINES, len(free))):
             start = rng.randrange(partitions)
@@ -93,7 +102,7 @@ class Traffic:
         return [*script, *(self._cycle(self._idle(), reads=False) for _ in range(drain))]
 
     def _cycle(self, wave: dict[str, int], *, reads: bool) -> dict[str, Any]:
-        self.riding.appendleft(wave["address"] // self.config.psum.bank_elems if wave["valid"] else None)
+        self.riding.appendleft(wave["address"] if wave["valid"] else None)
         quiet = [{"enable": 0, "address": 0, "start": 0, "count": 0} for _ in range(ENGINES)]
         number = np.array([random_fp32(self.rng, near=int(last)) for last in self.last_number], np.int64)
         self.last_number = number
