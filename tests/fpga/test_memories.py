@@ -9,13 +9,15 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.dma.layouts import flight_places
 from makalu.hw.lib.emit import Emission
 from makalu.hw.psum.bank import PsumBank
 from makalu.hw.sbuf.bank import SbufBank
 from makalu.spec.preset import load_preset
 from makalu.sw.rtl.synthesis import FpgaError, blocks_of, synthesise, synthesise_all
 
-SBUF, PSUM = load_preset("tiny").sbuf, load_preset("trn1").psum
+CONFIG = load_preset("tiny")
+SBUF, PSUM = CONFIG.sbuf, load_preset("trn1").psum
 ATTRIBUTES = re.compile(r"(?m)^  \(\* .* \*\)\n")
 
 
@@ -37,7 +39,7 @@ class Flags(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fifo = fifo = SyncFIFO(width=1, depth=8)
+        m.submodules.fifo = fifo = SyncFIFO(width=1, depth=flight_places(CONFIG.dma.outstanding_writes))
         m.d.comb += [fifo.w_en.eq(self.put), fifo.w_data.eq(self.value), fifo.r_en.eq(self.take)]
         m.d.comb += self.head.eq(fifo.r_data & fifo.r_rdy)
         return m
@@ -45,16 +47,11 @@ class Flags(wiring.Component):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("family", "bank", "blocks"),
-    [
-        ("ecp5", SbufBank(sbuf=SBUF), 4),
-        ("xc7", SbufBank(sbuf=SBUF), 2),
-        ("ecp5", PsumBank(psum=PSUM), 1),
-        ("xc7", PsumBank(psum=PSUM), 1),
-    ],
-    ids=["sbuf-ecp5", "sbuf-xc7", "psum-ecp5", "psum-xc7"],
+    ("family", "memory_of", "blocks"),
+    [("ecp5", "sbuf", 4), ("xc7", "sbuf", 2), ("ecp5", "psum", 1), ("xc7", "psum", 1)],
 )
-def test_bank_is_block_ram(family, bank, blocks):
+def test_bank_is_block_ram(family, memory_of, blocks):
+    bank = SbufBank(sbuf=SBUF) if memory_of == "sbuf" else PsumBank(psum=PSUM)
     found = cells(emitted(bank), family)
     assert found.counts["block_ram"] == blocks
     assert found.counts["ff"] == found.counts["lut_ram"] == 0, "nothing holds what was read"

@@ -48,9 +48,10 @@ def measure(console: Console) -> list[Figure]:
     whole = _synthesised(f"{PRESET}, ecp5", blocks, "ecp5", console)
     minutes = round((time.monotonic() - began) / 60, 1)
     with_memory = [block for block in blocks if block.has_memory]
-    memories = {"ecp5": whole, "xc7": _synthesised(f"memories of {PRESET}, xc7", with_memory, "xc7", console)}
     rows = _rows(blocks, whole)
     _print(rows, console)
+    xilinx = _synthesised(f"memories of {PRESET}, xc7", with_memory, "xc7", console, memories_only=True)
+    memories = {"ecp5": whole, "xc7": xilinx}
     for case, row in rows.items():
         figures += [_figure(f"{PRESET}_ecp5_{case}_{key}", value) for key, value in row.items()]
     for family, cells in memories.items():
@@ -68,11 +69,14 @@ def _figure(name: str, value: int) -> Figure:
     return Figure(name=f"bram_{name}", value=value, unit="cells")
 
 
-def _synthesised(title: str, blocks: list[Block], family: str, console: Console) -> dict[str, Cells]:
+def _synthesised(
+    title: str, blocks: list[Block], family: str, console: Console, *, memories_only: bool = False
+) -> dict[str, Cells]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=len(blocks))
-        return synthesise_all(blocks, family, lambda done, _: bar.update(task, completed=done))
+        told = lambda done, _: bar.update(task, completed=done)  # noqa: E731
+        return synthesise_all(blocks, family, told, memories_only=memories_only)
 
 
 def _rows(blocks: list[Block], cells: dict[str, Cells]) -> dict[str, Row]:
