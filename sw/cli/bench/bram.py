@@ -22,7 +22,8 @@ COLUMNS = ("instances", *KINDS)
 BANK = {"ecp5": {"block_ram": 4, "ff": 0, "lut_ram": 0}, "xc7": {"block_ram": 2, "ff": 0, "lut_ram": 0}}
 """What an SBUF bank of the preset must be, at most."""
 MINUTES_GOAL = 20
-_KEY = re.compile(r"(\$\d+|_[0-9a-f]{8}|(_\d+)+)$")
+_KEY = re.compile(r"(\$\d+|_[0-9a-f]{8}|(_\d+)+(_[a-z]+)?)$")
+"""What tells the variants of a block apart in its name: a number of Amaranth, a digest or the key in words."""
 _SHOWN = 0.01
 """Blocks with a smaller share of the whole's LUTs, and without block RAM, are in one row."""
 
