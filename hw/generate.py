@@ -32,12 +32,12 @@ class OutputError(MakaluError, ValueError):
     """The output cannot be written; the message names the folder and the reason."""
 
 
-def core_verilog(core: Core, *, icarus: bool = False, idle_clocks: bool = False) -> str:
-    """Verilog text of a core as module `TOP`, each component once; `icarus` in the form that Icarus 11 can run.
+def core_verilog(core: Core, *, idle_clocks: bool = False) -> str:
+    """Verilog text of a core as module `TOP`, each component once.
 
     With `idle_clocks` idle PE tiles have no clock: the same behaviour in less simulation time.
     """
-    return Emission(idle_clocks=idle_clocks).verilog(core, name=TOP, icarus=icarus)
+    return Emission(idle_clocks=idle_clocks).verilog(core, name=TOP)
 
 
 def _latencies(config: CoreConfig) -> dict[str, int]:
@@ -85,8 +85,8 @@ def _check_folder(out_dir: Path) -> None:
         raise OutputError(f"{rule}, not {out_dir}: {error.strerror}") from error
 
 
-def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none", icarus: bool = False) -> Generated:
-    """Write `<preset>[-<observe>][-icarus].v` and the `.json` of the same name into `out_dir`.
+def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none") -> Generated:
+    """Write `<preset>[-<observe>].v` and the `.json` of the same name into `out_dir`.
 
     `observe` is the level of `spec/observe.py`; anything but "none" adds a port for simulation.
 
@@ -94,8 +94,8 @@ def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none", icarus
     """
     _check_folder(out_dir)
     core = Core(config=config, observe=observe)
-    text = core_verilog(core, icarus=icarus)
-    stem = "-".join([config.name, *([observe] if observe != "none" else []), *(["icarus"] if icarus else [])])
+    text = core_verilog(core)
+    stem = config.name if observe == "none" else f"{config.name}-{observe}"
     paths = Generated(verilog=out_dir / f"{stem}.v", side=out_dir / f"{stem}.json")
     paths.verilog.write_text(text)
     paths.side.write_text(json.dumps(_side(core, text, observe), indent=2) + "\n")

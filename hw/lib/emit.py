@@ -21,7 +21,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,8 @@ from amaranth.hdl import (
 from amaranth.hdl._ir import PortDirection  # not exported, but what amaranth.back's own conversions use
 from amaranth.lib import wiring
 
+from makalu.hw.lib.memories import ATTRIBUTES, declared, undefined_collisions
+
 __all__ = ["Emission", "EmitError", "collector_paused", "inlined_verilog", "module_name", "place", "port_list"]
 
 RECURSION_LIMIT = 20_000
@@ -48,8 +50,10 @@ RECURSION_LIMIT = 20_000
 NET_LIMIT = (1 << 16) - 2
 """Amaranth 0.5 numbers the bits of one signal, and all input bits of one module together, with 16 bits."""
 
-_STRIPPED = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding")
+_STRIPPED = ("generator", "top", "src", "full_case", "amaranth.hierarchy", "amaranth.decoding")
 _LONGEST_SUFFIX = 32
+_OTHER_ATTRIBUTES = re.compile(rf"(?m)^ *\(\* (?!(?:{'|'.join((*ATTRIBUTES, 'parallel_case'))}) ).* \*\)\n")
+"""Lines with an attribute that is neither a memory's nor of a selection of which one case at most holds."""
 
 
 class EmitError(ValueError):
@@ -141,28 +145,22 @@ def _to_rtlil(component: wiring.Component, name: str, platform: Any, *, source: 
             ports = {"clk": (sync.clk, PortDirection.Input), "rst": (sync.rst, PortDirection.Input)}
             for port, value, is_input in port_list(component):
                 ports[port] = (value, PortDirection.Input if is_input else PortDirection.Output)
-            return rtlil.convert(fragment, name, ports=ports, emit_src=source)
+            return declared(rtlil.convert(fragment, name, ports=ports, emit_src=source))
     finally:
         sys.setrecursionlimit(limit)
 
 
-def _to_verilog(texts: list[str], *, icarus: bool, parents: Sequence[str] = ()) -> str:
-    """One Yosys run over all modules.
-
-    `parents`: modules that are wiring around shared modules. Their unused wires (Amaranth names every member of every
-    struct port) would be most of the text, so they are dropped there; leaf modules keep their names.
-    """
+def _to_verilog(texts: list[str]) -> str:
+    """One Yosys run over all modules."""
     script = [f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts]
     # Everything combinational becomes an assignment. Two facts forbid Yosys' `always @*` blocks: Icarus 11 does not
     # evaluate them at time 0, and Verilator takes a block that reads one member of a struct that it writes another
-    # member of as not depending on the first.
-    script += ["proc", "memory_collect", "opt_clean"]
-    if parents:
-        script.append("opt_clean -purge " + " ".join(f"\\{name}" for name in parents))
+    # member of as not depending on the first. What nothing reads goes: Amaranth names every member of every struct.
+    script += ["proc", "memory_collect", "opt_clean -purge"]
     removed = " ".join(f"-remove {attribute}" for attribute in _STRIPPED)
     script += [f"attrmap {removed}", f"attrmap -modattr {removed}"]
-    script.append("write_verilog -noattr" if icarus else "write_verilog -norename -noattr")
-    return _yosys(script)
+    # not -norename: Icarus takes a function whose name begins with a dollar for a system function
+    return _OTHER_ATTRIBUTES.sub("", _yosys([*script, "write_verilog"]))
 
 
 def _yosys(script: list[str]) -> str:
@@ -198,15 +196,17 @@ class Emission:
     """The platform that turns placed components into shared modules. One `Emission` writes one Verilog text.
 
     `idle_clocks`: components that use `hw/lib/idle_clock.py` stop their clock while they are idle. For simulation.
+    `collisions`: what a memory's read beside a write of the same word gives, "old" or "x"; the latter is for benches.
 
     Errors: `EmitError` for a component without key, and for one module name with two keys or two sets of ports.
     """
 
-    def __init__(self, *, idle_clocks: bool = False) -> None:
-        self.idle_clocks = idle_clocks
+    def __init__(self, *, idle_clocks: bool = False, collisions: str = "old") -> None:
+        if collisions not in ("old", "x"):
+            raise ValueError(f"collisions must be old or x, not {collisions!r}")
+        self.idle_clocks, self.collisions = idle_clocks, collisions
         self._components: dict[str, wiring.Component] = {}
         self._identity: dict[str, tuple[Any, ...]] = {}
-        self._uses = 0
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -217,7 +217,6 @@ class Emission:
         """An instance of the component's module, connected to the component's own ports and clocked by `domain`."""
         # it is used, by its ports: without this Amaranth reports each copy that is not elaborated itself
         component._MustUse__used = True
-        self._uses += 1
         name = module_name(component)
         _check_width(name, component)
         ports = port_list(component)
@@ -228,18 +227,18 @@ class Emission:
         connections = {f"{'i' if is_input else 'o'}_{port}": value for port, value, is_input in ports}
         return Instance(name, i_clk=ClockSignal(domain), i_rst=ResetSignal(domain), **connections)
 
-    def verilog(self, component: wiring.Component, *, name: str, icarus: bool = False) -> str:
+    def verilog(self, component: wiring.Component, *, name: str) -> str:
         """Verilog of `component` as module `name` and of every module placed below it; same bytes each time."""
-        texts, placed, parents = self._convert(component, name)
+        texts, placed = self._convert(component, name)
         # never the top itself: there is nothing around it to compile apart
         hierarchical = [inner for inner, part in placed.items() if getattr(part, "hier_block", False)]
-        return _mark_hierarchical(_to_verilog(texts, icarus=icarus, parents=parents), hierarchical)
+        return _mark_hierarchical(_to_verilog(texts), hierarchical)
 
     def netlist(self, component: wiring.Component, *, name: str, boxes: Collection[str]) -> dict[str, Any]:
         """The same modules as Yosys' JSON, cells with their source lines: those whose component's class is named in
         `boxes` and the top, each with all other modules that it places flattened into it.
         """
-        texts, placed, _ = self._convert(component, name, source=True)
+        texts, placed = self._convert(component, name, source=True)
         names = [inner for inner, part in placed.items() if type(part).__name__ in boxes]
         for number, (inner, text) in enumerate(zip(placed, texts[1:], strict=True), start=1):
             if inner in names:
@@ -251,25 +250,23 @@ class Emission:
 
     def _convert(
         self, component: wiring.Component, name: str, *, source: bool = False
-    ) -> tuple[list[str], dict[str, wiring.Component], list[str]]:
-        """RTLIL of the top and of every module placed below it; these by name; those that place others."""
+    ) -> tuple[list[str], dict[str, wiring.Component]]:
+        """RTLIL of the top and of every module placed below it; these by name."""
         if self._components:
             raise EmitError(f"an Emission writes one text; this one already has {list(self._components)}")
         texts = [_to_rtlil(component, name, self, source=source)]
-        parents = [name] if self._components else []
         done = 0
         while done < len(self._components):  # converting a module may place further ones
             inner, placed = list(self._components.items())[done]
             if inner == name:
                 raise EmitError(f"the top module must have a name of its own, not {name}")
-            uses = self._uses
             texts.append(_to_rtlil(placed, inner, self, source=source))
-            if self._uses > uses:
-                parents.append(inner)
             done += 1
-        return texts, dict(self._components), parents
+        if self.collisions == "x":
+            texts = [undefined_collisions(text) for text in texts]
+        return texts, dict(self._components)
 
 
-def inlined_verilog(component: wiring.Component, *, name: str, icarus: bool = False) -> str:
+def inlined_verilog(component: wiring.Component, *, name: str) -> str:
     """Verilog of the inlined variant: Amaranth's own hierarchy, one module for every instance."""
-    return _to_verilog([_to_rtlil(component, name, None)], icarus=icarus)
+    return _to_verilog([_to_rtlil(component, name, None)])

@@ -14,8 +14,9 @@ __all__ = ["PsumBank"]
 class PsumBank(wiring.Component):
     """element[address] of `bank_elems` fp32 elements: one read and one write a cycle.
 
-    Does not: write through: a read beside a write of the same element shows the old one. In a block RAM that read is
-    undefined (synthesise with `-no-rw-check`); the tensor head's hazard rule and `owned` keep such reads away.
+    Does not: define a read beside a write of the same element (simulators show the old one, a block RAM anything), and
+    the text declares it not to matter (`hw/lib/memories.py`): the tensor head's hazard rule and `owned` keep such reads
+    away. Does not say which RAM it becomes: that of small presets is too shallow for a block RAM of every part.
 
     Parameters
     ----------

@@ -14,9 +14,10 @@ __all__ = ["SbufBank"]
 class SbufBank(wiring.Component):
     """data[word] of `bank_words` words, two ports that read or write one word a cycle each.
 
-    Does not: write through: a read beside the other port's write of the same word shows the old word. In a block RAM
-    that read is undefined (synthesise with `-no-rw-check`, else the bank becomes flip-flops); it is a race that
-    programs do not have. Does not define a granule that both ports write in one cycle, for the same reason.
+    Does not: define a read beside the other port's write of the same word (simulators show the old word, a block RAM
+    anything), nor a granule that both ports write in one cycle: a race that programs do not have. So the text declares
+    it not to matter (`hw/lib/memories.py`), and a port that writes does not read, as block RAMs have it ("no change"):
+    the bank is block RAM and nothing else, or its synthesis stops.
 
     Parameters
     ----------
@@ -38,9 +39,7 @@ class SbufBank(wiring.Component):
     def __init__(self, *, sbuf: SbufConfig) -> None:
         self.sbuf = sbuf
         word = 8 * sbuf.word_bytes
-        super().__init__(
-            {"a": In(bank_port(sbuf)), "b": In(bank_port(sbuf)), "a_data": Out(word), "b_data": Out(word)}
-        )
+        super().__init__({"a": In(bank_port(sbuf)), "b": In(bank_port(sbuf)), "a_data": Out(word), "b_data": Out(word)})
 
     @property
     def emit_key(self) -> tuple[int, int]:
@@ -48,7 +47,8 @@ class SbufBank(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        words = memory.Memory(shape=8 * self.sbuf.word_bytes, depth=self.sbuf.bank_words, init=[])
+        width, depth = 8 * self.sbuf.word_bytes, self.sbuf.bank_words
+        words = memory.Memory(shape=width, depth=depth, init=[], attrs={"ram_style": "block"})
         m.submodules.words = words
         for port, out in ((self.a, self.a_data), (self.b, self.b_data)):
             write = words.write_port(granularity=GRANULE_BITS)

@@ -1,7 +1,7 @@
 """Issued and unfinished instructions of one finish channel."""
 
-from amaranth.hdl import Array, Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.spec.isa import FIELDS, SIGNALS
@@ -14,9 +14,7 @@ SIGNAL = data.StructLayout({"valid": 1, "semaphore": FIELDS["signal0_semaphore"]
 
 def issued_layout(address_bits: int) -> data.StructLayout:
     """What is remembered of an instruction until it finishes."""
-    return data.StructLayout(
-        {"signals": data.ArrayLayout(SIGNAL, SIGNALS), "tag": TAG_BITS, "address": address_bits}
-    )
+    return data.StructLayout({"signals": data.ArrayLayout(SIGNAL, SIGNALS), "tag": TAG_BITS, "address": address_bits})
 
 
 class FinishFifo(wiring.Component):
@@ -66,21 +64,22 @@ class FinishFifo(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        entries = Array(Signal(self._entry, name=f"entry{n}", reset_less=True) for n in range(self._depth))
-        read, write = Signal(range(self._depth)), Signal(range(self._depth))
+        m.submodules.entries = entries = memory.Memory(shape=self._entry, depth=self._depth, init=[])
+        write, read = entries.write_port(), entries.read_port(domain="comb")
+        oldest, newest = Signal(range(self._depth)), Signal(range(self._depth))
         level = Signal(range(self._depth + 1))
         popped = Signal()
         m.d.comb += [
             self.empty.eq(level == 0),
             self.room.eq(level != self._depth),
             popped.eq(self.pop & ~self.empty),
-            self.head.eq(entries[read]),
+            write.en.eq(self.push),
+            write.addr.eq(newest),
+            write.data.eq(self.entry),
+            read.addr.eq(oldest),
+            self.head.eq(read.data),
         ]
-        with m.If(self.push):
-            m.d.sync += [entries[write].eq(self.entry), write.eq(write + 1)]
-        with m.If(popped):
-            m.d.sync += read.eq(read + 1)
-        m.d.sync += level.eq(level + self.push - popped)
+        m.d.sync += [newest.eq(newest + self.push), oldest.eq(oldest + popped), level.eq(level + self.push - popped)]
         with m.If(self.flush):
-            m.d.sync += [level.eq(0), read.eq(0), write.eq(0)]
+            m.d.sync += [level.eq(0), oldest.eq(0), newest.eq(0)]
         return m

@@ -44,7 +44,8 @@ class CoreModel:
     `semaphores`, `owned` (ints, packed as on the port), `committed` (0 or 1), `columns` (finalised fp32, uint32 [P];
     with `columns_used` bool [P]: a moving column's result passes, all others are open), `psum` (arrays valid, address,
     data [P]), `sbuf_vector`, `sbuf_scalar`, `sbuf_dma` (arrays enable, address, granules [P], data uint8 [P, W]), and
-    `known_vector`, `known_scalar` (bool [P, W]: bytes of the data that were ever placed).
+    `defined_vector`, `defined_scalar`, `defined_dma` (bool [P, W]: bytes of the data that a lane placed or memory sent,
+    or that the word is known to hold where a merge repeats it).
 
     `masters()` is what the AXI masters show before anything else of the cycle is known: they follow from state.
     `comb` is pure; `tick` is the edge. Cycle 0 is the first with `rst` low.
@@ -83,7 +84,7 @@ class CoreModel:
     def comb(self, inputs: Mapping[str, int]) -> dict[str, Any]:
         out = self._all(inputs)
         sequencer, sbuf, commit = out["sequencer"], out["sbuf"], out["psum"]["commit"]
-        lanes = [lane["known"] for lane in out["lanes"]]
+        defined = [placed["known"] & bytes_ for placed, bytes_ in zip(out["lanes"], sbuf["defined_a"], strict=True)]
         wave = self.psum.wave
         return {
             **{name: value for name, value in sequencer.items() if name.startswith(("control__", "instructions__"))},
@@ -99,7 +100,8 @@ class CoreModel:
             "psum": commit,
             **{f"sbuf_{name}": sbuf["written_a"][e] for e, name in enumerate(ACCESS_ENGINES)},
             "sbuf_dma": sbuf["written_b"],
-            **{f"known_{name}": lanes[e] for e, name in enumerate(ACCESS_ENGINES)},
+            **{f"defined_{name}": defined[e] for e, name in enumerate(ACCESS_ENGINES)},
+            "defined_dma": sbuf["defined_b"],
         }
 
     def tick(self, inputs: Mapping[str, int]) -> None:

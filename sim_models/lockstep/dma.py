@@ -21,7 +21,7 @@ class DmaModel:
     resp}`, `bus__aw__ready`, `bus__w__ready`, `bus__b__{valid, resp}`, `phase` [P], `sbuf_data` uint8 [P, W].
     Outputs: `load_ready`, `store_ready`, `finish_*`, `error_*`, `active_*`, `stalled_*`, `bus__*` as the RTL's ports
     (payload 0 while not valid; bytes of W without strobe are 0) and `sbuf`: arrays enable, write, address, granules
-    [P], data uint8 [P, W] as `SbufModel` takes them.
+    [P], data uint8 [P, W], fresh bool [P, W] as `SbufModel` takes them.
 
     Does not: check a descriptor (the sequencer refuses illegal ones), hold SBUF or memory, or order loads against
     stores.
@@ -56,15 +56,15 @@ class DmaModel:
     def _sbuf(self, inputs: dict[str, Any]) -> dict[str, Any]:
         count, width = self.config.partitions, self.config.sbuf.word_bytes
         out = {name: np.zeros(count, np.int64) for name in ("enable", "write", "address", "granules")}
-        data = np.zeros((count, width), np.uint8)
+        data, fresh = np.zeros((count, width), np.uint8), np.ones((count, width), bool)
         loads, stores = self._accesses(inputs)
         for p, access in enumerate(a or b for a, b in zip(loads, stores, strict=True)):
             if access is not None:
                 out["enable"][p], out["write"][p] = 1, access.write
                 out["address"][p], out["granules"][p] = access.address, access.granules
                 if access.write:
-                    data[p] = np.frombuffer(access.data, np.uint8)
-        return {**out, "data": data}
+                    data[p], fresh[p] = np.frombuffer(access.data, np.uint8), access.fresh
+        return {**out, "data": data, "fresh": fresh}
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         load, store = self.load, self.store

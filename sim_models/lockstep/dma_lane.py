@@ -40,6 +40,8 @@ class PortB:
     address: int
     granules: int = 0
     data: bytes = b""
+    fresh: tuple[bool, ...] = ()
+    """Bytes of a write that come from the line; the others were read from the same word before."""
 
 
 class LoadLaneModel:
@@ -71,7 +73,7 @@ class LoadLaneModel:
         old = self.merge or bytes(width)
         mixed = bytes(line.data[at + b] if inside[b] else old[b] for b in range(width))
         granules = sum(any(group) << g for g, group in enumerate(groups))
-        return PortB(True, line.address + self.word, granules, mixed)
+        return PortB(True, line.address + self.word, granules, mixed, tuple(inside))
 
     def tick(self, now: int, access: PortB | None, sbuf_data: bytes, coming: Line | None) -> None:
         if self.reading:

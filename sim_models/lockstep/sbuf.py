@@ -34,10 +34,11 @@ class SbufModel:
     - `access`: two dicts enable, write, address, mask, start, count (the same for all partitions);
       `write_data`: uint8 [2, P, W].
     - `tensor`: dict of arrays [P] enable, address. `dma`: dict of arrays enable, write, address, granules [P],
-      data uint8 [P, W].
+      data uint8 [P, W]; fresh bool [P, W], if given: the bytes of a write that do not repeat what the word holds.
 
     Outputs: `read_data` uint8 [2, P, W], `b_data` uint8 [P, W], `written_a` (two) and `written_b`: dicts of arrays
-    enable, address, granules [P], data [P, W] (meaningful where enable).
+    enable, address, granules [P], data [P, W] (meaningful where enable); `defined_a` (two), `defined_b`, bool [P, W]:
+    bytes of the data that are new or, where a merge repeats what the word holds, were written before.
 
     `undefined` collects (cycle, port, partition, address) of reads of words of which no byte was ever written, but not
     the reads of read-merge-write: those that the same port's write to the word follows after `_MERGES` cycles, from
@@ -63,6 +64,8 @@ class SbufModel:
         self.cycle = 0
         self.memory = np.zeros((count, sbuf.words, sbuf.word_bytes), np.uint8)
         self.known = np.zeros((count, sbuf.words), bool)
+        self.defined = np.zeros(self.memory.shape, bool)
+        """Bytes that were ever written."""
         # what the memories' output registers show
         self.a_out = np.zeros((count, sbuf.banks, sbuf.word_bytes), np.uint8)
         self.b_out = np.zeros((count, sbuf.banks, sbuf.word_bytes), np.uint8)
@@ -80,7 +83,7 @@ class SbufModel:
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         sbuf, partitions = self.config.sbuf, self.config.partitions
         read_data = self.a_out[self._rows[None, :], self.a_bank]
-        written_a = []
+        written_a, defined_a = [], []
         for e, command in enumerate(inputs["access"]):
             chosen, granules = _chosen(command["mask"], sbuf.word_bytes)
             count = command["count"] if command["enable"] and command["write"] else 0
@@ -92,6 +95,7 @@ class SbufModel:
                     "data": np.where(chosen, inputs["write_data"][e], read_data[e]) if granules else read_data[e],
                 }
             )
+            defined_a.append(self._defined(written_a[-1], np.broadcast_to(chosen, read_data[e].shape)))
         dma = inputs["dma"]
         written_b = {
             "enable": np.asarray(dma["enable"], bool) & np.asarray(dma["write"], bool),
@@ -99,12 +103,23 @@ class SbufModel:
             "granules": np.asarray(dma["granules"]),
             "data": np.asarray(dma["data"], np.uint8),
         }
+        fresh = dma.get("fresh", np.ones(written_b["data"].shape, bool))
         return {
             "read_data": read_data,
             "b_data": self.b_out[self._rows, self.b_bank],
             "written_a": written_a,
             "written_b": written_b,
+            "defined_a": defined_a,
+            "defined_b": self._defined(written_b, fresh),
         }
+
+    def _defined(self, commit: dict[str, Any], fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        rows = np.flatnonzero(commit["enable"])
+        if rows.size == 0 or fresh[rows].all():
+            return fresh
+        out = fresh.copy()
+        out[rows] |= self.defined[rows, commit["address"][rows]]
+        return out
 
     def _read(self, port: str, part: NDArray[np.bool_], address: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Words [len(rows), W] of the rows that read."""
@@ -114,7 +129,7 @@ class SbufModel:
             found.append((self.cycle, port, int(row), int(address[row])))
         return self.memory[rows, address[rows]].copy()
 
-    def _write(self, commit: dict[str, Any]) -> None:
+    def _write(self, commit: dict[str, Any], defined: NDArray[np.bool_]) -> None:
         rows = np.flatnonzero(commit["enable"])
         if rows.size == 0:
             return
@@ -123,6 +138,7 @@ class SbufModel:
         chosen = np.repeat(granules, GRANULE_BYTES, axis=1)
         self.memory[rows, address] = np.where(chosen, commit["data"][rows], self.memory[rows, address])
         self.known[rows, address] |= granules.any(axis=1)
+        self.defined[rows, address] |= chosen & defined[rows]
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
         out = out or self.comb(inputs)
@@ -147,8 +163,8 @@ class SbufModel:
                 self.b_bank[part] = address[part] // bank_words
         commits = [*out["written_a"], out["written_b"]]
         self._report_collisions(commits)
-        for commit in commits:
-            self._write(commit)
+        for commit, defined in zip(commits, [*out["defined_a"], out["defined_b"]], strict=True):
+            self._write(commit, defined)
         for register, part, banks, words in updates:
             rows = np.flatnonzero(part)
             register[rows, banks[rows]] = words

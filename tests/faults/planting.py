@@ -42,7 +42,7 @@ def caught(block, name, fault, *, says, params=None):
     Of its tests only the fault's own runs, if it names one; `params` are changes of the bench's.
     """
     case = find_case(block, name)
-    text, times = re.subn(fault.line, fault.becomes, case_text(case, simulator=SIMULATOR))
+    text, times = re.subn(fault.line, fault.becomes, case_text(case))
     assert times == fault.times, f"{fault.name}: its line occurs {times} times, not {fault.times}"
     only = f"{fault.test}$" if fault.test else None
     with pytest.raises(BenchFailure, match=says):

@@ -43,7 +43,7 @@ def test_inactive_x_that_decides_the_alignment_is_caught(monkeypatch):
 
 def test_array_one_cycle_early_is_caught():
     case = find_case("array", "4x4-of-2x2-icarus")
-    early = case_text(case.with_config({**case.config, "mul_stages": 1}), simulator=SIMULATOR)
+    early = case_text(case.with_config({**case.config, "mul_stages": 1}))
     with pytest.raises(BenchFailure, match="test_array.random_waves"):
         run_case(case, text=early, simulator=SIMULATOR, params={"matmuls": 4})
 

@@ -15,7 +15,7 @@ from makalu.sw.rtl.kept_text import component_text, core_text, source_digest, wr
 from makalu.sw.rtl.machine import Machine
 
 CONFIG = load_preset("tiny")
-FORM = {"observe": "none", "icarus": False, "idle_clocks": True}
+FORM = {"observe": "none", "idle_clocks": True}
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def made(monkeypatch, tmp_path):
     """Empty folder; what was generated is listed, and stands for the Verilog."""
     calls = []
 
-    def generate(core, *, icarus, idle_clocks):
+    def generate(core, *, idle_clocks):
         core._MustUse__used = True  # Amaranth reports a component that is never elaborated
-        calls.append((core.config, icarus, idle_clocks))
+        calls.append((core.config, idle_clocks))
         return f"module core; // {len(calls)}"
 
     monkeypatch.setattr(module, "TEXTS", tmp_path)
@@ -40,7 +40,7 @@ def test_the_kept_text_is_the_generated_one(monkeypatch):
     monkeypatch.delattr(module, "core_verilog")
     assert core_text(CONFIG, **form) == first
     monkeypatch.undo()
-    assert first == written(Core(config=CONFIG, observe="trace"), icarus=False, idle_clocks=True)
+    assert first == written(Core(config=CONFIG, observe="trace"), idle_clocks=True)
     assert any(name.split("__")[0] == "observe" for name, _ in first.ports)
 
 
@@ -51,7 +51,7 @@ def test_a_second_call_generates_nothing(made):
 
 @pytest.mark.parametrize(
     "change",
-    [{"observe": "all"}, {"icarus": True}, {"idle_clocks": False}],
+    [{"observe": "all"}, {"idle_clocks": False}],
     ids=lambda change: next(iter(change)),
 )
 def test_another_form_is_another_text(made, change):
@@ -117,37 +117,37 @@ def emitted(monkeypatch, tmp_path):
 
 
 def test_a_component_is_emitted_once(emitted):
-    first = component_text(pe(), name="dut", icarus=False)
-    assert component_text(pe(), name="dut", icarus=False) == first and len(emitted) == 1
+    first = component_text(pe(), name="dut")
+    assert component_text(pe(), name="dut") == first and len(emitted) == 1
 
 
 def test_the_kept_text_of_a_component_is_the_emitted_one(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "TEXTS", tmp_path)
-    texts = [component_text(pe(), name="dut", icarus=False) for _ in range(2)]
+    texts = [component_text(pe(), name="dut") for _ in range(2)]
     assert texts == [Emission().verilog(pe(), name="dut")] * 2
 
 
 @pytest.mark.parametrize(
     "form",
-    [{"name": "other"}, {"icarus": True}, {"idle_clocks": True}],
+    [{"name": "other"}, {"idle_clocks": True}],
     ids=lambda form: next(iter(form)),
 )
 def test_another_form_of_a_component_is_emitted(emitted, form):
-    component_text(pe(), name="dut", icarus=False)
-    component_text(pe(), **{"name": "dut", "icarus": False, **form})
+    component_text(pe(), name="dut")
+    component_text(pe(), **{"name": "dut", **form})
     assert len(emitted) == 2
 
 
 def test_another_component_is_emitted(emitted):
-    texts = {component_text(pe(mul_stages=stages), name="dut", icarus=False) for stages in (1, 2)}
+    texts = {component_text(pe(mul_stages=stages), name="dut") for stages in (1, 2)}
     assert len(texts) == len(emitted) == 2
 
 
 @pytest.mark.parametrize("sources", ["SOURCES", "BENCH_SOURCES"])
 def test_other_sources_of_a_component(emitted, monkeypatch, sources):
-    component_text(pe(), name="dut", icarus=False)
+    component_text(pe(), name="dut")
     monkeypatch.setattr(module, sources, "another")
-    component_text(pe(), name="dut", icarus=False)
+    component_text(pe(), name="dut")
     assert len(emitted) == 2
 
 
@@ -158,4 +158,4 @@ def test_a_class_whose_source_is_elsewhere_is_refused(emitted):
     mine = Mine(tensor=CONFIG.tensor)
     mine._MustUse__used = True
     with pytest.raises(ValueError, match=r"Mine must be of one of \('makalu.hw.', 'verif.'\), not of tests.rtl"):
-        component_text(mine, name="dut", icarus=False)
+        component_text(mine, name="dut")

@@ -18,7 +18,7 @@ def cycle(model, *, access=None, dma=None, tensor=None):
         "write_data": np.full((2, P, W), 7, np.uint8),
         "tensor": {k: np.full(P, v) for k, v in {"enable": 0, "address": 0, **(tensor or {})}.items()},
         "dma": {
-            **{k: np.full(P, v) for k, v in {**port, **(dma or {})}.items()},
+            **{k: v if k == "fresh" else np.full(P, v) for k, v in {**port, **(dma or {})}.items()},
             "data": np.full((P, W), 9, np.uint8),
         },
     }
@@ -71,6 +71,23 @@ def test_model_merges_partial_granules():
     assert out["written_a"][0]["data"][0, :4].tolist() == [9, 7, 7, 9]
     assert out["written_a"][0]["granules"][0] == 1
     assert model.memory[0, 3].tolist() == [9, 7, 7, 9, 9, 9, 9, 9]
+
+
+def test_model_knows_which_bytes_were_written():
+    """Those of a mask or that are fresh; what a merge repeats is as defined as the word is."""
+    model = SbufModel(CONFIG)
+    write = {"enable": 1, "write": 1, "address": 3, "start": 0, "count": P}
+    out = cycle(model, access={**write, "mask": 0b0110})
+    assert np.flatnonzero(out["defined_a"][0][0]).tolist() == [1, 2]
+    out = cycle(model, access={**write, "mask": 0b1000_1000})
+    assert np.flatnonzero(out["defined_a"][0][0]).tolist() == [1, 2, 3, 7]
+    fresh = np.zeros((P, W), bool)
+    fresh[:, 4] = True
+    out = cycle(model, dma={"enable": 1, "write": 1, "address": 3, "granules": 3, "fresh": fresh})
+    assert np.flatnonzero(out["defined_b"][1]).tolist() == [1, 2, 3, 4, 7]
+    cycle(model, dma={"enable": 1, "write": 1, "address": 4, "granules": 2})
+    assert np.flatnonzero(model.defined[2, 3]).tolist() == [1, 2, 3, 4, 7]
+    assert np.flatnonzero(model.defined[2, 4]).tolist() == [4, 5, 6, 7]
 
 
 def test_model_leaves_other_partitions_alone():

@@ -11,7 +11,7 @@ from examples.gemm import steps
 from examples.gemm.blocked import blocked
 from makalu.spec.isa import Opcode
 from makalu.spec.preset import PRESETS, load_preset
-from makalu.sw.cli.bench import PARTS, anchors, anew, golden, lanes, nki, pace
+from makalu.sw.cli.bench import PARTS, anchors, anew, bram, golden, lanes, nki, pace
 from makalu.sw.cli.bench.anew import build_anew, children_cpu_seconds
 from makalu.sw.cli.bench.lanes import Differences, differences
 from makalu.sw.cli.docs import sections
@@ -22,6 +22,7 @@ from makalu.sw.report.record import RunRecord
 from makalu.sw.report.rows import rows_of
 from makalu.sw.rtl.machine_build import MachineBuildError
 from makalu.sw.rtl.run_files import RunResult
+from makalu.sw.rtl.synthesis import Cells
 from makalu.sw.run import run_golden
 from makalu.sw.timing import predict
 
@@ -171,6 +172,34 @@ def test_every_step_computes_the_same_product(step):
     record = RunRecord(config=config, program=program, timeline=predict(program, config))
     moved = sum(row.bytes for row in rows_of(record) if row.instruction.opcode is Opcode.DMA_LOAD)
     assert loads[step] * 2 <= moved <= loads[step] * 2 + 4 * rows  # and a column of zeros
+
+
+def test_block_ram_is_counted_by_instances(monkeypatch):
+    """Variants of a block are one row, small ones are together; a memory in flip-flops misses a must."""
+    module = "module {0}(clk);\n  input clk;\n{1}endmodule\n"
+    parts = ("a_1_2", "a_1_2", "a_3_4", "b")
+    text = module.format("core", "".join(f"  {name} i{n} (\n  );\n" for n, name in enumerate(parts)))
+    text += "".join(module.format(name, "  reg [7:0] w [3:0];\n") for name in ("a_1_2", "a_3_4", "b"))
+
+    def verilog(core):
+        core._MustUse__used = True  # Amaranth reports a component that is never elaborated
+        return text
+
+    def synthesised(blocks, family, report, *, memories_only):
+        counts = {"core": (0, 0), "a_1_2": (400, 1), "a_3_4": (195, 2), "b": (5, 0), "bank": (0, 4)}
+        ram = {"b": {"b.w": "flip-flops"}} if family == "ecp5" else {}
+        kinds = dict.fromkeys(bram.KINDS, 0)
+        return {
+            b.name: Cells({**kinds, "lut": counts[b.name][0], "block_ram": counts[b.name][1]}, ram.get(b.name, {}))
+            for b in blocks
+        }
+
+    figures = stand_in(monkeypatch, bram, core_verilog=verilog, synthesise_all=synthesised)
+    assert [figures[f"bram_tiny_ecp5_a_{key}"].value for key in ("instances", "lut", "block_ram")] == [3, 995, 4]
+    assert figures["bram_tiny_ecp5_whole_lut"].value == 1000 and figures["bram_tiny_ecp5_other_lut"].value == 5
+    assert figures["bram_bank_ecp5_block_ram"].met and not figures["bram_bank_xc7_block_ram"].met
+    assert not figures["bram_tiny_ecp5_memories_ff"].met and figures["bram_tiny_xc7_memories_ff"].met
+    assert figures["bram_tiny_xc7_memories_block_ram"].value == 4
 
 
 def test_anchors_are_a_row_each_in_the_docs(monkeypatch):

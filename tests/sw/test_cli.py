@@ -33,12 +33,12 @@ from makalu.sw.compile.schedule import ScheduleError
 from makalu.sw.nki.errors import KernelError, LanguageError, NotBuiltError, NotInNkiError
 from makalu.sw.paths import ROOT
 from makalu.sw.results import at_most, read_results
-from makalu.sw.rtl.fpga import FpgaError
 from makalu.sw.rtl.lanes.build import build_lanes
 from makalu.sw.rtl.machine import Machine, MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
 from makalu.sw.rtl.runner import BenchFailure
 from makalu.sw.rtl.soak import Soaker
+from makalu.sw.rtl.synthesis import FpgaError
 from makalu.sw.rtl.waves import WavesError
 from tests.rtl.fst import read_fst
 

@@ -44,8 +44,8 @@ LONG = {"params": {**TINY.params, "instructions": 150}, "soak": True}
 
 CASES = (
     TINY,
-    TINY.on_icarus(seed=30, slow=True),
-    SLOW.on_icarus(seed=30, slow=True),
+    TINY.on_icarus(collisions="x", seed=30, slow=True),
+    SLOW.on_icarus(collisions="x", seed=30, slow=True),
     replace(TINY, name="tiny-long", **LONG),
     replace(SLOW, name="slow-engines-long", **LONG),
 )

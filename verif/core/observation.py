@@ -18,7 +18,7 @@ __all__ = ["Comparison", "finalised_columns", "row_bytes"]
 
 _PACKED = ("issue", "finish", "committed", "semaphores", "owned")
 """Fields that the model gives as one number, packed as on the port."""
-_LANES = {"sbuf_vector": "known_vector", "sbuf_scalar": "known_scalar", "sbuf_dma": None}
+_LANES = {"sbuf_vector": "defined_vector", "sbuf_scalar": "defined_scalar", "sbuf_dma": "defined_dma"}
 
 Array = NDArray[Any]
 
@@ -54,7 +54,8 @@ class Comparison:
     """Takes samples and model outputs cycle by cycle and compares them in blocks of `block` cycles.
 
     Every field in every cycle; left out are tags, addresses, granules and data beside a valid or enable that is low,
-    columns in which no moving column's result passes, and bytes that a lane never placed. Columns are compared
+    columns in which no moving column's result passes, and bytes that nothing defined (a lane never placed them, or a
+    merge took them over from a word that was never written). Columns are compared
     finalised. The error names the first cycle that differs, port, both values, and the last tag of every queue.
     """
 
@@ -139,12 +140,11 @@ class Comparison:
         return out
 
     def _bytes_written(self, name: str) -> Array:
-        """Bytes of the granules that are written and, of a lane's, were ever placed."""
+        """Bytes of the granules that are written, where they are defined."""
         granules = self._stacked(name, "granules").astype(np.int64)
         count = self._config.sbuf.word_bytes // GRANULE_BYTES
         chosen = np.repeat((granules[:, :, None] >> np.arange(count)) & 1, GRANULE_BYTES, axis=2) != 0
-        known = _LANES[name]
-        return chosen if known is None else chosen & self._stacked(known)
+        return chosen & self._stacked(_LANES[name])
 
     def _first_of(self, name: str, member: str, rtl: Array, model: Array, mask: Array | None) -> _Difference | None:
         wrong = rtl.astype(np.int64) != model.astype(np.int64)

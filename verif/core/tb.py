@@ -49,7 +49,7 @@ class CoreBench:
     a merge takes over are part of what is compared.
     """
 
-    _left: NDArray[np.uint8] | None = None
+    _left: tuple[NDArray[np.uint8], NDArray[np.bool_]] | None = None
 
     def __init__(
         self, dut: Any, config: CoreConfig, image: NDArray[np.uint8], rng: Random, *, latency: int, open_chance: float
@@ -64,7 +64,7 @@ class CoreBench:
         self.memory = StallingMemory(fixed, rng, open_chance=open_chance)
         self.core = CoreModel(config)
         if CoreBench._left is not None:
-            self.core.sbuf.memory[:] = CoreBench._left
+            self.core.sbuf.memory[:], self.core.sbuf.defined[:] = CoreBench._left
         # X or Z counts as both: what is compared must be the same either way
         self._comparisons = [Comparison(config), Comparison(config)]
         self._row_bytes = row_bytes(config)
@@ -95,7 +95,7 @@ class CoreBench:
             host.tick(out)
         for comparison in self._comparisons:
             comparison.flush()
-        CoreBench._left = self.core.sbuf.memory
+        CoreBench._left = self.core.sbuf.memory, self.core.sbuf.defined
         names = {register.address: name for name, register in REGISTERS.items()}
         values = {names[address]: value for address, value in host.values.items()}
         assert values["interrupt"] == Status.DONE, f"the run ended with {values}"

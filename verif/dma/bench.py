@@ -34,7 +34,7 @@ CASES = (
         params={**TINY.params, "descriptors": 18, "points": ["store queue full"]},
     ),
     replace(TINY, name="narrow", config="narrow", params={**TINY.params, "descriptors": 10, "points": []}),
-    TINY.on_icarus(descriptors=8, ragged=6, far=1, points=[]),
+    TINY.on_icarus(collisions="x", descriptors=8, ragged=6, far=1, points=[]),
     AXI,
     replace(AXI, name="wide-bus-axi", config="wide-bus"),
 )

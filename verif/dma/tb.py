@@ -18,7 +18,7 @@ from verif.dma.assembly import SINGLE_BITS, DmaAssembly
 from verif.dma.memory_slave import IDLE_BUS, MemorySlave
 from verif.lib.compare import compare
 from verif.lib.pack import pack, unpack
-from verif.lib.sampling import drive, reset, sample, start_clock
+from verif.lib.sampling import drive, reset, start_clock, with_unknown
 
 __all__ = ["DmaBench"]
 
@@ -33,12 +33,10 @@ BUS_OUTPUTS = (
 OUTPUTS = ("load__ready", "store__ready", *SINGLE_BITS, *BUS_OUTPUTS, "sbuf")
 
 
-def _sample(dut: Any, cycle: int) -> dict[str, int]:
-    """Values before the edge that was awaited; payload without valid may be X (a simulator's, never the RTL's)."""
-    values = sample(dut, OUTPUTS)
-    unknown = [name for name, value in values.items() if value is None]
-    assert not unknown, f"cycle {cycle}: X or Z on {unknown}"
-    return {name: value for name, value in values.items() if value is not None}
+def _sample(dut: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Values before the edge that was awaited, 0 for X and Z, and the masks of those bits."""
+    both = {name: with_unknown(dut[name]) for name in OUTPUTS}
+    return {name: value for name, (value, _) in both.items()}, {name: mask for name, (_, mask) in both.items()}
 
 
 class DmaBench:
@@ -90,31 +88,40 @@ class DmaBench:
             out[f"{name}__payload"] = int.from_bytes(encode(instruction), "little") if instruction is not None else 0
         return out
 
-    def _shown(self, raw: dict[str, Any]) -> dict[str, int]:
-        """The RTL's ports without what carries nothing."""
-        out = dict(raw)
+    def _shown(self, raw: dict[str, int], undefined: dict[str, int]) -> dict[str, int | None]:
+        """The RTL's ports without what carries nothing: a payload without its valid may be X. Other X is None."""
+        for channel in ("ar", "aw"):
+            for name, value in (("size", self.config.bus.data_bytes.bit_length() - 1), ("burst", 1), ("id", 0)):
+                assert raw[f"bus__{channel}__{name}"] == value, f"cycle {self.cycle}: bus.{channel}.{name}"
+        values, lost = self._carried(raw, raw), self._carried(undefined, raw)
+        return {name: None if lost[name] else value for name, value in values.items()}
+
+    def _carried(self, ports: dict[str, int], gates: dict[str, int]) -> dict[str, int]:
+        """What of `ports` carries something where `gates` are the valids."""
+        out = dict(ports)
         packed = out.pop("sbuf")
         for channel in ("ar", "aw"):
             for name in ("addr", "len"):
-                out[f"bus__{channel}__{name}"] *= out[f"bus__{channel}__valid"]
-            for name, value in (("size", self.config.bus.data_bytes.bit_length() - 1), ("burst", 1), ("id", 0)):
-                assert out.pop(f"bus__{channel}__{name}") == value, f"cycle {self.cycle}: bus.{channel}.{name}"
+                out[f"bus__{channel}__{name}"] *= gates[f"bus__{channel}__valid"]
+            for name in ("size", "burst", "id"):
+                del out[f"bus__{channel}__{name}"]
         for name in ("data", "strb", "last"):
-            out[f"bus__w__{name}"] *= out["bus__w__valid"]
+            out[f"bus__w__{name}"] *= gates["bus__w__valid"]
         out["bus__w__data"] &= sum(
-            0xFF << (8 * b) for b in range(self.config.bus.data_bytes) if out["bus__w__strb"] >> b & 1
+            0xFF << (8 * b) for b in range(self.config.bus.data_bytes) if gates["bus__w__strb"] >> b & 1
         )
-        for p, port in enumerate(unpack(self.layout["sbuf"], packed)):
-            out.update(self._port(p, port))
+        pairs = zip(unpack(self.layout["sbuf"], packed), unpack(self.layout["sbuf"], gates["sbuf"]), strict=True)
+        for p, (port, gate) in enumerate(pairs):
+            out.update(self._port(p, port, gate))
         return out
 
-    def _port(self, p: int, port: dict[str, int]) -> dict[str, int]:
-        mask = sum(0xFFFFFFFF << (8 * GRANULE_BYTES * g) for g in range(8) if port["granules"] >> g & 1)
-        write = port["enable"] & port["write"]
+    def _port(self, p: int, port: dict[str, int], gate: dict[str, int]) -> dict[str, int]:
+        mask = sum(0xFFFFFFFF << (8 * GRANULE_BYTES * g) for g in range(8) if gate["granules"] >> g & 1)
+        write = gate["enable"] & gate["write"]
         return {
             f"sbuf{p}.enable": port["enable"],
-            f"sbuf{p}.write": write,
-            f"sbuf{p}.address": port["address"] * port["enable"],
+            f"sbuf{p}.write": port["write"] * gate["enable"],
+            f"sbuf{p}.address": port["address"] * gate["enable"],
             f"sbuf{p}.granules": port["granules"] * write,
             f"sbuf{p}.data": port["data"] & mask if write else 0,
         }
@@ -125,7 +132,8 @@ class DmaBench:
         ports = out["sbuf"]
         for p in range(self.config.partitions):
             port = {name: int(ports[name][p]) for name in ("enable", "write", "address", "granules")}
-            flat.update(self._port(p, {**port, "data": int.from_bytes(ports["data"][p].tobytes(), "little")}))
+            port["data"] = int.from_bytes(ports["data"][p].tobytes(), "little")
+            flat.update(self._port(p, port, port))
         return flat
 
     async def fill(self, image: np.ndarray) -> None:
@@ -156,10 +164,10 @@ class DmaBench:
         bus = self.slave.drive() if playing else dict(IDLE_BUS)
         drive(self.dut, {**self._pack(other), **bus})
         await RisingEdge(self.dut.clk)
-        raw = _sample(self.dut, self.cycle)
+        raw, undefined = _sample(self.dut)
         inputs = {**bus, **self.offered, "phase": other["phase"]}
         out = self.model.comb(inputs)
-        compare(self.cycle, self._shown(raw), self._expected(out), "dma")
+        compare(self.cycle, self._shown(raw, undefined), self._expected(out), "dma")
         b_data = self.sbuf.comb({**other, "dma": out["sbuf"]})["b_data"]
         self._count(raw, out, bus, other["phase"])
         self.model.tick({**inputs, "sbuf_data": b_data})

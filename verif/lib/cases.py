@@ -66,6 +66,8 @@ class Case:
     inlined: bool = False
     """Amaranth's own hierarchy instead of the shared modules."""
     idle_clocks: bool = False
+    collisions: str = "old"
+    """What a memory's read beside a write of its word gives, as in `Emission`: "x" shows who depends on it."""
     only: str | None = None
     """Pattern of the tests that run; by default all of the module."""
     seed: int = 1
@@ -82,11 +84,18 @@ class Case:
     def __str__(self) -> str:
         return f"{self.block}-{self.name}"
 
-    def on_icarus(self, *, slow: bool = False, **params: Any) -> "Case":
+    def on_icarus(self, *, slow: bool = False, collisions: str = "old", **params: Any) -> "Case":
         """The same on Icarus, with some of the bench's parameters changed: four states, and much slower."""
         name = f"{self.name}-icarus"
+        changed = {**self.params, **params}
         return replace(
-            self, name=name, simulator="icarus", params={**self.params, **params}, hierarchical=False, slow=slow
+            self,
+            name=name,
+            simulator="icarus",
+            params=changed,
+            hierarchical=False,
+            collisions=collisions,
+            slow=slow,
         )
 
     def with_config(self, config: Config) -> "Case":
@@ -122,7 +131,7 @@ def find_case(block: str, name: str) -> Case:
     return found[name]
 
 
-def case_text(case: Case, *, simulator: str | None = None, kept: bool = True) -> str:
+def case_text(case: Case, *, kept: bool = True) -> str:
     """The Verilog of a case; `kept` takes what an earlier emission left.
 
     Nothing of the component may be replaced inside this process then.
@@ -132,9 +141,9 @@ def case_text(case: Case, *, simulator: str | None = None, kept: bool = True) ->
         return made
     return bench_text(
         made,
-        simulator=simulator or case.simulator,
         inlined=case.inlined,
         idle_clocks=case.idle_clocks,
+        collisions=case.collisions,
         kept=kept,
     )
 
@@ -160,7 +169,7 @@ def run_case(
     Errors: `BenchFailure`, also where other than `case.tests` tests ran, unless `only` picks some.
     """
     simulator = simulator or case.simulator
-    text = case_text(case, simulator=simulator, kept=kept) if text is None else text
+    text = case_text(case, kept=kept) if text is None else text
     with tempfile.TemporaryDirectory(prefix="makalu-bench-") as folder:
         prepared = case.prepare(Path(folder), case.config) if case.prepare else Prepared({})
         config = {} if case.config is None else {"config": case.config}

@@ -27,5 +27,5 @@ CASES = (
     TINY,
     replace(TINY, name="psum-add-1", config="psum-add-1", params={"cycles": 600}),
     replace(TINY, name="psum-add-2", config="psum-add-2", params={"cycles": 600}),
-    TINY.on_icarus(cycles=500),
+    TINY.on_icarus(collisions="x", cycles=500),
 )

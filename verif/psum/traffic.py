@@ -23,6 +23,8 @@ class Traffic:
 
     Waves come in bursts to one bank: consecutive elements, one element over and over (also closer than a tensor head
     would send them: the slice's pipeline is defined for that too), or random ones. `elements` a bank are used.
+
+    Nothing is read in the cycle that commits it: what such a read gives is defined nowhere.
     """
 
     def __init__(self, config: CoreConfig, rng: random.Random, *, density: float, elements: int = 4) -> None:
@@ -30,12 +32,13 @@ class Traffic:
         psum = config.psum
         edges = [0, psum.bank_elems - 1]
         self.pool = [
-            [bank * psum.bank_elems + e for e in (*edges, *rng.sample(range(psum.bank_elems), elements))]
+            [bank * psum.bank_elems + e for e in (*edges, *rng.sample(range(1, psum.bank_elems - 1), elements))]
             for bank in range(psum.banks)
         ]
         self.burst: list[dict[str, int]] = []
-        # banks of waves that are in some slice, the newest first
-        self.riding: deque[int | None] = deque([None] * (config.partitions + 1), maxlen=config.partitions + 1)
+        # addresses of waves that are in some slice or its adder, the newest first
+        delay = config.partitions + psum.add_stages + 1
+        self.riding: deque[int | None] = deque([None] * delay, maxlen=delay)
 
     def _idle(self) -> dict[str, int]:
         return {"valid": 0, "address": self.pool[0][0], "accumulate": 1, "columns": self.config.partitions}
@@ -55,12 +58,18 @@ class Traffic:
     def wave(self) -> dict[str, int]:
         if not self.burst and self.rng.random() < self.density:
             self.burst = self._burst()
-        return self.burst.pop(0) if self.burst else self._idle()
+        # `riding` begins with the cycle before this one; a wave commits in a slice add_stages + 1 cycles after it came
+        commits = self.riding[self.config.psum.add_stages]
+        if not self.burst or (self.burst[0]["accumulate"] and self.burst[0]["address"] == commits):
+            return self._idle()
+        return self.burst.pop(0)
 
     def access(self) -> list[dict[str, int]]:
         """Two engines in different banks, neither in a bank that a wave uses."""
         rng, partitions = self.rng, self.config.partitions
-        free = [bank for bank in range(self.config.psum.banks) if bank not in self.riding]
+        elems = self.config.psum.bank_elems
+        used = {address // elems for address in self.riding if address is not None}
+        free = [bank for bank in range(self.config.psum.banks) if bank not in used]
         out = []
         for bank in rng.sample(free, min(ENGINES, len(free))):
             start = rng.randrange(partitions)
@@ -100,13 +109,14 @@ class Traffic:
     def _numbers(self, old: NDArray[np.uint32] | None) -> list[int]:
         """A column a slice, whose wave came a cycle ago, a cycle more for each slice."""
         near = [None] * self.config.partitions if old is None else old.tolist()
-        banks = list(self.riding)[1:]
+        waves = list(self.riding)[1 : 1 + self.config.partitions]
+        banks = [None if address is None else address // self.config.psum.bank_elems for address in waves]
         return [random_fp32(self.rng, near=n, low=b in LOW_BANKS) for n, b in zip(near, banks, strict=True)]
 
     def _cycle(
         self, wave: dict[str, int], *, reads: bool, old: NDArray[np.uint32] | None = None
     ) -> dict[str, Any]:
-        self.riding.appendleft(wave["address"] // self.config.psum.bank_elems if wave["valid"] else None)
+        self.riding.appendleft(wave["address"] if wave["valid"] else None)
         quiet = [{"enable": 0, "address": 0, "start": 0, "count": 0} for _ in range(ENGINES)]
         number = self._numbers(old)
         return {

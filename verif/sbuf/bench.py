@@ -26,5 +26,5 @@ TINY = Case(
 CASES = (
     TINY,
     replace(TINY, name="wide-words", config="wide-words", params={"cycles": 1000}),
-    TINY.on_icarus(cycles=300),
+    TINY.on_icarus(collisions="x", cycles=300),
 )

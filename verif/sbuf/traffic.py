@@ -111,25 +111,27 @@ class Traffic:
         self.cycle += 1
 
     def inputs(self, commands: list[dict[str, int]]) -> dict[str, Any]:
-        """Inputs of this cycle; `commands` are those visible in it: DMA keeps off words that port A writes now."""
+        """Inputs of this cycle; `commands` are those visible in it: no port reads or writes a word that the other one
+        writes now, and what is read beside a write is defined nowhere.
+        """
         config = self.config
         count, sbuf = config.partitions, config.sbuf
         phase = (self.cycle - np.arange(count) * config.tensor.add_stages) % PHASES
         dma_slot = phase % SLOTS == DMA_SLOT
         busy = self.noise.random(count) < self.density
-        taken = {c["address"] for c in commands if c["enable"] and c["write"]}
+        used = [{c["address"] for c in commands if c["enable"] and c["write"] >= way} for way in (0, 1)]
         flat = [a for bank in self.pool for a in bank]
-        free = [a for a in flat if a not in taken]
+        unused, unwritten = ([a for a in flat if a not in taken] for taken in used)
         return {
             "request": [dict(r) for r in self.request],
             "psum_request": [dict(r) for r in self.psum_request],
             "owned": self.rng.getrandbits(config.psum.banks) & self.rng.getrandbits(config.psum.banks),
             "write_data": self.noise.integers(0, 256, (ENGINES, count, sbuf.word_bytes), dtype=np.uint8),
-            "tensor": {"enable": busy & ~dma_slot, "address": self.noise.choice(flat, count)},
+            "tensor": {"enable": busy & ~dma_slot, "address": self.noise.choice(unwritten, count)},
             "dma": {
                 "enable": busy & dma_slot,
                 "write": self.noise.integers(0, 2, count),
-                "address": self.noise.choice(free, count),
+                "address": self.noise.choice(unused, count),
                 "granules": self.noise.integers(0, 1 << (sbuf.word_bytes // GRANULE_BYTES), count),
                 "data": self.noise.integers(0, 256, (count, sbuf.word_bytes), dtype=np.uint8),
             },

@@ -1,4 +1,4 @@
-"""`makalu bench`: utilisation, timing model, DMA, full size, FPGA; speed of simulators, golden, compiler; anchors."""
+"""`makalu bench`: utilisation, timing model, DMA, full size; FPGA; speed of simulators, golden, compiler; anchors."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from rich.console import Console
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench import (
     anchors,
+    bram,
     compile_passes,
     dma,
     fpga,
@@ -37,6 +38,7 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "nki": nki.measure,
     "anchors": anchors.measure,
     "fpga": fpga.measure,
+    "bram": bram.measure,
 }
 """Names of a part's figures start with the part's name."""
 PART_PRESETS: dict[str, tuple[str, ...]] = {
@@ -52,6 +54,7 @@ PART_PRESETS: dict[str, tuple[str, ...]] = {
     "nki": (nki.PRESET,),
     "anchors": (anchors.PRESET,),
     "fpga": ("none",),
+    "bram": (bram.PRESET,),
 }
 """What a part measures; the FPGA's PEs are of no preset."""
 PRESETS = tuple(dict.fromkeys((*gemm.PRESETS, *pace.MEASURED)))
