@@ -106,8 +106,10 @@ def _states(registers: Mapping[str, int]) -> str:
 
 
 class RunFiles:
-    """A folder with image and script, and the arguments with which a simulation takes them.
+    """A folder with image and script, and the arguments with which `simulate` takes them.
 
+    Their paths are relative to `RUNS`: a simulator takes a line of them apart at blanks, and a path of more than a
+    thousand characters too.
     `image` is the whole memory, from address 0, of at most `limit` bytes; `timing` is by default the preset's rate and
     latency. Errors: `ValueError` for an image that does not fit.
     """
@@ -133,19 +135,20 @@ class RunFiles:
         self._folder = Path(tempfile.mkdtemp(prefix=f"{config.name}-", dir=RUNS))
         self._log, self._trace = log, trace
         self.paths = {name: self._folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
+        here = Path(self._folder.name)
         content.tofile(self.paths["image"])
         self.paths["script"].write_text(script)
         self.arguments = memory_plusargs(
             timing or MemoryTiming.of(config.memory),
             size=content.size,
             stalls=stalls,
-            image=self.paths["image"],
-            dump=self.paths["dump"],
-            log=self.paths["log"] if log else None,
+            image=here / "image",
+            dump=here / "dump",
+            log=here / "log" if log else None,
         )
-        self.arguments += [f"+script={self.paths['script']}", f"+result={self.paths['result']}"]
+        self.arguments += [f"+script={here / 'script'}", f"+result={here / 'result'}"]
         if trace:
-            self.arguments.append(f"+trace={self.paths['trace']}")
+            self.arguments.append(f"+trace={here / 'trace'}")
 
     def result(self, max_cycles: int, *, starts: int = 1, seconds: float | None = None) -> RunResult:
         """What the simulation left; trace and log stay, the other files go. `seconds` where its host has no clock.
@@ -209,9 +212,9 @@ def _forget_old_runs(folder: Path) -> None:
 
 
 def simulate(command: list[str], report: Callable[[int], None] | None = None) -> None:
-    """Run a simulation to its end; `report` gets its progress. Errors: `MachineError` with what it printed."""
+    """Run a simulation in `RUNS` to its end; `report` gets its progress. Errors: `MachineError` with what it said."""
     output = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(command, cwd=RUNS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             match = _PROGRESS.match(line)

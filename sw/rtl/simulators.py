@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from makalu.sw.paths import BUILD
+from makalu.sw.rtl.plain import is_plain, plain, plain_place
 
 __all__ = [
     "FEW_FILES",
@@ -62,26 +64,36 @@ def environment(*, optimize: str = QUICK) -> dict[str, str]:
     The wheel's makefile was configured without a compiler, hence the precompiled-header and coroutine flags, and
     would call a `python` that a bare machine lacks. ccache takes what another model had as well: Verilator's own
     sources, and each hierarchical block that two cores share; by the compiler's own list of headers, which saves a run
-    of the preprocessor for everything that is new.
+    of the preprocessor for everything that is new. No path in it is one that make or a shell takes apart. Errors:
+    `PlainPathError`.
     """
-    root = verilator_root()
+    root = plain(verilator_root())
+    python = plain(Path(sys.executable))
     makeflags = (
         "-- CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines "
-        f"OPT_FAST={optimize} OPT_SLOW=-O0 PYTHON3={sys.executable}"
+        f"OPT_FAST={optimize} OPT_SLOW=-O0 PYTHON3={python}"
     )
     path = os.environ.get("PATH", os.defpath)
-    result = {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{path}", "MAKEFLAGS": makeflags}
-    ccache = shutil.which("ccache", path=f"{Path(sys.executable).parent}{os.pathsep}{path}")
+    result = {
+        "VERILATOR_ROOT": str(root),
+        "VERILATOR_BIN": str(root / "bin" / "verilator_bin"),  # its script would look for it by the real path
+        "PATH": f"{root / 'bin'}{os.pathsep}{path}",
+        "MAKEFLAGS": makeflags,
+    }
+    if not is_plain(Path(tempfile.gettempdir())):
+        result["TMPDIR"] = str(plain_place())
+    ccache = shutil.which("ccache", path=f"{python.parent}{os.pathsep}{path}")
     if ccache:
         folder = os.environ.get("CCACHE_DIR") or str(BUILD / "ccache")
-        result |= {"OBJCACHE": ccache, "CCACHE_DIR": folder, "CCACHE_DEPEND": "1"}
+        result |= {"OBJCACHE": str(plain(Path(ccache))), "CCACHE_DIR": folder, "CCACHE_DEPEND": "1"}
     return result
 
 
 def lint(verilog: Path, *, top: str) -> str:
     """Verilator's warnings about a file, other than those in `WAIVED`; empty if there are none."""
-    command = ["verilator", "--lint-only", "--top-module", top, *(f"-Wno-{name}" for name in WAIVED), str(verilog)]
-    run = subprocess.run(command, env={**os.environ, **environment()}, capture_output=True, text=True, check=False)
+    command = ["verilator", "--lint-only", "--top-module", top, *(f"-Wno-{name}" for name in WAIVED), verilog.name]
+    variables = {**os.environ, **environment()}
+    run = subprocess.run(command, cwd=verilog.parent, env=variables, capture_output=True, text=True, check=False)
     return run.stderr if run.returncode or run.stderr else ""
 
 

@@ -173,8 +173,12 @@ def compile_all(
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         jobs = {pool.submit(run, [*launcher, *compiler, "-c", file, "-o", f"{file}.o"]): sizes[file] for file in order}
         ready = 0
-        for job in as_completed(jobs):
-            job.result()
-            ready += jobs[job]
-            told(_NETLIST + _MODEL + (1 - _NETLIST - _MODEL) * ready / sum(sizes.values()), 1.001)
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                ready += jobs[job]
+                told(_NETLIST + _MODEL + (1 - _NETLIST - _MODEL) * ready / sum(sizes.values()), 1.001)
+        except BaseException:  # an interrupt too: what has not begun need not begin
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     run([compiler[0], "-pthread", "-o", program, *(f"{file}.o" for file in files)])
