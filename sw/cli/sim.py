@@ -4,14 +4,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from makalu.examples.digits import network, train
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
 from makalu.spec.isa import QUEUES
 from makalu.spec.preset import load_preset
+from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import conclude
-from makalu.sw.cli.kernels import example
 from makalu.sw.compile.program import Program
-from makalu.sw.results import Figure, at_least, at_most
+from makalu.sw.results import RESULTS, Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine, RunResult, default_simulator
 from makalu.sw.rtl.simulators import have_icarus
 from makalu.sw.run import run_golden
@@ -41,6 +42,7 @@ def simulate(preset: str, simulator: str | None, images: int | None, console: Co
     cores). Writes `build/results/sim.json`.
     Errors: `SimError`, `MissedError`.
     """
+    writable_folder(RESULTS)
     config = load_preset(preset)
     simulator = simulator or default_simulator(config)
     if simulator == "icarus" and not have_icarus():
@@ -48,7 +50,6 @@ def simulate(preset: str, simulator: str | None, images: int | None, console: Co
             "Icarus Verilog is not on PATH: it is no Python package. Debian and Ubuntu: apt-get install iverilog; "
             "others: https://steveicarus.github.io/iverilog/usage/installation.html"
         )
-    train, network = example("digits.train"), example("digits.network")
     with console.status("training 64-64-10 on scikit-learn's digits"):
         data = train.digits()
         weights = train.train(data)
@@ -96,7 +97,7 @@ def _figures(
 ) -> list[Figure]:
     """The promise of an accuracy is about the whole held-out set: fewer images are a trial."""
     mismatched = int(np.count_nonzero(logits.view(np.uint32) != golden.view(np.uint32)))
-    accuracy, reference = (example("digits.train").accuracy(scores, labels) for scores in (logits, float32))
+    accuracy, reference = (train.accuracy(scores, labels) for scores in (logits, float32))
     shapes = [program.tensors[name].shape for name in ("w1", "w2")]
     macs = len(labels) * sum(int(np.prod(shape)) for shape in shapes)
     cycles = result.cycles

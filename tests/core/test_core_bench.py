@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples.gemm.gemm import gemm
+from makalu.examples.gemm.gemm import gemm
 from makalu.hw.core import Core
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program_file import save_program

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from examples.gemm.gemm import gemm
+from makalu.examples.gemm.gemm import gemm
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.formats import FP32
 from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
