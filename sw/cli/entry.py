@@ -37,6 +37,9 @@ def _called() -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:  # of an import: the folder of the call was removed, for one
+        print(f"makalu: {error.filename or os.curdir}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0
 
 

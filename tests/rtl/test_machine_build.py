@@ -132,7 +132,7 @@ def test_a_build_that_stopped_half_way_is_made_again(tool):
 def test_after_an_interrupt_or_an_error_no_compilation_begins(tmp_path, kind):
     files = [f"{i}.cpp" for i in range(40)]
     for file in files:
-        (tmp_path / file).touch()
+        (tmp_path / file).write_text("x")
     compiler = tmp_path / "compiler"
     compiler.write_text(f"#!/bin/sh\necho >> {tmp_path}/calls; sleep 0.02; exit {int(kind is LanesBuildError)}\n")
     compiler.chmod(0o755)

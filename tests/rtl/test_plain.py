@@ -14,6 +14,7 @@ from makalu.sw.rtl import plain as module
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.machine_build import build_machine
 from makalu.sw.rtl.plain import PlainPathError, is_plain, plain, plain_copy, plain_work
+from makalu.sw.rtl.run_files import RunFiles, simulate
 from tests.rtl.copy_core import BEATS, CopyCore
 from tests.rtl.test_machine import BEAT, PROGRAM, TARGET, TIMING, image
 
@@ -117,6 +118,16 @@ def test_a_tool_works_in_a_plain_folder_and_the_machine_is_where_it_is_wanted(tm
     assert is_plain(Path((built.folder / "machine").read_text().strip()))
     assert built.folder.parent == tmp_path / name and not (built.folder / "model").exists()
     assert [path.name for path in (tmp_path / name).iterdir() if path.is_dir()] == [built.folder.name]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_simulation_is_told_paths_below_its_own_folder(tmp_path, monkeypatch, name):
+    """A fleet's jobs are lines that are taken apart at blanks."""
+    monkeypatch.setattr(run_files, "RUNS", tmp_path / name)
+    files = RunFiles(CONFIG, bytes(64), "script", limit=64, log=True, row_bytes=1)
+    told = [argument.partition("=")[2] for argument in files.arguments]
+    assert all(is_plain(Path(text)) for text in told) and sum("/" in text for text in told) == len(files.paths)
+    simulate(["sh", "-c", f"test -s {files._folder.name}/image"])
 
 
 @pytest.mark.slow
