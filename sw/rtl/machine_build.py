@@ -19,7 +19,7 @@ from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.plain import plain_work
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
-from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment
+from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment, told
 
 __all__ = ["MACHINES", "BuiltMachine", "MachineBuildError", "build_machine"]
 
@@ -29,7 +29,6 @@ _SOURCES = {"verilator": ("bench.v", "memory.v", "harness.cpp"), "icarus": ("hos
 _PROGRAM, _MODEL = "machine", "model"
 _SECONDS = "seconds"
 """File beside the program: how long its compilation took."""
-_LOG_CHARACTERS = 6000
 _PLANNED, _TOP = 0.1, 2
 """What the bar gives for finding the blocks, and for the top, where each block is 1: measured on trn2-mini."""
 _VERILATED, _LINKED = 0.2, 0.1
@@ -173,7 +172,7 @@ def _run(
                 done = min(total, max(done, planned + shares + top))
                 report(done, total)
     if process.returncode:
-        raise MachineBuildError(f"{name}: {''.join(output)[-_LOG_CHARACTERS:]}")
+        raise MachineBuildError(f"{name}: {told(''.join(output), work)}")
     (work / _SECONDS).write_text(f"{time.monotonic() - began:.1f}\n")
 
 

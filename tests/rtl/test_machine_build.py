@@ -96,6 +96,13 @@ def test_a_failed_build_names_its_reason_and_leaves_no_folder(tool, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_a_full_disk_is_one_line(tool):
+    tool("for i in 1 2 3; do echo in file $i; done; echo fatal error: closing x.o: No space left on device; exit 1")
+    with pytest.raises(MachineBuildError, match="fake-verilator-[0-9a-f]{12}: No space left on device in /") as error:
+        build()
+    assert "\n" not in str(error.value)
+
+
 def test_what_a_killed_build_left_is_removed(tool, tmp_path, monkeypatch):
     """Of the same machine only: the folder of another one may be in use."""
     (tmp_path / ".other-x").mkdir()
