@@ -44,7 +44,7 @@ class Environment:
     def __init__(self, wheel: Path, folder: Path) -> None:
         self.folder, self.here = folder / "environment", folder / "here"
         self.here.mkdir()
-        venv.create(self.folder, with_pip=False)
+        venv.create(self.folder, symlinks=True, with_pip=False)
         self.python = self.folder / "bin" / "python"
         where = {"base": str(self.folder), "platbase": str(self.folder)}
         self.packages = Path(sysconfig.get_path("purelib", vars=where))

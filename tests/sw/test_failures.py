@@ -152,6 +152,18 @@ def test_a_reader_that_has_enough_is_told_nothing():
     os.close(write)
 
 
+def test_a_folder_that_was_removed_is_a_line(monkeypatch, capsys):
+    """Python imports in it, before there is a command."""
+
+    def gone(*_):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(entry.importlib, "import_module", gone)
+    with pytest.raises(SystemExit) as end:
+        entry.main()
+    assert end.value.code == 1 and capsys.readouterr().err == "makalu: .: No such file or directory\n"
+
+
 # an interrupt
 
 
