@@ -152,6 +152,11 @@ def test_a_reader_that_has_enough_is_told_nothing():
     os.close(write)
 
 
+def test_without_scikit_learn_sim_is_a_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert refused("sim", "--preset", "tiny").startswith("the digits are scikit-learn's: pip install scikit-learn (")
+
+
 def test_a_folder_that_was_removed_is_a_line(monkeypatch, capsys):
     """Python imports in it, before there is a command."""
 
