@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "makalu needs Python 3.11 or newer: none of python3.11, python3 on PATH is (set PYTHON=)" >&2; exit 1; }
 	@$(PYTHON) -c '$(NEWEST)' || { echo "makalu needs Python 3.11 or newer: $(PYTHON) is not" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,examples]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 sim: $(STAMP) ## the trained digit classifier on the RTL of PRESET with SIM, checked bit for bit

@@ -1,4 +1,4 @@
-"""What the examples' commands share: `python -m examples.NAME [preset]`, errors of a user in one line."""
+"""What the examples' commands share: `python -m makalu.examples.NAME [preset]`, errors of a user in one line."""
 
 import sys
 from collections.abc import Callable
@@ -11,7 +11,7 @@ __all__ = ["run"]
 
 def run(name: str, main: Callable[..., bool]) -> NoReturn:
     """Call `main` with the preset of the command line; the process ends with 0 when it says that all is well."""
-    usage = f"usage: python -m examples.{name} [preset]   (a name that `makalu presets` lists, or a .yaml file; tiny)"
+    usage = f"usage: python -m makalu.examples.{name} [preset]   (a name of `makalu presets`, or a .yaml file; tiny)"
     arguments = sys.argv[1:]
     if arguments in (["-h"], ["--help"]):
         print(usage)
@@ -21,4 +21,4 @@ def run(name: str, main: Callable[..., bool]) -> NoReturn:
     try:
         sys.exit(not main(*arguments))
     except MakaluError as error:
-        sys.exit(f"examples.{name}: {error}")
+        sys.exit(f"makalu.examples.{name}: {error}")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 from makalu.hw.core import Core
 from makalu.hw.lib.emit import Emission, port_list
 from makalu.spec.config import CoreConfig
-from makalu.spec.errors import MakaluError
 from makalu.spec.lanes import LANE_STAGES
 from makalu.spec.latency import LOAD_LEAD, column_delay, commit_delay
 from makalu.spec.sequencer import DECODE_CYCLES
 from makalu.spec.versions import TEXT_PACKAGES, versions
+from makalu.spec.whole_file import writable_folder, write_whole
 
-__all__ = ["TOP", "Generated", "OutputError", "core_verilog", "generate"]
+__all__ = ["TOP", "Generated", "core_verilog", "generate"]
 
 TOP = "core"
 """Name of the top module."""
@@ -26,10 +25,6 @@ TOP = "core"
 class Generated:
     verilog: Path
     side: Path
-
-
-class OutputError(MakaluError, ValueError):
-    """The output cannot be written; the message names the folder and the reason."""
 
 
 def core_verilog(core: Core, *, idle_clocks: bool = False) -> str:
@@ -75,28 +70,19 @@ def _side(core: Core, text: str, observe: str) -> dict[str, Any]:
     }
 
 
-def _check_folder(out_dir: Path) -> None:
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out_dir):
-            pass
-    except OSError as error:
-        rule = "output must go to a folder that can be written to"
-        raise OutputError(f"{rule}, not {out_dir}: {error.strerror}") from error
-
-
 def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none") -> Generated:
     """Write `<preset>[-<observe>].v` and the `.json` of the same name into `out_dir`.
 
     `observe` is the level of `spec/observe.py`; anything but "none" adds a port for simulation.
 
-    Errors: `OutputError` for a folder that cannot be made or written to, before anything is generated.
+    The side file is written last: where it is, both are whole. Errors: `OutputError`, for a folder that cannot be made
+    or written to before anything is generated.
     """
-    _check_folder(out_dir)
+    writable_folder(out_dir)
     core = Core(config=config, observe=observe)
     text = core_verilog(core)
     stem = config.name if observe == "none" else f"{config.name}-{observe}"
     paths = Generated(verilog=out_dir / f"{stem}.v", side=out_dir / f"{stem}.json")
-    paths.verilog.write_text(text)
-    paths.side.write_text(json.dumps(_side(core, text, observe), indent=2) + "\n")
+    write_whole(paths.verilog, text)
+    write_whole(paths.side, json.dumps(_side(core, text, observe), indent=2) + "\n")
     return paths

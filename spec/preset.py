@@ -2,9 +2,10 @@
 
 A preset has every key of `config.py`, none is optional, none is inherited. An unknown or missing key, a wrong type or a
 size out of range is a `ConfigError` that names the key, the rule, the value and the preset. So is a key that is given
-twice.
+twice, and whatever else a file may hold that is no preset.
 """
 
+import reprlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,32 @@ from .config_rules import ConfigError
 __all__ = ["PRESETS", "load_preset", "parse_preset"]
 
 
+_MOST_BITS = 63
+"""Of a number; every rule's bound is far below, and Python refuses to write numbers of thousands of digits."""
+_CUT = reprlib.Repr()
+_CUT.maxlevel = 2
+_CUT.maxstring = _CUT.maxother = 80
+
+
+def _shown(value: Any) -> str:
+    """A value of a file in an error: cut, because a few lines of YAML can make one of any size."""
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return f"a number of {value.bit_length()} bits"
+    try:
+        return _CUT.repr(value)
+    except ValueError:  # a number of thousands of digits inside of it
+        return f"this {type(value).__name__}"
+
+
 def _build(cls: type, data: Any, place: str, preset: str) -> Any:
     if not isinstance(data, dict):
-        raise ConfigError(f"{place or 'the file'} must be a mapping, not {data!r} (preset {preset})")
+        raise ConfigError(f"{place or 'the file'} must be a mapping, not {_shown(data)} (preset {preset})")
     prefix = f"{place}." if place else ""
     known = {f.name: f for f in fields(cls)}
     for key in data:
         if key not in known:
-            raise ConfigError(f"{prefix}{key} is not a known key; known are {sorted(known)} (preset {preset})")
+            name = key if isinstance(key, str) and key.isprintable() else _shown(key)
+            raise ConfigError(f"{prefix}{name} is not a known key; known are {sorted(known)} (preset {preset})")
     values: dict[str, Any] = {}
     for key, field in known.items():
         if key not in data:
@@ -34,10 +53,14 @@ def _build(cls: type, data: Any, place: str, preset: str) -> Any:
             value = _build(kind, value, f"{prefix}{key}", preset)  # type: ignore[arg-type]
         elif kind in (int, str):
             if type(value) is not kind:
-                raise ConfigError(f"{prefix}{key} must be of type {kind.__name__}, not {value!r} (preset {preset})")
+                rule = f"{prefix}{key} must be of type {kind.__name__}"
+                raise ConfigError(f"{rule}, not {_shown(value)} (preset {preset})")
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                rule = f"{prefix}{key} must be a number of at most {_MOST_BITS} bits"
+                raise ConfigError(f"{rule}, not {_shown(value)} (preset {preset})")
         else:  # tuple[str, ...]
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise ConfigError(f"{prefix}{key} must be a list of names, not {value!r} (preset {preset})")
+                raise ConfigError(f"{prefix}{key} must be a list of names, not {_shown(value)} (preset {preset})")
             value = tuple(value)
         values[key] = value
     return cls(**values)
@@ -61,10 +84,14 @@ def parse_preset(text: str, *, source: str) -> CoreConfig:
     """The configuration that `text` (YAML) describes; `source` names it in errors."""
     try:
         data = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+    except RecursionError as error:
+        raise ConfigError(f"brackets must not be nested so deeply (preset {source})") from error
+    except Exception as error:  # yaml's, and what its constructors meet: a date that is none is a ValueError, ...
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or "".join(str(error).splitlines()[:1]) or type(error).__name__
+        if not isinstance(error, yaml.YAMLError | ValueError):
+            problem = f"a value is not what its tag says: {problem}"
         raise ConfigError(f"{problem} (preset {source}{place})") from error
     try:
         config: CoreConfig = _build(CoreConfig, data, "", source)
@@ -83,14 +110,18 @@ def load_preset(name: str) -> CoreConfig:
     """A shipped preset by name, or a user's own by path (anything that ends in `.yaml`)."""
     if name.endswith(".yaml"):
         path = Path(name)
-        if not path.is_file():
-            raise ConfigError(f"preset file {name} does not exist")
     elif name in PRESETS:
         path = _FOLDER / f"{name}.yaml"
     else:
         raise ConfigError(f"preset must be one of {list(PRESETS)} or a path that ends in .yaml, not {name!r}")
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"preset file {name} is no file")
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"preset file {name} does not exist") from error
+    except OSError as error:
+        raise ConfigError(f"preset file {name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"a preset must be UTF-8 text: {error} (preset {name})") from error
     return parse_preset(text, source=name)

@@ -10,7 +10,6 @@ part's.
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,24 +17,32 @@ from pathlib import Path
 from typing import Any
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.errors import MakaluError
 from makalu.spec.versions import versions
+from makalu.spec.whole_file import write_whole
 from makalu.sw.commit import commit
 from makalu.sw.paths import BUILD
 
 __all__ = [
     "RESULTS",
     "Figure",
+    "ResultsError",
     "at_least",
     "at_most",
     "failed",
     "is_current",
     "read_parts",
+    "read_record",
     "read_results",
     "write_results",
 ]
 
 RESULTS: Path = BUILD / "results"
 _KINDS = (None, "must", "goal")
+
+
+class ResultsError(MakaluError, RuntimeError):
+    """A file of figures cannot be read, or is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,6 @@ def write_results(
     names = [figure.name for figure in figures]
     if len(set(names)) != len(names):
         raise ValueError(f"figures of {command} must have distinct names, not {names}")
-    folder.mkdir(parents=True, exist_ok=True)
     when = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -105,10 +111,7 @@ def write_results(
         record["parts"] = {**(earlier or {}), part: mine}
     record["figures"] = [asdict(figure) for figure in figures]
     path = folder / f"{command}.json"
-    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
-        json.dump(record, file, indent=2)
-        file.write("\n")
-    Path(file.name).replace(path)
+    write_whole(path, json.dumps(record, indent=2) + "\n")
     return path
 
 
@@ -120,15 +123,28 @@ def _identity(configs: Sequence[CoreConfig]) -> dict[str, Any]:
 
 
 def is_current(path: Path, configs: Sequence[CoreConfig]) -> bool:
-    """The file is there and was written for these presets, with these values."""
-    return path.is_file() and _identity(configs).items() <= json.loads(path.read_text()).items()
+    """The file is there and was written for these presets, with these values. Errors: `ResultsError`."""
+    return path.is_file() and _identity(configs).items() <= read_record(path).items()
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A file of figures as it is. Errors: `ResultsError` for what `write_results` did not write."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record["command"], str) or not all(isinstance(f["name"], str) for f in record["figures"]):
+            raise TypeError("a name is no text")
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ResultsError(f"{path} is no file of figures; delete it to measure anew") from error
+    return dict(record)
 
 
 def read_results(path: Path) -> list[Figure]:
     """The figures of a file that `write_results` wrote."""
-    return [Figure(**figure) for figure in json.loads(path.read_text())["figures"]]
+    return [Figure(**figure) for figure in read_record(path)["figures"]]
 
 
 def read_parts(path: Path) -> dict[str, Any]:
     """When and with what each part of such a file was measured."""
-    return dict(json.loads(path.read_text()).get("parts", {}))
+    return dict(read_record(path).get("parts", {}))

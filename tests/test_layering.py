@@ -1,4 +1,4 @@
-"""The one-way rule: spec <- hw, spec <- sim_models, both <- sw; only benches and tests import sw/rtl and sw/cli.
+"""The one-way rule: spec <- hw, spec <- sim_models, both <- sw <- examples; benches, tests and sw/kernel import sw/rtl.
 
 Walks every import statement of the tree, so an import inside a function counts too.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("spec", "hw", "sim_models", "sw", "verif")
+FOLDERS = ("spec", "hw", "sim_models", "sw", "examples", "verif")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 ALLOWED = {
@@ -20,6 +20,7 @@ ALLOWED = {
     "sw/cli": ("makalu",),
     "sw/kernel": ("makalu",),
     "sw": ("makalu.sw", "makalu.sim_models", "makalu.spec"),
+    "examples": ("makalu.examples", "makalu.sw", "makalu.spec"),
     "verif": ("makalu", "verif"),
 }
 """What a folder may import of the project; the first prefix that matches a file counts."""
@@ -33,6 +34,10 @@ MODELS = {
 Golden is the definition of the bits; where an access pattern's elements lie is one walker for all."""
 
 OWN = ("makalu", "verif", "tests", "examples", "spec", "hw", "sim_models", "sw")
+OURS = ("makalu", "verif", "tests")
+"""The names that an import may begin with, of those above: the folders of `src` are parts of `makalu`."""
+KERNELS = ROOT / "examples" / "kernels"
+"""Files in the public form of NKI, which knows no `__all__`."""
 NOT_IN_SPEC = ("amaranth", "numpy")
 ONLY_FOR_BENCHES = ("makalu.sw.rtl", "makalu.sw.cli")
 """And for `sw/kernel`, which runs what a user asks for on whatever there is."""
@@ -45,7 +50,7 @@ def below(module, packages):
 def imports(path, text=None):
     """Absolute names of the modules that a file imports; relative imports are resolved."""
     parts = path.relative_to(ROOT).with_suffix("").parts
-    package = ([] if parts[0] == "verif" else ["makalu"]) + list(parts[:-1])
+    package = ([] if parts[0] in ("verif", "tests") else ["makalu"]) + list(parts[:-1])
     found = set()
     for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
         if isinstance(node, ast.Import):
@@ -76,13 +81,20 @@ def test_imports_go_one_way(path):
     for module in imports(path):
         if below(module, OWN):
             first = module.split(".")[0]
-            assert first in ("makalu", "verif"), f"{path}: import {module} as makalu.{module}"
+            assert first in OURS, f"{path}: import {module} as makalu.{module}"
             parents = tuple(allowed.rsplit(".", n)[0] for allowed in ALLOWED[rule] for n in range(allowed.count(".")))
             assert below(module, ALLOWED[rule]) or module in parents, f"{path}: {rule} must not import {module}"
         if rule == "spec":
             assert not below(module, NOT_IN_SPEC), f"{path}: spec must not import {module}"
-        if rule == "sw":
+        if rule in ("sw", "examples"):
             assert not below(module, ONLY_FOR_BENCHES), f"{path}: {module} is for benches and tests only"
+
+
+def test_tests_import_the_package_and_no_folder_of_it():
+    """`examples` can be imported from the root too, and would be a second copy of `makalu.examples`."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    wrong = {(path, m) for path in files for m in imports(path) if below(m, OWN) and m.split(".")[0] not in OURS}
+    assert len(files) > 100 and not wrong, wrong
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -114,7 +126,7 @@ def test_a_planted_import_of_another_model_is_seen(kind, text):
 def test_every_module_says_what_it_exports(path):
     """Benches export nothing: cocotb finds their tests."""
     tree = ast.parse(path.read_text())
-    if path.name == "__init__.py" or path.name.startswith("test_"):
+    if path.name == "__init__.py" or path.name.startswith("test_") or path.parent == KERNELS:
         return
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
     assert "__all__" in [target.id for target in targets if isinstance(target, ast.Name)], f"{path} has no __all__"

@@ -1,14 +1,15 @@
-"""`python -m examples.add [preset]`: the addition on the golden model, compared with numpy."""
+"""`python -m makalu.examples.add [preset]`: the addition on the golden model, compared with numpy."""
 
 import numpy as np
 
-from examples._run import run
-from examples.add.add import add
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
+
+from .._run import run
+from .add import add
 
 __all__ = ["main"]
 

@@ -1,14 +1,15 @@
-"""`python -m examples.copy [preset]`: the copy on the golden model, compared with what went in."""
+"""`python -m makalu.examples.copy [preset]`: the copy on the golden model, compared with what went in."""
 
 import numpy as np
 
-from examples._run import run
-from examples.copy.copy import copy
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
+
+from .._run import run
+from .copy import copy
 
 __all__ = ["main"]
 

@@ -1,9 +1,10 @@
 """out[R, N] = x[R, N] through SBUF: as many bytes out as in, no arithmetic. Its speed is the memory's."""
 
-from examples.gemm.gemm import blocks
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tensor import Tensor
+
+from ..gemm.gemm import blocks
 
 __all__ = ["copy"]
 

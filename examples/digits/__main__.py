@@ -1,10 +1,11 @@
-"""`python -m examples.digits [preset]`: the trained network on the golden model, compared with numpy's float32."""
+"""`python -m makalu.examples.digits [preset]`: the trained network on golden, compared with numpy's float32."""
 
-from examples._run import run
-from examples.digits.network import compile_network, network_inputs
-from examples.digits.train import accuracy, digits, logits, train
 from makalu.spec.preset import load_preset
 from makalu.sw.run import run_golden
+
+from .._run import run
+from .network import compile_network, network_inputs
+from .train import accuracy, digits, logits, train
 
 __all__ = ["main"]
 

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.digits.train import Weights
-from examples.gemm.gemm import blocks
 from makalu.spec.config import CoreConfig
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import Program
@@ -14,6 +12,9 @@ from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tensor import Tensor
 from makalu.sw.nki.tracing import TensorSpec
+
+from ..gemm.gemm import blocks
+from .train import Weights
 
 __all__ = ["compile_network", "network", "network_inputs"]
 

@@ -1,16 +1,18 @@
 """Train 64 -> 64 -> 10 with ReLU on the digits of scikit-learn, in numpy, from a fixed seed.
 
 The held-out images follow from the seed; over other seeds the float32 network reaches 95.6 to 98.3 %.
-`python -m examples.digits.train` prints what this seed reaches.
+`python -m makalu.examples.digits.train` prints what this seed reaches.
 """
 
+import importlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
-__all__ = ["Digits", "Weights", "accuracy", "digits", "logits", "train"]
+from makalu.spec.errors import MakaluError
+
+__all__ = ["DataError", "Digits", "Weights", "accuracy", "digits", "logits", "train"]
 
 SEED = 1
 HIDDEN = 64
@@ -24,6 +26,10 @@ DECAY = 1e-3
 SHIFTED = 0.3
 """Largest share of its moved copy that is mixed into an image."""
 SIDE = 8
+
+
+class DataError(MakaluError, RuntimeError):
+    """The digits are not on this machine."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,15 @@ class Weights:
 
 
 def digits() -> Digits:
-    """The set, shuffled from the seed; the last `HELD_OUT` images are never trained on."""
-    images, labels = load_digits(return_X_y=True)
+    """The set, shuffled from the seed; the last `HELD_OUT` images are never trained on.
+
+    scikit-learn is imported here: it takes a second, which only those pay who want digits. Errors: `DataError`.
+    """
+    try:
+        source = importlib.import_module("sklearn.datasets")
+    except ImportError as error:
+        raise DataError(f"the digits are scikit-learn's: pip install scikit-learn ({error})") from error
+    images, labels = source.load_digits(return_X_y=True)
     order = np.random.default_rng(SEED).permutation(len(labels))
     images, labels = (images[order] / PIXEL_MAX).astype(np.float32), labels[order].astype(np.int64)
     return Digits(images[:-HELD_OUT], labels[:-HELD_OUT], images[-HELD_OUT:], labels[-HELD_OUT:])

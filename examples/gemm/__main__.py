@@ -1,14 +1,15 @@
-"""`python -m examples.gemm [preset]`: the GEMM on the golden model, compared with numpy."""
+"""`python -m makalu.examples.gemm [preset]`: the GEMM on the golden model, compared with numpy."""
 
 import numpy as np
 
-from examples._run import run
-from examples.gemm.gemm import gemm
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
+
+from .._run import run
+from .gemm import gemm
 
 __all__ = ["main"]
 

@@ -1,9 +1,10 @@
 """C[M, N] = A[K, M].T @ B[K, N] from memory to memory, at the memory's rate: stores begin after two panels of loads."""
 
-from examples.gemm.gemm import blocks
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tensor import Tensor
+
+from .gemm import blocks
 
 __all__ = ["streamed_gemm"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from examples.kernels import references as numpy_of
+from . import references as numpy_of
 
 __all__ = ["EXAMPLES", "FOLDER", "Example"]
 

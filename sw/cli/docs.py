@@ -5,7 +5,6 @@ measurement only: where there is none, or only a trial, the section stays as it 
 `<!-- begin TITLE -->` and `<!-- end -->` around it.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
+from makalu.spec.errors import MakaluError
+from makalu.spec.whole_file import write_whole
 from makalu.sw.cli.bench import anchors, bram, dma
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
@@ -20,9 +21,9 @@ from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.kernel.page import nki_page
 from makalu.sw.paths import ROOT
-from makalu.sw.results import RESULTS
+from makalu.sw.results import RESULTS, read_record
 
-__all__ = ["docs", "results_page", "sections", "showing"]
+__all__ = ["DocsError", "docs", "results_page", "sections", "showing"]
 
 _HEAD = """# Results
 
@@ -90,6 +91,10 @@ _DIGITS, _MOST_DIGITS = ((1000, 0), (10, 1), (1, 2)), 4
 """Smallest number that is written with so many digits behind the point."""
 
 Figures = Sequence[dict[str, Any]]
+
+
+class DocsError(MakaluError, RuntimeError):
+    """There are no pages to write."""
 
 
 def results_page(texts: Mapping[str, str]) -> str:
@@ -210,13 +215,18 @@ def _number(value: Any) -> str:
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
-    """Write `isa.md`, `registers.md` and `results.md`, and say which sections of the latter stayed as they were."""
+    """Write `isa.md`, `registers.md` and `results.md`, and say which sections of the latter stayed as they were.
+
+    Errors: `DocsError` where Makalu is installed without its pages, `ResultsError`.
+    """
+    if not folder.is_dir():
+        raise DocsError(f"the pages of docs are those of a checkout: there is no {folder}")
     page = folder / "results.md"
     old = _written(page.read_text()) if page.is_file() else {}
     new: dict[str, str] = {}
     why: dict[str, str] = {}
     for path in sorted(results.glob("*.json")):
-        record = json.loads(path.read_text())
+        record = read_record(path)
         trial = _trial(record)
         if trial is None:
             new |= sections(record)
@@ -231,7 +241,7 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
     }
     pages |= {name: showing((folder / name).read_text(), texts) for name in _SHOWING if (folder / name).is_file()}
     for name, text in pages.items():
-        (folder / name).write_text(text)
+        write_whole(folder / name, text)
         console.print(f"wrote {folder.name}/{name}")
     for title in sorted({*old, *why} - {*new}):
         verb = "kept" if title in old else "left out"

@@ -1,7 +1,5 @@
 """Running one kernel of `examples` on the RTL and on golden, and what the commands read off the run."""
 
-import importlib
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.examples.add.add import add
+from makalu.examples.copy.copy import copy
+from makalu.examples.gemm.gemm import gemm
+from makalu.examples.gemm.streamed import streamed_gemm
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.engines import Channel
 from makalu.spec.errors import MakaluError
@@ -20,7 +22,6 @@ from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import Program
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.paths import ROOT
 from makalu.sw.rtl.machine import Machine, RunResult
 from makalu.sw.rtl.timing import compare, predict_run
 from makalu.sw.rtl.trace import Trace
@@ -36,7 +37,6 @@ __all__ = [
     "add_case",
     "busy_window",
     "copy_case",
-    "example",
     "gemm_case",
     "gemm_floor",
     "make_case",
@@ -113,13 +113,6 @@ class KernelRun:
         return max(ends) - self.trace.last_commit()
 
 
-def example(module: str) -> Any:
-    """A module of `examples`, which is not installed: it is found from the checkout."""
-    if str(ROOT) not in sys.path:
-        sys.path.append(str(ROOT))
-    return importlib.import_module(f"examples.{module}")
-
-
 def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
     """`config` with L = add_stages and Vector and Scalar in step with the array, as the utilisation floor assumes."""
     return replace(
@@ -147,7 +140,7 @@ def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
 
 def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True) -> Case:
     """C[M, N] = A[K, M].T @ B[K, N] in bf16 on random values."""
-    return _product_case(config, example("gemm.gemm").gemm, k, m, n, resident=resident)
+    return _product_case(config, gemm, k, m, n, resident=resident)
 
 
 def _product_case(config: CoreConfig, kernel: Callable[..., Any], k: int, m: int, n: int, **options: Any) -> Case:
@@ -160,12 +153,12 @@ def _product_case(config: CoreConfig, kernel: Callable[..., Any], k: int, m: int
 
 def streamed_gemm_case(config: CoreConfig, k: int, m: int, n: int) -> Case:
     """The same product by the kernel that stores blocks while it loads others."""
-    return _product_case(config, example("gemm.streamed").streamed_gemm, k, m, n)
+    return _product_case(config, streamed_gemm, k, m, n)
 
 
 def copy_case(config: CoreConfig, rows: int, columns: int, *, dtype: Format = nl.bfloat16) -> Case:
     """out = x through SBUF."""
-    program = compile_kernel(example("copy.copy").copy, config, x=TensorSpec((rows, columns), dtype))
+    program = compile_kernel(copy, config, x=TensorSpec((rows, columns), dtype))
     x = np.random.default_rng(rows).standard_normal((rows, columns)).astype(np.float32)
     return make_case(config, program, {"x": x}, "out")
 
@@ -173,7 +166,7 @@ def copy_case(config: CoreConfig, rows: int, columns: int, *, dtype: Format = nl
 def add_case(config: CoreConfig, rows: int, columns: int) -> Case:
     """out = x + y in fp32."""
     spec = TensorSpec((rows, columns), nl.float32)
-    program = compile_kernel(example("add.add").add, config, x=spec, y=spec)
+    program = compile_kernel(add, config, x=spec, y=spec)
     random = np.random.default_rng(rows + columns)
     inputs = {name: random.standard_normal(spec.shape).astype(np.float32) for name in ("x", "y")}
     return make_case(config, program, inputs, "out")

@@ -1,5 +1,7 @@
 """The `makalu` command. Each subcommand is a function of its own module; this file only names them."""
 
+import errno
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +18,7 @@ from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.disassemble import disassemble as print_program
 from makalu.sw.cli.docs import docs as write_docs
+from makalu.sw.cli.entry import INTERRUPTED
 from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.public_kernels import kernels as run_public
 from makalu.sw.cli.run import run as run_kernel
@@ -28,6 +31,7 @@ from makalu.sw.cli.soak import soak as run_soak
 from makalu.sw.commit import commit
 from makalu.sw.kernel.execution import Backend
 from makalu.sw.kernel.given import FORMS
+from makalu.sw.paths import BUILD
 from makalu.sw.rtl.waves import Waves
 
 __all__ = ["app"]
@@ -50,7 +54,7 @@ class Simulator(StrEnum):
 
 
 class _Group(TyperGroup):
-    """Errors that a user can cause are a line on stderr, not a traceback."""
+    """Errors that a user or a full disk can cause are a line on stderr, an interrupt is silent; no traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -61,6 +65,23 @@ class _Group(TyperGroup):
         except typer.BadParameter as error:
             typer.echo(f"makalu: {error.format_message()}", err=True)
             raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(INTERRUPTED) from error
+        except MemoryError as error:
+            typer.echo("makalu: this machine has not the memory for it", err=True)
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who reads has enough: typer ends in silence
+                raise
+            typer.echo(f"makalu: {_of_the_system(error)}", err=True)
+            raise typer.Exit(1) from error
+
+
+def _of_the_system(error: OSError) -> str:
+    """A file and a reason, and for one of our own what can be done."""
+    name = "" if error.filename is None else os.fsdecode(error.filename)
+    moved = f" (MAKALU_BUILD moves the build folder, {BUILD})" if Path(name).is_relative_to(BUILD) else ""
+    return f"{name}{': ' if name else ''}{error.strerror or error}{moved}"
 
 
 app = typer.Typer(

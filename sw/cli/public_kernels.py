@@ -13,6 +13,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
 from makalu.spec.formats import FORMATS
 from makalu.spec.preset import load_preset
+from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.cli.public_table import PUBLIC, PublicKernel
 from makalu.sw.cli.run import compiled_target
@@ -20,7 +21,7 @@ from makalu.sw.elements import from_bits
 from makalu.sw.kernel.execution import Backend, Execution, execute
 from makalu.sw.kernel.given import given_arguments
 from makalu.sw.nki.errors import LanguageError
-from makalu.sw.results import Figure, at_most
+from makalu.sw.results import RESULTS, Figure, at_most
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.program_run import run_program
 
@@ -28,7 +29,7 @@ __all__ = ["SourceError", "kernels"]
 
 SEED = 0
 MOST_SECONDS = 180
-"""Of one kernel, without the machine's build."""
+"""Of one kernel, without the machine's build. A goal: a slow machine makes no bit wrong."""
 UNITS = {"fp32": 2**-24, "bf16": 2**-8}
 """An error is |result - reference| / (1 + |reference|) in these units: half a unit in the last place, a rounding."""
 BARS = {"fp32": 128, "bf16": 1}
@@ -62,6 +63,7 @@ def kernels(
     for source, clone in clones.items():
         if not clone.is_dir():
             raise SourceError(f"--{source} must be the folder of a clone, not {clone}")
+    writable_folder(RESULTS)
     config = load_preset(preset)
     chosen = [k for k in PUBLIC if k.source in clones and (long or not k.long) and (not only or k.name in only)]
     machine = Machine(config=config, observe="trace", fast=True)
@@ -127,7 +129,7 @@ def _figures(row: _Row) -> list[Figure]:
         Figure(name=f"{name}_instructions", value=done.program.instructions, unit="instructions"),
         at_most(f"{name}_error", round(row.error / UNITS[dtype], 2), "half ulps", bar=bar, kind="must"),
         Figure(name=f"{name}_cycles", value=done.cycles, unit="cycles"),
-        at_most(f"{name}_seconds", round(row.seconds, 1), "s", bar=MOST_SECONDS, kind="must"),
+        at_most(f"{name}_seconds", round(row.seconds, 1), "s", bar=MOST_SECONDS, kind="goal"),
     ]
     if done.rtl is not None:
         figures += [

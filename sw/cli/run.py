@@ -11,6 +11,7 @@ from rich.table import Table
 from makalu.sim_models.timing.core import Timeline
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
+from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import say_where
 from makalu.sw.cli.stage_bars import stage_bars
 from makalu.sw.compile.compiler import compile_trace
@@ -53,10 +54,11 @@ def run(
     def rtl(program: Program, inputs: Any, config: CoreConfig, predicted: Timeline) -> RtlRun:
         return run_program(program, inputs, config, predicted, simulator=simulator, progress=True)
 
-    with stage_bars(console) as report:
-        done = execute(program, inputs, config, backend, rtl=rtl, report=report)
     kernel = program.kernel or "program"
     folder = out or BUILD / "kernels" / file_names([kernel])[kernel]
+    writable_folder(folder)
+    with stage_bars(console) as report:
+        done = execute(program, inputs, config, backend, rtl=rtl, report=report)
     given = dict(text.split("=", 1) for text in texts)
     outcome = write_outcome(done, folder, inputs=inputs, arguments=given, seed=seed)
     _report(done, console)

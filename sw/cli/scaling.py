@@ -9,9 +9,10 @@ from rich.table import Table
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
+from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.cli.kernels import copy_case, gemm_case, run_case
-from makalu.sw.results import Figure, at_most
+from makalu.sw.results import RESULTS, Figure, at_most
 from makalu.sw.rtl.machine import Machine
 
 __all__ = ["GENERATIONS", "scale_up", "scaling"]
@@ -58,6 +59,7 @@ def scale_up(generation: str, config: CoreConfig, *, macs: float, rate: float) -
 
 def scaling(console: Console) -> list[Figure]:
     """Measure, print, write `build/results/scaling.json`. Errors: `MissedError` when a bit is wrong."""
+    writable_folder(RESULTS)
     figures: list[Figure] = []
     rows: dict[str, dict[str, float]] = {}
     configs = {generation: load_preset(f"{generation}-mini") for generation in GENERATIONS}

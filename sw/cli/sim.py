@@ -4,12 +4,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from makalu.examples.digits import network, train
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
 from makalu.spec.isa import QUEUES
 from makalu.spec.preset import load_preset
+from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import conclude, say_where
-from makalu.sw.cli.kernels import example
 from makalu.sw.compile.program import Program
 from makalu.sw.results import RESULTS, Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine, RunResult, default_simulator
@@ -45,6 +46,7 @@ def simulate(
     is none, `build/results/waves/sim.json`.
     Errors: `SimError`, `WavesError`, `MissedError`.
     """
+    writable_folder(RESULTS)
     config = load_preset(preset)
     simulator = simulator or ("verilator" if waves else default_simulator(config))
     if simulator == "icarus" and not have_icarus():
@@ -53,7 +55,6 @@ def simulate(
             "others: https://steveicarus.github.io/iverilog/usage/installation.html"
         )
     machine = Machine(config=config, simulator=simulator, fast=True, waves=waves is not None)
-    train, network = example("digits.train"), example("digits.network")
     with console.status("training 64-64-10 on scikit-learn's digits"):
         data = train.digits()
         weights = train.train(data)
@@ -103,7 +104,7 @@ def _figures(
 ) -> list[Figure]:
     """The promise of an accuracy is about the whole held-out set: fewer images are a trial."""
     mismatched = int(np.count_nonzero(logits.view(np.uint32) != golden.view(np.uint32)))
-    accuracy, reference = (example("digits.train").accuracy(scores, labels) for scores in (logits, float32))
+    accuracy, reference = (train.accuracy(scores, labels) for scores in (logits, float32))
     shapes = [program.tensors[name].shape for name in ("w1", "w2")]
     macs = len(labels) * sum(int(np.prod(shape)) for shape in shapes)
     cycles = result.cycles

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
 from makalu.spec.preset import load_preset
+from makalu.spec.whole_file import writable_folder, write_whole
 from makalu.sw.cli.conclusion import say_where
 from makalu.sw.paths import BUILD
 from makalu.sw.results import Figure, at_least, at_most, write_results
@@ -25,7 +26,8 @@ PROGRAMS = 5000
 
 
 class SoakError(MakaluError, RuntimeError):
-    """At least one program of the record left another memory image than golden; the message names the seeds."""
+    """At least one program of the record left another memory image than golden, and the message names the seeds; or
+    there is no telling, because the record is damaged."""
 
 
 def soak(presets: Sequence[str], programs: int, console: Console, *, folder: Path = BUILD) -> list[Figure]:
@@ -37,6 +39,7 @@ def soak(presets: Sequence[str], programs: int, console: Console, *, folder: Pat
     configs = [load_preset(preset) for preset in dict.fromkeys(presets)]
     if len({config.name for config in configs}) != len(configs):
         raise SoakError(f"presets must have different names, not {[config.name for config in configs]}")
+    writable_folder(folder / "results")
     records = {config.name: _soak(config, programs, console, folder / "soak") for config in configs}
     whole = tuple(presets) == PRESETS and programs >= PROGRAMS
     figures = _figures(records, bar=PROGRAMS * len(PRESETS) if whole else None)
@@ -52,12 +55,11 @@ def _soak(config: CoreConfig, programs: int, console: Console, folder: Path) -> 
     """The record of one preset after its programs."""
     soaker = Soaker(config, progress=True)
     path = folder / f"{soaker.name}.json"
-    folder.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {
         "preset": config.name, "next": 0, "cycles": 0, "bytes": 0, "seconds": 0.0, "failed": {}
     }  # fmt: skip
     if path.is_file():
-        record = json.loads(path.read_text())
+        record |= _read(path)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(config.name, total=programs, completed=record["next"])
@@ -72,12 +74,21 @@ def _soak(config: CoreConfig, programs: int, console: Console, folder: Path) -> 
                 record["bytes"] += verdict.bytes
             record["next"] = seeds.stop
             record["seconds"] = round(record["seconds"] + time.monotonic() - began, 3)
-            whole = path.with_suffix(".new")
-            whole.write_text(json.dumps(record, indent=2) + "\n")
-            whole.replace(path)  # stopped at any moment, the record is one or the other
+            write_whole(path, json.dumps(record, indent=2) + "\n")  # stopped at any moment, it is one or the other
             bar.update(task, completed=seeds.stop)
     console.print(f"{config.name}: {record['next']} programs, {len(record['failed'])} failed; record: {path.name}")
     return record
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A record as an earlier call left it. Errors: `SoakError`."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not {"next", "cycles", "bytes", "seconds", "failed"} <= record.keys():
+            raise KeyError("a count is missing")
+    except (OSError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        raise SoakError(f"{path} is no record of a soak; delete it to begin at seed 0") from error
+    return dict(record)
 
 
 def _figures(records: dict[str, dict[str, Any]], *, bar: int | None) -> list[Figure]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.isa import QUEUES
+from makalu.spec.whole_file import whole_file
 
 from .program import MemoryTensor, Origin, OutputView, Program, ProgramError
 from .tile import PlacedTile
@@ -28,7 +29,7 @@ _FORMAT = "makalu program"
 
 
 def save_program(program: Program, path: Path) -> None:
-    """Write `program` to `path`, over what is there."""
+    """Write `program` to `path`, over what is there. Errors: `OutputError`; then `path` is what it was."""
     header = {
         "format": _FORMAT,
         "version": VERSION,
@@ -51,7 +52,7 @@ def save_program(program: Program, path: Path) -> None:
         arrays[f"origins_{queue.name.lower()}"] = np.array([-1 if n is None else n for n in numbers], "<i4")
     for number, bits in enumerate(program.constants.values()):
         arrays[f"constant_{number}"] = np.ascontiguousarray(bits)
-    with path.open("wb") as file:
+    with whole_file(path) as file:
         np.savez_compressed(file, allow_pickle=False, checksum=_checksum(arrays), **arrays)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,14 @@ def parsed_target(target: str) -> tuple[Path, str]:
     if not colons or not file or not name:
         raise KernelFileError(f"a kernel is FILE.py::function, not {target!r}")
     path = Path(file)
-    if not path.is_file():
+    try:
+        file.encode()
+        found = path.is_file()
+    except UnicodeEncodeError:  # reports and timelines name it, and their formats have text only
+        raise KernelFileError(f"the path of a kernel's file must be UTF-8, not {ascii(file)}") from None
+    except OSError as error:  # a name that is too long, for one
+        raise KernelFileError(f"{file} cannot be read: {error.strerror}") from error
+    if not found:
         raise KernelFileError(f"{file} is no file")
     return path.resolve(), name
 
@@ -68,9 +76,20 @@ def _package_root(path: Path) -> Path:
 
 
 def _check_text(path: Path) -> None:
-    """Some versions of Python raise a ValueError for a zero byte, which looks like one that the file raises itself."""
-    if b"\0" in path.read_bytes():
-        raise KernelFileError(f"{path} is no Python: source code cannot contain null bytes")
+    """Compile it once by itself: a ValueError for a zero byte or a RecursionError for thousands of brackets would look
+    like one that the file raises when it is run."""
+    try:
+        text = path.read_bytes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they come when the file is imported
+            compile(text, path, "exec", dont_inherit=True)
+    except OSError as error:
+        raise KernelFileError(f"{path} cannot be read: {error.strerror}") from error
+    except SyntaxError as error:
+        place = path if error.lineno is None else f"{path}:{error.lineno}"
+        raise KernelFileError(f"{place} is no Python: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise KernelFileError(f"{path} is no Python: {error or 'nested too deeply'}") from error
 
 
 def _imported(path: Path) -> ModuleType:

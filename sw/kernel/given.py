@@ -70,16 +70,19 @@ def _value(name: str, text: str, seed: int) -> Any:
         return array if filed[2] is None else _typed(array, checked_dtype(name, filed[2]), name)
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # a TypeError for {[1]: 2}
         raise ArgumentError(f"--arg {name}={text} is none of {FORMS}") from None
 
 
 def _loaded(name: str, file: str) -> NDArray[Any]:
     try:
-        array = np.load(Path(file), allow_pickle=False)
+        with Path(file).open("rb") as raw:
+            array = np.load(raw, allow_pickle=False)
     except OSError as error:
         raise ArgumentError(f"--arg {name}: {file} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except MemoryError as error:
+        raise ArgumentError(f"--arg {name}: this machine has not the memory for {file}") from error
+    except Exception as error:  # of numpy, zipfile and zlib, each with kinds of its own for damaged bytes
         raise ArgumentError(f"--arg {name}: {file} is no .npy file") from error
     if not isinstance(array, np.ndarray):
         raise ArgumentError(f"--arg {name}: {file} is no .npy file")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.spec.errors import MakaluError
 from makalu.spec.versions import versions
+from makalu.spec.whole_file import whole_file, writable_folder, write_whole
 from makalu.sw.commit import commit
 from makalu.sw.compile.program_file import save_program
 from makalu.sw.elements import Bits, from_bits, to_bits
@@ -23,7 +23,7 @@ from makalu.sw.report.summary import summary
 
 from .execution import Execution
 
-__all__ = ["Outcome", "OutcomeError", "file_names", "write_outcome"]
+__all__ = ["Outcome", "file_names", "write_outcome"]
 
 
 _SUFFIX = ".npy"
@@ -31,10 +31,6 @@ _RESULT = "result.json"
 _INPUTS = "inputs"
 _LONGEST = 200
 """Characters of a file's name that every file system takes, with what is added."""
-
-
-class OutcomeError(MakaluError, OSError):
-    """Results cannot be written where they should be."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +57,16 @@ def write_outcome(
 ) -> Outcome:
     """Outputs as `NAME.npy`, inputs as `inputs/NAME.npy`, numbers, program, timeline and report.
 
-    Arrays of bf16 are written as float32, which holds every value. Errors: `OutcomeError`.
+    Arrays of bf16 are written as float32, which holds every value. Errors: `OutputError`.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutcomeError(f"{folder} cannot be made a folder for results: {error.strerror}") from error
+    writable_folder(folder)
     _forget(folder)
     forms = {view.name: view.dtype for view in done.program.outputs}
     forms |= {name: done.program.tensors[name].dtype for name in done.changed}
     arrays = {**done.outputs, **done.changed}
     files = {name: folder / f"{file}{_SUFFIX}" for name, file in file_names(arrays).items()}
     for name, values in done.values.items():
-        np.save(files[name], values)
+        _save(files[name], values)
     input_files = _save_inputs(done, inputs, folder)
     program = folder / "program.makalu"
     save_program(done.program, program)
@@ -92,7 +85,7 @@ def write_outcome(
         record["outputs"][name]["file"] = path.name
     record["inputs"] = {name: {"file": file} for name, file in input_files.items()}
     result = folder / _RESULT
-    result.write_text(json.dumps(record, indent=2) + "\n")
+    write_whole(result, json.dumps(record, indent=2) + "\n")
     return Outcome(folder, files, result, program, timeline, report)
 
 
@@ -112,18 +105,27 @@ def _save_inputs(done: Execution, inputs: Mapping[str, ArrayLike | Bits], folder
     """As they were before the run: whoever wants to compute the outputs in another way needs the same numbers."""
     files = {name: f"{_INPUTS}/{file}{_SUFFIX}" for name, file in file_names(inputs).items()}
     for name, file in files.items():
-        (folder / _INPUTS).mkdir(exist_ok=True)
         form = done.program.tensors[name].format
-        np.save(folder / file, from_bits(to_bits(inputs[name], form), form))
+        _save(folder / file, from_bits(to_bits(inputs[name], form), form))
     return files
 
 
+def _save(path: Path, values: NDArray[Any]) -> None:
+    with whole_file(path) as file:
+        np.save(file, values, allow_pickle=False)
+
+
 def _forget(folder: Path) -> None:
-    """Removes outputs and inputs of an earlier run in the same folder, which would be taken for this one's."""
+    """Removes what an earlier run left in the same folder, which would be taken for this one's.
+
+    Its numbers first: they are written last, so where they are, everything else is, and of the same run.
+    """
+    result = folder / _RESULT
     try:
-        earlier = json.loads((folder / _RESULT).read_text())
+        earlier = json.loads(result.read_text())
+        result.unlink()
         files = [str(each["file"]) for kind in ("outputs", "inputs") for each in earlier[kind].values()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
     for file in files:
         if file.removeprefix(f"{_INPUTS}/") == Path(file).name and file.endswith(_SUFFIX):

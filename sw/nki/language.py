@@ -149,7 +149,7 @@ def shared_constant(constant: Any) -> Tensor:
     """A tensor in memory with the values of a numpy array or a `.npy` file; the program brings them along."""
     try:
         array = np.load(constant, allow_pickle=False) if isinstance(constant, str) else np.asarray(constant)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # of numpy and zipfile, each with kinds of its own for damaged bytes
         raise KernelError(f"constant {shown(constant)} is no array: {error}") from None
     if not isinstance(array, np.ndarray) or array.ndim == 0 or array.size == 0:
         raise KernelError(f"constant must be an array with a dimension and an element, not {shown(constant)}")

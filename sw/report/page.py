@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from makalu.spec.whole_file import write_whole
+
 from .plots import bars, over_time, roofline_plot
 from .record import RunRecord
 from .summary import summary
@@ -23,7 +25,7 @@ _WORDS = ("queue", "opcode", "call", "line", "size", "why")
 
 def write_report(record: RunRecord, path: Path) -> None:
     """The page as a file."""
-    path.write_text(page(summary(record)), encoding="utf-8")
+    write_whole(path, page(summary(record)))
 
 
 def page(facts: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from makalu.spec.engines import Channel
 from makalu.spec.isa import QUEUES
+from makalu.spec.whole_file import write_whole
 
 from .edges import Edge, edges_of, waited_for
 from .occupancy import MEMORIES, lives_of, occupancy
@@ -31,7 +32,7 @@ ENGINES, QUEUE_TRACKS, OCCUPANCY = 100, 200, 300
 
 def write_timeline(record: RunRecord, path: Path) -> None:
     """The trace as a file: open it in ui.perfetto.dev."""
-    path.write_bytes(timeline(record))
+    write_whole(path, timeline(record))
 
 
 def timeline(record: RunRecord) -> bytes:

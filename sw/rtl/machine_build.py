@@ -17,8 +17,9 @@ from makalu.spec.versions import versions
 from makalu.sw.paths import BUILD, RTL_SOURCES
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
+from makalu.sw.rtl.plain import plain_work
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
-from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment
+from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment, told
 from makalu.sw.rtl.waves import FST_ARGS, fst_files
 
 __all__ = ["FAST_ARGS", "MACHINES", "BuiltMachine", "MachineBuildError", "build_machine", "build_program"]
@@ -26,10 +27,9 @@ __all__ = ["FAST_ARGS", "MACHINES", "BuiltMachine", "MachineBuildError", "build_
 MACHINES: Path = BUILD / "machines"
 FAST_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast")
 _SOURCES = {"verilator": ("bench.v", "memory.v", "harness.cpp"), "icarus": ("host.v", "bench.v", "memory.v")}
-_PROGRAM = "machine"
+_PROGRAM, _MODEL = "machine", "model"
 _SECONDS = "seconds"
 """File beside the program: how long its compilation took."""
-_LOG_CHARACTERS = 6000
 _PLANNED, _TOP = 0.1, 2
 """What the bar gives for finding the blocks, and for the top, where each block is 1: measured on trn2-mini."""
 _VERILATED, _LINKED = 0.2, 0.1
@@ -64,7 +64,7 @@ def _commands(simulator: str, fast: bool, parameters: dict[str, int], observe_bi
     return [
         "verilator",
         *("--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1)),
-        *("--top-module", "bench", "--Mdir", "model", "-o", f"../{_PROGRAM}"),
+        *("--top-module", "bench", "--Mdir", _MODEL, "-o", f"../{_PROGRAM}"),
         *(FST_ARGS if waves else ("--hierarchical",)),  # a block that is compiled apart would hide its signals
         *(FAST_ARGS if fast else VERIFY_ARGS),
         *FEW_FILES,
@@ -152,43 +152,58 @@ def _compile(
     apart: bool,
     report: Callable[[float, float], None] | None,
 ) -> None:
-    """Run `command` on `files` in a temporary folder that becomes `final` when it is whole.
+    """Run `command` on `files` in a temporary folder; what is left of it becomes `final` when it is whole.
 
     `apart`: Verilator compiles the blocks of `core.v` apart.
     """
-    with work_folder(final) as work:
-        model = work / "model"
-        for file, text in files.items():
-            (work / file).write_text(text)
-        blocks = [model / f"V{name}" for name in _BLOCK.findall(files["core.v"])] if apart else []
-        total = _PLANNED + len(blocks) + _TOP
-        done, output, began = 0.0, [], time.monotonic()
-        with subprocess.Popen(
-            command,
-            cwd=work,
-            env={**os.environ, **environment(optimize=optimize)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process:
-            assert process.stdout is not None
-            if report is not None:
-                report(done, total)
-            for line in process.stdout:
-                output.append(line)
-                if report is not None:
-                    planned = (model / "Vbench_hier.mk").exists() * _PLANNED
-                    shares = sum(_share(block, linked=any(block.glob("*.a"))) for block in blocks)
-                    top = _TOP * _share(model, linked=(work / _PROGRAM).exists())
-                    done = min(total, max(done, planned + shares + top))
-                    report(done, total)
-        if process.returncode:
-            raise MachineBuildError(f"{final.name}: {''.join(output)[-_LOG_CHARACTERS:]}")
-        (work / _SECONDS).write_text(f"{time.monotonic() - began:.1f}\n")
-        shutil.rmtree(model, ignore_errors=True)  # a hundred times the size of the program
+    with work_folder(final) as whole:
+        with plain_work(whole) as work:
+            _run(command, files, work, final.name, optimize=optimize, apart=apart, report=report)
+            shutil.rmtree(work / _MODEL, ignore_errors=True)  # a hundred times the size of the program
         shutil.rmtree(final, ignore_errors=True)  # not whole: it would have been taken
-        work.rename(final)
+        whole.rename(final)
+
+
+def _run(
+    command: list[str],
+    files: Mapping[str, str],
+    work: Path,
+    name: str,
+    *,
+    optimize: str,
+    apart: bool,
+    report: Callable[[float, float], None] | None,
+) -> None:
+    """Leaves the program and how long it took in `work`."""
+    model = work / _MODEL
+    for file, text in files.items():
+        (work / file).write_text(text)
+    blocks = [model / f"V{block}" for block in _BLOCK.findall(files["core.v"])] if apart else []
+    total = _PLANNED + len(blocks) + _TOP
+    done, output, began = 0.0, [], time.monotonic()
+    with subprocess.Popen(
+        command,
+        cwd=work,
+        env={**os.environ, **environment(optimize=optimize)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        if report is not None:
+            report(done, total)
+        for line in process.stdout:
+            output.append(line)
+            if report is not None:
+                planned = (model / "Vbench_hier.mk").exists() * _PLANNED
+                shares = sum(_share(block, linked=any(block.glob("*.a"))) for block in blocks)
+                top = _TOP * _share(model, linked=(work / _PROGRAM).exists())
+                done = min(total, max(done, planned + shares + top))
+                report(done, total)
+    if process.returncode:
+        raise MachineBuildError(f"{name}: {told(''.join(output), work)}")
+    (work / _SECONDS).write_text(f"{time.monotonic() - began:.1f}\n")
 
 
 def _share(folder: Path, *, linked: bool) -> float:

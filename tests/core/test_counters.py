@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 
-from examples.copy.copy import copy
-from examples.gemm.gemm import gemm
+from makalu.examples.copy.copy import copy
+from makalu.examples.gemm.gemm import gemm
 from makalu.spec.frame import PHASES
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from examples.gemm.gemm import gemm
-from examples.gemm.streamed import streamed_gemm
+from makalu.examples.gemm.gemm import gemm
+from makalu.examples.gemm.streamed import streamed_gemm
 from makalu.spec.encoding import decode
 from makalu.spec.engines import Channel
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from examples.gemm.gemm import gemm
+from makalu.examples.gemm.gemm import gemm
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.engines import Channel
 from makalu.spec.formats import FP32

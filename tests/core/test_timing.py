@@ -6,11 +6,11 @@ import functools
 import numpy as np
 import pytest
 
-from examples.add.add import add
-from examples.digits.network import compile_network, network_inputs
-from examples.digits.train import digits, train
-from examples.gemm.gemm import gemm
-from examples.gemm.streamed import streamed_gemm
+from makalu.examples.add.add import add
+from makalu.examples.digits.network import compile_network, network_inputs
+from makalu.examples.digits.train import digits, train
+from makalu.examples.gemm.gemm import gemm
+from makalu.examples.gemm.streamed import streamed_gemm
 from makalu.spec.memory import MemoryTiming, StallProbabilities
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel

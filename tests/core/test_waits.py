@@ -5,8 +5,8 @@ from collections import defaultdict
 
 import pytest
 
-from examples.copy.copy import copy
-from examples.gemm.gemm import gemm
+from makalu.examples.copy.copy import copy
+from makalu.examples.gemm.gemm import gemm
 from makalu.sim_models.timing.dma_load import LoadTrack
 from makalu.sim_models.timing.dma_store import StoreTrack
 from makalu.sim_models.timing.fetch import FixedInstructionPort

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from examples.kernels import EXAMPLES, FOLDER
+from makalu.examples.kernels import EXAMPLES, FOLDER
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.kernel.execution import Backend, execute

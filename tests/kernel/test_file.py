@@ -127,6 +127,10 @@ def test_kernels_inside_kernels_are_inlined(tmp_path):
         ("import nki\n@nki.jit\ndef add(a): pass\nadd[2]\n", NotBuiltError, r"add\[2\]: 2 cores on one kernel.*k.py:4"),
         ("import nki\n@nki.jit\ndef add(a): pass\nadd[2, 2]\n", NotInNkiError, r"a grid of several dimensions"),
         ("def add(:\n", KernelFileError, r"k.py:1 is no Python"),
+        ("x = 1\0\n", KernelFileError, r"k.py.* is no Python: .*null bytes"),
+        (f"x = {'[' * 5000}\n", KernelFileError, r"k.py:1 is no Python: too many nested parentheses"),
+        (f"x = {'-' * 100_000}1\n", KernelFileError, r"k.py.* is no Python: "),
+        (f"x = {'a.' * 100_000}a\n", KernelFileError, r"k.py.* is no Python: "),
         ("import nki\n@nki.jit\ndef other(a): pass\n", KernelFileError, r"k.py has no kernel 'add'; it has other"),
         ("raise ValueError('my own')\n", ValueError, r"^my own$"),
         ("import no_such_module\n", ModuleNotFoundError, r"No module named 'no_such_module'"),
@@ -157,6 +161,9 @@ def test_an_assertion_of_the_kernel_is_its_own(tmp_path):
         ("k.py", "a kernel is FILE.py::function, not 'k.py'"),
         ("::add", "a kernel is FILE.py::function"),
         ("nowhere.py::add", "nowhere.py is no file"),
+        (f"{'n' * 300}.py::add", "n.py cannot be read: File name too long"),
+        ("/proc/self/mem::add", r"/proc/\d+/mem cannot be read: "),
+        ("\udcff.py::add", "the path of a kernel's file must be UTF-8, not '.udcff.py'"),
     ],
 )
 def test_targets_that_are_none(target, words):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from examples.kernels import FOLDER
+from makalu.examples.kernels import FOLDER
 from makalu.sw.cli.main import app
 from makalu.sw.kernel.simulate import simulate
 
@@ -62,7 +62,7 @@ def test_outputs_of_an_earlier_run_are_removed(run, tmp_path):
 
 def test_a_file_in_place_of_the_folder_is_one_line(run, tmp_path):
     (tmp_path / "done").write_text("a file")
-    assert run(status=1) == "makalu: done cannot be made a folder for results: File exists\n"
+    assert run(status=1) == "makalu: output must go to a folder that can be written to, not done: File exists\n"
 
 
 def test_a_kernel_of_a_file_is_called_from_python():

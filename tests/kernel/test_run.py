@@ -1,6 +1,7 @@
 """`makalu run`, `disassemble` and `kernels` as a user calls them."""
 
 import json
+import re
 
 import ml_dtypes
 import numpy as np
@@ -109,6 +110,8 @@ def test_the_rtl_is_compared_with_golden_and_the_timing_model(kernel, tmp_path):
         (["x=4x8:decimal"], "illegal: --arg 'x=4x8:decimal'"),
         (["x=4x0:fp32"], "every size must be at least 1"),
         (["x=hello"], "--arg x=hello is none of"),
+        (["x={[1]: 2}"], "--arg x={[1]: 2} is none of"),
+        ([f"x={'[' * 5000}"], "is none of"),
         (["x=nowhere.npy"], "--arg x: nowhere.npy cannot be read: No such file or directory"),
         (["x=4x8:fp32", "scal=2.0"], "illegal: scaled has no argument 'scal'; it is scaled(x, scale, "),
         (["x=4x8:fp32"], "missing a required argument: 'scale'"),
@@ -120,10 +123,41 @@ def test_arguments_that_do_not_parse(kernel, tmp_path, args, text):
     assert not (tmp_path / "o").exists()
 
 
-def test_a_file_that_is_no_array(kernel, tmp_path):
-    (tmp_path / "x.npy").write_text("hello")
+def npy(**header):
+    """The head of a file of an array, and 16 bytes of it."""
+    text = repr({"descr": "<f4", "fortran_order": False, "shape": (4,), **header}).encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(16)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"hello", "is no .npy file"),
+        (b"", "is no .npy file"),
+        (b"PK\x03\x04 no zip", "is no .npy file"),
+        (b"\x93NUMPY\x01\x00", "is no .npy file"),
+        (npy(shape=(5,)), "is no .npy file"),
+        (npy(shape="x"), "is no .npy file"),
+        (npy(descr="|O"), "is no .npy file"),
+        (npy(descr="nonsense"), "is no .npy file"),
+        (npy(shape=(-4,)), "is no .npy file"),
+        (npy(shape=(1 << 62,)), "(is no .npy file|has not the memory for)"),
+    ],
+)
+def test_a_file_that_is_no_array(kernel, tmp_path, content, words):
+    (tmp_path / "x.npy").write_bytes(content)
     done = run(kernel, tmp_path / "o", "--arg", f"x={tmp_path}/x.npy", "--arg", "scale=1")
-    assert done.exit_code == 1 and "x.npy is no .npy file" in done.output
+    assert done.exit_code == 1 and re.search(words, done.stderr) and done.stderr.count("\n") == 1, done.output
+
+
+@pytest.mark.parametrize("name", ["folder.npy", f"{'n' * 300}.npy", "loop.npy"])
+def test_a_file_of_an_array_that_cannot_be_read(kernel, tmp_path, name):
+    (tmp_path / "folder.npy").mkdir()
+    (tmp_path / "loop.npy").symlink_to("loop.npy")
+    done = run(kernel, tmp_path / "o", "--arg", f"x={tmp_path}/{name}", "--arg", "scale=1")
+    assert done.exit_code == 1 and " cannot be read: " in done.stderr and done.stderr.count("\n") == 1, done.output
+    done = call("disassemble", tmp_path / name)
+    assert done.exit_code == 1 and " cannot be read: " in done.stderr and done.stderr.count("\n") == 1, done.output
 
 
 def test_kernels_needs_a_clone(tmp_path):

@@ -2,10 +2,10 @@
 
 import functools
 
-from examples.copy.copy import copy
-from examples.digits.network import compile_network
-from examples.digits.train import digits, train
-from examples.gemm.gemm import gemm
+from makalu.examples.copy.copy import copy
+from makalu.examples.digits.network import compile_network
+from makalu.examples.digits.train import digits, train
+from makalu.examples.gemm.gemm import gemm
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl

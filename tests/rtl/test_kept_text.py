@@ -65,6 +65,15 @@ def test_another_value_of_the_preset_is_another_text(made):
     assert len(made) == 2
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"verilog": 5}', b"\xff"])
+def test_a_damaged_text_is_made_again(made, tmp_path, damage):
+    first = core_text(CONFIG, **FORM)
+    (path,) = tmp_path.glob("*.json")
+    path.write_bytes(damage)
+    assert core_text(CONFIG, **FORM) != first and len(made) == 2
+    assert core_text(CONFIG, **FORM).verilog == "module core; // 2" and len(made) == 2
+
+
 def test_other_tools_are_another_text(made, monkeypatch):
     core_text(CONFIG, **FORM)
     monkeypatch.setattr(module, "versions", lambda: {"amaranth": "0"})

@@ -8,7 +8,9 @@ import pytest
 from makalu.spec.isa import Queue
 from makalu.spec.memory import MemoryTiming, StallProbabilities
 from makalu.spec.preset import load_preset
-from makalu.sw.rtl.machine import Machine, MachineTimeout
+from makalu.sw.rtl import machine as module
+from makalu.sw.rtl import run_files
+from makalu.sw.rtl.machine import Machine, MachineError, MachineTimeout
 from tests.rtl.copy_core import BEATS, CopyCore
 
 CONFIG = load_preset("tiny")
@@ -68,6 +70,22 @@ def test_stalls_change_time_but_no_byte(machine):
     stalls = StallProbabilities(aw=200, w=200, b=200, ar=200, r=200, iar=200, ir=200, seed=9)
     stalled = machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING, stalls=stalls)
     assert np.array_equal(plain.memory, stalled.memory) and stalled.cycles > plain.cycles + 10
+
+
+@pytest.mark.parametrize(("name", "kept"), [("dump", 0.5), ("trace", 0.05), ("log", 0.99)])
+def test_a_file_that_had_no_room_is_an_error(machine, monkeypatch, name, kept):
+    """Simulators do not look whether a write succeeds. Of a trace, the cycles until the interrupt must be there."""
+    right = module.simulate
+
+    def cut(command, report):
+        right(command, report)
+        (path,) = (argument.partition("=")[2] for argument in command if argument.startswith(f"+{name}="))
+        with (run_files.RUNS / path).open("r+b") as file:
+            file.truncate(int(kept * file.seek(0, 2)))
+
+    monkeypatch.setattr(module, "simulate", cut)
+    with pytest.raises(MachineError, match=f"the simulation left half of its {name}: is there room in "):
+        machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING, log=True)
 
 
 def test_no_interrupt_is_a_timeout(machine):

@@ -7,6 +7,7 @@ import pytest
 
 from makalu.spec.preset import load_preset
 from makalu.sw.rtl import machine_build
+from makalu.sw.rtl.lanes.build import LanesBuildError, compile_all
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.machine_build import MachineBuildError, _share, build_machine
 from tests.rtl.copy_core import CopyCore
@@ -95,6 +96,13 @@ def test_a_failed_build_names_its_reason_and_leaves_no_folder(tool, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_a_full_disk_is_one_line(tool):
+    tool("for i in 1 2 3; do echo in file $i; done; echo fatal error: closing x.o: No space left on device; exit 1")
+    with pytest.raises(MachineBuildError, match="fake-verilator-[0-9a-f]{12}: No space left on device in /") as error:
+        build()
+    assert "\n" not in str(error.value)
+
+
 def test_what_a_killed_build_left_is_removed(tool, tmp_path, monkeypatch):
     """Of the same machine only: the folder of another one may be in use."""
     (tmp_path / ".other-x").mkdir()
@@ -125,6 +133,23 @@ def test_a_build_that_stopped_half_way_is_made_again(tool):
     first = build()
     (first.folder / "seconds").unlink()
     assert not build().reused
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, LanesBuildError])
+def test_after_an_interrupt_or_an_error_no_compilation_begins(tmp_path, kind):
+    files = [f"{i}.cpp" for i in range(40)]
+    for file in files:
+        (tmp_path / file).write_text("x")
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f"#!/bin/sh\necho >> {tmp_path}/calls; sleep 0.02; exit {int(kind is LanesBuildError)}\n")
+    compiler.chmod(0o755)
+
+    def told(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(kind):
+        compile_all(tmp_path, files, [str(compiler)], "program", told)
+    assert 0 < len((tmp_path / "calls").read_text().splitlines()) < 30
 
 
 @pytest.mark.icarus

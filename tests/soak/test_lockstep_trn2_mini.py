@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from examples.gemm.gemm import gemm
+from makalu.examples.gemm.gemm import gemm
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel

@@ -1,6 +1,7 @@
 """Strict presets: every shipped file loads, and each way of breaking one is refused with key, rule and value."""
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -112,6 +113,77 @@ def test_yaml_rejected(old, new, message):
     with pytest.raises(ConfigError, match=message) as error:
         parse_preset(TINY.replace(old, new, 1), source="mine")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 5000, "brackets must not be nested so deeply"),
+        ("{a: " * 5000, "brackets must not be nested so deeply"),
+        ("- " * 5000 + "x", "brackets must not be nested so deeply"),
+        ("[" * 100 + "]" * 100, r"the file must be a mapping, not \[\["),
+        ("name: !!int ''", "a value is not what its tag says"),
+        ("name: !!bool maybe", "a value is not what its tag says"),
+        ("name: !!timestamp never", "a value is not what its tag says"),
+        ("name: !!float x", "could not convert string to float"),
+        ("", "the file must be a mapping, not None"),
+        ("&a [*a, *a]", r"the file must be a mapping, not \["),
+        ("x y", "the file must be a mapping, not 'x y'"),
+        ('"a\\nb": 1', r"'a\\nb' is not a known key"),
+        ("5: 1", "5 is not a known key"),
+        ("? [a]\n: b", "a key must be a word"),
+        ("<<: 5", "expected a mapping or list of mappings for merging"),
+        ("%YAML 9.9\n---\na: b", "found incompatible YAML document"),
+        ("a: b\n---\nc: d", "but found another document"),
+    ],
+)
+def test_what_is_no_preset_at_all_is_one_short_line(text, message):
+    with pytest.raises(ConfigError, match=rf"{message}.*\(preset mine") as error:
+        parse_preset(text, source="mine")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (f"0x{'f' * 5000} #", "partitions must be a number of at most 63 bits, not a number of 20000 bits"),
+        (f"{'9' * 5000} #", "Exceeds the limit"),
+        (f"[0x{'f' * 5000}] #", "partitions must be of type int, not this list"),
+        ("[" + "[x, x, x, x, x, x, x, x], " * 500 + "] #", r"partitions must be of type int, not \[\["),
+        (f"{'x' * 5000} #", "partitions must be of type int, not 'xxx"),
+    ],
+)
+def test_a_value_of_any_size_is_one_short_line(new, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        parse_preset(TINY.replace("partitions: 4 ", f"partitions: {new}"), source="mine")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_aliases_that_make_a_value_of_any_size_are_cut():
+    """Nine aliases of nine, ten times: three thousand million words."""
+    steps = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+    with pytest.raises(ConfigError, match=r"the file must be a mapping, not \[") as error:
+        parse_preset(f"- &a0 word\n{steps}", source="mine")
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.mkdir(), "is no file"),
+        (lambda path: path.symlink_to("/nowhere"), "does not exist"),
+        (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+        (lambda path: path.symlink_to("/proc/self/mem"), "cannot be read: Input/output error"),
+        (lambda path: os.mkfifo(path), "is no file"),
+    ],
+    ids=["folder", "broken link", "loop", "unreadable", "pipe"],
+)
+def test_a_file_that_cannot_be_read_rejected(tmp_path, make, message):
+    make(tmp_path / "mine.yaml")
+    with pytest.raises(ConfigError, match=rf"preset file .*mine.yaml {message}"):
+        load_preset(str(tmp_path / "mine.yaml"))
+    with pytest.raises(ConfigError, match=r"cannot be read: File name too long"):
+        load_preset(f"{'n' * 300}.yaml")
 
 
 def test_unreadable_preset_rejected(tmp_path):

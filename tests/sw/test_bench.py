@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from examples.gemm import steps
-from examples.gemm.blocked import blocked
+from makalu.examples.gemm import steps
+from makalu.examples.gemm.blocked import blocked
 from makalu.spec.isa import Opcode
 from makalu.spec.preset import PRESETS, load_preset
 from makalu.sw.cli.bench import PARTS, anchors, anew, bram, golden, lanes, nki, pace

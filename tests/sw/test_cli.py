@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from makalu.hw.generate import OutputError
 from makalu.sim_models.golden.result import GoldenError
 from makalu.spec import config as config_module
 from makalu.spec.config_rules import ConfigError
 from makalu.spec.encoding import InstructionError
 from makalu.spec.errors import MakaluError
 from makalu.spec.preset import load_preset
+from makalu.spec.whole_file import OutputError
 from makalu.sw.cli import main
 from makalu.sw.cli import soak as soak_module
 from makalu.sw.cli.conclusion import MissedError, conclude
@@ -259,7 +259,7 @@ def test_generate_writes_verilog_side_file_and_figures(monkeypatch, tmp_path):
     assert json.loads((tmp_path / "tiny.json").read_text())["digest"] == load_preset("tiny").digest
     figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "generate.json")}
     assert figures["bytes"].value == (tmp_path / "tiny.v").stat().st_size
-    assert all(figures[name].met for name in ("seconds", "bytes", "modules"))
+    assert figures["modules"].value > 10 and all(figure.met is None for figure in figures.values())
 
 
 def test_a_missed_must_fails_after_the_figures_are_written(tmp_path):

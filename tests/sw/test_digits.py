@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from examples.digits.network import compile_network, network_inputs
-from examples.digits.train import digits, logits, train
+from makalu.examples.digits.network import compile_network, network_inputs
+from makalu.examples.digits.train import digits, logits, train
 from makalu.spec.preset import PRESETS, load_preset
 from makalu.sw.run import run_golden
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from examples.gemm.gemm import gemm
+from makalu.examples.gemm.gemm import gemm
 from makalu.sw.nki import language as nl
 
 from .kernels import MINI, TINY, bf16, execute, nearest_fp32

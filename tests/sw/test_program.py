@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from examples.gemm.gemm import gemm
+from makalu.examples.gemm.gemm import gemm
 from makalu.spec.encoding import disassemble
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Queue
 from makalu.sw.compile.compiler import compile_kernel

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from examples.copy.copy import copy
+from makalu.examples.copy.copy import copy
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.stage_bars import stage_bars
 from makalu.sw.compile.compiler import compile_kernel

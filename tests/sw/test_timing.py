@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from examples.gemm.gemm import gemm
+from makalu.examples.gemm.gemm import gemm
 from makalu.sim_models.timing.core import CoreTiming
 from makalu.sim_models.timing.handshakes import NEVER, Handshakes
 from makalu.spec.encoding import Instruction, encode

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from makalu.examples.gemm.gemm import gemm
 from makalu.hw.core import Core
-from makalu.sw.cli.kernels import example
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program_file import save_program
 from makalu.sw.nki import language as nl
@@ -24,7 +24,7 @@ def core(config: Config) -> Core:
 def with_matmul(folder: Path, config: Config | None) -> Prepared:
     """The program of a GEMM, compiled for this core."""
     path = folder / "gemm.makalu"
-    save_program(compile_kernel(example("gemm.gemm").gemm, core_config(str(config)), a=SPEC, b=SPEC), path)
+    save_program(compile_kernel(gemm, core_config(str(config)), a=SPEC, b=SPEC), path)
     return Prepared({"matmul": str(path)})
 
 

@@ -1,10 +1,11 @@
-"""`makalu bench`: utilisation, timing model, DMA, full size; FPGA; speed of simulators, golden, compiler; anchors."""
+"""`makalu bench`: utilisation, timing model, DMA, full size, FPGA, text; speed of simulators and models; anchors."""
 
 from collections.abc import Callable
 
 from rich.console import Console
 
 from makalu.spec.preset import load_preset
+from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.bench import (
     anchors,
     bram,
@@ -18,10 +19,11 @@ from makalu.sw.cli.bench import (
     matmul,
     nki,
     pace,
+    text,
     timing,
 )
 from makalu.sw.cli.conclusion import conclude
-from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_results
+from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_record, read_results
 
 __all__ = ["PARTS", "bench"]
 
@@ -37,6 +39,7 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "compile": compile_passes.measure,
     "nki": nki.measure,
     "anchors": anchors.measure,
+    "text": text.measure,
     "fpga": fpga.measure,
     "bram": bram.measure,
 }
@@ -53,6 +56,7 @@ PART_PRESETS: dict[str, tuple[str, ...]] = {
     "compile": (compile_passes.PRESET,),
     "nki": (nki.PRESET,),
     "anchors": (anchors.PRESET,),
+    "text": (text.PRESET,),
     "fpga": ("none",),
     "bram": (bram.PRESET,),
 }
@@ -65,8 +69,11 @@ def bench(parts: tuple[str, ...], console: Console) -> list[Figure]:
     """Measure, print, write `build/results/bench.json`; other parts stay there, with the date and the versions of
     their own measurement, while the presets are the same.
 
-    Errors: `MissedError`.
+    Errors: `MissedError`, `ResultsError`.
     """
+    writable_folder(RESULTS)
+    if FILE.is_file():
+        read_record(FILE)  # what cannot be read is told before anything is measured
     for part in parts:
         figures = PARTS[part](console)
         presets = [load_preset(name) for name in PRESETS]

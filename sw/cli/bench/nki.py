@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import numpy as np
 from rich.console import Console
 
+from makalu.examples.gemm.blocked import blocked
+from makalu.examples.turns.turns import sums, turns
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import BF16
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
-from makalu.sw.cli.kernels import example
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.elements import from_bits, to_bits
 from makalu.sw.nki import isa as nisa
@@ -30,6 +31,7 @@ BLOCKS: dict[str, int] = {}
 SHORT, LONG, RUNS = 2_000, 20_000, 3
 TILES = 8
 """Of the tensors that the long kernels walk over, again and again."""
+KERNELS: dict[str, Callable[..., Any]] = {"turns": turns, "sums": sums}
 TURN = {"turns": 3, "sums": 5}
 """Operations of a turn."""
 BLOCKED_SECONDS, GOLDEN_SECONDS, LONG_SECONDS, GROWTH = 2, 15, 20, 1.5
@@ -52,8 +54,7 @@ def measure(console: Console) -> list[Figure]:
 
 def _blocked(config: CoreConfig) -> list[Figure]:
     specs = {"lhs_t": TensorSpec((K, M), nl.bfloat16), "rhs": TensorSpec((K, N), nl.bfloat16)}
-    kernel = example("gemm.blocked").blocked
-    tracing, traced = _best(lambda: trace(kernel, config, **specs, **BLOCKS))
+    tracing, traced = _best(lambda: trace(blocked, config, **specs, **BLOCKS))
     compiling, program = _best(lambda: compile_trace(traced, kernel="blocked"))
     random = np.random.default_rng(0)
     # small integers: every sum is exact, whatever the order; K is one block, so numpy's is rounded to bf16 once, too
@@ -93,7 +94,7 @@ def _made(config: CoreConfig, kernel: str, operations: int) -> tuple[float, floa
     given: dict[str, Any] = {"x": x, "count": operations // TURN[kernel]}
     if kernel == "sums":
         given["w"] = TensorSpec((pmax, config.tensor.columns), nl.bfloat16)
-    tracing, traced = _best(lambda: trace(getattr(example("turns.turns"), kernel), config, **given), runs=1)
+    tracing, traced = _best(lambda: trace(KERNELS[kernel], config, **given), runs=1)
     compiling, _ = _best(lambda: compile_trace(traced, kernel=kernel), runs=1)
     return tracing, compiling, traced.recording.count
 

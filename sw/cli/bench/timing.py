@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
+from makalu.examples.digits import network, train
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.gemm import cores
-from makalu.sw.cli.kernels import CONDITIONS, Case, example, gemm_case, make_case, run_case
+from makalu.sw.cli.kernels import CONDITIONS, Case, gemm_case, make_case, run_case
 from makalu.sw.results import Figure, at_most
 from makalu.sw.rtl.machine import Machine
 
@@ -54,7 +55,6 @@ def _cases() -> Iterator[tuple[str, Machine, Case]]:
 
 def _network() -> tuple[str, Machine, Case]:
     """The digits classifier as `makalu sim` runs it."""
-    train, network = example("digits.train"), example("digits.network")
     config = load_preset(NETWORK_PRESET)
     data = train.digits()
     weights = train.train(data)

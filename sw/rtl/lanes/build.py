@@ -21,6 +21,7 @@ from makalu.sw.rtl.lanes.design import BOXES, Design
 from makalu.sw.rtl.lanes.model import FORMS, Model
 from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.simulators import QUICK, environment
+from makalu.sw.rtl.simulators import told as told_by
 
 __all__ = ["MOST_CORES", "LanesBuildError", "best_form", "build_lanes", "model_files", "most_cores"]
 
@@ -40,7 +41,6 @@ _NEEDS = {
 _OPTIONS = ("-std=c++20", "-Wno-psabi")
 _LEVEL = {True: ("-O2", "-fschedule-insns", "-fsched-pressure", "-mtune=native"), False: (QUICK,)}
 """By whether the program is to be fast: what runs for seconds only is compiled in little more than half of the time."""
-_LOG_CHARACTERS = 6000
 _HOST = "main.cpp"
 _HEADERS = ("host.h", "memory.h", "lanes.h")
 _NETLIST, _MODEL = 0.35, 0.15
@@ -168,13 +168,17 @@ def compile_all(
             check=False,
         )
         if done.returncode:
-            raise LanesBuildError(f"{' '.join(command[:2])}: {(done.stdout + done.stderr)[-_LOG_CHARACTERS:]}")
+            raise LanesBuildError(f"{' '.join(command[:2])}: {told_by(done.stdout + done.stderr, work)}")
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         jobs = {pool.submit(run, [*launcher, *compiler, "-c", file, "-o", f"{file}.o"]): sizes[file] for file in order}
         ready = 0
-        for job in as_completed(jobs):
-            job.result()
-            ready += jobs[job]
-            told(_NETLIST + _MODEL + (1 - _NETLIST - _MODEL) * ready / sum(sizes.values()), 1.001)
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                ready += jobs[job]
+                told(_NETLIST + _MODEL + (1 - _NETLIST - _MODEL) * ready / sum(sizes.values()), 1.001)
+        except BaseException:  # an interrupt too: what has not begun need not begin
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     run([compiler[0], "-pthread", "-o", program, *(f"{file}.o" for file in files)])
