@@ -114,8 +114,8 @@ def fp32_operands(rng: np.random.Generator, count: int) -> Bits:
 
 
 def _borrows(rng: np.random.Generator, a: Bits) -> Bits:
-    """Just above a power of two, of the opposite sign and some places larger: the leading bit is lost in the sum."""
-    exponent = np.clip(((a >> 23) & 0xFF).astype(np.int64) + rng.integers(1, 7, len(a)), 0, 254).astype(np.uint32)
+    """Just above a power of two, of the opposite sign and up to 26 places larger: the sum loses its leading bit."""
+    exponent = np.clip(((a >> 23) & 0xFF).astype(np.int64) + rng.integers(1, 27, len(a)), 0, 254).astype(np.uint32)
     return ((a ^ np.uint32(1 << 31)) & np.uint32(1 << 31)) | (exponent << 23) | rng.integers(0, 3, len(a), np.uint32)
 
 
