@@ -15,7 +15,8 @@ from makalu.sw.results import Figure, at_most
 __all__ = ["PRESET", "measure"]
 
 PRESET = "trn2"
-MOST = {"seconds": 60, "bytes": 5_000_000, "modules": 99}
+MOST = {"seconds": 60, "bytes": 5_000_000, "modules": 128}
+"""A component is one module, however often it is there: an emission that repeats some has thousands."""
 
 
 def measure(console: Console) -> list[Figure]:
