@@ -20,6 +20,8 @@ __all__ = ["PRESETS", "load_preset", "parse_preset"]
 
 _MOST_BITS = 63
 """Of a number; every rule's bound is far below, and Python refuses to write numbers of thousands of digits."""
+_DEEPEST = 200
+"""Brackets in brackets; a preset has two."""
 _CUT = reprlib.Repr()
 _CUT.maxlevel = 2
 _CUT.maxstring = _CUT.maxother = 80
@@ -80,9 +82,22 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _depth(text: str) -> int:
+    """Of brackets in brackets, as far as the text can be read."""
+    depth = deepest = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        deepest = max(deepest, depth)
+        if deepest > _DEEPEST:
+            break
+    return deepest
+
+
 def parse_preset(text: str, *, source: str) -> CoreConfig:
     """The configuration that `text` (YAML) describes; `source` names it in errors."""
     try:
+        if _depth(text) > _DEEPEST:
+            raise RecursionError  # which PyYAML would only meet where the interpreter's limit is a usual one
         data = yaml.load(text, _Loader)
     except RecursionError as error:
         raise ConfigError(f"brackets must not be nested so deeply (preset {source})") from error

@@ -8,6 +8,7 @@
 // With waves in the build: +waves= (an FST file), of all cycles or from cycle +waves_first= up to before +waves_end=.
 // stdout: `progress CYCLE` about twice a second.
 
+#include <algorithm>
 #include <chrono>
 #include <cinttypes>
 #include <cstdint>
@@ -137,7 +138,7 @@ private:
     Clock::time_point said_ = Clock::now();
 
     [[noreturn]] void fail(const char* what) {
-        std::fprintf(stderr, "harness: %s in cycle %" PRId64 "\n", what, cycle_);
+        std::fprintf(stderr, "harness: %s in cycle %" PRId64 "\n", what, std::max<int64_t>(cycle_, 0));
         waves_.close();  // what led here is what they are for
         std::exit(1);
     }

@@ -135,7 +135,7 @@ FILL, FILLED = with_fields(LOAD, signal0_kind=1), {"wait0_kind": 1, "wait0_value
 NOPS = [encode(Instruction(Opcode.NOP))] * 40
 """A channel that fails has drained by then; so that something is open, its queue goes on fetching."""
 OPEN = {
-    "opcode": (ErrorCode.OPCODE, 3, {Queue.SYNC: [LOAD, LOAD, LOAD, with_fields(LOAD, opcode=0x7F)]}),
+    "opcode": (ErrorCode.OPCODE, 0, {Queue.SYNC: [with_fields(LOAD, opcode=0x7F), *NOPS, HALT]}),
     "load": (
         ErrorCode.BUS_READ,
         1,

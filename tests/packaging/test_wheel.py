@@ -70,7 +70,7 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
     of_the_wheel = {name for name in names if Path(name).parts[0].endswith(".dist-info")}
     assert (names - of_the_wheel) ^ expected() == set()
     kinds = {Path(name).suffix for name in names - of_the_wheel}
-    assert kinds == {".py", ".yaml", ".html", ".css", ".js", ".v", ".cpp", ".h", ".json"}
+    assert kinds == {".py", ".yaml", ".html", ".css", ".js", ".v", ".vlt", ".cpp", ".h", ".json"}
     assert any(name.endswith("LICENSE") for name in of_the_wheel)
 
 

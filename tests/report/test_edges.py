@@ -97,6 +97,6 @@ def test_a_call_of_the_kernel_names_its_instructions():
     lines = tuple(dataclasses.replace(line, sites=("/far/k.py:3",), call="nl.load") for line in run.program.lines)
     named = dataclasses.replace(run, program=dataclasses.replace(run.program, lines=lines))
     assert {row.name for row in rows_of(named)} == {"k.py:3 nl.load", "halt"}
-    assert {row.name for row in rows_of(run)} == {"copy.py:18 nisa.dma_copy", "copy.py:27 nisa.dma_copy", "halt"}
+    assert {row.name for row in rows_of(run)} == {"copy.py:19 nisa.dma_copy", "copy.py:28 nisa.dma_copy", "halt"}
     loaded = dataclasses.replace(run, program=dataclasses.replace(run.program, origins={}))
     assert {row.name for row in rows_of(loaded)} == {"dma_load", "dma_store", "halt"}

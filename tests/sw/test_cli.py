@@ -189,7 +189,7 @@ def test_a_block_is_verified_on_a_preset_of_ones_own(tmp_path):
     mine.write_text(TINY.replace("name: tiny", "name: mine").replace("  mul_stages: 2 ", "  mul_stages: 1 "))
     options = ("--preset", str(mine), "--seed", "5", "--junit", str(tmp_path), "--waves", str(tmp_path))
     result = call("verify", "pe", "--case", "2-1-keep-icarus", *options)
-    assert result.exit_code == 0 and "pe-2-1-keep-icarus on icarus: 2 tests passed in " in result.output, result.output
+    assert result.exit_code == 0 and "pe-2-1-keep-icarus on icarus: 3 tests passed in " in result.output, result.output
     shown = " ".join(read_fst(tmp_path / "pe-2-1-keep-icarus.fst"))
     assert "dut.product.s1_" in shown.replace("\\", "") and "s2_" not in shown  # one stage, where tiny has two
     assert 'name="random_seed" value="5"' in (tmp_path / "pe-2-1-keep-icarus.xml").read_text()
@@ -207,7 +207,7 @@ def test_a_case_that_fails_is_named(monkeypatch):
 
 @pytest.mark.slow
 def test_sim_says_on_which_simulator_it_ran(monkeypatch, tmp_path):
-    monkeypatch.setattr("makalu.sw.cli.sim.conclude", partial(conclude, folder=tmp_path))
+    monkeypatch.setattr("makalu.sw.cli.sim.RESULTS", tmp_path)
     monkeypatch.setattr("makalu.sw.cli.sim.Machine", lambda **options: Machine(**options | SHARED))
     result = call("sim", "--preset", "tiny", "--images", "4", "--simulator", "lanes")
     assert result.exit_code == 0 and "tiny on lanes: " in result.output, result.output

@@ -53,9 +53,14 @@ def refused(*arguments):
 
 
 def program(*arguments, **options):
-    """The command as a process of its own."""
+    """The command as a process of its own; it hears an interrupt, also where the tests run in the background."""
     command = [sys.executable, "-m", "makalu.sw.cli.entry", *(str(argument) for argument in arguments)]
-    return subprocess.Popen(command, text=True, start_new_session=True, **{"stderr": subprocess.PIPE, **options})
+    options = {"stderr": subprocess.PIPE, "preexec_fn": hear_interrupts, **options}
+    return subprocess.Popen(command, text=True, start_new_session=True, **options)
+
+
+def hear_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
