@@ -80,6 +80,7 @@ def commands():
 def test_a_command_of_the_page_runs(line, monkeypatch, tmp_path):
     """Each runs the cases that it says it does; that cases run is tests/test_block_bench.py's."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MAKALU_JUNIT", raising=False)  # .ci/run has it
     (tmp_path / "mine.yaml").write_text((ROOT / "spec/presets/tiny.yaml").read_text())
     ran = []
     monkeypatch.setattr("verif.lib.cases.run_case", lambda case, **options: ran.append((case, options)) or case.tests)
