@@ -42,7 +42,16 @@ from amaranth.lib import wiring
 
 from makalu.hw.lib.memories import ATTRIBUTES, declared, undefined_collisions
 
-__all__ = ["Emission", "EmitError", "collector_paused", "inlined_verilog", "module_name", "place", "port_list"]
+__all__ = [
+    "Emission",
+    "EmitError",
+    "collector_paused",
+    "deep_recursion",
+    "inlined_verilog",
+    "module_name",
+    "place",
+    "port_list",
+]
 
 RECURSION_LIMIT = 20_000
 """Amaranth's search for combinational loops recurses along chains; deep but legal chains must not stop generation."""
@@ -129,25 +138,31 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def deep_recursion(limit: int) -> Iterator[None]:
+    """Calls may lie so deep in each other in here; elsewhere that would hide an endless one, which ends the process."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, limit))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def _to_rtlil(component: wiring.Component, name: str, platform: Any, *, source: bool = False) -> str:
     """RTLIL of one component; `clk` and `rst` are ports even where nothing is clocked, so all modules look alike.
 
     With `source` each cell says which line of Python made it.
     """
     _check_width(name, component)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
-    try:
-        with collector_paused():
-            fragment = Fragment.get(component, platform)
-            sync = ClockDomain("sync")
-            fragment.add_domains(sync)
-            ports = {"clk": (sync.clk, PortDirection.Input), "rst": (sync.rst, PortDirection.Input)}
-            for port, value, is_input in port_list(component):
-                ports[port] = (value, PortDirection.Input if is_input else PortDirection.Output)
-            return declared(rtlil.convert(fragment, name, ports=ports, emit_src=source))
-    finally:
-        sys.setrecursionlimit(limit)
+    with deep_recursion(RECURSION_LIMIT), collector_paused():
+        fragment = Fragment.get(component, platform)
+        sync = ClockDomain("sync")
+        fragment.add_domains(sync)
+        ports = {"clk": (sync.clk, PortDirection.Input), "rst": (sync.rst, PortDirection.Input)}
+        for port, value, is_input in port_list(component):
+            ports[port] = (value, PortDirection.Input if is_input else PortDirection.Output)
+        return declared(rtlil.convert(fragment, name, ports=ports, emit_src=source))
 
 
 def _to_verilog(texts: list[str]) -> str:

@@ -1,13 +1,15 @@
 # amaranth: UnusedElaboratable=no
 """Emit once: one module for many placements, the same behaviour as the inlined variant, errors that say why."""
 
+import sys
+
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from makalu.hw.lib.emit import NET_LIMIT, Emission, EmitError, inlined_verilog, module_name, place
+from makalu.hw.lib.emit import NET_LIMIT, Emission, EmitError, deep_recursion, inlined_verilog, module_name, place
 from verif.emit.assembly import StepCell, Top
 
 ROWS, CELLS = 4, 16
@@ -118,3 +120,13 @@ def test_an_emission_writes_one_text():
     emission.verilog(top(), name="top")
     with pytest.raises(EmitError, match="one text"):
         emission.verilog(top(), name="other")
+
+
+def test_depth_of_calls_is_as_before_a_conversion():
+    """Also after one that fails: a raised limit would let an endless recursion end the process."""
+    before = sys.getrecursionlimit()
+    with pytest.raises(RuntimeError), deep_recursion(10 * before):
+        assert sys.getrecursionlimit() == 10 * before
+        raise RuntimeError
+    Emission().verilog(top(), name="top")
+    assert sys.getrecursionlimit() == before

@@ -192,14 +192,15 @@ def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, t
     copy, matmul, load, store = Opcode.TENSOR_COPY, Opcode.MATMUL, Opcode.DMA_LOAD, Opcode.DMA_STORE
     foreign = [(copy, rng.choice((0, 0x11, 0x30, 0x41, 0x7F, 0xFF))), (load, store), (store, load)]
     owner, opcode = rng.choice(foreign)
-    beyond_rows = {"src0_partition": config.partitions - 1, "partitions": 2}
+    beyond_rows = {"dst_partition": config.partitions - 1, "src0_partition": config.partitions - 1, "partitions": 2}
+    anyone = (matmul, copy, Opcode.ACTIVATION, load, store)
     beyond = {"src0_space": Space.PSUM, "src0_dtype": FP32.code, "src0_offset": config.psum.partition_bytes}
     return {
         ErrorCode.OPCODE: (owner, {"opcode": int(opcode)}),
         ErrorCode.RESERVED: (rng.choice((copy, matmul, load, Opcode.ACTIVATION)), {}),
         ErrorCode.OPERAND: (copy, {"dst_space": rng.choice((Space.NONE, Space.PSUM, 3))}),
         ErrorCode.SIZE: (matmul, {rng.choice(("columns", "partitions")): rng.choice((0, config.partitions + 1, 255))}),
-        ErrorCode.PARTITION: (matmul, rng.choice(({"dst_partition": 1}, beyond_rows))),
+        ErrorCode.PARTITION: rng.choice(((matmul, {"dst_partition": 1}), (rng.choice(anyone), beyond_rows))),
         ErrorCode.ALIGNMENT: (Opcode.LOAD_STATIONARY, {"src0_stride0": rng.choice((0, 2, -1))}),
         ErrorCode.SBUF_ADDRESS: (load, {"dst_offset": 0, "dst_size0": 2, "dst_stride0": -0x8000}),
         ErrorCode.PSUM_ADDRESS: (copy, ones | {f"src0_stride{d}": 0 for d in range(AP_DIMS)} | beyond),

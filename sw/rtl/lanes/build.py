@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from makalu.hw.lib.emit import Emission, collector_paused, port_list
+from makalu.hw.lib.emit import Emission, collector_paused, deep_recursion, port_list
 from makalu.spec.errors import MakaluError
 from makalu.spec.versions import versions
 from makalu.sw.paths import RTL_SOURCES
@@ -23,7 +23,7 @@ from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.simulators import QUICK, environment
 from makalu.sw.rtl.simulators import told as told_by
 
-__all__ = ["MOST_CORES", "LanesBuildError", "best_form", "build_lanes", "model_files", "most_cores"]
+__all__ = ["MOST_CORES", "RECURSION", "LanesBuildError", "best_form", "build_lanes", "model_files", "most_cores"]
 
 SOURCES: Path = RTL_SOURCES / "lanes"
 _TEXTS = {path.name: path.read_text() for path in sorted(SOURCES.iterdir()) if path.suffix in (".py", ".h", ".cpp")}
@@ -43,6 +43,8 @@ _LEVEL = {True: ("-O2", "-fschedule-insns", "-fsched-pressure", "-mtune=native")
 """By whether the program is to be fast: what runs for seconds only is compiled in little more than half of the time."""
 _HOST = "main.cpp"
 _HEADERS = ("host.h", "memory.h", "lanes.h")
+RECURSION = 100_000
+"""Deepest calls: a wire is followed from instance to instance."""
 _NETLIST, _MODEL = 0.35, 0.15
 """Shares of a build before its compilation, for the bar."""
 
@@ -76,7 +78,7 @@ def model_files(component: Any, *, form: str, cores: int = 1, host: bool = True)
     Several cores are one class of their own: nothing of them is a box. Errors: `NetlistError`.
     """
     modules = Emission().netlist(component, name=TOP, boxes=BOXES if cores == 1 else ())
-    with collector_paused():
+    with deep_recursion(RECURSION), collector_paused():
         design = Design(modules, TOP, cores=cores)
         ports = {name: len(value) for name, value, _ in port_list(component)}
         return Model(design, form=form, ports=ports, host=host).files

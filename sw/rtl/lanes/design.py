@@ -6,7 +6,6 @@ instance, to a port of the top (class `OUTSIDE`), or to a constant.
 """
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +58,6 @@ class Design:
     """
 
     def __init__(self, modules: Mapping[str, Any], top: str, *, cores: int = 1) -> None:
-        sys.setrecursionlimit(max(sys.getrecursionlimit(), 100_000))
         self.top, self.cores = top, cores
         directions = {
             name: {port: what["direction"] for port, what in module["ports"].items()}

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.lib.emit import Emission, port_list
+from makalu.hw.lib.emit import Emission, deep_recursion, port_list
 from makalu.spec.versions import versions
 from makalu.sw.paths import BUILD, ROOT, RTL_SOURCES
+from makalu.sw.rtl.lanes.build import RECURSION
 from makalu.sw.rtl.lanes.design import BOXES, Design
 from makalu.sw.rtl.lanes.model import Model
 from makalu.sw.rtl.lock import alone, work_folder
@@ -57,8 +58,9 @@ def _netlist(component: Any, boxes: Collection[str]) -> Any:
 
 def model_of(component: Any, *, form: str = "plain", boxes: Collection[str] = BOXES) -> Model:
     """The compiler's model of a component as the top; `boxes` are the classes below it."""
-    design = Design(_netlist(component, boxes), TOP)
-    return Model(design, form=form, ports={name: len(value) for name, value, _ in port_list(component)}, host=False)
+    ports = {name: len(value) for name, value, _ in port_list(component)}
+    with deep_recursion(RECURSION):
+        return Model(Design(_netlist(component, boxes), TOP), form=form, ports=ports, host=False)
 
 
 def words(bits: int) -> int:
