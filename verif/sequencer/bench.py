@@ -45,12 +45,12 @@ DECODERS = Case(
 
 CASES = (
     TINY,
-    replace(TINY, name="tiny-seed-2", params={**TINY.params, "seed": 2}, slow=True),
+    replace(TINY, name="tiny-seed-2", params={**TINY.params, "seed": 2}, soak=True),
     replace(
         TINY,
         name="wide-bus",
         config="trn2-mini",
-        params={"length": 40, "rounds": 1, "mutants": 10, "seed": 3},
+        params={"length": 40, "rounds": 1, "mutants": 3, "seed": 3},
         slow=True,
     ),
     TINY.on_icarus(length=12, rounds=1, mutants=3, slow=True),
