@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml
 sim: $(STAMP) ## the trained digit classifier on the RTL of PRESET with SIM, checked bit for bit
 	$(MAKALU) sim --preset "$(PRESET)" --simulator "$(SIM)" $(ARGS)
 
-smoke: $(STAMP) ## fast tests only, under a minute
+smoke: $(STAMP) ## fast tests only
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --ignore-glob='*_bench.py' $(ARGS)
 
 test: $(STAMP) lint ## lint, types, every test and bench: what .ci/run calls
