@@ -3,7 +3,7 @@
 from .engines import ACCESS_ENGINES
 from .formats import FP32
 
-__all__ = ["ENGINES", "GRANULE_BITS", "GRANULE_BYTES", "INDEX_BITS", "PSUM_WORD_BITS", "SCALAR", "VECTOR"]
+__all__ = ["ENGINES", "GRANULE_BITS", "GRANULE_BYTES", "INDEX_BITS", "PSUM_WORD_BITS"]
 
 GRANULE_BYTES = 4
 """Unit of an SBUF write enable; writing less takes a read, a merge and a write."""
@@ -15,9 +15,5 @@ PSUM_WORD_BITS = FP32.bits
 INDEX_BITS = 7
 """Partition numbers, as in the instruction's `*_partition` fields: up to 128 partitions in every preset."""
 
-VECTOR = ACCESS_ENGINES.index("vector")
-"""Index of the Vector engine on the ports of arbiter and slices."""
-SCALAR = ACCESS_ENGINES.index("scalar")
-"""Index of the Scalar engine on the ports of arbiter and slices."""
 ENGINES = len(ACCESS_ENGINES)
 """Engines behind port A of SBUF and on PSUM's read side."""

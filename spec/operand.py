@@ -4,13 +4,13 @@ The rules of a slot are data beside its row in `isa.py`. The RTL (`hw/sequencer`
 (`sim_models/golden/check.py`) walk them; a rule has one reader in each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from .errors import ErrorCode
 
-__all__ = ["EVERY_OPERAND", "Operand", "OperandRule", "Space"]
+__all__ = ["EVERY_OPERAND", "Operand", "OperandRule", "Space", "counted_elements"]
 
 
 class Space(IntEnum):
@@ -44,6 +44,11 @@ class OperandRule(Enum):
     UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
     ONE_BANK = ErrorCode.PSUM_ADDRESS, "first and last byte lie in one PSUM bank"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
+
+
+def counted_elements(sizes: Iterable[int]) -> int:
+    """What BOUNDED counts: the product of the sizes, each rounded up to a power of two."""
+    return 1 << sum((size - 1).bit_length() for size in sizes)
 
 
 EVERY_OPERAND = (

@@ -88,13 +88,13 @@ class Decoder(wiring.Component):
         m.submodules.rules = rules = StaticRules(config=self._config, queue=self._queue)
         s2_static = Signal.like(rules.violations, reset_less=True)
         s2_fault = Signal(reset_less=True)
-        s2_one_bank = Signal(reset_less=True)
+        s2_one_bank = {
+            slot: Signal(reset_less=True, name=f"s2_{slot}_one_bank") for slot in self._keeping(OperandRule.ONE_BANK)
+        }
         m.d.comb += rules.word.eq(self.word)
-        m.d.sync += [
-            s2_static.eq(rules.violations),
-            s2_fault.eq(self.fault),
-            s2_one_bank.eq(Cat(i.opcode == opcode for opcode, _ in self._slots_with(OperandRule.ONE_BANK)).any()),
-        ]
+        m.d.sync += [s2_static.eq(rules.violations), s2_fault.eq(self.fault)]
+        for slot, opcodes in self._keeping(OperandRule.ONE_BANK).items():
+            m.d.sync += s2_one_bank[slot].eq(Cat(i.opcode == opcode for opcode in opcodes).any())
         violations = {code: s2_static[code.name.lower()] for code in STATIC_CODES}
         violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_one_bank)
 
@@ -104,12 +104,16 @@ class Decoder(wiring.Component):
         m.d.comb += self.code.eq(Mux(s2_fault, ErrorCode.FETCH, code))
         return m
 
-    def _slots_with(self, rule: OperandRule) -> list[tuple[Opcode, str]]:
-        """(opcode, slot) of this queue's operands that keep a rule."""
-        rows = [(opcode, spec) for opcode, spec in INSTRUCTIONS.items() if self._queue in spec.queues]
-        return [(opcode, slot) for opcode, spec in rows for slot, o in spec.operands.items() if rule in o.rules]
+    def _keeping(self, rule: OperandRule) -> dict[str, list[Opcode]]:
+        """Slots of this queue's operands that keep a rule, each with its opcodes."""
+        out: dict[str, list[Opcode]] = {}
+        for opcode, spec in INSTRUCTIONS.items():
+            if self._queue in spec.queues:
+                for slot in (slot for slot, operand in spec.operands.items() if rule in operand.rules):
+                    out.setdefault(slot, []).append(opcode)
+        return out
 
-    def _ranges(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal, s2_one_bank: Signal):
+    def _ranges(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal, s2_one_bank: dict[str, Signal]):
         slots = [s for s in OPERANDS if any(s in x.operands for x in INSTRUCTIONS.values() if self._queue in x.queues)]
         step = Mux(s1_busy, s1_step, 0)
         ranges = {}
@@ -125,18 +129,16 @@ class Decoder(wiring.Component):
                 walk.strides.eq(Cat(i[f"{slot}_stride{d}"] for d in range(AP_DIMS))),
             ]
         psum = [r.psum for r in ranges.values()]
-        psum += [s2_one_bank & ranges[slot].banks for slot in {s for _, s in self._slots_with(OperandRule.ONE_BANK)}]
+        psum += [one_bank & ranges[slot].banks for slot, one_bank in s2_one_bank.items()]
         violations = {
             ErrorCode.SBUF_ADDRESS: Cat(r.sbuf for r in ranges.values()).any(),
             ErrorCode.PSUM_ADDRESS: Cat(*psum).any(),
         }
-        for slot in {s for _, s in self._slots_with(OperandRule.IN_MEMORY)}:
-            violations[ErrorCode.MEMORY_ADDRESS] = self._memory(m, platform, i, slot, step)
-        # all tensors of an instruction have the sizes of its first; nop and halt have zeros there
-        bounded = {slot for _, slot in self._slots_with(OperandRule.BOUNDED)}
-        beyond = [self._elements(m, platform, i, slot, step) for slot in sorted(bounded)]
-        if beyond:
-            violations[ErrorCode.ELEMENTS] = Cat(beyond).any()
+        # an instruction without these operands has zeros there, which break none of the rules
+        for rule, look in ((OperandRule.IN_MEMORY, self._memory), (OperandRule.BOUNDED, self._elements)):
+            broken = [look(m, platform, i, slot, step) for slot in self._keeping(rule)]
+            if broken:
+                violations[rule.code] = Cat(broken).any()
         return violations
 
     def _elements(self, m: Module, platform, i, slot: str, step: Value) -> Signal:
@@ -149,9 +151,8 @@ class Decoder(wiring.Component):
         return bound.beyond
 
     def _memory(self, m: Module, platform, i, slot: str, step: Value) -> Signal:
-        # nop and halt have zeros in all of these fields
         walk = MemoryRange(config=self._config)
-        m.submodules.memory = place(walk, platform)
+        m.submodules[f"{slot}_memory"] = place(walk, platform)
         m.d.comb += [
             walk.step.eq(step),
             walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),

@@ -20,6 +20,7 @@ from makalu.spec.errors import ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
 from makalu.spec.formats import FORMATS, FP32
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, MEMORY_DIMS, Opcode, Operand, OperandRule, Queue, Space
+from makalu.spec.operand import counted_elements
 
 from .operand import OperandPattern, operand
 
@@ -160,9 +161,7 @@ def _in_psum(place: _Place) -> Iterator[str]:
 
 
 def _bounded(place: _Place) -> Iterator[str]:
-    most, elements = place.config.sequencer.elements, 1
-    for size in place.sizes:
-        elements <<= (size - 1).bit_length()
+    most, elements = place.config.sequencer.elements, counted_elements(place.sizes)
     if elements > most:
         yield f"{place.slot} has sizes {place.sizes}, rounded up to powers of two {elements} elements, at most {most}"
 

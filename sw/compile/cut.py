@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import product
 
 from makalu.spec.isa import AP_DIMS, FIELDS
+from makalu.spec.operand import counted_elements
 
 __all__ = ["MAX_SIZE", "Box", "StrideLimit", "bounded", "cut", "memory_limit", "slot_limit"]
 
@@ -103,10 +104,9 @@ def cut(
 def bounded(box: Box, most: int) -> Iterator[Box]:
     """The box in pieces that keep the rule of an instruction's elements, in order; only what stands still needs more.
 
-    `most` is the preset's `sequencer.elements`: sizes count rounded up to powers of two.
+    `most` is the preset's `sequencer.elements`.
     """
-    bits = sum((size - 1).bit_length() for size in box.sizes)
-    if bits <= most.bit_length() - 1:
+    if counted_elements(box.sizes) <= most:
         yield box
         return
     *inner, size = box.sizes

@@ -1,6 +1,5 @@
 """A kernel that repeats an element more often than one instruction may: several instructions, the same bytes."""
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -31,7 +30,6 @@ def test_a_row_of_one_value_is_stored_in_pieces(width):
     x = np.arange(1, 5).reshape(4, 1)
     out = run_golden(program, {"x": x}, config=TINY)["out"]
     assert out.shape == (4, width) and (out.astype(np.float32) == x).all()
-    assert out.dtype == ml_dtypes.bfloat16 or out.dtype == np.float32
 
 
 def test_an_instruction_that_would_not_end_is_refused():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
@@ -343,8 +344,6 @@ def test_copies_need_equal_counts_not_shapes():
 
 
 def test_rows_and_strides_beyond_the_fields():
-    from makalu.spec.preset import load_preset  # noqa: PLC0415
-
     config = load_preset("small")
     data = bf16(RANDOM.normal(size=(2, 70_000)))
 

@@ -8,10 +8,11 @@ from amaranth.sim import Simulator
 from makalu.hw.sbuf.arbiter import AccessArbiter
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.timing.turns import turns
-from makalu.spec.memory_map import SCALAR, VECTOR
+from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.preset import load_preset
 
 CONFIG = load_preset("tiny")
+VECTOR, SCALAR = map(ACCESS_ENGINES.index, ("vector", "scalar"))
 WHOLE = (1 << CONFIG.sbuf.word_bytes) - 1
 BANK1 = CONFIG.sbuf.bank_words
 PSUM_BANK1 = CONFIG.psum.bank_elems

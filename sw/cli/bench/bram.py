@@ -76,7 +76,10 @@ def _synthesised(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=len(blocks))
-        told = lambda done, _: bar.update(task, completed=done)  # noqa: E731
+
+        def told(done: int, _: int) -> None:
+            bar.update(task, completed=done)
+
         return synthesise_all(blocks, family, told, memories_only=memories_only)
 
 
