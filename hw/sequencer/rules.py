@@ -8,7 +8,7 @@ from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
-from makalu.spec.formats import FORMATS, FP32
+from makalu.spec.formats import FP32
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -146,7 +146,7 @@ class _Slot:
     def kind(self) -> Value:
         space, wide = self._field("space"), self._facts.wide[self._name]
         spaces = Cat(space == s for s in self._operand.spaces).any()
-        dtypes = Cat(self._field("dtype") == FORMATS[d].code for d in self._operand.dtypes).any()
+        dtypes = Cat(self._field("dtype") == form.code for form in self._operand.dtypes).any()
         return ~spaces | ~dtypes | ((space == Space.PSUM) & ~wide)
 
     def filled(self) -> Value:
