@@ -22,7 +22,7 @@ __all__ = [
     "SIGNIFICAND_BITS",
     "TENSOR_OPERANDS",
     "Format",
-    "Kind",
+    "FormatKind",
     "Overflow",
 ]
 
@@ -30,7 +30,7 @@ SIGNIFICAND_BITS = 12
 """Width of an operand's significand inside the array, leading bit included: bf16, fp16, tf32 and every fp8 fit."""
 
 
-class Kind(Enum):
+class FormatKind(Enum):
     """What the bits of an element mean."""
 
     IEEE = "all-ones exponent: infinity or NaN"
@@ -65,7 +65,7 @@ class Format:
     exponent_bits: int
     fraction_bits: int
     """Of an integer: the bits of its magnitude."""
-    kind: Kind = Kind.IEEE
+    kind: FormatKind = FormatKind.IEEE
     signed: bool = True
     overflow: Overflow = Overflow.INFINITY
     elements: int = 1
@@ -74,9 +74,9 @@ class Format:
     def __post_init__(self) -> None:
         if self.elements * self.bits > 8 * self.bytes:
             raise ValueError(f"{self.elements} elements of {self.bits} bits do not fit into {self.bytes} bytes")
-        if (self.exponent_bits == 0) != (self.kind is Kind.INTEGER):
+        if (self.exponent_bits == 0) != (self.kind is FormatKind.INTEGER):
             raise ValueError(f"{self.name}: an integer, and only an integer, has no exponent")
-        if self.kind is Kind.SCALE and (self.signed or self.fraction_bits):
+        if self.kind is FormatKind.SCALE and (self.signed or self.fraction_bits):
             raise ValueError(f"{self.name}: a scale has neither sign nor fraction")
         needs = {Overflow.INFINITY: self.has_infinity, Overflow.NAN: self.has_nan, Overflow.SATURATE: True}
         if not needs[self.overflow]:
@@ -94,7 +94,7 @@ class Format:
 
     @property
     def bias(self) -> int:
-        return 0 if self.kind is Kind.INTEGER else (1 << (self.exponent_bits - 1)) - 1
+        return 0 if self.kind is FormatKind.INTEGER else (1 << (self.exponent_bits - 1)) - 1
 
     @property
     def exponent_mask(self) -> int:
@@ -108,15 +108,15 @@ class Format:
     @property
     def emin(self) -> int:
         """Exponent of the smallest normal number; also the exponent of every subnormal."""
-        return -self.bias if self.kind is Kind.SCALE else 1 - self.bias
+        return -self.bias if self.kind is FormatKind.SCALE else 1 - self.bias
 
     @property
     def has_infinity(self) -> bool:
-        return self.kind is Kind.IEEE
+        return self.kind is FormatKind.IEEE
 
     @property
     def has_nan(self) -> bool:
-        return self.kind in (Kind.IEEE, Kind.FINITE_NAN, Kind.SCALE)
+        return self.kind in (FormatKind.IEEE, FormatKind.FINITE_NAN, FormatKind.SCALE)
 
     @property
     def infinity(self) -> int:

@@ -97,8 +97,9 @@ class ArithAssembly(wiring.Component):
         return m
 
     def _fma(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.moving = moving = OperandDecode(stationary=False, subnormals=output.subnormals)
-        m.submodules.stationary = stationary = OperandDecode(stationary=True, subnormals=output.subnormals)
+        form = TENSOR_OPERANDS[0]
+        m.submodules.moving = moving = OperandDecode(form=form, stationary=False, subnormals=output.subnormals)
+        m.submodules.stationary = stationary = OperandDecode(form=form, stationary=True, subnormals=output.subnormals)
         m.submodules.product = product = Product(mul_stages=output.mul_stages, subnormals=output.subnormals)
         m.submodules.adder = adder = ChainAdder(add_stages=output.add_stages, subnormals=output.subnormals)
         m.submodules.finalise = finalise = Finalise(subnormals=output.subnormals)

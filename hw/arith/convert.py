@@ -10,14 +10,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.element import CODE_BITS, element_at
-from makalu.spec.formats import ACCUMULATOR, Format, Kind
+from makalu.spec.formats import ACCUMULATOR, Format, FormatKind
 
 __all__ = ["Narrow", "NarrowElement", "Widen", "WidenElement"]
 
 
 def _dropped_bits(form: Format) -> int:
     """Low bits of the accumulator's fraction that `form` lacks; sign and exponent must be the same."""
-    if form.kind is not Kind.IEEE or form.exponent_bits != ACCUMULATOR.exponent_bits:
+    if form.kind is not FormatKind.IEEE or form.exponent_bits != ACCUMULATOR.exponent_bits:
         raise ValueError(f"conversions need the accumulator's sign and exponent, which {form.name} does not have")
     return ACCUMULATOR.fraction_bits - form.fraction_bits
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Value
 
 from makalu.spec.formats import FORMATS
 
-__all__ = ["CODE_BITS", "LARGEST", "SIZE_BITS", "byte_mask", "element_at", "element_size"]
+__all__ = ["CODE_BITS", "LARGEST", "SIZE_BITS", "below_size", "byte_mask", "element_at", "element_size"]
 
 CODE_BITS = max(form.code for form in FORMATS.values()).bit_length()
 """Bits that tell the codes in use apart; an instruction's field has room for more."""
@@ -24,6 +24,11 @@ def element_size(code: Value) -> Value:
 def element_at(word: Value, position: Value, size: int) -> Value:
     """The 2^`size` bytes of `word` that begin at byte `position`, a multiple of as many."""
     return word.word_select(position[size:], 8 << size)
+
+
+def below_size(size: Value) -> Value:
+    """2^`size` - 1: the low bits of an offset that are 0 where an element is aligned."""
+    return Cat(size > bit for bit in range(LARGEST))
 
 
 def byte_mask(size: Value) -> Value:

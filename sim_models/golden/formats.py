@@ -7,7 +7,7 @@ row in `spec/formats.py`.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.spec.formats import ACCUMULATOR, Format, Kind
+from makalu.spec.formats import ACCUMULATOR, Format, FormatKind
 
 __all__ = ["narrow", "storage", "widen"]
 
@@ -23,7 +23,7 @@ def storage(form: Format) -> np.dtype[np.unsignedinteger]:
 
 
 def _dropped_bits(form: Format) -> int:
-    if form.kind is not Kind.IEEE or form.exponent_bits != ACCUMULATOR.exponent_bits:
+    if form.kind is not FormatKind.IEEE or form.exponent_bits != ACCUMULATOR.exponent_bits:
         raise ValueError(f"conversions need fp32's sign and exponent, which {form.name} does not have")
     return ACCUMULATOR.fraction_bits - form.fraction_bits
 

@@ -62,8 +62,8 @@ class ArrayModel:
 
     Inputs of `tick`, as the RTL's ports but with the bits of operands' formats
     ---------------------------------------------------------------------------
-    x : {bits: uint16[R], active: bool[R], swap: bool[R]}
-    w : {bits: uint16[R, F], tag: int[R], valid: bool[R]}
+    x : {bits: uint[R], active: bool[R], swap: bool[R]}
+    w : {bits: uint[R, F], tag: int[R], valid: bool[R]}
     """
 
     def __init__(self, config: CoreConfig) -> None:

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from makalu.spec.formats import BF16, FORMAT_OF_CODE, FORMATS, FP32, Format, Kind, Overflow
+from makalu.spec.formats import BF16, FORMAT_OF_CODE, FORMATS, FP32, Format, FormatKind, Overflow
 
 NAN, SATURATE = Overflow.NAN, Overflow.SATURATE
 
@@ -22,9 +22,9 @@ FLOATS = [
     row("float8_e4m3", 0, 4, 3),
     row("float8_e5m2", 0, 5, 2),
     row("float8_e3m4", 0, 3, 4),
-    row("float8_e4m3fn", 0, 4, 3, kind=Kind.FINITE_NAN, overflow=NAN),
-    row("float4_e2m1fn", 0, 2, 1, kind=Kind.FINITE, overflow=SATURATE, elements=2),
-    row("float8_e8m0fnu", 0, 8, 0, kind=Kind.SCALE, overflow=NAN, signed=False),
+    row("float8_e4m3fn", 0, 4, 3, kind=FormatKind.FINITE_NAN, overflow=NAN),
+    row("float4_e2m1fn", 0, 2, 1, kind=FormatKind.FINITE, overflow=SATURATE, elements=2),
+    row("float8_e8m0fnu", 0, 8, 0, kind=FormatKind.SCALE, overflow=NAN, signed=False),
 ]
 
 
@@ -51,26 +51,26 @@ def test_derived_values_are_those_of_ml_dtypes(form):
 def test_integers(name, signed):
     info = np.iinfo(name)
     size = (info.bits // 8).bit_length() - 1
-    form = row(name, size, 0, info.bits - signed, kind=Kind.INTEGER, signed=signed, overflow=SATURATE)
+    form = row(name, size, 0, info.bits - signed, kind=FormatKind.INTEGER, signed=signed, overflow=SATURATE)
     assert (form.bits, form.bytes, form.largest, form.bias) == (info.bits, info.bits // 8, info.max, 0)
     with pytest.raises(ValueError, match="has no NaN"):
         _ = form.canonical_nan
 
 
 def test_packed_elements_and_padding_fit_their_container():
-    assert row("float4_e2m1fn_x4", 1, 2, 1, kind=Kind.FINITE, overflow=SATURATE, elements=4).bytes == 2
+    assert row("float4_e2m1fn_x4", 1, 2, 1, kind=FormatKind.FINITE, overflow=SATURATE, elements=4).bytes == 2
     assert row("tfloat32", 2, 8, 10).bits == 19
     with pytest.raises(ValueError, match="4 elements of 4 bits do not fit into 1 bytes"):
-        row("x", 0, 2, 1, kind=Kind.FINITE, overflow=SATURATE, elements=4)
+        row("x", 0, 2, 1, kind=FormatKind.FINITE, overflow=SATURATE, elements=4)
 
 
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ({"kind": Kind.INTEGER}, "has no exponent"),
-        ({"kind": Kind.SCALE}, "neither sign nor fraction"),
-        ({"kind": Kind.FINITE_NAN}, "no infinity to overflow to"),
-        ({"kind": Kind.FINITE, "overflow": NAN}, "no nan to overflow to"),
+        ({"kind": FormatKind.INTEGER}, "has no exponent"),
+        ({"kind": FormatKind.SCALE}, "neither sign nor fraction"),
+        ({"kind": FormatKind.FINITE_NAN}, "no infinity to overflow to"),
+        ({"kind": FormatKind.FINITE, "overflow": NAN}, "no nan to overflow to"),
     ],
 )
 def test_a_row_that_contradicts_itself_is_refused(rest, message):

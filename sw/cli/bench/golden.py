@@ -10,10 +10,9 @@ from rich.console import Console
 
 from makalu.sim_models.golden.arithmetic import matmul_column_chain, matmul_column_chain_definition
 from makalu.sim_models.golden.formats import narrow
-from makalu.spec.formats import TENSOR_OPERANDS
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
-from makalu.sw.cli.kernels import gemm_case
+from makalu.sw.cli.kernels import OPERAND, gemm_case
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.run import run_golden_machine
 
@@ -31,7 +30,7 @@ def measure(console: Console) -> list[Figure]:
     """MACs a CPU second on random normal numbers, the best of some runs; the chain's bits against their definition."""
     random = np.random.default_rng(0)
     values = [random.standard_normal((K, size)).astype(np.float32) for size in (M, N)]
-    operands = [narrow(TENSOR_OPERANDS[0], matrix.view(np.uint32)) for matrix in values]
+    operands = [narrow(OPERAND, matrix.view(np.uint32)) for matrix in values]
     chains, wrong = {}, 0
     for mode in MODES:
         chain = matmul_column_chain(*operands, subnormals=mode)
