@@ -233,7 +233,7 @@ class _Builder:
         nisa.dma_copy(view, self._store_view(view))
 
     def _split(self) -> None:
-        """Fills both sides of an odd column of a tile of the smallest elements, inside an SBUF word: one by DMA, the other by an engine."""
+        """Fills both sides of an odd column inside an SBUF word, of small elements: one by DMA, one by an engine."""
         smallest = min(LANE_ELEMENTS, key=lambda form: form.bytes)
         tile = self._pick(self._tiles[smallest])
         if tile.shape[1] < 2:

@@ -1,8 +1,8 @@
 """Constants: tiles of one value, the identity, arrays of the kernel; in memory once a program, loaded once.
 
 A fill of SBUF is a Vector copy of a column that one small load brings. A fill of PSUM, which only a matmul can write,
-is one: the value's parts as operands of the array (three at most, exact) times ones. Zeros of a whole PSUM tile are written where the
-kernel asked for them, but only if something reads one later: matmuls that overwrite need none.
+is one: the value's parts, operands of the array (three at most, exact), times ones. Zeros of a whole PSUM tile are
+written where the kernel asked for them, but only if something reads one later: matmuls that overwrite need none.
 """
 
 from collections.abc import Iterator
