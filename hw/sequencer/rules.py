@@ -11,6 +11,7 @@ from makalu.spec.field_rules import FieldRule, field_rules
 from makalu.spec.formats import FORMATS, FP32
 from makalu.spec.isa import (
     AP_DIMS,
+    ENCODING_VERSION,
     FIELDS,
     INSTRUCTION_BYTES,
     INSTRUCTIONS,
@@ -25,7 +26,11 @@ from makalu.spec.sequencer import allowed_bits
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
-STATIC_CODES = tuple(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.ALIGNMENT) + (ErrorCode.SEMAPHORE,)
+STATIC_CODES = (
+    *(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.ALIGNMENT),
+    ErrorCode.SEMAPHORE,
+    ErrorCode.VERSION,
+)
 
 
 def _any(values: list[Value]) -> Value:
@@ -79,6 +84,7 @@ class StaticRules(wiring.Component):
             for code, rules in self._rules(spec, i, facts).items():
                 broken[code] += [chosen & rule for rule in rules]
         broken[ErrorCode.OPCODE].append(~_any(executed))
+        broken[ErrorCode.VERSION].append(i.version != ENCODING_VERSION)
         for code in STATIC_CODES:
             m.d.comb += self.violations[code.name.lower()].eq(_any(broken[code]))
         return m
