@@ -24,6 +24,7 @@ from .fields import (
     Field,
     InstructionFormat,
 )
+from .formats import ACCUMULATOR, DMA_ELEMENTS, LANE_ELEMENTS, TENSOR_OPERANDS
 from .operand import Operand, OperandRule, Space
 
 __all__ = [
@@ -139,9 +140,9 @@ class InstructionSpec:
 
 
 _SBUF, _PSUM, _ANY = (Space.SBUF,), (Space.PSUM,), (Space.SBUF, Space.PSUM)
-_BOTH = ("fp32", "bf16")
+_FP32 = (ACCUMULATOR,)
 _SAME = (OperandRule.SAME_SIZES, OperandRule.SAME_PARTITION)
-_SCALAR = Operand(_SBUF, ("fp32",), (OperandRule.ONE_ELEMENT, OperandRule.SAME_PARTITION), scalar=True)
+_SCALAR = Operand(_SBUF, _FP32, (OperandRule.ONE_ELEMENT, OperandRule.SAME_PARTITION), scalar=True)
 _MEMORY = ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS)))
 
 INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
@@ -152,7 +153,11 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         InstructionSpec(
             Opcode.LOAD_STATIONARY,
             Channel.TENSOR_LOAD,
-            {"src0": Operand(_SBUF, ("bf16",), (OperandRule.TILE, OperandRule.WORD_ALIGNED, OperandRule.UNIT_STRIDE))},
+            {
+                "src0": Operand(
+                    _SBUF, TENSOR_OPERANDS, (OperandRule.TILE, OperandRule.WORD_ALIGNED, OperandRule.UNIT_STRIDE)
+                )
+            },
             ("partitions",),
             "shadow[K, M] = src0[K, M]",
         ),
@@ -160,8 +165,8 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             Opcode.MATMUL,
             Channel.MATMUL,
             {
-                "dst": Operand(_PSUM, ("fp32",), (OperandRule.FROM_ZERO, OperandRule.ONE_BANK), count="columns"),
-                "src0": Operand(_SBUF, ("bf16",), (OperandRule.SAME_SIZES,)),
+                "dst": Operand(_PSUM, _FP32, (OperandRule.FROM_ZERO, OperandRule.ONE_BANK), count="columns"),
+                "src0": Operand(_SBUF, TENSOR_OPERANDS, (OperandRule.SAME_SIZES,)),
             },
             ("partitions", "columns", "accumulate"),
             "dst[M, N] (+)= stationary[K, M].T @ src0[K, N]",
@@ -169,7 +174,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         InstructionSpec(
             Opcode.TENSOR_COPY,
             Channel.VECTOR,
-            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH, _SAME)},
+            {"dst": Operand(_SBUF, LANE_ELEMENTS), "src0": Operand(_ANY, LANE_ELEMENTS, _SAME)},
             ("partitions",),
             "dst[P, N] = cast(src0[P, N])",
         ),
@@ -177,9 +182,9 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             Opcode.TENSOR_TENSOR,
             Channel.VECTOR,
             {
-                "dst": Operand(_SBUF, _BOTH),
-                "src0": Operand(_ANY, _BOTH, _SAME),
-                "src1": Operand(_ANY, _BOTH, _SAME),
+                "dst": Operand(_SBUF, LANE_ELEMENTS),
+                "src0": Operand(_ANY, LANE_ELEMENTS, _SAME),
+                "src1": Operand(_ANY, LANE_ELEMENTS, _SAME),
             },
             ("partitions", "op0"),
             "dst[P, N] = cast(op0(src0[P, N], src1[P, N]))",
@@ -187,28 +192,28 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         InstructionSpec(
             Opcode.TENSOR_SCALAR,
             Channel.VECTOR,
-            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH, _SAME), "src1": _SCALAR},
+            {"dst": Operand(_SBUF, LANE_ELEMENTS), "src0": Operand(_ANY, LANE_ELEMENTS, _SAME), "src1": _SCALAR},
             ("partitions", "operand0_tensor", "op0", "op1", "reverse0", "reverse1", "immediate0", "immediate1"),
             "dst[P, N] = cast(op1(op0(src0[P, N], operand0), immediate1)); operand0 = src1[P, 1] or immediate0",
         ),
         InstructionSpec(
             Opcode.ACTIVATION,
             Channel.SCALAR,
-            {"dst": Operand(_SBUF, _BOTH), "src0": Operand(_ANY, _BOTH, _SAME), "src1": _SCALAR},
+            {"dst": Operand(_SBUF, LANE_ELEMENTS), "src0": Operand(_ANY, LANE_ELEMENTS, _SAME), "src1": _SCALAR},
             ("partitions", "operand0_tensor", "function", "immediate0", "immediate1"),
             "dst[P, N] = cast(function(src0[P, N] * immediate0 + bias)); bias = src1[P, 1] or immediate1",
         ),
         InstructionSpec(
             Opcode.DMA_LOAD,
             Channel.DMA_LOAD,
-            {"dst": Operand(_SBUF, _BOTH, (OperandRule.IN_MEMORY,))},
+            {"dst": Operand(_SBUF, DMA_ELEMENTS, (OperandRule.IN_MEMORY,))},
             _MEMORY,
             "dst[P, N] = memory[P, N]",
         ),
         InstructionSpec(
             Opcode.DMA_STORE,
             Channel.DMA_STORE,
-            {"src0": Operand(_SBUF, _BOTH, (OperandRule.IN_MEMORY,))},
+            {"src0": Operand(_SBUF, DMA_ELEMENTS, (OperandRule.IN_MEMORY,))},
             _MEMORY,
             "memory[P, N] = src0[P, N]",
         ),

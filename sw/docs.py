@@ -2,7 +2,9 @@
 
 import ast
 import inspect
+from collections.abc import Iterable
 from enum import IntEnum
+from typing import Any
 
 from makalu.spec.engines import CHANNELS
 from makalu.spec.errors import ErrorCode
@@ -47,7 +49,7 @@ def isa_page() -> str:
     ]
     for opcode, spec in INSTRUCTIONS.items():
         operands = "; ".join(
-            f"{slot}: {'/'.join(s.name for s in o.spaces)} {'/'.join(o.dtypes)}{', one a partition' * o.scalar}"
+            f"{slot}: {_names(o.spaces)} {_names(o.dtypes)}{', one a partition' * o.scalar}"
             for slot, o in spec.operands.items()
         )
         slots = tuple(f"{slot}_" for slot in spec.operands)
@@ -154,6 +156,11 @@ def registers_page() -> str:
     lines += ["", inspect.cleandoc(Status.__doc__ or ""), "", "## Counters of a queue", ""]
     lines += [", ".join(COUNTERS) + ".", "", *_counter_doc()]
     return "\n".join(lines) + "\n"
+
+
+def _names(members: Iterable[Any]) -> str:
+    """Spaces or formats, as a cell shows them."""
+    return "/".join(member.name for member in members)
 
 
 def _tree(module: object) -> ast.Module:

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sequencer.elements import ElementBound
@@ -12,7 +13,6 @@ from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import PRECEDENCE, ErrorCode
-from makalu.spec.formats import FP32
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, OperandRule, Queue
 
 __all__ = ["CODE_BITS", "Decoder"]
@@ -124,7 +124,7 @@ class Decoder(wiring.Component):
             m.d.comb += [
                 walk.step.eq(step),
                 walk.space.eq(i[f"{slot}_space"]),
-                walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
+                walk.size.eq(element_size(i[f"{slot}_dtype"])),
                 walk.offset.eq(i[f"{slot}_offset"]),
                 walk.sizes.eq(Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))),
                 walk.strides.eq(Cat(i[f"{slot}_stride{d}"] for d in range(AP_DIMS))),
@@ -156,7 +156,7 @@ class Decoder(wiring.Component):
         m.submodules[f"{slot}_memory"] = place(walk, platform)
         m.d.comb += [
             walk.step.eq(step),
-            walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
+            walk.size.eq(element_size(i[f"{slot}_dtype"])),
             walk.address.eq(i.address),
             walk.partitions.eq(i.partitions),
             walk.sizes.eq(Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))),

@@ -13,7 +13,6 @@ from makalu.hw.vector.priority import HeldPriority
 from makalu.hw.vector.rate import RateTick
 from makalu.hw.vector.stream import SourceStream
 from makalu.spec.config import CoreConfig, EngineConfig
-from makalu.spec.formats import BF16
 from makalu.spec.isa import Opcode, Space
 from makalu.spec.lanes import LANE_STAGES, SOURCES, STEPS
 
@@ -150,14 +149,14 @@ class LaneEngine(wiring.Component):
         m.d.comb += [
             self.command.ready.eq(~self.active),
             issue.eq(self.command.valid & self.command.ready),
-            decoded.dst_bf16.eq(instruction.dst_dtype == BF16.code),
+            decoded.dst_dtype.eq(instruction.dst_dtype),
             decoded.start.eq(instruction.dst_partition),
             decoded.count.eq(instruction.partitions),
         ]
         for s, slot in enumerate(SOURCES):
             m.d.comb += [
                 decoded.psum[s].eq(instruction[f"{slot}_space"] == Space.PSUM),
-                decoded.bf16[s].eq(instruction[f"{slot}_dtype"] == BF16.code),
+                decoded.dtype[s].eq(instruction[f"{slot}_dtype"]),
             ]
         for step in range(STEPS):
             m.d.comb += decoded.immediate[step].eq(instruction[f"immediate{step}"])

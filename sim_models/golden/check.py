@@ -18,7 +18,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, InstructionError, decode, field_value
 from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
-from makalu.spec.formats import FORMATS, FP32
+from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import (
     AP_DIMS,
     ENCODING_VERSION,
@@ -143,9 +143,9 @@ def _kind(place: _Place) -> Iterator[str]:
     slot, allowed, space, code = place.slot, place.allowed, place["space"], place["dtype"]
     if space not in allowed.spaces:
         yield f"{slot}_space must be one of {[s.name for s in allowed.spaces]}, not {space}"
-    if code not in [FORMATS[name].code for name in allowed.dtypes]:
-        yield f"{slot}_dtype must be one of {list(allowed.dtypes)}, not {code}"
-    if space == Space.PSUM and code != FP32.code:
+    if code not in [form.code for form in allowed.dtypes]:
+        yield f"{slot}_dtype must be one of {[form.name for form in allowed.dtypes]}, not {code}"
+    if space == Space.PSUM and code != ACCUMULATOR.code:
         yield f"{slot}_dtype must be fp32 in PSUM, not {code}"
 
 

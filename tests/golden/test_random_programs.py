@@ -56,7 +56,7 @@ def test_missing_waits_are_noticed():
 def test_seed_decides_the_program():
     config = load_preset("tiny")
     one, same, other = (random_program(config, seed=seed) for seed in (3, 3, 4))
-    words = [each.inputs["words"].array for each in (one, same)]
+    words = [each.inputs["fp32"].array for each in (one, same)]
     assert one.program == same.program and (words[0] == words[1]).all()
     assert one.program.streams != other.program.streams
 

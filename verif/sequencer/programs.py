@@ -73,7 +73,7 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
         if allowed.scalar and not scalar:
             continue
         space = rng.choice(allowed.spaces)
-        dtype = {"fp32": FP32.code, "bf16": BF16.code}[rng.choice(allowed.dtypes)]
+        dtype = rng.choice(allowed.dtypes).code
         dtype = FP32.code if space is Space.PSUM else dtype
         own = [1] * AP_DIMS if allowed.scalar else sizes
         limit = config.sbuf.partition_bytes if space is Space.SBUF else config.psum.partition_bytes
