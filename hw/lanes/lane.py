@@ -5,10 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.convert import Bf16ToFp32, Fp32ToBf16
+from makalu.hw.lanes.alu import AluStep
+from makalu.hw.lanes.control import lane_control
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
-from makalu.hw.vector.alu import AluStep
-from makalu.hw.vector.control import lane_control
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
