@@ -12,7 +12,7 @@ from makalu.hw.sequencer.memory_range import MemoryRange
 from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.spec.config import CoreConfig
-from makalu.spec.errors import ErrorCode
+from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, OperandRule, Queue
 
 __all__ = ["CODE_BITS", "Decoder"]
@@ -21,7 +21,7 @@ CODE_BITS = max(ErrorCode).bit_length()
 
 
 class Decoder(wiring.Component):
-    """code = the lowest `ErrorCode` whose rule the instruction breaks, or NONE.
+    """code = the first `ErrorCode` in `PRECEDENCE` whose rule the instruction breaks, or NONE.
 
     Does not: store decoded instructions (`Queue`).
 
@@ -43,7 +43,7 @@ class Decoder(wiring.Component):
         The queue can take another decoded instruction.
     push : Out(1)
         `word` moves into the queue in this cycle.
-    code : Out(4)
+    code : Out(5)
         Verdict on the instruction pushed in the previous cycle.
 
     Timing: read in cycle r; `word` and step 0 in r + 1; push in r + 5 or, without room, in the first later cycle with
@@ -96,12 +96,13 @@ class Decoder(wiring.Component):
         for slot, opcodes in self._keeping(OperandRule.ONE_BANK).items():
             m.d.sync += s2_one_bank[slot].eq(Cat(i.opcode == opcode for opcode in opcodes).any())
         violations = {code: s2_static[code.name.lower()] for code in STATIC_CODES}
+        violations[ErrorCode.FETCH] = s2_fault
         violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_one_bank)
 
         code = ErrorCode.NONE
-        for rule in sorted(violations, reverse=True):
+        for rule in reversed([code for code in PRECEDENCE if code in violations]):
             code = Mux(violations[rule], rule, code)
-        m.d.comb += self.code.eq(Mux(s2_fault, ErrorCode.FETCH, code))
+        m.d.comb += self.code.eq(code)
         return m
 
     def _keeping(self, rule: OperandRule) -> dict[str, list[Opcode]]:

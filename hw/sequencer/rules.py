@@ -12,6 +12,7 @@ from makalu.spec.field_rules import FieldRule, field_rules
 from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import (
     AP_DIMS,
+    ENCODING_VERSION,
     FIELDS,
     INSTRUCTION_BYTES,
     INSTRUCTIONS,
@@ -26,7 +27,11 @@ from makalu.spec.sequencer import allowed_bits
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
-STATIC_CODES = tuple(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.ALIGNMENT) + (ErrorCode.SEMAPHORE,)
+STATIC_CODES = (
+    *(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.ALIGNMENT),
+    ErrorCode.SEMAPHORE,
+    ErrorCode.VERSION,
+)
 
 
 def _any(values: list[Value]) -> Value:
@@ -80,6 +85,7 @@ class StaticRules(wiring.Component):
             for code, rules in self._rules(spec, i, facts).items():
                 broken[code] += [chosen & rule for rule in rules]
         broken[ErrorCode.OPCODE].append(~_any(executed))
+        broken[ErrorCode.VERSION].append(i.version != ENCODING_VERSION)
         for code in STATIC_CODES:
             m.d.comb += self.violations[code.name.lower()].eq(_any(broken[code]))
         return m

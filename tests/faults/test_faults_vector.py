@@ -60,7 +60,7 @@ LANE = {
 @pytest.mark.parametrize("fault", CENTRAL)
 def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
     place, old, new, port = CENTRAL[fault]
-    monkeypatch.setattr(f"makalu.hw.vector.engine.{place.split('.')[1]}", planted_class(f"vector.{place}", old, new))
+    monkeypatch.setattr(f"makalu.hw.lanes.engine.{place.split('.')[1]}", planted_class(f"lanes.{place}", old, new))
     config = load_preset("tiny")
     programs = {name: random_instructions(config, engine=name, count=15, seed=1) for name in ENGINES}
     with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{port}"):
@@ -73,4 +73,4 @@ def test_planted_fault_in_the_lane_is_caught(fault):
     config = load_preset("tiny")
     program = random_instructions(config, engine=engine, count=12, seed=7)
     with pytest.raises(AssertionError, match=rf"last tags issued: {engine} \d+: cycle \d+, port write_data: RTL"):
-        run_lane(config, program, engine=engine, partition=1, lane=planted_class("vector.lane.Lane", old, new))
+        run_lane(config, program, engine=engine, partition=1, lane=planted_class("lanes.lane.Lane", old, new))

@@ -4,14 +4,14 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lanes.combiner import WriteCombiner
+from makalu.hw.lanes.control import lane_control, lane_setup
+from makalu.hw.lanes.priority import HeldPriority
+from makalu.hw.lanes.rate import RateTick
+from makalu.hw.lanes.stream import SourceStream
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.psum.layouts import psum_request
 from makalu.hw.sbuf.layouts import access_request
-from makalu.hw.vector.combiner import WriteCombiner
-from makalu.hw.vector.control import lane_control, lane_setup
-from makalu.hw.vector.priority import HeldPriority
-from makalu.hw.vector.rate import RateTick
-from makalu.hw.vector.stream import SourceStream
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.isa import Opcode, Space
 from makalu.spec.lanes import LANE_STAGES, SOURCES, STEPS

@@ -8,8 +8,6 @@ from makalu.hw.arith.convert import NarrowElement, WidenElement
 from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
-from makalu.hw.vector.alu import AluStep
-from makalu.hw.vector.control import lane_control
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FP32, LANE_ELEMENTS
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
