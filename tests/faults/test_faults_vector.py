@@ -50,8 +50,8 @@ LANE = {
     ),
     "second_step_ignores_the_bias_of_its_partition": (
         "scalar",
-        "Mux(setup.from_src1[step], from_src1, setup.immediate[step])",
-        "Mux(setup.from_src1[0], from_src1, setup.immediate[step])",
+        "_choice(setup.operand[step], operand_inputs(), operands)",
+        "_choice(setup.operand[0], operand_inputs(), operands)",
     ),
     "word_is_not_kept": ("vector", "Mux(control.load[s], self.sbuf_data, word)", "self.sbuf_data"),
 }
