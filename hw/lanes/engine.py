@@ -58,7 +58,7 @@ class LaneEngine(wiring.Component):
     Issue in i: first reads asked for in i + 1, popped at the earliest in i + 3, `LANE_STAGES` engine cycles to the
     combining buffer. `finish` in the cycle in which the last write command is visible at the slices (its grant + 1);
     the next instruction may issue in that cycle. One element, rate 1/1, no conflict, fp32 or aligned word:
-    i + LANE_STAGES + 6. One element a cycle as long as the port gives the words.
+    i + LANE_STAGES + 6. One element a cycle as long as the port gives the words. What reads nothing pops from i + 1 on.
     """
 
     def __init__(self, *, config: CoreConfig, engine: str):
