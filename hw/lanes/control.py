@@ -3,6 +3,7 @@
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from makalu.hw.lib.element import CODE_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import FIELDS, AluOp, Function
 from makalu.spec.lane_programs import data_inputs, operand_inputs
@@ -20,8 +21,8 @@ def lane_setup() -> data.StructLayout:
     return data.StructLayout(
         {
             "psum": data.ArrayLayout(1, _EACH),  # a source comes from PSUM
-            "bf16": data.ArrayLayout(1, _EACH),  # a source's element type; fp32 if 0
-            "dst_bf16": 1,
+            "dtype": data.ArrayLayout(CODE_BITS, _EACH),  # codes of the sources' formats
+            "dst_dtype": CODE_BITS,
             "op": data.ArrayLayout(OP_BITS, STEPS),
             "reverse": data.ArrayLayout(1, STEPS),  # op(operand, data) instead of op(data, operand)
             "data": Shape.cast(range(len(data_inputs()))),  # which of them; no bit where there is one

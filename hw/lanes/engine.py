@@ -14,7 +14,6 @@ from makalu.hw.psum.layouts import psum_request
 from makalu.hw.sbuf.layouts import access_request
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
-from makalu.spec.formats import BF16
 from makalu.spec.isa import Function, Space
 from makalu.spec.lane_programs import LaneInput, LaneProgram, data_inputs, lane_programs, operand_inputs
 from makalu.spec.lanes import LANE_STAGES, SOURCES, STEPS
@@ -151,14 +150,14 @@ class LaneEngine(wiring.Component):
         m.d.comb += [
             self.command.ready.eq(~self.active),
             issue.eq(self.command.valid & self.command.ready),
-            decoded.dst_bf16.eq(instruction.dst_dtype == BF16.code),
+            decoded.dst_dtype.eq(instruction.dst_dtype),
             decoded.start.eq(instruction.dst_partition),
             decoded.count.eq(instruction.partitions),
         ]
         for s, slot in enumerate(SOURCES):
             m.d.comb += [
                 decoded.psum[s].eq(instruction[f"{slot}_space"] == Space.PSUM),
-                decoded.bf16[s].eq(instruction[f"{slot}_dtype"] == BF16.code),
+                decoded.dtype[s].eq(instruction[f"{slot}_dtype"]),
                 streams[s].instruction.eq(instruction),
                 streams[s].start.eq(issue & reads[s]),
             ]

@@ -9,7 +9,8 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.isa import Space
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneSource
 
-from .lanes import element, narrow, widen
+from .formats import narrow, widen
+from .lanes import element
 from .memory import PartitionedMemory, byte_set
 from .operand import OperandPattern, operand
 

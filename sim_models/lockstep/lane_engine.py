@@ -15,9 +15,9 @@ __all__ = ["LaneEngineModel"]
 
 _NO_REQUEST = {"valid": 0, "write": 0, "address": 0, "mask": 0}
 _EMPTY_SETUP: dict[str, int | tuple[int, ...]] = {
-    **dict.fromkeys(("psum", "bf16"), (0,) * len(SOURCES)),
+    **dict.fromkeys(("psum", "dtype"), (0,) * len(SOURCES)),
     **dict.fromkeys(("op", "reverse", "operand", "immediate"), (0,) * STEPS),
-    **dict.fromkeys(("dst_bf16", "data", "start", "count"), 0),
+    **dict.fromkeys(("dst_dtype", "data", "start", "count"), 0),
     "function": int(Function.IDENTITY),
 }
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FORMATS, FP32, Format
+from makalu.spec.formats import FORMAT_OF_CODE, FP32, Format
 from makalu.spec.isa import AP_DIMS, Space
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneSource, data_inputs, operand_inputs
 from makalu.spec.lanes import SOURCES, STEPS
@@ -12,8 +12,6 @@ from makalu.spec.lanes import SOURCES, STEPS
 from ..golden.walker import addresses
 
 __all__ = ["DestinationPlan", "LanePlan", "SourcePlan", "lane_plan"]
-
-_FORMATS: dict[int, Format] = {f.code: f for f in FORMATS.values()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class LanePlan:
 
 
 def _pattern(instruction: Instruction, slot: str) -> tuple[Format, list[int]]:
-    form = _FORMATS[instruction[f"{slot}_dtype"]]
+    form = FORMAT_OF_CODE[instruction[f"{slot}_dtype"]]
     sizes = [instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)]
     strides = [instruction[f"{slot}_stride{d}"] for d in range(AP_DIMS)]
     return form, [int(a) for a in addresses(instruction[f"{slot}_offset"], form.bytes, sizes, strides)]
@@ -103,8 +101,8 @@ def lane_plan(instruction: Instruction, config: CoreConfig) -> LanePlan:
 
     setup: dict[str, int | tuple[int, ...]] = {
         "psum": tuple(int(instruction[f"{slot}_space"] == Space.PSUM) for slot in SOURCES),
-        "bf16": tuple(int(instruction[f"{slot}_dtype"] == BF16.code) for slot in SOURCES),
-        "dst_bf16": int(instruction["dst_dtype"] == BF16.code),
+        "dtype": tuple(instruction[f"{slot}_dtype"] for slot in SOURCES),
+        "dst_dtype": instruction["dst_dtype"],
         "op": tuple(value(step.op) for step in program.steps),
         "reverse": tuple(value(step.reverse or 0) for step in program.steps),
         "data": choice(program.data, data_inputs()),

@@ -33,20 +33,20 @@ CENTRAL = {
         "1",
         r"port (request|stalled|load)",
     ),
-    "mask_of_a_bf16_element_covers_a_granule": (
+    "mask_of_a_small_element_covers_a_granule": (
         "combiner.WriteCombiner",
-        "Mux(narrow, (1 << BF16.bytes) - 1, (1 << FP32.bytes) - 1)",
-        "((1 << FP32.bytes) - 1)",
+        "byte_mask(size)",
+        "byte_mask(size + 1)",
         r"port request\.mask",
     ),
 }
 
 LANE = {
     "relu_keeps_negative_numbers": ("scalar", "with m.Elif(passing[-1])", "with m.Elif(0)"),
-    "bf16_result_is_cut_off": (
+    "small_result_is_cut_off": (
         "vector",
-        "Mux(setup.dst_bf16, narrow.o, function)",
-        "Mux(setup.dst_bf16, function[16:], function)",
+        "result.eq(narrow.o)",
+        "result.eq(Mux(setup.dst_dtype == LANE_ELEMENTS[1].code, function[16:], narrow.o))",
     ),
     "second_step_ignores_the_bias_of_its_partition": (
         "scalar",

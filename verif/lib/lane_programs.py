@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.field_rules import FIELD_RULES
-from makalu.spec.formats import FORMATS, FP32, Format
+from makalu.spec.formats import FP32, Format
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, Space
 from makalu.spec.lane_programs import lane_programs
 
@@ -124,13 +124,13 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
             bank = config.psum.bank_bytes * rng.choice((0, 0, 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
         else:
-            form = FORMATS[rng.choice(allowed.dtypes)]
+            form = rng.choice(allowed.dtypes)
             bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
             values.update(_operand(rng, slot, shape, form, space, bank, bank + window))
 
     bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
     half = window + (window // 2 if engine == "scalar" else 0)
-    form = FORMATS[rng.choice(operands["dst"].dtypes)]
+    form = rng.choice(operands["dst"].dtypes)
     values.update(_operand(rng, "dst", sizes, form, Space.SBUF, bank + half, bank + half + window // 2))
     streamed = [source.slot for source in program.sources if not source.once]
     if streamed and rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
