@@ -108,30 +108,65 @@ def look(seen):
     )
 
 
-def instruction(opcode):
+def instruction(tour, opcode):
     """The one of this opcode in the tensor queue, and its number there."""
-    (found,) = [(n, i) for n, i in enumerate(walk().stream) if i.opcode == opcode]
+    (found,) = [(n, i) for n, i in enumerate(tour.stream) if i.opcode == opcode]
     return found
 
 
-def when(condition):
+def when(tour, condition):
     """Cycles, by number."""
-    return [cycle.number for cycle in walk().cycles if condition(cycle)]
+    return [cycle.number for cycle in tour.cycles if condition(cycle)]
 
 
-def issue_of(opcode):
-    (cycle,) = when(lambda c: c.command is not None and c.command.opcode == opcode and c.accepted)
+def issue_of(tour, opcode):
+    (cycle,) = when(tour, lambda c: c.command is not None and c.command.opcode == opcode and c.accepted)
     return cycle
 
 
-def columns():
+def columns(tour):
     """Cycles in which a moving column is at row 0's edge."""
-    return when(lambda c: c.control.column is not None)
+    return when(tour, lambda c: c.control.column is not None)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_arrives_at(name):
     STATIONS[name](walk())
+
+
+def spoilt(name):
+    """The walk with one thing changed on the way to a station."""
+    tour = SimpleNamespace(**vars(walk()))
+    tour.cycles = [SimpleNamespace(**vars(cycle)) for cycle in tour.cycles]
+    issue, h = issue_of(tour, Opcode.MATMUL), columns(tour)
+    match name:
+        case "Recorded" | "Placed and lowered":
+            tour.line += 1
+        case "Scheduled":
+            tour.scheduled = [tour.scheduled[0], tour.scheduled[1].__class__(Opcode.MATMUL, {}), tour.scheduled[2]]
+        case "Encoded":
+            tour.image = tour.image.copy()
+            tour.image[tour.program.addresses[Queue.TENSOR] + INSTRUCTION_BYTES] ^= 1
+        case "Fetched and decoded":
+            for cycle in tour.cycles:
+                cycle.ports = {**cycle.ports, "instructions__r__data": cycle.ports["instructions__r__data"] ^ 1}
+        case "Issued":
+            tour.cycles[issue].issued += 1
+        case "Cut into columns":
+            tour.cycles[h[2]].control = tour.cycles[h[3]].control
+        case "At the edge":
+            tour.cycles[h[2] + TINY.tensor.add_stages].x = tour.cycles[h[2]].x
+        case "Summed":
+            tour.cycles[h[0] + 1 + column_delay(TINY)].sums = np.zeros(M, np.uint32)
+        case "Written":
+            tour.cycles[h[-1] + commit_delay(TINY)].finished = None
+    return tour
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fault_is_seen_at(name):
+    with pytest.raises(AssertionError):
+        STATIONS[name](spoilt(name))
 
 
 def test_the_page_has_the_ten_stations_of_this_file_in_order():
@@ -150,8 +185,8 @@ def recorded(tour):
 
 @station("Placed and lowered")
 def placed(tour):
-    _, load = instruction(Opcode.LOAD_STATIONARY)
-    _, matmul = instruction(Opcode.MATMUL)
+    _, load = instruction(tour, Opcode.LOAD_STATIONARY)
+    _, matmul = instruction(tour, Opcode.MATMUL)
     memory = {(tile.memory, tile.address): tile for tile in tour.program.tiles}
     assert memory["sbuf", load["src0_offset"]].bytes >= M * BF16.bytes
     assert memory["sbuf", matmul["src0_offset"]].bytes >= N * BF16.bytes
@@ -176,7 +211,7 @@ def scheduled(tour):
 
 @station("Encoded")
 def encoded(tour):
-    number, matmul = instruction(Opcode.MATMUL)
+    number, matmul = instruction(tour, Opcode.MATMUL)
     data = encode(tour.scheduled[number])
     at = tour.program.addresses[Queue.TENSOR] + number * INSTRUCTION_BYTES
     assert len(data) == INSTRUCTION_BYTES and decode(data) == matmul
@@ -185,7 +220,7 @@ def encoded(tour):
 
 @station("Fetched and decoded")
 def fetched(tour):
-    number, matmul = instruction(Opcode.MATMUL)
+    number, matmul = instruction(tour, Opcode.MATMUL)
     at = tour.program.addresses[Queue.TENSOR] + number * INSTRUCTION_BYTES
     bursts, beats = [], []
     for cycle in tour.cycles:
@@ -198,31 +233,31 @@ def fetched(tour):
     mine = beats[bursts.index(at) * count :][:count]
     data = b"".join(beat.to_bytes(TINY.bus.instruction_bytes, "little") for _, beat in mine)
     assert data == encode(matmul)
-    decoded = when(lambda c: c.word == int.from_bytes(data, "little"))
+    decoded = when(tour, lambda c: c.word == int.from_bytes(data, "little"))
     assert decoded[0] >= mine[-1][0] + DECODE_CYCLES
 
 
 @station("Issued")
 def issued(tour):
-    _, matmul = instruction(Opcode.MATMUL)
-    cycle = issue_of(Opcode.MATMUL)
-    assert cycle == issue_of(Opcode.LOAD_STATIONARY) + 1
+    _, matmul = instruction(tour, Opcode.MATMUL)
+    cycle = issue_of(tour, Opcode.MATMUL)
+    assert cycle == issue_of(tour, Opcode.LOAD_STATIONARY) + 1
     assert tour.cycles[cycle].command == matmul and tour.cycles[cycle].issued == matmul["tag"]
-    assert when(lambda c: c.issued == matmul["tag"]) == [cycle]
+    assert when(tour, lambda c: c.issued == matmul["tag"]) == [cycle]
     origin = tour.program.lines[tour.program.origins[Queue.TENSOR][1]]
     assert origin.call == "nisa.nc_matmul" and origin.site.endswith(f"kernel.py:{tour.line}")
 
 
 @station("Cut into columns")
 def cut(tour):
-    _, matmul = instruction(Opcode.MATMUL)
-    a, h = issue_of(Opcode.LOAD_STATIONARY), columns()
+    _, matmul = instruction(tour, Opcode.MATMUL)
+    a, h = issue_of(tour, Opcode.LOAD_STATIONARY), columns(tour)
     in_word = TINY.sbuf.word_bytes // BF16.bytes
     assert h[0] == a + FIRST_COLUMN
     assert h == list(range(h[0], h[0] + N))
     sent = [tour.cycles[t].control.column for t in h]
     assert [(c.swap, c.element) for c in sent] == [(int(n == 0), n % in_word) for n in range(N)]
-    reads = when(lambda c: c.control.read is not None and c.control.read.moving)
+    reads = when(tour, lambda c: c.control.read is not None and c.control.read.moving)
     words = [matmul["src0_offset"] // TINY.sbuf.word_bytes + i for i in range(-(-N // in_word))]
     assert [tour.cycles[t].control.read.address for t in reads] == words
     assert all(t % SLOTS == MOVING_SLOT for t in reads) and h[0] >= reads[0] + WORD_LEAD
@@ -230,7 +265,7 @@ def cut(tour):
 
 @station("At the edge")
 def at_the_edge(tour):
-    a, h = issue_of(Opcode.LOAD_STATIONARY), columns()
+    a, h = issue_of(tour, Opcode.LOAD_STATIONARY), columns(tour)
     delay, each = TINY.tensor.add_stages, TINY.tensor.load_columns
     for p in range(K):
         moving = [tour.cycles[t + p * delay].x for t in h]
@@ -245,23 +280,23 @@ def at_the_edge(tour):
 @station("Summed")
 def summed(tour):
     for m in range(M):
-        sums = [tour.cycles[t + 1 + column_delay(TINY) + m].sums[m] for t in columns()]
+        sums = [tour.cycles[t + 1 + column_delay(TINY) + m].sums[m] for t in columns(tour)]
         assert np.array(sums, np.uint32).tolist() == tour.chain[m].tolist()
 
 
 @station("Written")
 def written(tour):
-    _, matmul = instruction(Opcode.MATMUL)
+    _, matmul = instruction(tour, Opcode.MATMUL)
     first = matmul["dst_offset"] // FP32.bytes
     for m in range(M):
         late = 1 + column_delay(TINY) + m + TINY.psum.add_stages
-        for n, t in enumerate(columns()):
+        for n, t in enumerate(columns(tour)):
             commit = tour.cycles[t + late].commit
             assert commit["valid"][m] and commit["address"][m] == first + n
             assert commit["data"][m] == tour.chain[m, n]
-        assert len(when(lambda c, m=m: c.commit["valid"][m])) == N
-    last = columns()[-1] + commit_delay(TINY)
-    assert when(lambda c: c.finished == matmul["tag"]) == [last]
+        assert len(when(tour, lambda c, m=m: c.commit["valid"][m])) == N
+    last = columns(tour)[-1] + commit_delay(TINY)
+    assert when(tour, lambda c: c.finished == matmul["tag"]) == [last]
     assert [tour.cycles[t].semaphore for t in (last, last + 1)] == [0, 1]
     golden = run_golden_machine(tour.program, tour.inputs, config=TINY)
     assert np.array_equal(golden.psum[:M, first : first + N], tour.chain)
