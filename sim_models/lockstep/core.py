@@ -164,7 +164,7 @@ class CoreModel:
         return self._decoded[word]
 
     def blocks(self, inputs: Mapping[str, int]) -> dict[str, Any]:
-        """Outputs of every block by its name, inputs as `to_<block>`, in the order in which they depend on each other."""
+        """Outputs of every block in this cycle by its name, inputs as `to_<block>`, each after what it depends on."""
         if self._settled is not None and self._settled[0] == inputs:
             return self._settled[1]
         frame = self.cycle % PHASES
