@@ -17,10 +17,9 @@ from makalu.sw.docs import docs_behind
 
 from .stalls import HOLDS, WAITS, EngineStall
 
-__all__ = ["BLOCKS", "tables_of"]
+__all__ = ["BLOCKS", "shown_presets", "tables_of"]
 
 _SHOWN = ("tiny", "trn2-mini", "trn2")
-"""Presets whose values stand in the tables."""
 
 _PARAMETERS = {
     "tensor": ("partitions", "tensor.*"),
@@ -82,7 +81,8 @@ def _grid(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 @cache
-def _configs() -> list[CoreConfig]:
+def shown_presets() -> list[CoreConfig]:
+    """Those whose values stand in the tables."""
     return [load_preset(name) for name in _SHOWN]
 
 
@@ -90,12 +90,12 @@ def _parameters(block: str) -> str:
     rows = []
     for key in _PARAMETERS[block]:
         section, _, name = key.partition(".")
-        owner = CoreConfig if not name else type(getattr(_configs()[0], section))
+        owner = CoreConfig if not name else type(getattr(shown_presets()[0], section))
         names = [field.name for field in fields(owner)] if name == "*" else [name or section]
         meanings = _class_docs(owner.__name__)
         for each in names:
             whole = f"{section}.{each}" if name else section
-            values = [getattr(getattr(c, section), each) if name else getattr(c, section) for c in _configs()]
+            values = [getattr(getattr(c, section), each) if name else getattr(c, section) for c in shown_presets()]
             rows.append([f"`{whole}`", meanings[each], *map(_value, values)])
     return _grid(["key", "what", *_SHOWN], rows)
 
@@ -117,7 +117,7 @@ def _latencies(block: str) -> str:
         for name in names:
             value = getattr(module, name)
             text = _function_doc(value) if callable(value) else docs[name]
-            rows.append([f"`{name}`", text, *(str(value(c) if callable(value) else value) for c in _configs())])
+            rows.append([f"`{name}`", text, *(str(value(c) if callable(value) else value) for c in shown_presets())])
     return _grid(["name", "what", *_SHOWN], rows)
 
 

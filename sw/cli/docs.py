@@ -15,7 +15,7 @@ from rich.console import Console
 from makalu.spec.errors import MakaluError
 from makalu.spec.whole_file import write_whole
 from makalu.sw.blocks.drawings import DRAWINGS
-from makalu.sw.blocks.tables import BLOCKS, tables_of
+from makalu.sw.blocks.tables import BLOCKS, shown_presets, tables_of
 from makalu.sw.cli.bench import anchors, bram, dma
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
@@ -24,6 +24,7 @@ from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.kernel.page import nki_page
 from makalu.sw.paths import ROOT
 from makalu.sw.results import RESULTS, read_record
+from makalu.sw.rtl.instantiation import attach_tables
 
 __all__ = ["DocsError", "docs", "results_page", "sections", "showing"]
 
@@ -217,7 +218,7 @@ def _number(value: Any) -> str:
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
-    """Write `isa.md`, `nki.md`, `registers.md`, `results.md` and what is generated in the pages of `blocks`.
+    """Write `isa.md`, `nki.md`, `registers.md`, `results.md`, and what is generated in `attach.md` and `blocks`.
 
     Says which sections of the results stayed as they were.
 
@@ -244,6 +245,8 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
         "results.md": results_page(texts),
     }
     pages |= {name: showing((folder / name).read_text(), texts) for name in _SHOWING if (folder / name).is_file()}
+    if (folder / "attach.md").is_file():
+        pages["attach.md"] = showing((folder / "attach.md").read_text(), attach_tables(shown_presets()))
     if (folder / "blocks").is_dir():
         pages |= _block_pages(folder)
     for name, text in pages.items():
