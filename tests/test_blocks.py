@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from makalu.sim_models.timing.waits import Cause, Hold
-from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUES, Queue
+from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUES, Channel, Queue
+from makalu.spec.lanes import LANE_STAGES
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.registers import COUNTERS
 from makalu.sw.blocks import kernels, tables
@@ -17,6 +18,8 @@ from makalu.sw.blocks.stalls import HOLDS, WAITS
 from makalu.sw.blocks.tables import BLOCKS, tables_of
 from makalu.sw.blocks.timing_diagram import Lane, Span, timing_diagram
 from makalu.sw.cli.docs import showing
+from makalu.sw.nki import isa as nisa
+from makalu.sw.nki import language as nl
 from makalu.sw.paths import ROOT
 from makalu.sw.timing import predict
 
@@ -48,6 +51,16 @@ def test_page_is_current_and_whole(block):
 def test_every_block_has_a_page_that_the_overview_names():
     assert {path.stem for path in FOLDER.glob("*.md")} - {"README"} == set(BLOCKS) == set(DRAWINGS)
     assert re.findall(r"\((\w+)\.md\)", page("README")) == sorted(BLOCKS, key=page("README").index)
+
+
+def test_the_overview_has_the_numbers_of_the_drawings():
+    tensor, psum, sbuf = PRESET.tensor, PRESET.psum, PRESET.sbuf
+    text = (
+        f"`{PRESET.name}`: {PRESET.partitions} partitions, a {tensor.rows} x {tensor.columns} array, "
+        f"L = {tensor.add_stages}, S = {tensor.mul_stages}, A = {psum.add_stages}, F = {tensor.load_columns}, "
+        f"W = {sbuf.word_bytes}, behind a memory that answers after {LATENCY} cycles"
+    )
+    assert text in " ".join(page("README").split())
 
 
 # stalls
@@ -178,6 +191,26 @@ def test_a_column_that_is_held_counts_as_stall_port():
     gaps = set(range(columns[0], columns[-1])) - set(columns)
     assert gaps and all(values["stalled"][t] for t in gaps)
     assert all(values["counter"][t] == short("busy" if values["issue"][t] else "stall_port") for t in gaps)
+
+
+# numbers that a page has in its text
+
+
+def one_element(x):
+    """There and back through Vector."""
+    tile = nl.load(x)
+    out = nl.ndarray((x.shape[0], 1), nl.float32, buffer=nl.shared_hbm)
+    result = nl.ndarray(out.shape, nl.float32)
+    nisa.tensor_copy(result, tile, engine=nisa.vector_engine)
+    nl.store(out, result)
+    return out
+
+
+def test_one_element_takes_what_the_page_of_the_lanes_says():
+    (more,) = re.findall(r"issue to finish takes LANE_STAGES \+ (\d+)", page("lanes"))
+    signals = {"issue": show.issue(Queue.VECTOR), "finish": show.finish(Channel.VECTOR)}
+    scene = Scene(one_element, (PRESET.partitions, 1), "fp32", signals)
+    assert scene.when("finish")[0] - scene.when("issue")[0] == LANE_STAGES + int(more)
 
 
 # the makers

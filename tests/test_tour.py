@@ -171,6 +171,8 @@ def test_a_fault_is_seen_at(name):
 
 def test_the_page_has_the_ten_stations_of_this_file_in_order():
     assert list(STATIONS) == NAMES and len(NAMES) == 10
+    linked = re.findall(r"\[([\w ]+)\]\(docs/tour.md#\d", (ROOT / "README.md").read_text())
+    assert [name.lower() for name in NAMES] == linked
 
 
 @station("Recorded")
