@@ -12,7 +12,7 @@ simulates asks for. Without it a component has not one signal more.
 
 from typing import Any
 
-from amaranth.hdl import Assert, Cat, Module, ResetSignal, Signal, Value, ValueLike
+from amaranth.hdl import Assert, Const, Module, ResetSignal, Signal, Value, ValueLike
 
 __all__ = ["Rules"]
 
@@ -29,14 +29,14 @@ class Rules:
     def always(self, holds: ValueLike, text: str) -> None:
         """One bit that is 1 in every cycle."""
         if self._on:
-            self._m.d.sync += Assert(ResetSignal() | Value.cast(holds).bool(), text)
+            self._m.d.sync += Assert(ResetSignal() | Value.cast(holds).any(), text)
 
     def never(self, broken: ValueLike, text: str) -> None:
         """Bits that are 0 in every cycle."""
         self.always(~Value.cast(broken).any(), text)
 
     def follows(self, cause: ValueLike, effect: ValueLike, text: str) -> None:
-        """In every cycle with `cause` (a bit) there is `effect` (a bit)."""
+        """In every cycle with `cause` (any bit) there is `effect` (any bit)."""
         self.always(~Value.cast(cause).any() | Value.cast(effect).any(), text)
 
     def one_at_most(self, bits: ValueLike, text: str) -> None:
@@ -45,11 +45,16 @@ class Rules:
         self.never(value & (value - 1)[: len(value)], text)
 
     def stays(self, valid: ValueLike, ready: ValueLike, payload: ValueLike, text: str) -> None:
-        """The rule of a stream: once `valid` it stays, with the same `payload`, until `ready`."""
-        if self._on:
-            waits, before = (
-                Signal(name="rule_waits"),
-                Signal(len(Value.cast(payload)), name="rule_before", reset_less=True),
-            )
-            self._m.d.sync += [waits.eq(Cat(valid) & ~Cat(ready)), before.eq(payload)]
-            self.follows(waits, Cat(valid) & (before == Value.cast(payload)), text)
+        """The rule of a stream: once `valid` it stays, with the same `payload`, until `ready` (a bit each)."""
+        waited = self.before(Value.cast(valid).any() & ~Value.cast(ready).any(), reset_less=False)
+        same = self.before(payload) == Value.cast(payload)
+        self.follows(waited, Value.cast(valid).any() & same, text)
+
+    def before(self, value: ValueLike, *, reset_less: bool = True) -> Value:
+        """What `value` was in the cycle before; for rules only, so it is 0 where there are none."""
+        value = Value.cast(value)
+        if not self._on:
+            return Const(0, len(value))
+        kept = Signal(len(value), name="rule_before", reset_less=reset_less)
+        self._m.d.sync += kept.eq(value)
+        return kept

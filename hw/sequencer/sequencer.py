@@ -107,9 +107,7 @@ class Sequencer(wiring.Component):
         config = self._config
         m.submodules.control_port = port = ControlPort(config=config)
         m.submodules.fetch = fetch = Fetch(config=config)
-        m.submodules.semaphore = semaphores = Semaphores(
-            config=config, waits=len(QUEUES) * WAITS, signals=_PORTS
-        )
+        m.submodules.semaphore = semaphores = Semaphores(config=config, waits=len(QUEUES) * WAITS, signals=_PORTS)
         m.submodules.watchdog = watchdog = Watchdog()
         connect(m, flipped(self.control), port.bus)
         connect(m, fetch.bus, flipped(self.instructions))
