@@ -64,7 +64,9 @@ _LONGEST_SUFFIX = 32
 _ASSERTION = re.compile(
     r"(?m)^( *)if \(1'h1\) begin\n *if \(!(\S+)\)\n *\$write\((\".*\")\);\n *assert \(\2\);\n *end\n"
 )
-"""As Yosys writes one: with its text beside it, which Icarus would print and go on."""
+"""As Yosys writes one: with its text beside it, after which Icarus would go on. What is X of four states breaks none:
+data that nothing has written may wait in a stream.
+"""
 _OTHER_ATTRIBUTES = re.compile(rf"(?m)^ *\(\* (?!(?:{'|'.join((*ATTRIBUTES, 'parallel_case'))}) ).* \*\)\n")
 """Lines with an attribute that is neither a memory's nor of a selection of which one case at most holds."""
 
@@ -180,7 +182,7 @@ def _to_verilog(texts: list[str]) -> str:
     script += [f"attrmap {removed}", f"attrmap -modattr {removed}"]
     # not -norename: Icarus takes a function whose name begins with a dollar for a system function
     text = _OTHER_ATTRIBUTES.sub("", _yosys([*script, "write_verilog"]))
-    return _ASSERTION.sub(r"\1assert (\2) else $fatal(1, \3);\n", text)
+    return _ASSERTION.sub(r"\1assert (\2 !== 1'h0) else $fatal(1, \3);\n", text)
 
 
 def _yosys(script: list[str]) -> str:
