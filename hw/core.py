@@ -7,21 +7,37 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from makalu.hw.dma.engine import DmaEngine
+from makalu.hw.lanes.engine import LaneEngine
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
 from makalu.hw.partition import Partition
 from makalu.hw.sbuf.arbiter import AccessArbiter
-from makalu.hw.scalar.engine import ScalarEngine
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.head import TensorHead
-from makalu.hw.vector.engine import VectorEngine
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS
 from makalu.spec.observe import observe_layout
 
-__all__ = ["Core"]
+__all__ = ["Core", "core_signature"]
+
+
+def core_signature(config: CoreConfig, observe: str = "none") -> wiring.Signature:
+    """The ports of `Core`."""
+    bus = config.bus
+    ports = {
+        "control": In(AxiLiteSignature()),
+        "instructions": Out(
+            AxiSignature(read=True, write=False, data_bytes=bus.instruction_bytes, address_bits=bus.address_bits)
+        ),
+        "data": Out(AxiSignature(read=True, write=True, data_bytes=bus.data_bytes, address_bits=bus.address_bits)),
+        "irq": Out(1),
+    }
+    observed = sum(f.bits * f.count for f in observe_layout(config, observe))
+    if observed:
+        ports["observe"] = Out(observed)
+    return wiring.Signature(ports)
 
 
 class Core(wiring.Component):
@@ -49,26 +65,7 @@ class Core(wiring.Component):
     def __init__(self, *, config: CoreConfig, observe: str = "none"):
         self.config = config
         self.observe_fields = observe_layout(config, observe)
-        ports = {
-            "control": In(AxiLiteSignature()),
-            "instructions": Out(
-                AxiSignature(
-                    read=True,
-                    write=False,
-                    data_bytes=config.bus.instruction_bytes,
-                    address_bits=config.bus.address_bits,
-                )
-            ),
-            "data": Out(
-                AxiSignature(
-                    read=True, write=True, data_bytes=config.bus.data_bytes, address_bits=config.bus.address_bits
-                )
-            ),
-            "irq": Out(1),
-        }
-        if self.observe_fields:
-            ports["observe"] = Out(sum(f.bits * f.count for f in self.observe_fields))
-        super().__init__(ports)
+        super().__init__(core_signature(config, observe))
 
     @property
     def emit_key(self) -> tuple[object, ...]:
@@ -78,17 +75,10 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         sequencer, head, array = Sequencer(config=config), TensorHead(config=config), PeArray(config=config)
-        vector, scalar = VectorEngine(config=config), ScalarEngine(config=config)
+        lane_engines = {name: LaneEngine(config=config, engine=name) for name in ACCESS_ENGINES}
         arbiter, dma = AccessArbiter(config=config), DmaEngine(config=config)
-        engines: dict[str, Any] = {"tensor": head, "vector": vector, "scalar": scalar, "dma": dma}
-        parts = {
-            "sequencer": sequencer,
-            "head": head,
-            "array": array,
-            "vector": vector,
-            "scalar": scalar,
-            "arbiter": arbiter,
-        }
+        engines: dict[str, Any] = {"tensor": head, **lane_engines, "dma": dma}
+        parts = {"sequencer": sequencer, "head": head, "array": array, **lane_engines, "arbiter": arbiter}
         for name, part in parts.items():
             m.submodules[name] = place(part, platform)
         # not placed: at 128 partitions its inputs are more bits than Amaranth numbers in one converted module

@@ -6,20 +6,27 @@ free of reads of what was never written. The golden image is then the oracle for
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32, Format
-from makalu.spec.isa import Opcode, Queue
+from makalu.spec.engines import ACCESS_ENGINES
+from makalu.spec.field_rules import FIELD_RULES
+from makalu.spec.formats import FP32, LANE_ELEMENTS, TENSOR_OPERANDS, Format
+from makalu.spec.isa import FIELDS, Queue
+from makalu.spec.lane_programs import LaneProgram, lane_programs
 
 from .compile.compiler import compile_trace
 from .compile.program import Program
+from .compile.roles import ROLES
 from .elements import Bits
 from .nki import isa as nisa
+from .nki.arguments import fp32_bits
 from .nki.elementwise import elementwise
-from .nki.operators import OPERATORS, Operator, alu_operator
+from .nki.operators import OPERATORS
 from .nki.recording import current
+from .nki.staging import column
 from .nki.storage import Buffer
 from .nki.tensor import Tensor
 from .nki.tracing import TensorSpec, trace
@@ -27,12 +34,14 @@ from .random_data import RandomPatterns, decorated, random_bits
 
 __all__ = ["RandomProgram", "random_program"]
 
+OPERAND = TENSOR_OPERANDS[0]
 ROOM = 4
 """Memory that one partition's share of a transfer may spread over, in multiples of `elements`."""
 INPUT_ROOMS = 4
 OUTPUT_ROOMS = 32
 """Sizes of the inputs and outputs, in transfers of all partitions."""
-_ALU = sorted((o for o in OPERATORS.values() if o.alu is not None), key=lambda o: int(o.alu or 0))
+CODES = {rule.field: [int(code) for code in rule.names] for rule in FIELD_RULES if rule.names is not None}
+"""Of fields that name something."""
 TILES = 4
 """Live SBUF tiles of each type, and live PSUM tiles."""
 
@@ -52,14 +61,9 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
     random = np.random.default_rng(seed)
     count = INPUT_ROOMS * ROOM * elements * config.partitions
     builder = _Builder(config, random, instructions, elements)
-    traced = trace(
-        builder.kernel,
-        config,
-        words=TensorSpec((count,), FP32),
-        halves=TensorSpec((count,), BF16),
-    )
+    traced = trace(builder.kernel, config, **{form.name: TensorSpec((count,), form) for form in LANE_ELEMENTS})
     program = compile_trace(traced, whole_outputs=False, transform=lambda queues: decorated(queues, config, random))
-    inputs = {"words": Bits(random_bits(random, FP32, count)), "halves": Bits(random_bits(random, BF16, count))}
+    inputs = {form.name: Bits(random_bits(random, form, count)) for form in LANE_ELEMENTS}
     return RandomProgram(config=config, seed=seed, program=program, inputs=inputs)
 
 
@@ -71,24 +75,27 @@ class _Builder:
         self._budget, self._elements = instructions, elements
         self._shapes = RandomPatterns(random, elements)
         self._output_elements = OUTPUT_ROOMS * ROOM * elements * config.partitions
-        self._tiles: dict[Format, list[Tensor]] = {FP32: [], BF16: []}
+        self._tiles: dict[Format, list[Tensor]] = {form: [] for form in LANE_ELEMENTS}
         self._psum: list[Tensor] = []
         self._sources: dict[Format, Tensor] = {}
         self._outputs: dict[Format, Tensor] = {}
-        self._used: dict[Format, int] = {FP32: 0, BF16: 0}
+        self._used = dict.fromkeys(LANE_ELEMENTS, 0)
 
-    def kernel(self, words: Tensor, halves: Tensor) -> tuple[Tensor, ...]:
+    def kernel(self, **sources: Tensor) -> tuple[Tensor, ...]:
         recording = current()
-        self._sources = {FP32: words, BF16: halves}
+        self._sources = {form: sources[form.name] for form in LANE_ELEMENTS}
         self._outputs = {
             form: recording.allocate((self._output_elements,), form, Buffer.SHARED_HBM, f"out_{form.name}")
-            for form in (FP32, BF16)
+            for form in LANE_ELEMENTS
         }
-        self._new_tile(FP32)
-        self._new_tile(BF16)
+        for form in LANE_ELEMENTS:
+            self._new_tile(form)
         self._matmul_new()
+        # Scalar's rows first: the programs of seeds that tests and records name stay
+        rows = [row for engine in reversed(ACCESS_ENGINES) for row in lane_programs(engine)]
+        lanes: list[Callable[[], None]] = [partial(self._lane, row) for row in rows]
         steps: list[Callable[[], None]] = [
-            *[self._load, self._store, self._activation, self._copy, self._tensor_tensor, self._tensor_scalar] * 2,
+            *[self._load, self._store, *lanes] * 2,
             *[self._matmul_new, self._matmul_add] * 3,
             *[self._new_tile, self._round_trip, self._split],
         ]
@@ -108,7 +115,7 @@ class _Builder:
         return items[self._shapes.integer(0, len(items) - 1)]
 
     def _form(self) -> Format:
-        return FP32 if self._random.random() < 1 / 2 else BF16
+        return LANE_ELEMENTS[int(self._random.random() * len(LANE_ELEMENTS))]
 
     def _new_tile(self, form: Format | None = None) -> None:
         """A tile whose rows come from memory; it replaces an old one, which is stored."""
@@ -175,36 +182,29 @@ class _Builder:
         column = self._shapes.integer(0, tile.shape[1] - 1)
         return tile[view.partition : view.partition + view.shape[0], column]
 
-    def _alu(self) -> Operator:
-        return _ALU[self._shapes.integer(0, len(_ALU) - 1)]
+    def _lane(self, row: LaneProgram) -> None:
+        """An instruction of Vector or Scalar: the operands that its row reads, any value in the fields it looks at.
 
-    def _copy(self) -> None:
-        dst, src = self._operands(self._target(), self._source())
-        nisa.tensor_copy(dst, src)
+        Below the language: NKI forbids two operands in PSUM, the core does not.
+        """
+        roles = ROLES[row.opcode]
+        streamed = [source.slot for source in row.sources if not source.once]
+        dst, *views = self._operands(self._target(), *(self._source() for _ in streamed))
+        sources = {role: views[streamed.index(slot)] for role, slot in roles.tensors.items() if slot in streamed}
+        numbers: dict[str, int] = {}
+        for role, field in roles.numbers.items():
+            value = self._operand0(dst) if role in roles.scalars else self._value(field)
+            if isinstance(value, Tensor):
+                sources[role] = column(role, value, dst)
+            else:
+                numbers[role] = value if isinstance(value, int) else fp32_bits(role, value)
+        elementwise(row.opcode, dst, sources, numbers, scalars=tuple(roles.scalars))
 
-    def _tensor_tensor(self) -> None:
-        dst, data1, data2 = self._operands(self._target(), self._source(), self._source())
-        # not nisa.tensor_tensor: NKI forbids two operands in PSUM, the core does not
-        sources = {"data1": data1, "data2": data2}
-        elementwise(Opcode.TENSOR_TENSOR, dst, sources, {"op": int(alu_operator("op", self._alu()))})
-
-    def _tensor_scalar(self) -> None:
-        dst, data = self._operands(self._target(), self._source())
-        nisa.tensor_scalar(
-            dst,
-            data,
-            op0=self._alu(),
-            operand0=self._operand0(dst),
-            reverse0=bool(self._shapes.integer(0, 1)),
-            op1=self._alu(),
-            operand1=self._number(),
-            reverse1=bool(self._shapes.integer(0, 1)),
-        )
-
-    def _activation(self) -> None:
-        dst, data = self._operands(self._target(), self._source())
-        function = OPERATORS["relu" if self._shapes.integer(0, 1) else "copy"]
-        nisa.activation(dst, op=function, data=data, bias=self._operand0(dst), scale=self._number())
+    def _value(self, field: str) -> int | float:
+        """One of the codes that a field has, a number of fp32, or any bits."""
+        if field in CODES:
+            return CODES[field][self._shapes.integer(0, len(CODES[field]) - 1)]
+        return self._number() if FIELDS[field].bits == FP32.bits else self._shapes.integer(0, FIELDS[field].high)
 
     def _load(self) -> None:
         tile = self._target()
@@ -237,8 +237,9 @@ class _Builder:
         nisa.dma_copy(view, self._store_view(view))
 
     def _split(self) -> None:
-        """Fills both sides of an odd column of a bf16 tile, inside an SBUF word: one by DMA, the other by an engine."""
-        tile = self._pick(self._tiles[BF16])
+        """Fills both sides of an odd column inside an SBUF word, of small elements: one by DMA, one by an engine."""
+        smallest = min(LANE_ELEMENTS, key=lambda form: form.bytes)
+        tile = self._pick(self._tiles[smallest])
         if tile.shape[1] < 2:
             return
         source = self._source()
@@ -252,7 +253,7 @@ class _Builder:
             loaded, written = (low, high) if self._shapes.integer(0, 1) else (high, low)
             written = written[:, : min(written.shape[1], source.storage.row_elements)]
             data = self._view(source, written.shape[1:], (first, count), overlapping=True)
-            memory = self._memory_view(self._sources[BF16], count, loaded.shape[1:], overlapping=True)
+            memory = self._memory_view(self._sources[smallest], count, loaded.shape[1:], overlapping=True)
             load_first = bool(self._shapes.integer(0, 1))
             if load_first:
                 nisa.dma_copy(loaded, memory)
@@ -268,9 +269,9 @@ class _Builder:
 
     def _matmul_operands(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Stationary view, moving tile, rows."""
-        stationary, moving = self._pick(self._tiles[BF16]), self._pick(self._tiles[BF16])
+        stationary, moving = self._pick(self._tiles[OPERAND]), self._pick(self._tiles[OPERAND])
         rows = self._rows(stationary, moving)
-        word = self._config.sbuf.word_bytes // BF16.bytes
+        word = self._config.sbuf.word_bytes // OPERAND.bytes
         start = word * self._shapes.integer(0, (stationary.shape[1] - 1) // word)
         count = self._shapes.integer(1, min(self._config.tensor.columns, stationary.shape[1] - start))
         return stationary[rows[0] : sum(rows), start : start + count], moving, rows

@@ -1,22 +1,22 @@
-"""What one element of Vector and Scalar becomes: widen, ALU steps, function, narrow; on arrays of bits.
+"""What one element of Vector and Scalar becomes between widening and narrowing: ALU steps, function; on fp32 bits.
 
 Written from the contract's "Numerics": fp32 inside, every ALU step rounds once to nearest even and keeps subnormals,
 every NaN that is computed is the canonical one. What is only moved (BYPASS, fp32 to fp32) keeps its bits, a NaN's
 payload included.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32, Format
-from makalu.spec.isa import AluOp, Function, Opcode
+from makalu.spec.isa import AluOp, Function
+from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput
 
-from .arithmetic import bf16_to_fp32, fp32_add, fp32_max, fp32_min, fp32_mul, fp32_sub, fp32_to_bf16
+from .arithmetic import fp32_add, fp32_max, fp32_min, fp32_mul, fp32_sub
 
-__all__ = ["alu", "alu_step", "element", "function", "narrow", "widen"]
+__all__ = ["alu", "alu_step", "element", "function"]
 
 Bits = NDArray[np.uint32]
 
@@ -27,26 +27,6 @@ _BINARY: dict[AluOp, Callable[[Bits, Bits], Bits]] = {
     AluOp.MAX: fp32_max,
     AluOp.MIN: fp32_min,
 }
-
-
-def widen(form: Format, bits: Bits) -> Bits:
-    """fp32 bits of elements in `form`, exact; a NaN keeps its payload."""
-    values = np.asarray(bits, np.uint32)
-    if form == FP32:
-        return values
-    if form == BF16:
-        return np.asarray(bf16_to_fp32(values.astype(np.uint16)), np.uint32)
-    raise ValueError(f"an engine's element must be fp32 or bf16, not {form.name}")
-
-
-def narrow(form: Format, bits: Bits) -> Bits:
-    """Elements in `form` (in the low bits of uint32) of fp32 bits: nearest even to bf16, unchanged to fp32."""
-    values = np.asarray(bits, np.uint32)
-    if form == FP32:
-        return values
-    if form == BF16:
-        return np.asarray(fp32_to_bf16(values), np.uint32)
-    raise ValueError(f"an engine's element must be fp32 or bf16, not {form.name}")
 
 
 def alu(op: AluOp, a: Bits, b: Bits) -> Bits:
@@ -66,24 +46,24 @@ def function(f: Function, bits: Bits) -> Bits:
     return values.copy() if f == Function.IDENTITY else alu(AluOp.MAX, values, np.zeros_like(values))
 
 
-def element(instruction: Instruction, src0: Bits, src1: Bits) -> Bits:
-    """fp32 result, before the destination's cast, of widened operands.
+def element(instruction: Instruction, sources: Mapping[str, Bits]) -> Bits:
+    """fp32 result, before the destination's cast, of widened operands: the opcode's row of `LANE_PROGRAMS`.
 
-    `src1` is what slot src1 holds (same shape, or one a partition); it is not looked at when the instruction uses none.
+    `sources` has the slots that the instruction reads, in the destination's shape or one a partition; the result has
+    the shape that they have together, and none where there are none.
     """
-    opcode = instruction.opcode
-    if opcode == Opcode.TENSOR_COPY:
-        return widen(FP32, src0)
-    if opcode == Opcode.TENSOR_TENSOR:
-        return alu(AluOp(instruction["op0"]), src0, src1)
-    scalar = np.asarray(src1, np.uint32) if instruction["operand0_tensor"] else None
-    first, second = np.uint32(instruction["immediate0"]), np.uint32(instruction["immediate1"])
-    if opcode == Opcode.TENSOR_SCALAR:
-        operand0 = np.asarray(first) if scalar is None else scalar
-        data = alu_step(AluOp(instruction["op0"]), src0, operand0, reverse=bool(instruction["reverse0"]))
-        return alu_step(AluOp(instruction["op1"]), data, np.asarray(second), reverse=bool(instruction["reverse1"]))
-    if opcode == Opcode.ACTIVATION:
-        bias = np.asarray(second) if scalar is None else scalar
-        scaled = alu(AluOp.MULTIPLY, src0, np.asarray(first))
-        return function(Function(instruction["function"]), alu(AluOp.ADD, scaled, bias))
-    raise ValueError(f"{opcode.name.lower()} is not an instruction of Vector or Scalar")
+    program = LANE_PROGRAMS.get(instruction.opcode)
+    if program is None:
+        raise ValueError(f"{instruction.opcode.name.lower()} is not an instruction of Vector or Scalar")
+
+    def value(named: int | str) -> int:
+        return instruction[named] if isinstance(named, str) else named
+
+    def taken(choice: LaneInput, step: int) -> Bits:
+        return np.asarray(sources.get(choice.slot, instruction[f"immediate{step}"]), np.uint32)
+
+    data = taken(program.data, 0)
+    for n, step in enumerate(program.steps):
+        reverse = bool(step.reverse) and bool(instruction[step.reverse])
+        data = alu_step(AluOp(value(step.op)), data, taken(step.operand, n), reverse=reverse)
+    return function(Function(value(program.function)), data)

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE
 from makalu.spec.isa import AluOp, Function
+from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
 from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
-from ..golden.lanes import alu_step, function, narrow, widen
+from ..golden.formats import narrow, storage, widen
+from ..golden.lanes import alu_step, function
 from .lane_engine import LaneEngineModel
 from .taking_part import taking_part
 
@@ -20,7 +22,7 @@ Bits = NDArray[np.uint32]
 
 
 class LanesModel:
-    """dst = cast(function(op1(op0(src0, operand0), operand1))) in P partitions side by side.
+    """dst = cast(function(op1(op0(data, operand0), operand1))) in P partitions side by side.
 
     Inputs: `control` (`to_lanes` of `LaneEngineModel`), `sbuf_data` uint8 [P, W], `psum_data` uint32 [P].
     Outputs, from the state alone: `write_data` uint8 [P, W]; `known` bool [P, W], bytes of it that were ever placed
@@ -53,7 +55,7 @@ class LanesModel:
             self.write_data[part] = self.combined[part]
             self.known[part] = self.combined_known[part]
         if control["place"]:
-            self._place(control["place_position"], bool(setup["dst_bf16"]), part)
+            self._place(control["place_position"], FORMAT_OF_CODE[setup["dst_dtype"]].bytes, part)
         if control["advance"]:
             self._advance(setup, control["pop_index"], part)
         for s in range(len(SOURCES)):
@@ -74,24 +76,26 @@ class LanesModel:
         setup = control["setup"]
         if control["load"][s]:
             self.word[s][part] = inputs["sbuf_data"][part]
-        form = BF16 if setup["bf16"][s] else FP32
+        form = FORMAT_OF_CODE[setup["dtype"][s]]
         raw = self.word[s][:, control["position"][s] :][:, : form.bytes].copy()
-        element: Bits = raw.view({BF16: np.uint16, FP32: np.uint32}[form])[:, 0].astype(np.uint32)
-        value = inputs["psum_data"] if setup["psum"][s] else widen(form, element)
+        value = inputs["psum_data"] if setup["psum"][s] else widen(form, raw.view(storage(form))[:, 0])
         index = control["push_index"][s]
         self.buffer[s, index] = np.where(part, value, self.buffer[s, index])
         self._entered = None
 
     def _compute(self, setup: dict[str, Any], index: tuple[int, int]) -> Bits:
-        data = self.buffer[0, index[0]]
-        for step, src1 in enumerate((self.buffer[1, index[1]], self.buffer[1, 0])):
-            operand = src1 if setup["from_src1"][step] else np.full_like(data, setup["immediate"][step])
+        src0, src1 = self.buffer[0, index[0]], self.buffer[1, index[1]]
+        immediates = [np.full_like(src0, immediate) for immediate in setup["immediate"]]
+        data = {LaneInput.IMMEDIATE: immediates[0], LaneInput.SRC0: src0}[data_inputs()[setup["data"]]]
+        for step, value in enumerate((src1, self.buffer[1, 0])):  # behind step 0 only one value a partition is kept
+            operands = {LaneInput.IMMEDIATE: immediates[step], LaneInput.SRC1: value}
+            operand = operands[operand_inputs()[setup["operand"][step]]]
             data = alu_step(AluOp(setup["op"][step]), data, operand, reverse=bool(setup["reverse"][step]))
-        data = function(Function.RELU if setup["relu"] else Function.IDENTITY, data)
-        return narrow(BF16 if setup["dst_bf16"] else FP32, data)
+        data = function(Function(setup["function"]), data)
+        # before the first instruction there is no format yet
+        return narrow(FORMAT_OF_CODE.get(setup["dst_dtype"], ACCUMULATOR), data).astype(np.uint32)
 
-    def _place(self, position: int, is_bf16: bool, part: NDArray[np.bool_]) -> None:
-        size = BF16.bytes if is_bf16 else FP32.bytes
-        raw = np.ascontiguousarray(self.pipeline[-1]).view(np.uint8).reshape(-1, FP32.bytes)[:, :size]
+    def _place(self, position: int, size: int, part: NDArray[np.bool_]) -> None:
+        raw = np.ascontiguousarray(self.pipeline[-1]).view(np.uint8).reshape(-1, ACCUMULATOR.bytes)[:, :size]
         self.combined[part, position : position + size] = raw[part]
         self.combined_known[part, position : position + size] = True

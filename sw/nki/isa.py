@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from makalu.spec.formats import BF16, FP32
-from makalu.spec.isa import AluOp, Opcode
+from makalu.spec.formats import FP32
+from makalu.spec.isa import AluOp, Opcode, OperandRule
 
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt
@@ -21,6 +21,7 @@ from .choices import (
     unknown_engine,
     vector_engine,
 )
+from .core_rules import named, operand_row, rule_of
 from .elementwise import activate, elementwise, scalar_step
 from .errors import KernelError, NotBuiltError
 from .fill import fill, identity
@@ -78,7 +79,7 @@ def nc_matmul(
     perf_mode: matmul_perf_mode = matmul_perf_mode.none,
     name: str | None = None,
 ) -> None:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; bf16 operands, fp32 sums.
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; operands as the array has them, fp32 sums.
 
     `accumulate` None overwrites where no matmul wrote dst before and adds where one did. Becomes a load_stationary and
     a matmul; an operand that is strided, unaligned or in other partitions is copied first.
@@ -93,20 +94,23 @@ def nc_matmul(
 
 @call("nisa")
 def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
-    """dst[F, P] = data[P, F].T, bf16, by a matmul with the identity: exact for finite numbers, -0 becomes +0."""
+    """dst[F, P] = data[P, F].T by a matmul with the identity: exact for finite numbers, -0 becomes +0."""
     del name
     _check_engine(engine, (tensor_engine, vector_engine))
     if engine is vector_engine:
         raise NotBuiltError(f"engine={engine}; the Tensor engine transposes")
     checked_tensor("data", data, Buffer.SBUF, Buffer.PSUM)
     checked_tensor("dst", dst, Buffer.PSUM)
-    if data.dtype != BF16:
-        raise NotBuiltError(f"a transpose of {data.dtype.name} through the array, whose operands are bf16: {data}")
+    if data.dtype not in operand_row(Opcode.LOAD_STATIONARY, "src0").dtypes:
+        built = named(Opcode.LOAD_STATIONARY, "src0")
+        raise NotBuiltError(f"a transpose of {data.dtype.name} through the array, whose operands are {built}: {data}")
     if data.buffer is Buffer.PSUM:
         data = copied(data, data.dtype, "evicted")
     rows, columns = data.shape[0], data.size // data.shape[0]
     if columns > current().config.tensor.columns:
-        raise KernelError(f"data {data} has {columns} columns, the array has {current().config.tensor.columns}")
+        rule = rule_of(Opcode.MATMUL, "dst", OperandRule.WITHIN)
+        most = current().config.tensor.columns
+        raise KernelError(f"data {data} has {columns} columns, the array has {most} ({rule})")
     if (dst.shape[0], dst.size // dst.shape[0]) != (columns, rows):
         raise KernelError(f"dst {dst} must be [{columns}, {rows}], the transpose of data {data}")
     if data.partition:

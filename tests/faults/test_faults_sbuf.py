@@ -19,9 +19,7 @@ SBUF = (
         times=2,
         message="grant",
     ),
-    Fault(
-        name="turn-stuck", line=r"(?<=\s)sbuf_turn <= .*;", becomes="sbuf_turn <= 1'h0;", times=3, message="grant"
-    ),
+    Fault(name="turn-stuck", line=r"(?<=\s)sbuf_turn <= .*;", becomes="sbuf_turn <= 1'h0;", times=3, message="grant"),
     Fault(
         name="owner-ignored",
         line=r"assign owned_from(\d) = .*;",

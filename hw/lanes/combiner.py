@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import SIZE_BITS, byte_mask, element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
 
 __all__ = ["WriteCombiner"]
 
@@ -35,6 +35,8 @@ class WriteCombiner(wiring.Component):
         For `lane_control`, which shows them one cycle later.
     want: Out(1);  word, mask: Out;  granted: In(1)
         The write request.
+    ended: Out(1)
+        Every element has been placed.
     done: Out(1)
         The grant of this cycle is that of the pattern's last write.
 
@@ -60,6 +62,7 @@ class WriteCombiner(wiring.Component):
                 "word": Out(range(config.sbuf.words)),
                 "mask": Out(config.sbuf.word_bytes),
                 "granted": In(1),
+                "ended": Out(1),
                 "done": Out(1),
             }
         )
@@ -69,14 +72,13 @@ class WriteCombiner(wiring.Component):
         walker = Walker(operands=1)
         m.submodules.walker = place(walker, platform)
         walker.bind(m, self.instruction, ("dst",))
-        narrow = Signal(reset_less=True)
+        size = Signal(SIZE_BITS, reset_less=True)
         with m.If(self.start):
-            m.d.sync += narrow.eq(self.instruction.dst_dtype == BF16.code)
+            m.d.sync += size.eq(element_size(self.instruction.dst_dtype))
 
         held = Signal()  # the combining buffer has bytes
         held_word = Signal.like(self.word, reset_less=True)
         held_mask = Signal.like(self.mask, reset_less=True)
-        last = Signal()  # every element has been placed
 
         address = Signal(len(walker.addresses[0]))
         word = Signal.like(self.word)
@@ -87,15 +89,15 @@ class WriteCombiner(wiring.Component):
             address.eq(walker.addresses[0]),
             self.place_position.eq(address[:position_bits]),
             word.eq(address[position_bits:]),
-            element_mask.eq(Mux(narrow, (1 << BF16.bytes) - 1, (1 << FP32.bytes) - 1) << self.place_position),
+            element_mask.eq(byte_mask(size) << self.place_position),
             fits.eq(held & (word == held_word)),
             # granted in t: write_data is used in t + 1, and what moves in t is there from t + 2 on
             out_free.eq(~self.want | self.granted),
             self.advance.eq(self.tick & ~(self.leaving & held & ~fits & ~out_free)),
             self.place.eq(self.leaving & self.advance),
-            flush.eq(last & held & out_free),
+            flush.eq(self.ended & held & out_free),
             self.move.eq((self.place & held & ~fits) | flush),
-            self.done.eq(last & ~held & self.granted),
+            self.done.eq(self.ended & ~held & self.granted),
             walker.start.eq(self.start),
             walker.advance.eq(self.place),
             walker.step.eq(1),
@@ -111,8 +113,8 @@ class WriteCombiner(wiring.Component):
                 held.eq(1),
                 held_word.eq(word),
                 held_mask.eq(Mux(fits, held_mask | element_mask, element_mask)),
-                last.eq(walker.last),
+                self.ended.eq(walker.last),
             ]
         with m.If(self.start):
-            m.d.sync += last.eq(0)
+            m.d.sync += self.ended.eq(0)
         return m
