@@ -158,7 +158,7 @@ class ColumnUnit(wiring.Component):
         rules.never(self.take & walker.valid & ~ends, "a matmul begins behind the last column of the one before")
         rules.never(send & accumulate & hazard.hit, "a column that accumulates waits for the sum before")
         rules.never(
-            walker.valid & walker.addresses[0][: ceil_log2(FP32.bytes)].any(), "destinations are whole elements"
+            walker.valid & walker.addresses[0][: ACCUMULATOR.size_log2].any(), "destinations are whole elements"
         )
         most = config.tensor.columns
         rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")
