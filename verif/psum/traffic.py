@@ -113,9 +113,7 @@ class Traffic:
         banks = [None if address is None else address // self.config.psum.bank_elems for address in waves]
         return [random_fp32(self.rng, near=n, low=b in LOW_BANKS) for n, b in zip(near, banks, strict=True)]
 
-    def _cycle(
-        self, wave: dict[str, int], *, reads: bool, old: NDArray[np.uint32] | None = None
-    ) -> dict[str, Any]:
+    def _cycle(self, wave: dict[str, int], *, reads: bool, old: NDArray[np.uint32] | None = None) -> dict[str, Any]:
         self.riding.appendleft(wave["address"] if wave["valid"] else None)
         quiet = [{"enable": 0, "address": 0, "start": 0, "count": 0} for _ in range(ENGINES)]
         number = self._numbers(old)
