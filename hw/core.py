@@ -91,8 +91,8 @@ class Core(wiring.Component):
         }
         for name, part in parts.items():
             m.submodules[name] = place(part, platform)
-        # not placed: at 128 partitions its inputs are more bits than Amaranth numbers in one converted module
-        m.submodules.dma = dma
+        # not shared: at 128 partitions its inputs are more bits than Amaranth numbers in one converted module
+        m.submodules.dma = place(dma, platform, shared=False)
         partitions = [Partition(config=config) for _ in range(config.partitions)]
         for p, partition in enumerate(partitions):
             m.submodules[f"partition_{p}"] = place(partition, platform)

@@ -37,6 +37,7 @@ class Bench:
         # so long that the chain is filled with +0, as the model starts
         for _ in range(self.tensor.rows):
             await reset(self.dut, {"x": 0, "w": 0})
+            await RisingEdge(self.dut.clk)
         for _ in range(1 + self.tensor.mul_stages + self.tensor.rows * self.tensor.add_stages):
             await RisingEdge(self.dut.clk)
 

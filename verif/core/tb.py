@@ -89,6 +89,7 @@ class CoreBench:
         start_clock(self.dut)
         idle = {**IDLE_CONTROL, **dict.fromkeys(self.memory.comb(self.core.masters()), 0)}
         await reset(self.dut, idle)
+        await RisingEdge(self.dut.clk)
         self.core.tick(idle)  # the cycle in which reset was released
         while not host.done:
             out = await self._step(host)

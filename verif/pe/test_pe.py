@@ -46,6 +46,7 @@ class Bench:
     async def start(self) -> None:
         start_clock(self.dut)
         await reset(self.dut, {"x_in": 0, "w": 0, "load": 0, "p_in": 0})
+        await RisingEdge(self.dut.clk)
 
     def _word(self, bits: int, *, stationary: bool) -> int:
         return int(self.words[stationary][bits])

@@ -22,9 +22,7 @@ COMMANDS = PARAMS["commands"]
 
 async def started(dut: Any) -> TensorBench:
     bench = TensorBench(dut, CONFIG, random.Random(cocotb.RANDOM_SEED))
-    await bench.start()
-    await bench.run(warm_up(CONFIG))
-    bench.data_defined = True
+    await bench.fill()
     return bench
 
 
@@ -130,3 +128,16 @@ async def tiles_back_to_back(dut: Any) -> None:
         assert len(bench.columns) == 4 * free and bubbles == 0, f"N={free}, offset {offset}: {bubbles} bubbles"
         seen += 1
     assert seen > 5
+
+
+@cocotb.test()
+async def reset_in_traffic(dut: Any) -> None:
+    """A reset while columns, words and finishes are on their way: none of them comes out; sums are right afterwards."""
+    bench = await started(dut)
+    for _ in range(3):
+        await bench.run(hazards(CONFIG, bench.rng, commands=40), until=bench.cycle + bench.rng.randint(50, 100))
+        assert (await bench.step(bench.idle()))["active"]
+        await bench.restart()
+        await bench.warm_up()
+        await against_golden(bench, ragged(CONFIG, bench.rng, commands=6))
+    assert not missing(bench, ("reset in traffic",))

@@ -122,6 +122,7 @@ class LanesBench:
         idle = self._memory_inputs(self.idle_dma, self.idle_wave, [0] * self.config.partitions)
         commands = {f"{name}__{port}": 0 for name in NAMES for port in ("valid", "payload")}
         await reset(self.dut, {**idle, **commands, "owned": 0})
+        await RisingEdge(self.dut.clk)
         self._idle_tick()  # the cycle that the reset has left behind: clocks of the engines already count
         await self.fill()
         golden, golden_sbuf, reports = self._golden()
