@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from makalu.hw.dma.engine import DmaEngine
+from makalu.hw.lanes.engine import VectorEngine
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
 from makalu.hw.partition import Partition
@@ -15,7 +16,6 @@ from makalu.hw.scalar.engine import ScalarEngine
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.head import TensorHead
-from makalu.hw.vector.engine import VectorEngine
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS

@@ -9,6 +9,8 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.dma.lane import DmaLane
 from makalu.hw.dma.layouts import lane_control as dma_control
 from makalu.hw.dma.layouts import lane_status as dma_status
+from makalu.hw.lanes.control import lane_control
+from makalu.hw.lanes.lane import Lane
 from makalu.hw.lib.emit import place
 from makalu.hw.psum.layouts import commit, psum_commands, wave
 from makalu.hw.psum.slice import PsumSlice
@@ -17,8 +19,6 @@ from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
-from makalu.hw.vector.control import lane_control
-from makalu.hw.vector.lane import Lane
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.frame import PHASE_BITS

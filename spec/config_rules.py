@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .axi import LONGEST_BURST, PAGE_BYTES
 from .errors import MakaluError
+from .formats import TENSOR_OPERANDS
 
 if TYPE_CHECKING:
     from .config import CoreConfig
@@ -77,14 +78,20 @@ def check(config: "CoreConfig") -> None:
     power_of_two("tensor.load_columns", tensor.load_columns, 2, tensor.tile)
     power_of_two("tensor.moving_buffers", tensor.moving_buffers, 4, 8)
     need(tensor.subnormals in ("keep", "flush"), "tensor.subnormals", "keep or flush", tensor.subnormals)
-    need(tensor.formats == ("bf16",), "tensor.formats", "[bf16] (no other format is built yet)", list(tensor.formats))
+    built = [form.name for form in TENSOR_OPERANDS]
+    need(
+        list(tensor.formats) == built,
+        "tensor.formats",
+        f"[{', '.join(built)}] (no other format is built yet)",
+        list(tensor.formats),
+    )
     need(psum.banks == 8, "psum.banks", "8", psum.banks)
     power_of_two("psum.bank_bytes", psum.bank_bytes, 64, 2048)
     between("psum.add_stages", psum.add_stages, 1, 3)
     between("sbuf.banks", sbuf.banks, 1, 8)
     power_of_two("sbuf.bank_bytes", sbuf.bank_bytes, 1024, 32768)
     power_of_two("sbuf.word_bytes", sbuf.word_bytes, 8, 16)
-    # two groups of F bf16 columns a word: slots 0 and 1 of four keep the load at F columns a cycle
+    # two groups of F columns a word: slots 0 and 1 of four keep the load at F columns a cycle
     need(
         4 * tensor.load_columns == sbuf.word_bytes,
         "tensor.load_columns",

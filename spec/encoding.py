@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from .errors import MakaluError
-from .isa import FIELDS, INSTRUCTION_BYTES, Opcode, used_fields
+from .isa import ENCODING_VERSION, FIELDS, INSTRUCTION_BYTES, Opcode, used_fields
 
 __all__ = ["Instruction", "InstructionError", "decode", "disassemble", "encode", "field_value"]
+
+_FIXED = ("opcode", "version")
+"""Fields that are no value of an instruction."""
 
 
 class InstructionError(MakaluError, ValueError):
@@ -29,21 +32,21 @@ class Instruction:
 
 @cache
 def _layout(opcode: Opcode) -> Mapping[str, tuple[int, int, int, int]]:
-    """(lowest and highest value, mask, first bit) of the fields that an opcode uses beside itself."""
-    fields = [FIELDS[name] for name in used_fields(opcode) if name != "opcode"]
+    """(lowest and highest value, mask, first bit) of the values that an opcode uses."""
+    fields = [FIELDS[name] for name in used_fields(opcode) if name not in _FIXED]
     return {f.name: (f.low, f.high, (1 << f.bits) - 1, f.lsb) for f in fields}
 
 
 @cache
 def _unused(opcode: Opcode) -> int:
     """All bits that no field of the opcode has."""
-    used = sum(((1 << FIELDS[name].bits) - 1) << FIELDS[name].lsb for name in used_fields(opcode))
-    return ~used
+    return ~sum(FIELDS[name].mask for name in used_fields(opcode))
 
 
 def encode(instruction: Instruction) -> bytes:
     """128 bytes. Raises `InstructionError` for a field that the opcode does not use or a value that does not fit."""
-    layout, word = _layout(instruction.opcode), int(instruction.opcode)
+    layout = _layout(instruction.opcode)
+    word = int(instruction.opcode) | ENCODING_VERSION << FIELDS["version"].lsb
     for name, value in instruction.values.items():
         if name not in layout:
             raise InstructionError(f"{instruction.opcode.name.lower()} has no field {name!r}")
@@ -56,11 +59,13 @@ def encode(instruction: Instruction) -> bytes:
 
 
 def decode(data: bytes) -> Instruction:
-    """The inverse of `encode`; raises `InstructionError` on an unknown opcode or a reserved bit that is set."""
+    """The inverse of `encode`. Errors: `InstructionError` for another version, an unknown opcode, a reserved bit."""
     if len(data) != INSTRUCTION_BYTES:
         raise InstructionError(f"an instruction has {INSTRUCTION_BYTES} bytes, not {len(data)}")
     word = int.from_bytes(data, "little")
-    code = word & FIELDS["opcode"].high
+    version, code = field_value(word, "version"), field_value(word, "opcode")
+    if version != ENCODING_VERSION:
+        raise InstructionError(f"the instruction is of version {version} of the encoding, this is {ENCODING_VERSION}")
     if code not in Opcode._value2member_map_:
         raise InstructionError(f"opcode {code:#04x} is unknown")
     opcode = Opcode(code)

@@ -1,15 +1,13 @@
 """Codes that the hardware reports when a queue stops, and the base of the errors that a user can cause.
 
-An instruction that breaks several rules reports the lowest code; `FETCH` goes before all, because nothing else is
-known of an instruction that did not arrive. A queue reports its first error in program order: an instruction is refused
-when everything before it has finished. Rules are those of codes 1 to 9, 14 and 15 below, word for word what
-`hw/sequencer` checks; `operand.py` and `field_rules.py` have them as data. Whether there is memory at an address, the
-bus says.
+The rules behind the codes are rows of `operand.py` and `field_rules.py`; an instruction that breaks several reports the
+first code in `PRECEDENCE`. A queue reports its first error in program order: an instruction is refused when everything
+before it has finished. Whether there is memory at an address, the bus says.
 """
 
 from enum import IntEnum
 
-__all__ = ["ErrorCode", "MakaluError"]
+__all__ = ["PRECEDENCE", "ErrorCode", "MakaluError"]
 
 
 class MakaluError(Exception):
@@ -28,20 +26,17 @@ class ErrorCode(IntEnum):
     RESERVED = 2
     """A bit that the opcode does not use is set, the slot of a scalar operand without `operand0_tensor` included."""
     OPERAND = 3
-    """Space, element type, operation or function that the opcode does not allow; a PSUM operand that is not fp32."""
+    """Space, element type, operation or function that the opcode does not allow."""
     SIZE = 4
-    """A size of 0; operands of different sizes; a scalar operand with a size other than 1; `partitions` or `columns`
-    of 0 or above the geometry; a stationary tile with size0 above the columns or another size that is not 1."""
+    """A number of elements, partitions or columns."""
     PARTITION = 5
-    """Start partition + `partitions` beyond the geometry (a matmul's destination: start partition other than 0);
-    operands of Vector or Scalar on different start partitions."""
+    """Partitions that the core does not have, or that the instruction does not allow."""
     ALIGNMENT = 6
-    """An offset that is not a multiple of the element; a stationary tile with an offset that is not a multiple of the
-    SBUF word, or with stride0 other than 1. At start: a program that is not aligned to an instruction."""
+    """An offset or a stride. At start: a program that is not aligned to an instruction."""
     SBUF_ADDRESS = 7
-    """The first or last byte of an access pattern (strides are signed) lies outside the partition's SBUF."""
+    """An access pattern (strides are signed) leaves the partition's SBUF."""
     PSUM_ADDRESS = 8
-    """An access pattern leaves the partition's PSUM, or a matmul's destination leaves one bank."""
+    """An access pattern leaves the partition's PSUM, or one bank."""
     SEMAPHORE = 9
     """An unknown wait or signal kind, or a used wait or signal with a semaphore beyond the preset's count."""
     FETCH = 10
@@ -56,8 +51,18 @@ class ErrorCode(IntEnum):
     stalled), while this queue was running. Address and tag are those of the queue's oldest unfinished instruction (of
     its first channel that has one), so of a transfer that the bus does not answer; else of the next one to issue."""
     MEMORY_ADDRESS = 14
-    """The first or last byte of a DMA's memory side (five signed strides, dimension 4 is the partition) lies outside
-    the bus's addresses, 0 to 2^address_bits - 1."""
+    """The memory side of a DMA (five signed strides, dimension 4 is the partition) leaves the bus's addresses, 0 to
+    2^address_bits - 1."""
     ELEMENTS = 15
-    """More elements a partition than an instruction may have: the sizes, each rounded up to a power of two, multiply to
-    more than the preset's `sequencer.elements`. So every instruction ends."""
+    """More elements a partition than the preset's `sequencer.elements`. So every instruction ends."""
+    VERSION = 16
+    """An instruction of another version of the encoding (`spec/fields.py`)."""
+
+
+PRECEDENCE: tuple[ErrorCode, ...] = (
+    ErrorCode.FETCH,
+    ErrorCode.VERSION,
+    *(code for code in ErrorCode if code not in (ErrorCode.NONE, ErrorCode.FETCH, ErrorCode.VERSION)),
+)
+"""Which code is reported of several: the lowest, but nothing else is known of an instruction that did not arrive, or
+whose encoding is another."""

@@ -1,55 +1,157 @@
 """Number formats as records: every width in the RTL and every mask in the models derives from these.
 
-Does not: compute. Arithmetic lives in `hw/arith` (RTL) and `sim_models/golden` (numpy), each written from this page.
+A new format is a row here with its widening and narrowing (`hw/arith/convert.py`, `sim_models/golden/formats.py`), and
+a member of the groups below whose operands may hold it. Everything else takes its size, masks and limits from the row.
+
+Does not: compute. The arithmetic is written twice from this page, in the RTL and in numpy.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 
-__all__ = ["BF16", "FORMATS", "FP32", "SIGNIFICAND_BITS", "Format"]
+__all__ = [
+    "ACCUMULATOR",
+    "BF16",
+    "DMA_ELEMENTS",
+    "FORMATS",
+    "FORMAT_OF_CODE",
+    "FP32",
+    "LANE_ELEMENTS",
+    "SIGNIFICAND_BITS",
+    "TENSOR_OPERANDS",
+    "Format",
+    "FormatKind",
+    "Overflow",
+]
 
 SIGNIFICAND_BITS = 12
 """Width of an operand's significand inside the array, leading bit included: bf16, fp16, tf32 and every fp8 fit."""
 
 
+class FormatKind(Enum):
+    """What the bits of an element mean."""
+
+    IEEE = "all-ones exponent: infinity or NaN"
+    FINITE_NAN = "no infinity; all ones is the NaN (e4m3fn)"
+    FINITE = "neither infinity nor NaN: every code is a number (e2m1fn)"
+    SCALE = "2^(code - bias), no sign and no zero; all ones is the NaN (e8m0)"
+    INTEGER = "two's complement, or unsigned"
+
+
+class Overflow(Enum):
+    """What a result beyond the largest finite number becomes."""
+
+    INFINITY = "infinity of its sign"
+    NAN = "the canonical NaN"
+    SATURATE = "the largest finite number of its sign"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """An IEEE-754-style binary format: 1 sign bit, `exponent_bits`, `fraction_bits`, all-ones exponent = inf or NaN."""
+    """An element: [sign] [exponent] [fraction] from the highest bit down, `elements` of them in 2^`size_log2` bytes.
+
+    Raises `ValueError` where container, sign and overflow rule do not fit the kind.
+    """
 
     name: str
+    long_name: str
+    """As ml_dtypes, torch and NKI call it."""
     code: int
     """Encoding in an instruction operand's `dtype` field."""
+    size_log2: int
+    """log2 of the bytes of the container, which is what addresses, strides and alignment count in."""
     exponent_bits: int
     fraction_bits: int
+    """Of an integer: the bits of its magnitude."""
+    kind: FormatKind = FormatKind.IEEE
+    signed: bool = True
+    overflow: Overflow = Overflow.INFINITY
+    elements: int = 1
+    """In a container: more than one where elements are packed."""
+
+    def __post_init__(self) -> None:
+        if self.elements * self.bits > 8 * self.bytes:
+            raise ValueError(f"{self.elements} elements of {self.bits} bits do not fit into {self.bytes} bytes")
+        if (self.exponent_bits == 0) != (self.kind is FormatKind.INTEGER):
+            raise ValueError(f"{self.name}: an integer, and only an integer, has no exponent")
+        if self.kind is FormatKind.SCALE and (self.signed or self.fraction_bits):
+            raise ValueError(f"{self.name}: a scale has neither sign nor fraction")
+        needs = {Overflow.INFINITY: self.has_infinity, Overflow.NAN: self.has_nan, Overflow.SATURATE: True}
+        if not needs[self.overflow]:
+            raise ValueError(f"{self.name} has no {self.overflow.name.lower()} to overflow to")
 
     @cached_property
     def bits(self) -> int:
-        return 1 + self.exponent_bits + self.fraction_bits
+        """Of one element."""
+        return self.signed + self.exponent_bits + self.fraction_bits
 
     @cached_property
     def bytes(self) -> int:
-        return self.bits // 8
+        """Of the container."""
+        return 1 << self.size_log2
 
     @property
     def bias(self) -> int:
-        return (1 << (self.exponent_bits - 1)) - 1
+        return 0 if self.kind is FormatKind.INTEGER else (1 << (self.exponent_bits - 1)) - 1
 
     @property
     def exponent_mask(self) -> int:
         return (1 << self.exponent_bits) - 1
 
     @property
+    def magnitude_mask(self) -> int:
+        """Everything but the sign."""
+        return (1 << (self.exponent_bits + self.fraction_bits)) - 1
+
+    @property
     def emin(self) -> int:
         """Exponent of the smallest normal number; also the exponent of every subnormal."""
-        return 1 - self.bias
+        return -self.bias if self.kind is FormatKind.SCALE else 1 - self.bias
+
+    @property
+    def has_infinity(self) -> bool:
+        return self.kind is FormatKind.IEEE
+
+    @property
+    def has_nan(self) -> bool:
+        return self.kind in (FormatKind.IEEE, FormatKind.FINITE_NAN, FormatKind.SCALE)
+
+    @property
+    def infinity(self) -> int:
+        """Bits of the positive infinity. Raises `ValueError` where there is none."""
+        if not self.has_infinity:
+            raise ValueError(f"{self.name} has no infinity")
+        return self.exponent_mask << self.fraction_bits
+
+    @property
+    def largest(self) -> int:
+        """Bits of the largest finite number."""
+        return self.infinity - 1 if self.has_infinity else self.magnitude_mask - self.has_nan
 
     @property
     def canonical_nan(self) -> int:
-        """Positive quiet NaN with an otherwise empty payload: the only NaN that Makalu writes."""
-        return (self.exponent_mask << self.fraction_bits) | (1 << (self.fraction_bits - 1))
+        """Positive quiet NaN with an otherwise empty payload: the only NaN that Makalu writes.
+
+        All ones where that is the only NaN. Raises `ValueError` where there is none.
+        """
+        if not self.has_nan:
+            raise ValueError(f"{self.name} has no NaN")
+        return self.infinity | (1 << (self.fraction_bits - 1)) if self.has_infinity else self.magnitude_mask
 
 
-FP32 = Format(name="fp32", code=1, exponent_bits=8, fraction_bits=23)
-BF16 = Format(name="bf16", code=2, exponent_bits=8, fraction_bits=7)
+FP32 = Format(name="fp32", long_name="float32", code=1, size_log2=2, exponent_bits=8, fraction_bits=23)
+BF16 = Format(name="bf16", long_name="bfloat16", code=2, size_log2=1, exponent_bits=8, fraction_bits=7)
 
-FORMATS: dict[str, Format] = {f.name: f for f in (FP32, BF16)}
+FORMATS: Mapping[str, Format] = {f.name: f for f in (FP32, BF16)}
+FORMAT_OF_CODE: Mapping[int, Format] = {f.code: f for f in FORMATS.values()}
+
+ACCUMULATOR = FP32
+"""Chain, PSUM, the lanes' steps, immediates and scalar operands: every element widens to it, every result leaves it."""
+TENSOR_OPERANDS = (BF16,)
+"""What the array multiplies. A kernel that does not choose takes the first."""
+LANE_ELEMENTS = (FP32, BF16)
+"""What Vector and Scalar read and write in SBUF."""
+DMA_ELEMENTS = (FP32, BF16)
+"""What a DMA moves; it looks at sizes only."""

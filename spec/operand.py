@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from .errors import ErrorCode
+from .formats import Format
 
 __all__ = ["EVERY_OPERAND", "Operand", "OperandRule", "Space", "counted_elements"]
 
@@ -76,7 +77,7 @@ class Operand:
     """What an instruction allows in one of its operand slots."""
 
     spaces: tuple[Space, ...]
-    dtypes: tuple[str, ...]
+    dtypes: tuple[Format, ...]
     own_rules: tuple[OperandRule, ...] = ()
     """Beside those of `EVERY_OPERAND`."""
     scalar: bool = False

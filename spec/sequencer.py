@@ -35,14 +35,15 @@ def allowed_bits(opcode: Opcode, *, scalar_operands: bool = True) -> int:
     mask = 0
     for name in used_fields(opcode):
         if not (skip and name.startswith(skip)):
-            mask |= ((1 << FIELDS[name].bits) - 1) << FIELDS[name].lsb
+            mask |= FIELDS[name].mask
     return mask
 
 
 def queue_bits(queue: Queue) -> int:
-    """Mask of the instruction bits that any opcode of the queue uses: what its decoded instructions must store."""
+    """Mask of the instruction bits that its decoded instructions must store: all that any opcode of it uses, but the
+    version, which the decoder has seen."""
     mask = 0
     for opcode, spec in INSTRUCTIONS.items():
         if queue in spec.queues:
             mask |= allowed_bits(opcode)
-    return mask
+    return mask & ~FIELDS["version"].mask

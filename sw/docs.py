@@ -2,14 +2,18 @@
 
 import ast
 import inspect
+from collections.abc import Iterable
 from enum import IntEnum
+from typing import Any
 
 from makalu.spec.engines import CHANNELS
 from makalu.spec.errors import ErrorCode
+from makalu.spec.field_rules import FIELD_RULES, FieldRule
+from makalu.spec.fields import INSTRUCTION_FORMATS, Bits
 from makalu.spec.formats import FORMATS
 from makalu.spec.isa import (
+    ENCODING_VERSION,
     FIELDS,
-    INSTRUCTION_BYTES,
     INSTRUCTIONS,
     AluOp,
     Function,
@@ -36,10 +40,7 @@ def isa_page() -> str:
     lines = [
         "# Instruction set",
         "",
-        "Written from `spec/isa.py` and `spec/engines.py`; do not edit.",
-        "",
-        f"An instruction has {INSTRUCTION_BYTES} bytes, little-endian: bit i is bit i % 8 of byte i // 8. A field that "
-        "an instruction does not use is zero, and so is every bit without a name.",
+        "Written from `spec/isa.py`, `spec/fields.py` and `spec/engines.py`; do not edit.",
         "",
         "## Instructions",
         "",
@@ -48,7 +49,7 @@ def isa_page() -> str:
     ]
     for opcode, spec in INSTRUCTIONS.items():
         operands = "; ".join(
-            f"{slot}: {'/'.join(s.name for s in o.spaces)} {'/'.join(o.dtypes)}{', one a partition' * o.scalar}"
+            f"{slot}: {_names(o.spaces)} {_names(o.dtypes)}{', one a partition' * o.scalar}"
             for slot, o in spec.operands.items()
         )
         slots = tuple(f"{slot}_" for slot in spec.operands)
@@ -83,9 +84,7 @@ def isa_page() -> str:
         "even when their bytes differ: a partly written word is read and written back. In PSUM and memory the unit is "
         "the byte.",
     ]
-    lines += ["", "## Fields", "", "| bits | name | signed | meaning |", "|---|---|---|---|"]
-    for f in sorted(FIELDS.values(), key=lambda f: f.lsb):
-        lines.append(f"| {f.lsb + f.bits - 1}:{f.lsb} | {f.name} | {'yes' if f.signed else ''} | {f.meaning} |")
+    lines += _encoding()
     for kind in (Queue, Space, WaitKind, SignalKind, AluOp, Function):
         lines += ["", f"## {kind.__name__}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
         lines += ["| code | name |", "|---|---|"]
@@ -97,13 +96,52 @@ def isa_page() -> str:
         keepers = [f"{name} {slot}" for name, slot, o in rows if rule in o.own_rules]
         where = "every operand" if rule in EVERY_OPERAND else ", ".join(keepers)
         lines.append(f"| {rule.name.lower()} | {rule.code.name.lower()} | {rule.text} | {where} |")
-    lines += ["", "## Formats", "", "| code | name | bytes |", "|---|---|---|"]
+    lines += ["", "## Element types", "", "| code | name | bytes |", "|---|---|---|"]
     lines += [f"| {form.code} | {form.name} | {form.bytes} |" for form in FORMATS.values()]
-    lines += ["", "## Error codes", "", "The lowest code of all broken rules is reported; `fetch` goes before all."]
-    lines += ["", "| code | name | rule |", "|---|---|---|"]
-    rules = _member_docs(ErrorCode)
-    lines += [f"| {int(code)} | {code.name.lower()} | {rules.get(code.name, '')} |" for code in ErrorCode]
+    lines += ["", "## Rules of fields", "", "In every instruction that has the field.", ""]
+    lines += ["| field | code | legal |", "|---|---|---|"]
+    lines += [f"| {rule.field} | {rule.code.name.lower()} | {_legal(rule)} |" for rule in FIELD_RULES]
+    lines += ["", "## Error codes", ""]
+    lines += ["The lowest code of all broken rules is reported; `fetch`, then `version` go before all.", ""]
+    lines += ["| code | name | what is wrong | rules |", "|---|---|---|---|"]
+    texts = _member_docs(ErrorCode)
+    for code in ErrorCode:
+        rules = [rule.name.lower() for rule in OperandRule if rule.code is code]
+        rules += [rule.field for rule in FIELD_RULES if rule.code is code]
+        lines.append(f"| {int(code)} | {code.name.lower()} | {texts.get(code.name, '')} | {', '.join(rules)} |")
     return "\n".join(lines) + "\n"
+
+
+def _encoding() -> list[str]:
+    """The formats, and the fields that each of them has."""
+    lines = ["", "## Encoding", "", f"Version {ENCODING_VERSION}. {' '.join(_format_doc().split())}", ""]
+    lines += ["| format | engines | operands | kept free | bits without a name |", "|---|---|---|---|---|"]
+    for form in INSTRUCTION_FORMATS.values():
+        engines = ", ".join(engine or "the sequencer" for engine in form.engines)
+        kept = "; ".join(f"{_run(row)} {row.name}: {row.meaning}" for row in form.reserved)
+        lines.append(f"| {form.name} | {engines} | {', '.join(form.operands)} | {kept} | {form.free_bits} |")
+    lines += ["", "| bits | name | formats | signed | meaning |", "|---|---|---|---|---|"]
+    for f in sorted(FIELDS.values(), key=lambda f: f.lsb):
+        names = [form.name for form in INSTRUCTION_FORMATS.values() if f.name in form.names]
+        where = "all" if len(names) == len(INSTRUCTION_FORMATS) else ", ".join(names)
+        lines.append(f"| {_run(f)} | {f.name} | {where} | {'yes' if f.signed else ''} | {f.meaning} |")
+    return lines
+
+
+def _legal(rule: FieldRule) -> str:
+    if rule.names is not None:
+        return f"a member of `{rule.names.__name__}`"
+    tiny = rule.high(load_preset("tiny"))
+    return f"from {rule.low} to the preset's (`tiny`: {tiny})" + (f", while {rule.when} is not 0" if rule.when else "")
+
+
+def _run(row: Bits) -> str:
+    return f"{row.lsb + row.bits - 1}:{row.lsb}"
+
+
+def _format_doc() -> str:
+    """What the module of the fields says of them."""
+    return (inspect.getdoc(inspect.getmodule(Bits)) or "").split("\n\n", 1)[1]
 
 
 def registers_page() -> str:
@@ -118,6 +156,11 @@ def registers_page() -> str:
     lines += ["", inspect.cleandoc(Status.__doc__ or ""), "", "## Counters of a queue", ""]
     lines += [", ".join(COUNTERS) + ".", "", *_counter_doc()]
     return "\n".join(lines) + "\n"
+
+
+def _names(members: Iterable[Any]) -> str:
+    """Spaces or formats, as a cell shows them."""
+    return "/".join(member.name for member in members)
 
 
 def _tree(module: object) -> ast.Module:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fp32_to_bf16
+from makalu.sim_models.golden.formats import narrow, storage, widen
 from makalu.spec.errors import MakaluError
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import ACCUMULATOR, Format
 
 __all__ = ["Bits", "ElementError", "bits_type", "from_bits", "to_bits"]
 
@@ -30,7 +30,7 @@ class Bits:
 
 def bits_type(dtype: Format) -> np.dtype[Any]:
     """The unsigned integers that hold an element's bits."""
-    return np.dtype(f"<u{dtype.bytes}")
+    return storage(dtype)
 
 
 def to_bits(values: ArrayLike | Bits, dtype: Format, place: str = "values") -> NDArray[np.unsignedinteger]:
@@ -49,22 +49,20 @@ def to_bits(values: ArrayLike | Bits, dtype: Format, place: str = "values") -> N
     if not floating and array.dtype.kind not in "iub":
         raise ElementError(f"{place} must be real numbers, not {array.dtype.name} ({_first(array)})")
     with np.errstate(over="ignore"):
-        narrow = array.astype(np.float32)
-    if array.dtype.itemsize > FP32.bytes or not floating:
-        lost = np.isinf(narrow) & np.isfinite(array.astype(np.float64))
+        single = array.astype(np.float32)
+    if array.dtype.itemsize > ACCUMULATOR.bytes or not floating:
+        lost = np.isinf(single) & np.isfinite(array.astype(np.float64))
         _refuse(place, array, lost, f"lies beyond fp32's {np.finfo(np.float32).max:.8g}")
-    bits = narrow.view(np.uint32)
-    out = bits if dtype == FP32 else np.asarray(fp32_to_bf16(bits)).astype(np.uint16)
+    out = narrow(dtype, single.view(np.uint32))
     if not floating:
         back = from_bits(out, dtype).astype(np.float64)
         _refuse(place, array, back != array.astype(np.float64), f"is no number of {dtype.name}; give floats to round")
-    return out.astype(bits_type(dtype), copy=False)
+    return out
 
 
 def from_bits(bits: NDArray[np.unsignedinteger], dtype: Format) -> NDArray[np.float32]:
     """The values, exact, as float32."""
-    wide = np.asarray(bf16_to_fp32(bits.astype(np.uint16))) if dtype == BF16 else bits
-    return wide.astype(np.uint32).view(np.float32)
+    return widen(dtype, bits).view(np.float32)
 
 
 def _first(array: NDArray[Any]) -> str:

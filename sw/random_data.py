@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.sim_models.golden.formats import narrow
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import ACCUMULATOR, Format
 from makalu.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
 
 from .compile.compiler import Queues
@@ -16,19 +17,24 @@ from .compile.compiler import Queues
 __all__ = ["RandomPatterns", "decorated", "random_bits"]
 
 SPECIAL_SHARE = 1 / 1024
-_SPECIALS = {
-    FP32: (0x00000000, 0x80000000, 0x00000001, 0x807FFFFF, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7FC00000),
-    BF16: (0x0000, 0x8000, 0x0001, 0x807F, 0x7F7F, 0x7F80, 0xFF80, 0x7FC0),
-}
 
 
 def random_bits(random: np.random.Generator, form: Format, count: int) -> NDArray[np.unsignedinteger]:
     """Mostly small numbers, so that sums stay finite, and a few of every special class."""
     wide = random.normal(size=count).astype(np.float32).view(np.uint32)
-    bits = (wide if form == FP32 else wide >> 16).astype(f"u{form.bytes}")
+    cut = ~np.uint32((1 << ACCUMULATOR.fraction_bits - form.fraction_bits) - 1)
+    bits = narrow(form, wide & cut)
     special = random.random(count) < SPECIAL_SHARE
-    bits[special] = random.choice(np.array(_SPECIALS[form], bits.dtype), int(special.sum()))
+    bits[special] = random.choice(np.array(_specials(form), bits.dtype), int(special.sum()))
     return bits
+
+
+def _specials(form: Format) -> tuple[int, ...]:
+    """Both zeros, smallest and largest subnormal, largest number, both infinities, NaN."""
+    sign, subnormal = 1 << form.bits - 1, (1 << form.fraction_bits) - 1
+    infinities = (form.infinity, sign | form.infinity) if form.has_infinity else ()
+    nans = (form.canonical_nan,) if form.has_nan else ()
+    return (0, sign, 1, sign | subnormal, form.largest, *infinities, *nans)
 
 
 def decorated(queues: Queues, config: CoreConfig, random: np.random.Generator) -> Queues:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import FP32, LANE_ELEMENTS, TENSOR_OPERANDS, Format
 from makalu.spec.isa import Opcode, Queue
 
 from .compile.compiler import compile_trace
@@ -27,6 +27,7 @@ from .random_data import RandomPatterns, decorated, random_bits
 
 __all__ = ["RandomProgram", "random_program"]
 
+OPERAND = TENSOR_OPERANDS[0]
 ROOM = 4
 """Memory that one partition's share of a transfer may spread over, in multiples of `elements`."""
 INPUT_ROOMS = 4
@@ -52,14 +53,9 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
     random = np.random.default_rng(seed)
     count = INPUT_ROOMS * ROOM * elements * config.partitions
     builder = _Builder(config, random, instructions, elements)
-    traced = trace(
-        builder.kernel,
-        config,
-        words=TensorSpec((count,), FP32),
-        halves=TensorSpec((count,), BF16),
-    )
+    traced = trace(builder.kernel, config, **{form.name: TensorSpec((count,), form) for form in LANE_ELEMENTS})
     program = compile_trace(traced, whole_outputs=False, transform=lambda queues: decorated(queues, config, random))
-    inputs = {"words": Bits(random_bits(random, FP32, count)), "halves": Bits(random_bits(random, BF16, count))}
+    inputs = {form.name: Bits(random_bits(random, form, count)) for form in LANE_ELEMENTS}
     return RandomProgram(config=config, seed=seed, program=program, inputs=inputs)
 
 
@@ -71,21 +67,21 @@ class _Builder:
         self._budget, self._elements = instructions, elements
         self._shapes = RandomPatterns(random, elements)
         self._output_elements = OUTPUT_ROOMS * ROOM * elements * config.partitions
-        self._tiles: dict[Format, list[Tensor]] = {FP32: [], BF16: []}
+        self._tiles: dict[Format, list[Tensor]] = {form: [] for form in LANE_ELEMENTS}
         self._psum: list[Tensor] = []
         self._sources: dict[Format, Tensor] = {}
         self._outputs: dict[Format, Tensor] = {}
-        self._used: dict[Format, int] = {FP32: 0, BF16: 0}
+        self._used = dict.fromkeys(LANE_ELEMENTS, 0)
 
-    def kernel(self, words: Tensor, halves: Tensor) -> tuple[Tensor, ...]:
+    def kernel(self, **sources: Tensor) -> tuple[Tensor, ...]:
         recording = current()
-        self._sources = {FP32: words, BF16: halves}
+        self._sources = {form: sources[form.name] for form in LANE_ELEMENTS}
         self._outputs = {
             form: recording.allocate((self._output_elements,), form, Buffer.SHARED_HBM, f"out_{form.name}")
-            for form in (FP32, BF16)
+            for form in LANE_ELEMENTS
         }
-        self._new_tile(FP32)
-        self._new_tile(BF16)
+        for form in LANE_ELEMENTS:
+            self._new_tile(form)
         self._matmul_new()
         steps: list[Callable[[], None]] = [
             *[self._load, self._store, self._activation, self._copy, self._tensor_tensor, self._tensor_scalar] * 2,
@@ -108,7 +104,7 @@ class _Builder:
         return items[self._shapes.integer(0, len(items) - 1)]
 
     def _form(self) -> Format:
-        return FP32 if self._random.random() < 1 / 2 else BF16
+        return LANE_ELEMENTS[int(self._random.random() * len(LANE_ELEMENTS))]
 
     def _new_tile(self, form: Format | None = None) -> None:
         """A tile whose rows come from memory; it replaces an old one, which is stored."""
@@ -237,8 +233,9 @@ class _Builder:
         nisa.dma_copy(view, self._store_view(view))
 
     def _split(self) -> None:
-        """Fills both sides of an odd column of a bf16 tile, inside an SBUF word: one by DMA, the other by an engine."""
-        tile = self._pick(self._tiles[BF16])
+        """Fills both sides of an odd column inside an SBUF word, of small elements: one by DMA, one by an engine."""
+        smallest = min(LANE_ELEMENTS, key=lambda form: form.bytes)
+        tile = self._pick(self._tiles[smallest])
         if tile.shape[1] < 2:
             return
         source = self._source()
@@ -252,7 +249,7 @@ class _Builder:
             loaded, written = (low, high) if self._shapes.integer(0, 1) else (high, low)
             written = written[:, : min(written.shape[1], source.storage.row_elements)]
             data = self._view(source, written.shape[1:], (first, count), overlapping=True)
-            memory = self._memory_view(self._sources[BF16], count, loaded.shape[1:], overlapping=True)
+            memory = self._memory_view(self._sources[smallest], count, loaded.shape[1:], overlapping=True)
             load_first = bool(self._shapes.integer(0, 1))
             if load_first:
                 nisa.dma_copy(loaded, memory)
@@ -268,9 +265,9 @@ class _Builder:
 
     def _matmul_operands(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Stationary view, moving tile, rows."""
-        stationary, moving = self._pick(self._tiles[BF16]), self._pick(self._tiles[BF16])
+        stationary, moving = self._pick(self._tiles[OPERAND]), self._pick(self._tiles[OPERAND])
         rows = self._rows(stationary, moving)
-        word = self._config.sbuf.word_bytes // BF16.bytes
+        word = self._config.sbuf.word_bytes // OPERAND.bytes
         start = word * self._shapes.integer(0, (stationary.shape[1] - 1) // word)
         count = self._shapes.integer(1, min(self._config.tensor.columns, stationary.shape[1] - start))
         return stationary[rows[0] : sum(rows), start : start + count], moving, rows

@@ -23,4 +23,6 @@ def predict(
 ) -> Timeline:
     """Timeline of a program behind `memory` (default: the preset's); `start` and `report` as in `CoreTiming`."""
     check_preset(program, config)
-    return CoreTiming(config, memory or MemoryTiming.of(config.memory), start=start).run(program.streams, report=report)
+    return CoreTiming(config, memory or MemoryTiming.of(config.memory), start=start).run(
+        program.executed(), report=report
+    )

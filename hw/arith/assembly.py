@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.accumulator import Accumulator
 from makalu.hw.arith.chain_adder import ChainAdder
-from makalu.hw.arith.convert import Bf16ToFp32, Fp32ToBf16
+from makalu.hw.arith.convert import Narrow, Widen
 from makalu.hw.arith.finalise import Finalise
 from makalu.hw.arith.fp32_add import Fp32Add
 from makalu.hw.arith.fp32_minmax import Fp32MinMax
@@ -17,6 +17,7 @@ from makalu.hw.arith.operand import OperandDecode
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
+from makalu.spec.formats import TENSOR_OPERANDS
 
 __all__ = ["FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
 
@@ -96,8 +97,9 @@ class ArithAssembly(wiring.Component):
         return m
 
     def _fma(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.moving = moving = OperandDecode(stationary=False, subnormals=output.subnormals)
-        m.submodules.stationary = stationary = OperandDecode(stationary=True, subnormals=output.subnormals)
+        form = TENSOR_OPERANDS[0]
+        m.submodules.moving = moving = OperandDecode(form=form, stationary=False, subnormals=output.subnormals)
+        m.submodules.stationary = stationary = OperandDecode(form=form, stationary=True, subnormals=output.subnormals)
         m.submodules.product = product = Product(mul_stages=output.mul_stages, subnormals=output.subnormals)
         m.submodules.adder = adder = ChainAdder(add_stages=output.add_stages, subnormals=output.subnormals)
         m.submodules.finalise = finalise = Finalise(subnormals=output.subnormals)
@@ -142,11 +144,11 @@ class ArithAssembly(wiring.Component):
         return unit.o, unit.latency_cycles
 
     def _narrow(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = Fp32ToBf16()
+        m.submodules.unit = unit = Narrow(TENSOR_OPERANDS[0])
         m.d.comb += unit.i.eq(i.x)
         return Cat(unit.o, Const(0, 16)), unit.latency_cycles
 
     def _widen(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = Bf16ToFp32()
+        m.submodules.unit = unit = Widen(TENSOR_OPERANDS[0])
         m.d.comb += unit.i.eq(i.a)
         return unit.o, unit.latency_cycles

@@ -1,4 +1,4 @@
-"""bf16 bits to the array's operand, at the edge of the array."""
+"""An element's bits to the array's operand, at the edge of the array."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -6,18 +6,21 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.words import OPERAND
 from makalu.spec.chain import STATIONARY_BIAS, ZERO_EXPONENT, Kind
-from makalu.spec.formats import BF16, SIGNIFICAND_BITS
+from makalu.spec.formats import SIGNIFICAND_BITS, Format, FormatKind
 
 __all__ = ["OperandDecode"]
 
 
 class OperandDecode(wiring.Component):
-    """operand = unpacked bf16; a stationary operand's exponent is larger by STATIONARY_BIAS.
+    """operand = the element, unpacked; a stationary operand's exponent is larger by STATIONARY_BIAS.
 
     Does not: normalise subnormals (leading bit 0, exponent of the smallest normal number); the PE normalises products.
+    Nor know formats other than IEEE's kind with a significand of SIGNIFICAND_BITS or less (`ValueError`).
 
     Parameters
     ----------
+    form : Format
+        Of the element.
     stationary : bool
         For the stationary side of the multiplier.
     subnormals : str
@@ -25,7 +28,7 @@ class OperandDecode(wiring.Component):
 
     Members
     -------
-    bits : In(16)
+    bits : In(form.bits)
     operand : Out(OPERAND)
 
     Timing: combinational.
@@ -33,22 +36,25 @@ class OperandDecode(wiring.Component):
 
     latency_cycles = 0
 
-    def __init__(self, *, stationary: bool, subnormals: str) -> None:
+    def __init__(self, *, form: Format, stationary: bool, subnormals: str) -> None:
+        if form.kind is not FormatKind.IEEE or form.fraction_bits >= SIGNIFICAND_BITS:
+            raise ValueError(f"an operand is an IEEE format of up to {SIGNIFICAND_BITS} bits, not {form.name}")
         if subnormals not in ("keep", "flush"):
             raise ValueError(f"subnormals must be keep or flush, not {subnormals!r}")
-        self.stationary, self.subnormals = stationary, subnormals
-        super().__init__({"bits": In(BF16.bits), "operand": Out(OPERAND)})
+        self.form, self.stationary, self.subnormals = form, stationary, subnormals
+        super().__init__({"bits": In(form.bits), "operand": Out(OPERAND)})
 
     @property
     def emit_key(self) -> tuple[object, ...]:
-        return ("stationary" if self.stationary else "moving", self.subnormals)
+        return (self.form.name, "stationary" if self.stationary else "moving", self.subnormals)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fraction = self.bits[: BF16.fraction_bits]
-        exponent = self.bits[BF16.fraction_bits : -1]
+        form = self.form
+        fraction = self.bits[: form.fraction_bits]
+        exponent = self.bits[form.fraction_bits : -1]
         low, full, empty, zero = Signal(), Signal(), Signal(), Signal()
-        biased = Signal(BF16.exponent_bits)
+        biased = Signal(form.exponent_bits)
         m.d.comb += [
             low.eq(~exponent.any()),
             full.eq(exponent.all()),
@@ -56,14 +62,14 @@ class OperandDecode(wiring.Component):
             zero.eq(low if self.subnormals == "flush" else low & empty),
         ]
         bias = STATIONARY_BIAS if self.stationary else 0
-        below = SIGNIFICAND_BITS - 1 - BF16.fraction_bits
+        below = SIGNIFICAND_BITS - 1 - form.fraction_bits
         operand = self.operand
         m.d.comb += [
             operand.sign.eq(self.bits[-1]),
             operand.significand.eq(Mux(zero, 0, Cat(fraction, ~low) << below)),
             # 1 for a subnormal; 254 for infinity and NaN, whose exponent means nothing but must fit with the bias
             biased.eq(Cat((exponent[0] | low) & ~full, exponent[1:])),
-            operand.exponent.eq(Mux(zero, ZERO_EXPONENT + bias, biased - (BF16.bias - bias))),
+            operand.exponent.eq(Mux(zero, ZERO_EXPONENT + bias, biased - (form.bias - bias))),
             operand.kind.eq(Kind.FINITE),
         ]
         with m.If(zero):

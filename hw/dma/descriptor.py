@@ -2,21 +2,18 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from makalu.hw.dma.layouts import descriptor, slot_bits, start
+from makalu.hw.lib.element import SIZE_BITS, element_size
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FP32
 from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
 
 __all__ = ["DescriptorQueue"]
-
-_NARROW_SHIFT = 1  # log2 of the bytes of an element
-_WIDE_SHIFT = 2
 
 
 class DescriptorQueue(wiring.Component):
@@ -103,25 +100,23 @@ class DescriptorQueue(wiring.Component):
 
     def _translate(self, m: Module, out: Any) -> None:
         word, slot = self.command.payload, self.operand
-        wide = Signal()
-        element = Signal(bits_for(1 << _WIDE_SHIFT) + 1)  # and a sign
+        size = Signal(SIZE_BITS)
         sizes = [word[f"{slot}_size{d}"] for d in range(AP_DIMS)]
         strides = [word[f"{slot}_stride{d}"] for d in range(AP_DIMS)]
         m.d.comb += [
-            wide.eq(word[f"{slot}_dtype"] == FP32.code),
-            element.eq(Mux(wide, 1 << _WIDE_SHIFT, 1 << _NARROW_SHIFT)),
+            size.eq(element_size(word[f"{slot}_dtype"])),
             out.address.eq(word.address),
             out.offset.eq(word[f"{slot}_offset"]),
             out.partition.eq(word[f"{slot}_partition"]),
             out.last_partition.eq(word.partitions - 1),
-            out.row.eq(Mux(wide, sizes[0] << _WIDE_SHIFT, sizes[0] << _NARROW_SHIFT)),
-            out.wide.eq(wide),
-            out.contiguous.eq((strides[0] == 1) & (word.memory_stride0 == element)),
+            out.row.eq(sizes[0] << size),
+            out.size.eq(size),
+            out.contiguous.eq((strides[0] == 1) & (word.memory_stride0 == 1 << size)),
         ]
         for d in range(AP_DIMS):
             m.d.comb += [
                 out.lasts[d].eq(sizes[d] - 1),
-                out.strides[d].eq(Mux(wide, strides[d] << _WIDE_SHIFT, strides[d] << _NARROW_SHIFT)),
+                out.strides[d].eq(strides[d] << size),
             ]
         for d in range(MEMORY_DIMS):
             m.d.comb += out.memory_strides[d].eq(word[f"memory_stride{d}"])

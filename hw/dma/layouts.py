@@ -4,6 +4,7 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2, exact_log2
 
+from makalu.hw.lib.element import LARGEST, SIZE_BITS
 from makalu.hw.sbuf.layouts import word_address_bits
 from makalu.spec.axi import LONGEST_BURST, PAGE_BYTES
 from makalu.spec.config import CoreConfig
@@ -32,7 +33,7 @@ __all__ = [
 OFFSET_BITS = FIELDS["dst_offset"].bits
 """A byte offset within a partition's SBUF."""
 _SIZE_BITS = FIELDS["dst_size0"].bits
-_STRIDE_BITS = FIELDS["dst_stride0"].bits + 2  # in bytes: an element has at most four
+_STRIDE_BITS = FIELDS["dst_stride0"].bits + LARGEST  # in bytes
 _MEMORY_STRIDE_BITS = FIELDS["memory_stride0"].bits
 
 
@@ -79,11 +80,11 @@ def descriptor(config: CoreConfig) -> data.StructLayout:
             "offset": OFFSET_BITS,
             "partition": INDEX_BITS,
             "last_partition": INDEX_BITS,  # partitions - 1
-            "row": _SIZE_BITS + 2,  # bytes of dimension 0
+            "row": _SIZE_BITS + LARGEST,  # bytes of dimension 0
             "lasts": data.ArrayLayout(_SIZE_BITS, AP_DIMS),
             "strides": data.ArrayLayout(signed(_STRIDE_BITS), AP_DIMS),
             "memory_strides": data.ArrayLayout(signed(_MEMORY_STRIDE_BITS), MEMORY_DIMS),
-            "wide": 1,  # four bytes an element, else two
+            "size": SIZE_BITS,  # log2 of an element's bytes
             "contiguous": 1,  # dimension 0 is one run of bytes on both sides
         }
     )

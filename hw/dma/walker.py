@@ -9,7 +9,6 @@ from amaranth.utils import bits_for, exact_log2
 
 from makalu.hw.dma.layouts import OFFSET_BITS, beat_bits, burst, descriptor, page_bytes, slot_bits, start
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
 
 __all__ = ["BurstWalker"]
@@ -134,7 +133,7 @@ class BurstWalker(wiring.Component):
             piece.eq(Mux(remaining < limit, remaining, limit)),
         ]
         with m.If(~d.contiguous):
-            m.d.comb += piece.eq(Mux(d.wide, FP32.bytes, BF16.bytes))
+            m.d.comb += piece.eq(1 << d.size)
         return piece
 
     def _page(self, m: Module, address: Signal, piece: Signal) -> tuple[Signal, Signal]:

@@ -4,13 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.spec.formats import FORMATS
+from makalu.hw.lib.element import SIZE_BITS, element_size
 from makalu.spec.isa import AP_DIMS, FIELDS
 
 __all__ = ["Walker"]
-
-SHIFT_BITS = 2
-"""log2 of an element's bytes: 0 to 3."""
 
 
 class Walker(wiring.Component):
@@ -82,7 +79,7 @@ class Walker(wiring.Component):
                 "sizes": In(data.ArrayLayout(size_bits, dims)),
                 "offsets": In(data.ArrayLayout(address_bits, operands)),
                 "strides": In(data.ArrayLayout(data.ArrayLayout(signed(stride_bits), dims), operands)),
-                "shifts": In(data.ArrayLayout(SHIFT_BITS, operands)),
+                "shifts": In(data.ArrayLayout(SIZE_BITS, operands)),
                 "advance": In(1),
                 "step": In(size_bits),
                 "valid": Out(1),
@@ -107,9 +104,7 @@ class Walker(wiring.Component):
             m.d.comb += self.offsets[i].eq(instruction[f"{slot}_offset"])
             for d in range(self.dims):
                 m.d.comb += self.strides[i][d].eq(instruction[f"{slot}_stride{d}"])
-            for form in FORMATS.values():
-                with m.If(instruction[f"{slot}_dtype"] == form.code):
-                    m.d.comb += self.shifts[i].eq(form.bytes.bit_length() - 1)
+            m.d.comb += self.shifts[i].eq(element_size(instruction[f"{slot}_dtype"]))
 
     @property
     def emit_key(self) -> tuple[object, ...]:
@@ -162,7 +157,7 @@ class Walker(wiring.Component):
         dims = range(self.dims)
         stride = [Signal(self.address_bits, name=f"stride{i}_{d}", reset_less=True) for d in dims]  # bytes
         base = [Signal(self.address_bits, name=f"base{i}_{d}", reset_less=True) for d in dims]
-        shift = Signal(SHIFT_BITS, name=f"shift{i}", reset_less=True)
+        shift = Signal(SIZE_BITS, name=f"shift{i}", reset_less=True)
         unit = Signal(name=f"unit{i}", reset_less=True)
         step_bytes = Signal(self.address_bits, name=f"step_bytes{i}")
         amount = Signal(self.address_bits, name=f"amount{i}")

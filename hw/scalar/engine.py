@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import data
 
-from makalu.hw.vector.engine import LaneEngine
+from makalu.hw.lanes.engine import LaneEngine
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import AluOp, Function
 from makalu.spec.lanes import STEPS

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sequencer.elements import ElementBound
@@ -11,8 +12,7 @@ from makalu.hw.sequencer.memory_range import MemoryRange
 from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.spec.config import CoreConfig
-from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import FP32
+from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, OperandRule, Queue
 
 __all__ = ["CODE_BITS", "Decoder"]
@@ -21,7 +21,7 @@ CODE_BITS = max(ErrorCode).bit_length()
 
 
 class Decoder(wiring.Component):
-    """code = the lowest `ErrorCode` whose rule the instruction breaks, or NONE.
+    """code = the first `ErrorCode` in `PRECEDENCE` whose rule the instruction breaks, or NONE.
 
     Does not: store decoded instructions (`Queue`).
 
@@ -43,7 +43,7 @@ class Decoder(wiring.Component):
         The queue can take another decoded instruction.
     push : Out(1)
         `word` moves into the queue in this cycle.
-    code : Out(4)
+    code : Out(5)
         Verdict on the instruction pushed in the previous cycle.
 
     Timing: read in cycle r; `word` and step 0 in r + 1; push in r + 5 or, without room, in the first later cycle with
@@ -96,12 +96,13 @@ class Decoder(wiring.Component):
         for slot, opcodes in self._keeping(OperandRule.ONE_BANK).items():
             m.d.sync += s2_one_bank[slot].eq(Cat(i.opcode == opcode for opcode in opcodes).any())
         violations = {code: s2_static[code.name.lower()] for code in STATIC_CODES}
+        violations[ErrorCode.FETCH] = s2_fault
         violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_one_bank)
 
         code = ErrorCode.NONE
-        for rule in sorted(violations, reverse=True):
+        for rule in reversed([code for code in PRECEDENCE if code in violations]):
             code = Mux(violations[rule], rule, code)
-        m.d.comb += self.code.eq(Mux(s2_fault, ErrorCode.FETCH, code))
+        m.d.comb += self.code.eq(code)
         return m
 
     def _keeping(self, rule: OperandRule) -> dict[str, list[Opcode]]:
@@ -123,7 +124,7 @@ class Decoder(wiring.Component):
             m.d.comb += [
                 walk.step.eq(step),
                 walk.space.eq(i[f"{slot}_space"]),
-                walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
+                walk.size.eq(element_size(i[f"{slot}_dtype"])),
                 walk.offset.eq(i[f"{slot}_offset"]),
                 walk.sizes.eq(Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))),
                 walk.strides.eq(Cat(i[f"{slot}_stride{d}"] for d in range(AP_DIMS))),
@@ -155,7 +156,7 @@ class Decoder(wiring.Component):
         m.submodules[f"{slot}_memory"] = place(walk, platform)
         m.d.comb += [
             walk.step.eq(step),
-            walk.wide.eq(i[f"{slot}_dtype"] == FP32.code),
+            walk.size.eq(element_size(i[f"{slot}_dtype"])),
             walk.address.eq(i.address),
             walk.partitions.eq(i.partitions),
             walk.sizes.eq(Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))),

@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import SIZE_BITS
 from makalu.hw.sequencer.range import STEP_BITS
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS
 
 __all__ = ["MemoryRange"]
@@ -34,8 +34,8 @@ class MemoryRange(wiring.Component):
     -------
     step : In(3)
         0 to 4 while an instruction is decoded, 0 otherwise; its fields are stable from step 0 to step 4.
-    wide : In(1)
-        1 for fp32, 0 for bf16.
+    size : In
+        log2 of an element's bytes.
     address, partitions : In(64), In(8)
     sizes, strides : In(4 * 16), In(5 * 32)
         Dimension 0 lowest.
@@ -49,7 +49,7 @@ class MemoryRange(wiring.Component):
         super().__init__(
             {
                 "step": In(STEP_BITS),
-                "wide": In(1),
+                "size": In(SIZE_BITS),
                 "address": In(_ADDRESS),
                 "partitions": In(_PARTITIONS),
                 "sizes": In(AP_DIMS * _SIZE),
@@ -80,7 +80,7 @@ class MemoryRange(wiring.Component):
         m.d.sync += [s1_product.eq(last * stride), s1_rows.eq(rows * row_stride)]
 
         s2_low, s2_high = Signal(extreme, reset_less=True), Signal(extreme, reset_less=True)
-        s2_beyond, s2_wide = Signal(reset_less=True), Signal(reset_less=True)
+        s2_beyond, s2_size = Signal(reset_less=True), Signal.like(self.size, reset_less=True)
         start = Signal(bits)
         m.d.comb += start.eq(self.address[:bits])
         first = self.step == 1
@@ -93,8 +93,8 @@ class MemoryRange(wiring.Component):
                 begin = start + Mux(row_counts, s1_rows, 0)
                 m.d.sync += total.eq(Mux(first, begin, total) + Mux(counts, s1_product, 0))
             # the last byte is not below the address
-            m.d.sync += [s2_beyond.eq((self.address >> bits).any()), s2_wide.eq(self.wide)]
+            m.d.sync += [s2_beyond.eq((self.address >> bits).any()), s2_size.eq(self.size)]
 
-        most = (1 << bits) - Mux(s2_wide, FP32.bytes, BF16.bytes)
+        most = (1 << bits) - (1 << s2_size)
         m.d.comb += self.leaves.eq(s2_beyond | (s2_low < 0) | (s2_high > most))
         return m

@@ -1,11 +1,12 @@
 """First and last element of an access pattern, one dimension a cycle, and whether they leave the memory."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
+from makalu.hw.lib.element import LARGEST, SIZE_BITS
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import AP_DIMS, FIELDS, Space
 
 __all__ = ["STEP_BITS", "OperandRange"]
@@ -18,10 +19,6 @@ _OFFSET = FIELDS["dst_offset"].bits
 _PRODUCT = _SIZE + _STRIDE
 # four products of one sign and an offset of fewer bits than a product
 _EXTREME = _PRODUCT + (AP_DIMS - 1).bit_length() + 1
-
-
-def _log2(value: int) -> int:
-    return value.bit_length() - 1
 
 
 class OperandRange(wiring.Component):
@@ -37,8 +34,8 @@ class OperandRange(wiring.Component):
     -------
     step : In(3)
         0 to 4 while an instruction is decoded; the operand's fields are stable from step 0 to step 4.
-    space, wide, offset : In
-        `Space`; 1 for fp32, 0 for bf16; byte offset.
+    space, size, offset : In
+        `Space`; log2 of an element's bytes; byte offset.
     sizes, strides : In(4 * 16)
         Dimension 0 lowest.
     sbuf, psum, banks : Out(1)
@@ -53,7 +50,7 @@ class OperandRange(wiring.Component):
             {
                 "step": In(STEP_BITS),
                 "space": In(FIELDS["dst_space"].bits),
-                "wide": In(1),
+                "size": In(SIZE_BITS),
                 "offset": In(_OFFSET),
                 "sizes": In(AP_DIMS * _SIZE),
                 "strides": In(AP_DIMS * _STRIDE),
@@ -76,7 +73,7 @@ class OperandRange(wiring.Component):
         s2_low = Signal(signed(_EXTREME), reset_less=True)
         s2_high = Signal(signed(_EXTREME), reset_less=True)
         s2_space = Signal.like(self.space, reset_less=True)
-        s2_wide = Signal(reset_less=True)
+        s2_size = Signal.like(self.size, reset_less=True)
 
         m.d.comb += [
             last.eq(self.sizes.word_select(self.step[:2], _SIZE) - 1),
@@ -89,22 +86,22 @@ class OperandRange(wiring.Component):
         negative = Signal()
         first = Signal()
         m.d.comb += [
-            start.eq(Mux(self.wide, self.offset >> _log2(FP32.bytes), self.offset >> _log2(BF16.bytes))),
+            start.eq(self.offset >> self.size),
             first.eq(self.step == 1),
             negative.eq(s1_product < 0),
             low.eq(Mux(first, start, s2_low) + Mux(negative, s1_product, 0)),
             high.eq(Mux(first, start, s2_high) + Mux(negative, 0, s1_product)),
         ]
         with m.If((self.step >= 1) & (self.step <= AP_DIMS)):
-            m.d.sync += [s2_low.eq(low), s2_high.eq(high), s2_space.eq(self.space), s2_wide.eq(self.wide)]
+            m.d.sync += [s2_low.eq(low), s2_high.eq(high), s2_space.eq(self.space), s2_size.eq(self.size)]
 
-        # the verdict compares bytes; the shifts are wires
+        # the verdict compares the first byte of the highest element
         below = Signal()
-        high_byte = Signal(signed(_EXTREME + _log2(FP32.bytes)))
-        bank = _log2(config.psum.bank_elems)
+        high_byte = Signal(signed(_EXTREME + LARGEST))
+        bank = exact_log2(config.psum.bank_elems)
         m.d.comb += [
             below.eq(s2_low < 0),
-            high_byte.eq(Mux(s2_wide, Cat(0, 0, s2_high).as_signed(), Cat(0, s2_high).as_signed())),
+            high_byte.eq(s2_high << s2_size),
             self.sbuf.eq((s2_space == Space.SBUF) & (below | (high_byte >= config.sbuf.partition_bytes))),
             self.psum.eq((s2_space == Space.PSUM) & (below | (high_byte >= config.psum.partition_bytes))),
             self.banks.eq((s2_low >> bank) != (s2_high >> bank)),

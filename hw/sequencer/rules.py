@@ -4,13 +4,15 @@ from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import below_size, element_size
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
-from makalu.spec.formats import FORMATS, FP32
+from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import (
     AP_DIMS,
+    ENCODING_VERSION,
     FIELDS,
     INSTRUCTION_BYTES,
     INSTRUCTIONS,
@@ -25,7 +27,11 @@ from makalu.spec.sequencer import allowed_bits
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
-STATIC_CODES = tuple(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.ALIGNMENT) + (ErrorCode.SEMAPHORE,)
+STATIC_CODES = (
+    *(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.ALIGNMENT),
+    ErrorCode.SEMAPHORE,
+    ErrorCode.VERSION,
+)
 
 
 def _any(values: list[Value]) -> Value:
@@ -79,6 +85,7 @@ class StaticRules(wiring.Component):
             for code, rules in self._rules(spec, i, facts).items():
                 broken[code] += [chosen & rule for rule in rules]
         broken[ErrorCode.OPCODE].append(~_any(executed))
+        broken[ErrorCode.VERSION].append(i.version != ENCODING_VERSION)
         for code in STATIC_CODES:
             m.d.comb += self.violations[code.name.lower()].eq(_any(broken[code]))
         return m
@@ -115,19 +122,16 @@ class _Facts:
     """What several rules ask about an operand slot, each a named signal."""
 
     def __init__(self, m: Module, i):
-        self.sizes, self.wide, self.empty, self.ragged = {}, {}, {}, {}
+        self.sizes, self.empty, self.ragged = {}, {}, {}
         for slot in OPERANDS:
             self.sizes[slot] = Cat(i[f"{slot}_size{d}"] for d in range(AP_DIMS))
-            self.wide[slot] = Signal(name=f"{slot}_wide")
             self.empty[slot] = Signal(name=f"{slot}_empty")
             self.ragged[slot] = Signal(name=f"{slot}_ragged")
             offset = Signal(unsigned(FIELDS[f"{slot}_offset"].bits), name=f"{slot}_byte")
-            # every element has 2 or 4 bytes: one bit of the offset always matters, a second for fp32
             m.d.comb += [
                 offset.eq(i[f"{slot}_offset"]),
-                self.wide[slot].eq(i[f"{slot}_dtype"] == FP32.code),
                 self.empty[slot].eq(Cat(i[f"{slot}_size{d}"] == 0 for d in range(AP_DIMS)).any()),
-                self.ragged[slot].eq(offset[0] | (self.wide[slot] & offset[1])),
+                self.ragged[slot].eq((offset & below_size(element_size(i[f"{slot}_dtype"]))).any()),
             ]
 
 
@@ -144,10 +148,10 @@ class _Slot:
         return self._i[f"{self._name}_{name}"]
 
     def kind(self) -> Value:
-        space, wide = self._field("space"), self._facts.wide[self._name]
+        space, dtype = self._field("space"), self._field("dtype")
         spaces = Cat(space == s for s in self._operand.spaces).any()
-        dtypes = Cat(self._field("dtype") == FORMATS[d].code for d in self._operand.dtypes).any()
-        return ~spaces | ~dtypes | ((space == Space.PSUM) & ~wide)
+        dtypes = Cat(dtype == form.code for form in self._operand.dtypes).any()
+        return ~spaces | ~dtypes | ((space == Space.PSUM) & (dtype != ACCUMULATOR.code))
 
     def filled(self) -> Value:
         return self._facts.empty[self._name]

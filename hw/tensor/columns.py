@@ -3,7 +3,6 @@
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.walker import Walker
@@ -12,7 +11,7 @@ from makalu.hw.tensor.control import buffer_bits, column_control
 from makalu.hw.tensor.fetch import segment
 from makalu.hw.tensor.hazard import HazardWindow
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FP32
+from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import FIELDS
 
 __all__ = ["ColumnUnit", "destination"]
@@ -128,7 +127,7 @@ class ColumnUnit(wiring.Component):
 
         # the decision, one cycle before the column is at the edge
         m.d.comb += [
-            hazard.address.eq(walker.addresses[0] >> ceil_log2(FP32.bytes)),
+            hazard.address.eq(walker.addresses[0] >> ACCUMULATOR.size_log2),
             hazard.send.eq(send),
             send.eq(walker.valid & (held != 0) & ~(accumulate & hazard.hit)),
             self.swap_sent.eq(send & swap & walker.first),

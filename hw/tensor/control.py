@@ -9,12 +9,13 @@ from makalu.hw.lib.gated import GatedLayout
 from makalu.hw.sbuf.layouts import word_address_bits
 from makalu.hw.tensor.layouts import tag_bits
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16
+from makalu.spec.formats import TENSOR_OPERANDS
 from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = [
     "GROUPS_OF_A_WORD",
+    "OPERAND",
     "STATIONARY_BUFFERS",
     "buffer_bits",
     "column_control",
@@ -25,15 +26,17 @@ __all__ = [
     "word_elements",
 ]
 
+(OPERAND,) = TENSOR_OPERANDS
+"""What the edge of the array reads. A second format brings its code into `group_control` and `column_control`."""
 STATIONARY_BUFFERS = 2
 """Stationary words that a partition holds: one sends its groups while the other arrives."""
 GROUPS_OF_A_WORD = 2
-"""Groups of F bf16 elements in an SBUF word (the preset loader checks 4 F = word_bytes)."""
+"""Groups of F elements in an SBUF word (the preset loader checks 4 F = word_bytes)."""
 
 
 def word_elements(config: CoreConfig) -> int:
     """Moving elements in an SBUF word."""
-    return config.sbuf.word_bytes // BF16.bytes
+    return config.sbuf.word_bytes // OPERAND.bytes
 
 
 def element_bits(config: CoreConfig) -> int:

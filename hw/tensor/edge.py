@@ -8,10 +8,9 @@ from makalu.hw.arith.operand import OperandDecode
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.sbuf.layouts import tensor_read
-from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, word_elements
+from makalu.hw.tensor.control import OPERAND, STATIONARY_BUFFERS, buffer_bits, edge_control, word_elements
 from makalu.hw.tensor.layouts import X_OPERAND, group
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16
 from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = ["TensorEdge"]
@@ -130,10 +129,13 @@ class TensorEdge(wiring.Component):
             half.eq(Mux(control.half, word[len(half) :], word[: len(half)])),
             self.w.valid.eq(control.valid & actives[control.buffer]),
         ]
-        decoders = [OperandDecode(stationary=True, subnormals=tensor.subnormals) for _ in range(tensor.load_columns)]
+        decoders = [
+            OperandDecode(form=OPERAND, stationary=True, subnormals=tensor.subnormals)
+            for _ in range(tensor.load_columns)
+        ]
         for i, decode in enumerate(decoders):
             m.submodules[f"stationary_decode{i}"] = place(decode, platform)
-            m.d.comb += decode.bits.eq(half.word_select(i, BF16.bits))
+            m.d.comb += decode.bits.eq(half.word_select(i, OPERAND.bits))
         with m.If(self.w.valid):
             m.d.comb += self.w.tag.eq(control.tag)
             for i, decode in enumerate(decoders):
@@ -143,7 +145,9 @@ class TensorEdge(wiring.Component):
         control = self.control_in.column
         words, actives = buffers
         word = Signal(8 * self.config.sbuf.word_bytes, name="moving_word")
-        m.submodules.moving_decode = decode = OperandDecode(stationary=False, subnormals=self.config.tensor.subnormals)
+        m.submodules.moving_decode = decode = OperandDecode(
+            form=OPERAND, stationary=False, subnormals=self.config.tensor.subnormals
+        )
         m.d.comb += [
             word.eq(words[control.buffer]),
             self.x.active.eq(control.valid & actives[control.buffer]),
@@ -153,4 +157,4 @@ class TensorEdge(wiring.Component):
         with m.Switch(control.element):
             for i in range(word_elements(self.config)):
                 with m.Case(i):
-                    m.d.comb += decode.bits.eq(word.word_select(i, BF16.bits))
+                    m.d.comb += decode.bits.eq(word.word_select(i, OPERAND.bits))

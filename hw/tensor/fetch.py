@@ -8,9 +8,8 @@ from amaranth.utils import ceil_log2
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
-from makalu.hw.tensor.control import element_bits, read_control, word_elements
+from makalu.hw.tensor.control import OPERAND, element_bits, read_control, word_elements
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16
 from makalu.spec.frame import MOVING_SLOT, SLOT_BITS
 from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import INDEX_BITS
@@ -83,7 +82,7 @@ class FetchUnit(wiring.Component):
 
         room_in_word = Signal(self.segment.length.shape())
         length = Signal.like(room_in_word)
-        element_shift, word_shift = ceil_log2(BF16.bytes), ceil_log2(config.sbuf.word_bytes)
+        element_shift, word_shift = OPERAND.size_log2, ceil_log2(config.sbuf.word_bytes)
         m.d.comb += [
             walker.start.eq(self.start),
             walker.advance.eq(self.read.enable),

@@ -1,11 +1,12 @@
 """Arithmetic of the machine on arrays of bits: this file is the definition, correctly rounded and vectorised.
 
-Every function takes and returns bits (uint16 of bf16, uint32 of fp32) and broadcasts. IEEE 754 binary32, one rounding
-to nearest even, gradual underflow, signed zeros; every NaN that is computed is canonical (0x7FC00000, bf16 0x7FC0).
+Every function takes and returns bits (uint32 of fp32; the array's operands in their own format) and broadcasts.
+IEEE 754 binary32, one rounding to nearest even, gradual underflow, signed zeros; every NaN that is computed is the
+canonical 0x7FC00000.
 
-How: a product of two bf16 and of two fp32 is exact in float64. Its sum with an fp32 is taken there and, if it was not
-exact, rounded to odd; rounding that to float32 then equals one rounding of the exact value (53 >= 24 + 2 bits). The sum
-of two fp32 is float32's own.
+How: a product of two operands and of two fp32 is exact in float64. Its sum with an fp32 is taken there and, if it was
+not exact, rounded to odd; rounding that to float32 then equals one rounding of the exact value (53 >= 24 + 2 bits). The
+sum of two fp32 is float32's own.
 
 `subnormals="flush"` (tensor engine only): a subnormal operand counts as the zero of its sign, and a result whose exact
 value is below 2^-126 in magnitude is the zero of its sign, even where rounding would have given 2^-126 (tininess is
@@ -18,33 +19,30 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
 
 from .column_chain import column_chain
+from .formats import widen
 
 __all__ = [
-    "bf16_to_fp32",
     "fma_chain_step",
     "fp32_add",
     "fp32_max",
     "fp32_min",
     "fp32_mul",
     "fp32_sub",
-    "fp32_to_bf16",
     "matmul_column_chain",
     "matmul_column_chain_definition",
 ]
 
-Bits16 = NDArray[np.uint16]
 Bits32 = NDArray[np.uint32]
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Floats = TypeVar("Floats", Singles, Doubles)
 
 SIGN = np.uint32(1 << (FP32.bits - 1))
-INFINITY = np.uint32(FP32.exponent_mask << FP32.fraction_bits)
+INFINITY = np.uint32(FP32.infinity)
 SMALLEST_NORMAL = 2.0**FP32.emin
-BF16_SHIFT = np.uint32(FP32.bits - BF16.bits)
 
 
 def _bits32(values: ArrayLike) -> Bits32:
@@ -100,24 +98,11 @@ def _sum(a: Doubles, b: Doubles, subnormals: str) -> Bits32:
     return _single(_flush(total) if _is_flush(subnormals) else total)
 
 
-def bf16_to_fp32(bits: ArrayLike) -> Bits32:
-    """The same value as fp32 bits. Exact; a NaN keeps sign and payload."""
-    return np.asarray(bits, np.uint16).astype(np.uint32) << BF16_SHIFT
-
-
-def fp32_to_bf16(bits: ArrayLike) -> Bits16:
-    """bf16 bits, rounded to nearest even (overflow: infinity); a NaN becomes 0x7FC0."""
-    values = _bits32(bits)
-    # the increment of one half, minus one if the kept part is even, carries into the exponent where it must
-    half = np.uint32((1 << (int(BF16_SHIFT) - 1)) - 1)
-    rounded = ((values + half + ((values >> BF16_SHIFT) & np.uint32(1))) >> BF16_SHIFT).astype(np.uint16)
-    nan = (values & ~SIGN) > INFINITY
-    return np.where(nan, np.uint16(BF16.canonical_nan), rounded)
-
-
-def fma_chain_step(a: ArrayLike, b: ArrayLike, p: ArrayLike, *, subnormals: str = "keep") -> Bits32:
-    """round(a * b + p): bf16 a and b, fp32 p, the product exact, one rounding."""
-    first, second = _double(bf16_to_fp32(a), subnormals), _double(bf16_to_fp32(b), subnormals)
+def fma_chain_step(
+    a: ArrayLike, b: ArrayLike, p: ArrayLike, *, form: Format = TENSOR_OPERANDS[0], subnormals: str = "keep"
+) -> Bits32:
+    """round(a * b + p): operands a and b in `form`, fp32 p, the product exact, one rounding."""
+    first, second = _double(widen(form, a), subnormals), _double(widen(form, b), subnormals)
     with np.errstate(invalid="ignore"):
         product = np.asarray(first * second)
     return _sum(product, _double(p, subnormals), subnormals)
@@ -168,8 +153,8 @@ def fp32_min(a: ArrayLike, b: ArrayLike) -> Bits32:
     return _extreme(a, b, larger=False)
 
 
-def _chain_operands(stationary: ArrayLike, moving: ArrayLike, flush: bool) -> tuple[Singles, Singles]:
-    weights, columns = (bf16_to_fp32(bits).view(np.float32) for bits in (stationary, moving))
+def _chain_operands(stationary: ArrayLike, moving: ArrayLike, form: Format, flush: bool) -> tuple[Singles, Singles]:
+    weights, columns = (widen(form, bits).view(np.float32) for bits in (stationary, moving))
     if weights.ndim != 2 or columns.ndim != 2 or len(weights) != len(columns):
         raise ValueError(f"stationary[K, M] and moving[K, N] must share K, not {weights.shape} and {columns.shape}")
     return (_flush(weights), _flush(columns)) if flush else (weights, columns)
@@ -182,10 +167,12 @@ def _chain_step(weight: Singles, column: Singles, chain: Singles, *, flush: bool
     return (_flush(total) if flush else total).astype(np.float32)
 
 
-def matmul_column_chain_definition(stationary: ArrayLike, moving: ArrayLike, *, subnormals: str = "keep") -> Bits32:
+def matmul_column_chain_definition(
+    stationary: ArrayLike, moving: ArrayLike, *, form: Format = TENSOR_OPERANDS[0], subnormals: str = "keep"
+) -> Bits32:
     """What `matmul_column_chain` is equal to: every step through doubles."""
     flush = _is_flush(subnormals)
-    weights, columns = _chain_operands(stationary, moving, flush)
+    weights, columns = _chain_operands(stationary, moving, form, flush)
     chain = np.zeros((weights.shape[1], columns.shape[1]), np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for weight, column in zip(weights, columns, strict=True):
@@ -193,8 +180,10 @@ def matmul_column_chain_definition(stationary: ArrayLike, moving: ArrayLike, *, 
     return _canonical(chain)
 
 
-def matmul_column_chain(stationary: ArrayLike, moving: ArrayLike, *, subnormals: str = "keep") -> Bits32:
-    """dst[M, N] = chain over k of stationary[k, M] * moving[k, N], fp32 bits
+def matmul_column_chain(
+    stationary: ArrayLike, moving: ArrayLike, *, form: Format = TENSOR_OPERANDS[0], subnormals: str = "keep"
+) -> Bits32:
+    """dst[M, N] = chain over k of stationary[k, M] * moving[k, N], fp32 bits; both operands in `form`
 
     Rows in the order 0 .. K-1, one rounding a row, starting with +0. PE rows outside the tile change nothing, not even
     the sign of a zero, so they do not appear here. PSUM's addition comes after it (`fp32_add`).
@@ -202,6 +191,6 @@ def matmul_column_chain(stationary: ArrayLike, moving: ArrayLike, *, subnormals:
     Steps whose products are exact in float32 are taken there (`column_chain`), at the same bits.
     """
     flush = _is_flush(subnormals)
-    weights, columns = _chain_operands(stationary, moving, flush)
+    weights, columns = _chain_operands(stationary, moving, form, flush)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return _canonical(column_chain(weights, columns, flush=flush, definition=partial(_chain_step, flush=flush)))

@@ -1,8 +1,8 @@
 """The rules that an instruction must keep, as text: software refuses what the hardware refuses.
 
 The rows are those of `spec/operand.py` and `spec/field_rules.py`; here is what each means, and the sentence that names
-rule and value. The code of a violation is the lowest `ErrorCode` of all the rules that the instruction breaks, so it
-does not depend on the order in which they are looked at.
+rule and value. The code of a violation is the first in `PRECEDENCE` of all the rules that the instruction breaks, so
+it does not depend on the order in which they are looked at.
 
 Decisions where the tables are silent:
 
@@ -15,11 +15,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.encoding import Instruction, InstructionError, decode
-from makalu.spec.errors import ErrorCode
+from makalu.spec.encoding import Instruction, InstructionError, decode, field_value
+from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
-from makalu.spec.formats import FORMATS, FP32
-from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, MEMORY_DIMS, Opcode, Operand, OperandRule, Queue, Space
+from makalu.spec.formats import ACCUMULATOR
+from makalu.spec.isa import (
+    AP_DIMS,
+    ENCODING_VERSION,
+    FIELDS,
+    INSTRUCTIONS,
+    MEMORY_DIMS,
+    Opcode,
+    Operand,
+    OperandRule,
+    Queue,
+    Space,
+)
 from makalu.spec.operand import counted_elements
 
 from .operand import OperandPattern, operand
@@ -34,7 +45,10 @@ _NONE: Violation = (ErrorCode.NONE, "")
 
 def check_bytes(data: bytes, queue: Queue, config: CoreConfig) -> Violation:
     """`check` of an encoded instruction; reports unknown opcodes and reserved bits too."""
-    code = data[0]
+    word = int.from_bytes(data, "little")
+    version, code = field_value(word, "version"), field_value(word, "opcode")
+    if version != ENCODING_VERSION:
+        return ErrorCode.VERSION, f"the instruction is of version {version} of the encoding, this is {ENCODING_VERSION}"
     if code not in Opcode._value2member_map_:
         return ErrorCode.OPCODE, f"opcode {code:#04x} is unknown"
     opcode = Opcode(code)
@@ -48,7 +62,7 @@ def check_bytes(data: bytes, queue: Queue, config: CoreConfig) -> Violation:
 
 
 def check(instruction: Instruction, queue: Queue, config: CoreConfig) -> Violation:
-    """(NONE, "") for a legal instruction, else the lowest code that applies and its sentence."""
+    """(NONE, "") for a legal instruction, else the code that goes before the others that apply, and its sentence."""
     if queue not in INSTRUCTIONS[instruction.opcode].queues:
         return _wrong_queue(instruction.opcode, queue)
     readings: list[tuple[ErrorCode, Iterable[str]]] = [(ErrorCode.RESERVED, _unused_slots(instruction))]
@@ -56,7 +70,7 @@ def check(instruction: Instruction, queue: Queue, config: CoreConfig) -> Violati
     for place in _places(instruction, config):
         readings += [(rule.code, READINGS[rule](place)) for rule in place.allowed.rules]
     # lazily: a reading may rest on the rules of the codes below its own
-    for code, texts in sorted(readings, key=lambda reading: reading[0]):
+    for code, texts in sorted(readings, key=lambda reading: PRECEDENCE.index(reading[0])):
         for text in texts:
             return code, f"{instruction.opcode.name.lower()}: {text}"
     return _NONE
@@ -129,9 +143,9 @@ def _kind(place: _Place) -> Iterator[str]:
     slot, allowed, space, code = place.slot, place.allowed, place["space"], place["dtype"]
     if space not in allowed.spaces:
         yield f"{slot}_space must be one of {[s.name for s in allowed.spaces]}, not {space}"
-    if code not in [FORMATS[name].code for name in allowed.dtypes]:
-        yield f"{slot}_dtype must be one of {list(allowed.dtypes)}, not {code}"
-    if space == Space.PSUM and code != FP32.code:
+    if code not in [form.code for form in allowed.dtypes]:
+        yield f"{slot}_dtype must be one of {[form.name for form in allowed.dtypes]}, not {code}"
+    if space == Space.PSUM and code != ACCUMULATOR.code:
         yield f"{slot}_dtype must be fp32 in PSUM, not {code}"
 
 

@@ -1,8 +1,8 @@
 """Column chains in float32: the steps whose products it has exactly, so that one addition is all of the rounding.
 
-A product of two bf16 has at most 16 significant bits: from 2^-134 on its last bit is at 2^-149 or above, and below
-2^128 its first bit is a float32's too, so float32 has it exactly. The products of finite numbers other than zero lie
-between that of the smallest and that of the largest magnitudes, which a step's two rows tell without any product;
+A product of two operands of 8 significant bits has at most 16: from 2^-134 on its last bit is at 2^-149 or above, and
+below 2^128 its first bit is a float32's too, so float32 has it exactly. The products of finite numbers other than zero
+lie between that of the smallest and that of the largest magnitudes, which a step's two rows tell without any product;
 zeros, infinities and NaNs make the same in every format. Then round(a * b + p) is one float32 addition.
 
 Flush needs no second criterion: two float32 are multiples of 2^-149, so a sum below 2^-125 is exact, and one that is
@@ -17,14 +17,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32, TENSOR_OPERANDS
 
 __all__ = ["column_chain", "exact_steps", "step_extremes", "tiny_steps"]
 
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-_PRODUCT_BITS = 2 * (BF16.fraction_bits + 1)
+_PRODUCT_BITS = 2 * max(form.fraction_bits + 1 for form in TENSOR_OPERANDS)
 EXACT_FROM = 2.0 ** (FP32.emin - FP32.fraction_bits + _PRODUCT_BITS - 1)
 EXACT_BELOW = 2.0 ** (FP32.bias + 1)
 NEVER_TINY_FROM = 2.0 ** (FP32.emin + _PRODUCT_BITS - 1)
@@ -69,7 +69,7 @@ def column_chain(
 
     Parameters
     ----------
-    weights[K, M], columns[K, N] : values of bf16; with `flush` none is subnormal.
+    weights[K, M], columns[K, N] : values of operands; with `flush` none is subnormal.
     flush : results below 2^-126 become the zero of their sign.
     definition : the next chain of a row of weights, a row of columns and the chain, for steps that are not exact.
     """

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from makalu.spec.encoding import Instruction
 from makalu.spec.isa import Space
 
-from .lanes import element, narrow, widen
+from .formats import narrow, widen
+from .lanes import element
 from .memory import PartitionedMemory, byte_set
 from .operand import OperandPattern, operand
 

@@ -1,4 +1,4 @@
-"""What one element of Vector and Scalar becomes: widen, ALU steps, function, narrow; on arrays of bits.
+"""What one element of Vector and Scalar becomes between widening and narrowing: ALU steps, function; on fp32 bits.
 
 Written from the contract's "Numerics": fp32 inside, every ALU step rounds once to nearest even and keeps subnormals,
 every NaN that is computed is the canonical one. What is only moved (BYPASS, fp32 to fp32) keeps its bits, a NaN's
@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.isa import AluOp, Function, Opcode
 
-from .arithmetic import bf16_to_fp32, fp32_add, fp32_max, fp32_min, fp32_mul, fp32_sub, fp32_to_bf16
+from .arithmetic import fp32_add, fp32_max, fp32_min, fp32_mul, fp32_sub
 
-__all__ = ["alu", "alu_step", "element", "function", "narrow", "widen"]
+__all__ = ["alu", "alu_step", "element", "function"]
 
 Bits = NDArray[np.uint32]
 
@@ -27,26 +26,6 @@ _BINARY: dict[AluOp, Callable[[Bits, Bits], Bits]] = {
     AluOp.MAX: fp32_max,
     AluOp.MIN: fp32_min,
 }
-
-
-def widen(form: Format, bits: Bits) -> Bits:
-    """fp32 bits of elements in `form`, exact; a NaN keeps its payload."""
-    values = np.asarray(bits, np.uint32)
-    if form == FP32:
-        return values
-    if form == BF16:
-        return np.asarray(bf16_to_fp32(values.astype(np.uint16)), np.uint32)
-    raise ValueError(f"an engine's element must be fp32 or bf16, not {form.name}")
-
-
-def narrow(form: Format, bits: Bits) -> Bits:
-    """Elements in `form` (in the low bits of uint32) of fp32 bits: nearest even to bf16, unchanged to fp32."""
-    values = np.asarray(bits, np.uint32)
-    if form == FP32:
-        return values
-    if form == BF16:
-        return np.asarray(fp32_to_bf16(values), np.uint32)
-    raise ValueError(f"an engine's element must be fp32 or bf16, not {form.name}")
 
 
 def alu(op: AluOp, a: Bits, b: Bits) -> Bits:
@@ -73,7 +52,7 @@ def element(instruction: Instruction, src0: Bits, src1: Bits) -> Bits:
     """
     opcode = instruction.opcode
     if opcode == Opcode.TENSOR_COPY:
-        return widen(FP32, src0)
+        return np.asarray(src0, np.uint32)
     if opcode == Opcode.TENSOR_TENSOR:
         return alu(AluOp(instruction["op0"]), src0, src1)
     scalar = np.asarray(src1, np.uint32) if instruction["operand0_tensor"] else None

@@ -4,15 +4,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import FORMATS, Format
+from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.isa import AP_DIMS, OPERANDS, Space
 
 from .walker import extent
 
-__all__ = ["FORMAT_OF_CODE", "OperandPattern", "operand"]
-
-FORMAT_OF_CODE: dict[int, Format] = {f.code: f for f in FORMATS.values()}
-
+__all__ = ["OperandPattern", "operand"]
 
 _SPACES = {int(space): space for space in Space}
 

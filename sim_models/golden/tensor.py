@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.formats import TENSOR_OPERANDS
 
 from .arithmetic import fp32_add, matmul_column_chain
+from .formats import storage
 from .memory import PartitionedMemory
 from .operand import operand
 
@@ -33,14 +35,15 @@ class GoldenTensor:
         shape = (config.tensor.rows, config.tensor.columns)
         self._subnormals = config.tensor.subnormals
         self._sbuf, self._psum, self._report = sbuf, psum, report
-        self._weights: NDArray[np.uint16] = np.zeros(shape, np.uint16)
+        self._weights: NDArray[np.unsignedinteger] = np.zeros(shape, storage(TENSOR_OPERANDS[0]))
         self._defined: NDArray[np.bool_] = np.zeros(shape, np.bool_)
-        self._pending: tuple[NDArray[np.uint16], NDArray[np.bool_]] | None = None
+        self._pending: tuple[NDArray[np.unsignedinteger], NDArray[np.bool_]] | None = None
 
     def load_stationary(self, instruction: Instruction) -> None:
         """shadow[K, M] = src0[K, M]; the next matmul swaps it in."""
         source = operand(instruction, "src0", count=instruction["partitions"])
-        weights, defined = np.zeros_like(self._weights), np.zeros_like(self._defined)
+        weights = np.zeros(self._weights.shape, storage(source.format))
+        defined = np.zeros_like(self._defined)
         tile = slice(source.partition, source.partition + source.count), slice(0, source.elements)
         weights[tile] = self._sbuf.read(source, slot="src0")
         defined[tile] = True
@@ -62,7 +65,10 @@ class GoldenTensor:
                 f"load_stationary did not load ({int(undefined.sum())} of {undefined.size} weights)"
             )
         chain = matmul_column_chain(
-            self._weights[tile], self._sbuf.read(moving, slot="src0"), subnormals=self._subnormals
+            self._weights[tile],
+            self._sbuf.read(moving, slot="src0"),
+            form=moving.format,
+            subnormals=self._subnormals,
         )
         if not instruction["accumulate"]:
             self._psum.write(target, chain)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
 
-__all__ = ["ArrayModel", "bf16_values", "round_chain"]
+from ..golden.formats import widen
+
+__all__ = ["ArrayModel", "operand_values", "round_chain"]
 
 Bits = NDArray[np.uint32]
 Doubles = NDArray[np.float64]
@@ -22,11 +24,10 @@ Flags = NDArray[np.bool_]
 SMALLEST_NORMAL = 2.0**FP32.emin
 
 
-def bf16_values(bits: NDArray[Any], *, subnormals: str) -> Doubles:
-    """Values of bf16 bits."""
-    words = np.asarray(bits, np.uint16).astype(np.uint32) << np.uint32(FP32.bits - BF16.bits)
+def operand_values(bits: NDArray[Any], *, form: Format = TENSOR_OPERANDS[0], subnormals: str) -> Doubles:
+    """Values of operands in `form`."""
     with np.errstate(invalid="ignore"):
-        return _flushed(words.view(np.float32).astype(np.float64), subnormals)
+        return _flushed(widen(form, bits).view(np.float32).astype(np.float64), subnormals)
 
 
 def round_chain(product: Doubles, chain: Doubles, *, subnormals: str) -> NDArray[np.float32]:
@@ -59,10 +60,10 @@ class ArrayModel:
     ----------
     config : CoreConfig
 
-    Inputs of `tick`, as the RTL's ports but with bf16 bits for operands
-    --------------------------------------------------------------------
-    x : {bits: uint16[R], active: bool[R], swap: bool[R]}
-    w : {bits: uint16[R, F], tag: int[R], valid: bool[R]}
+    Inputs of `tick`, as the RTL's ports but with the bits of operands' formats
+    ---------------------------------------------------------------------------
+    x : {bits: uint[R], active: bool[R], swap: bool[R]}
+    w : {bits: uint[R, F], tag: int[R], valid: bool[R]}
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -141,7 +142,7 @@ class ArrayModel:
         self._products = [(product, self._active_known | neutral), *self._products[:-1]]
 
     def _move(self, x: Mapping[str, NDArray[Any]]) -> None:
-        self._x = _shifted(self._x, bf16_values(x["bits"], subnormals=self.tensor.subnormals))
+        self._x = _shifted(self._x, operand_values(x["bits"], subnormals=self.tensor.subnormals))
         self._x_active = _shifted(self._x_active, np.asarray(x["active"]).astype(np.bool_))
         self._swap = _shifted(self._swap, np.asarray(x["swap"]).astype(np.bool_))
         # a swap acts in the edge that takes its x, before that edge's captures
@@ -153,7 +154,7 @@ class ArrayModel:
         columns = np.repeat(capture, self.tensor.load_columns, axis=1)
         self._shadow = np.where(columns, self._group.reshape(self._shadow.shape), self._shadow)
         self._shadow_known = self._shadow_known | columns
-        self._group = _shifted(self._group, bf16_values(w["bits"], subnormals=self.tensor.subnormals))
+        self._group = _shifted(self._group, operand_values(w["bits"], subnormals=self.tensor.subnormals))
         self._valid = _shifted(self._valid & ~capture, np.asarray(w["valid"]).astype(np.bool_))
         self._tag = _shifted(self._tag - 1, np.asarray(w["tag"]).astype(np.int64))
 

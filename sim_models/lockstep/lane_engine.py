@@ -12,8 +12,8 @@ __all__ = ["LaneEngineModel"]
 
 _NO_REQUEST = {"valid": 0, "write": 0, "address": 0, "mask": 0}
 _EMPTY_SETUP: dict[str, int | tuple[int, ...]] = {
-    **dict.fromkeys(("psum", "bf16", "op", "reverse", "from_src1", "immediate"), (0, 0)),
-    **dict.fromkeys(("dst_bf16", "relu", "start", "count"), 0),
+    **dict.fromkeys(("psum", "dtype", "op", "reverse", "from_src1", "immediate"), (0, 0)),
+    **dict.fromkeys(("dst_dtype", "relu", "start", "count"), 0),
 }
 
 

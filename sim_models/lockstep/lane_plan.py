@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FORMATS, FP32, Format
+from makalu.spec.formats import FORMAT_OF_CODE, FP32, Format
 from makalu.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
 
 from ..golden.walker import addresses
 
 __all__ = ["DestinationPlan", "LanePlan", "SourcePlan", "lane_plan"]
-
-_FORMATS: dict[int, Format] = {f.code: f for f in FORMATS.values()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class LanePlan:
 
 
 def _pattern(instruction: Instruction, slot: str) -> tuple[Format, list[int]]:
-    form = _FORMATS[instruction[f"{slot}_dtype"]]
+    form = FORMAT_OF_CODE[instruction[f"{slot}_dtype"]]
     sizes = [instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)]
     strides = [instruction[f"{slot}_stride{d}"] for d in range(AP_DIMS)]
     return form, [int(a) for a in addresses(instruction[f"{slot}_offset"], form.bytes, sizes, strides)]
@@ -93,8 +91,8 @@ def lane_plan(instruction: Instruction, config: CoreConfig) -> LanePlan:
     activation = opcode == Opcode.ACTIVATION
     setup: dict[str, int | tuple[int, ...]] = {
         "psum": tuple(int(instruction[f"{slot}_space"] == Space.PSUM) for slot in ("src0", "src1")),
-        "bf16": tuple(int(instruction[f"{slot}_dtype"] == BF16.code) for slot in ("src0", "src1")),
-        "dst_bf16": int(instruction["dst_dtype"] == BF16.code),
+        "dtype": tuple(instruction[f"{slot}_dtype"] for slot in ("src0", "src1")),
+        "dst_dtype": instruction["dst_dtype"],
         "op": (int(AluOp.MULTIPLY), int(AluOp.ADD)) if activation else (instruction["op0"], instruction["op1"]),
         "reverse": (instruction["reverse0"], instruction["reverse1"]),
         "from_src1": (0, int(once)) if activation else (int(second), 0),

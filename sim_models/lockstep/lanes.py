@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE
 from makalu.spec.isa import AluOp, Function
 from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
-from ..golden.lanes import alu_step, function, narrow, widen
+from ..golden.formats import narrow, storage, widen
+from ..golden.lanes import alu_step, function
 from .lane_engine import LaneEngineModel
 from .taking_part import taking_part
 
@@ -53,7 +54,7 @@ class LanesModel:
             self.write_data[part] = self.combined[part]
             self.known[part] = self.combined_known[part]
         if control["place"]:
-            self._place(control["place_position"], bool(setup["dst_bf16"]), part)
+            self._place(control["place_position"], FORMAT_OF_CODE[setup["dst_dtype"]].bytes, part)
         if control["advance"]:
             self._advance(setup, control["pop_index"], part)
         for s in range(len(SOURCES)):
@@ -74,10 +75,9 @@ class LanesModel:
         setup = control["setup"]
         if control["load"][s]:
             self.word[s][part] = inputs["sbuf_data"][part]
-        form = BF16 if setup["bf16"][s] else FP32
+        form = FORMAT_OF_CODE[setup["dtype"][s]]
         raw = self.word[s][:, control["position"][s] :][:, : form.bytes].copy()
-        element: Bits = raw.view({BF16: np.uint16, FP32: np.uint32}[form])[:, 0].astype(np.uint32)
-        value = inputs["psum_data"] if setup["psum"][s] else widen(form, element)
+        value = inputs["psum_data"] if setup["psum"][s] else widen(form, raw.view(storage(form))[:, 0])
         index = control["push_index"][s]
         self.buffer[s, index] = np.where(part, value, self.buffer[s, index])
         self._entered = None
@@ -88,10 +88,10 @@ class LanesModel:
             operand = src1 if setup["from_src1"][step] else np.full_like(data, setup["immediate"][step])
             data = alu_step(AluOp(setup["op"][step]), data, operand, reverse=bool(setup["reverse"][step]))
         data = function(Function.RELU if setup["relu"] else Function.IDENTITY, data)
-        return narrow(BF16 if setup["dst_bf16"] else FP32, data)
+        # before the first instruction there is no format yet
+        return narrow(FORMAT_OF_CODE.get(setup["dst_dtype"], ACCUMULATOR), data).astype(np.uint32)
 
-    def _place(self, position: int, is_bf16: bool, part: NDArray[np.bool_]) -> None:
-        size = BF16.bytes if is_bf16 else FP32.bytes
-        raw = np.ascontiguousarray(self.pipeline[-1]).view(np.uint8).reshape(-1, FP32.bytes)[:, :size]
+    def _place(self, position: int, size: int, part: NDArray[np.bool_]) -> None:
+        raw = np.ascontiguousarray(self.pipeline[-1]).view(np.uint8).reshape(-1, ACCUMULATOR.bytes)[:, :size]
         self.combined[part, position : position + size] = raw[part]
         self.combined_known[part, position : position + size] = True

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import FP32
 
-from .array import bf16_values, round_chain
+from .array import operand_values, round_chain
 
 __all__ = ["PeInputs", "PeModel", "PeOutputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeInputs:
-    """One cycle's inputs; operands as bf16 bits, the chain as finalised fp32 bits."""
+    """One cycle's inputs; operands as bits of their format, the chain as finalised fp32 bits."""
 
     x: int
     active: bool
@@ -80,7 +80,7 @@ class PeModel:
             return np.array([-0.0])
         if self._x is None or self._active is None:
             return None
-        factors = bf16_values(np.array([[self._x], [self._active]]), subnormals=self._subnormals)
+        factors = operand_values(np.array([[self._x], [self._active]]), subnormals=self._subnormals)
         with np.errstate(invalid="ignore"):
             return np.asarray(factors[0] * factors[1])
 

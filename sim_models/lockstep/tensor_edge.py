@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.formats import TENSOR_OPERANDS
 
+from ..golden.formats import storage
 from .taking_part import constant
 from .tensor_head import EdgeControl
 
@@ -21,6 +23,7 @@ _FIELDS = (
     + [("column", "valid"), *(("column", name) for name in _COLUMN)]
 )
 _NOTHING = EdgeControl(None, None, None)
+_OPERAND = storage(TENSOR_OPERANDS[0])
 
 Fields = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -32,8 +35,8 @@ class TensorEdgesModel:
 
     Inputs of a cycle: `control` (EdgeControl of partition 0), `sbuf_data` uint8 [P, W].
 
-    Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict bits (uint16: bf16), active, swap [P]; `w`: dict bits
-    (uint16 [P, F]), tag, valid [P]. Bits and tags are 0 while not active or not valid.
+    Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict bits (of operands), active, swap [P]; `w`: dict bits
+    ([P, F]), tag, valid [P]. Bits and tags are 0 while not active or not valid.
 
     `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
@@ -49,8 +52,8 @@ class TensorEdgesModel:
         self._last_control = -depth
         """The last cycle in which partition 0 did something."""
         no, nothing = constant(np.zeros(count, bool)), constant(np.zeros(count, np.int64))
-        x_bits = constant(np.zeros(count, np.uint16))
-        w_bits = constant(np.zeros((count, config.tensor.load_columns), np.uint16))
+        x_bits = constant(np.zeros(count, _OPERAND))
+        w_bits = constant(np.zeros((count, config.tensor.load_columns), _OPERAND))
         self._quiet_out = {
             "sbuf": {"enable": no, "address": nothing},
             "x": {"bits": x_bits, "active": no, "swap": no},
@@ -85,19 +88,19 @@ class TensorEdgesModel:
         reads = (c["read", "enable"] != 0) & (rows >= start) & (rows < start + count)
 
         buffer = c["column", "buffer"]
-        elements = self._words["moving"][rows, buffer].view("<u2")
+        elements = self._words["moving"][rows, buffer].view(_OPERAND)
         active = (c["column", "valid"] != 0) & self._active["moving"][rows, buffer]
         x = {
-            "bits": np.where(active, elements[rows, c["column", "element"]], 0).astype(np.uint16),
+            "bits": np.where(active, elements[rows, c["column", "element"]], 0).astype(_OPERAND),
             "active": active,
             "swap": (c["column", "valid"] & c["column", "swap"]) != 0,
         }
 
         buffer = c["group", "buffer"]
         valid = (c["group", "valid"] != 0) & self._active["still"][rows, buffer]
-        halves = self._words["still"][rows, buffer].view("<u2").reshape(len(rows), 2, tensor.load_columns)
+        halves = self._words["still"][rows, buffer].view(_OPERAND).reshape(len(rows), 2, tensor.load_columns)
         w = {
-            "bits": np.where(valid[:, None], halves[rows, c["group", "half"]], 0).astype(np.uint16),
+            "bits": np.where(valid[:, None], halves[rows, c["group", "half"]], 0).astype(_OPERAND),
             "tag": np.where(valid, c["group", "tag"], 0),
             "valid": valid,
         }

@@ -1,11 +1,12 @@
 """Timing of the whole core: every issue and finish of a program, without data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.encoding import Instruction
 from makalu.spec.engines import CHANNELS, Channel
-from makalu.spec.isa import INSTRUCTION_BYTES, Queue
+from makalu.spec.isa import Queue
 from makalu.spec.memory import MemoryTiming
 
 from .dma import DmaTiming
@@ -27,7 +28,7 @@ class TimelineEvent:
     where: Queue | Channel
     tag: int
     index: int
-    """Place of the instruction in its queue's program."""
+    """How many instructions its queue issued before it."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,15 @@ class CoreTiming:
 
     def run(
         self,
-        streams: Mapping[Queue, bytes],
+        streams: Mapping[Queue, Iterable[Instruction]],
         *,
         limit: int | None = None,
         report: Callable[[int], None] | None = None,
     ) -> Timeline:
-        """Timeline of encoded programs; `report` hears now and then how many instructions have issued.
+        """Timeline of what each queue executes; `report` hears now and then how many instructions have issued.
 
-        Errors: `TimeoutError` for a program that stops, or beyond cycle `limit`.
+        Errors: `TimeoutError` for a program that stops, or beyond cycle `limit`; `ValueError` for a stream without a
+        halt at its end.
         """
         tensor = TensorTiming(self.config)
         lanes = LanesTiming(self.config, owned=tensor.owned_banks)
@@ -88,8 +90,7 @@ class CoreTiming:
         models: dict[str, Engine] = {**lanes.engines, "tensor": tensor, "dma_load": dma.load, "dma_store": dma.store}
         rows = [row for name in models for row in CHANNELS.values() if row.stream == name]
         engines = {row.channel: models[row.stream] for row in rows}
-        programs = {queue: _words(stream) for queue, stream in streams.items()}
-        model = SequencerTiming(config=self.config, programs=programs, port=self._port(), engines=engines)
+        model = SequencerTiming(config=self.config, streams=streams, port=self._port(), engines=engines)
         done = model.run(start=self.start, limit=limit, report=report)
         issues = [TimelineEvent(e.cycle, e.queue, e.tag, e.index) for e in model.issues]
         finishes = [TimelineEvent(e.cycle, e.channel, e.tag, e.index) for e in model.finishes if e.channel is not None]
@@ -111,7 +112,3 @@ def _work(model: SequencerTiming, notes: Mapping[Channel, list[EngineWork]]) -> 
         finishes = [e.cycle for e in model.finishes if e.channel is channel]
         out += share_out(channel, issues, finishes, works)
     return out
-
-
-def _words(stream: bytes) -> list[bytes]:
-    return [stream[i : i + INSTRUCTION_BYTES] for i in range(0, len(stream), INSTRUCTION_BYTES)]

@@ -8,7 +8,7 @@ from itertools import product
 from makalu.spec.axi import LONGEST_BURST, PAGE_BYTES
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
 from makalu.spec.memory_map import GRANULE_BYTES
 
@@ -38,7 +38,7 @@ def descriptor_bursts(instruction: Instruction, config: CoreConfig, *, load: boo
     Addresses count within a page, offsets within a word: descriptors of equal tiles share one list.
     """
     slot = "dst" if load else "src0"
-    element = FP32.bytes if instruction[f"{slot}_dtype"] == FP32.code else BF16.bytes
+    element = FORMAT_OF_CODE[instruction[f"{slot}_dtype"]].bytes
     beat, word = config.bus.data_bytes, config.sbuf.word_bytes
     page = min(PAGE_BYTES, LONGEST_BURST * beat)
     return _bursts(

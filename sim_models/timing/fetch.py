@@ -1,14 +1,15 @@
 """When instructions arrive: the fetch unit's choices, and the instruction port under either memory contract."""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES
+from makalu.spec.encoding import Instruction
+from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue
 from makalu.spec.memory import MemoryTiming
 
-__all__ = ["FetchTiming", "FixedInstructionPort", "InstructionPort", "RecordedInstructionPort"]
+__all__ = ["Arrival", "FetchTiming", "FixedInstructionPort", "InstructionPort", "RecordedInstructionPort"]
 
 
 class InstructionPort(Protocol):
@@ -52,27 +53,38 @@ class RecordedInstructionPort:
         return address, last
 
 
+class Arrival(NamedTuple):
+    """An instruction on its way or in the prefetch buffer."""
+
+    last: int
+    """Cycle of its last beat."""
+    instruction: Instruction
+
+
 class FetchTiming:
     """Which queue's instruction is requested when: one choice a cycle at most, in turn, within each queue's credit.
 
     A choice in cycle t needs the address register free (no AR waits, or its handshake is in t), a running queue whose
     halt has not arrived before t, and fewer than `buffer_instructions` requested or buffered at the start of t.
 
-    Does not: model failed fetches.
+    Does not: model failed fetches; know a program: what a queue executes is taken when it is requested.
+
+    Errors: `ValueError` for a stream that ends without a halt.
     """
 
-    def __init__(self, *, config: CoreConfig, port: InstructionPort, lengths: Sequence[int]) -> None:
-        """`lengths[q]`: instructions of the queue's program, its halt included."""
+    def __init__(
+        self, *, config: CoreConfig, port: InstructionPort, streams: Mapping[Queue, Iterator[Instruction]]
+    ) -> None:
+        """`streams`: what each queue executes, in order, to its halt."""
         self._port = port
         self._depth = config.sequencer.buffer_instructions
-        self._lengths = lengths
-        self._next = [0] * len(QUEUES)
+        self._streams = streams
         self._ended: list[int | None] = [None] * len(QUEUES)
         self._free = 0
         self._last = len(QUEUES) - 1
         self.held = [0] * len(QUEUES)
-        self.arrived: list[deque[int]] = [deque() for _ in QUEUES]
-        """Last beats of the instructions that the decoder has not read yet; readable from the cycle after."""
+        self.arrived: list[deque[Arrival]] = [deque() for _ in QUEUES]
+        """Those that the decoder has not read yet; readable from the cycle after the last beat."""
 
     def _wants(self, t: int, q: int, running: bool) -> bool:
         ended = self._ended[q]
@@ -89,13 +101,19 @@ class FetchTiming:
                 self._free, last = self._port.burst(t)
                 self._last = q
                 self.held[q] += 1
-                if self._next[q] < self._lengths[q]:
-                    self.arrived[q].append(last)
-                if self._next[q] == self._lengths[q] - 1:
-                    self._ended[q] = last
-                self._next[q] += 1
+                if self._ended[q] is None:  # beyond the halt there is nothing that anybody decodes
+                    instruction = self._following(q)
+                    self.arrived[q].append(Arrival(last, instruction))
+                    if instruction.opcode is Opcode.HALT:
+                        self._ended[q] = last
                 return True
         return False
+
+    def _following(self, q: int) -> Instruction:
+        instruction = next(self._streams[Queue(q)], None)
+        if instruction is None:
+            raise ValueError(f"what {Queue(q).name.lower()} executes must end with halt")
+        return instruction
 
     def taken(self, q: int) -> None:
         self.arrived[q].popleft()

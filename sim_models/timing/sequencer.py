@@ -1,17 +1,17 @@
 """When each instruction of a program is decoded, issues and finishes; the engines are given."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.encoding import Instruction, decode
+from makalu.spec.encoding import Instruction
 from makalu.spec.engines import QUEUE_CHANNELS, Channel, finish_depth
 from makalu.spec.isa import FIELDS, QUEUES, SIGNALS, WAITS, Opcode, Queue, SignalKind, WaitKind
 from makalu.spec.sequencer import CHANNEL_OF, CONTROL_OPCODES, DECODE_CYCLES, DECODE_PERIOD, DECODED_INSTRUCTIONS
 
-from .fetch import FetchTiming, InstructionPort
+from .fetch import Arrival, FetchTiming, InstructionPort
 from .waits import Cause, EngineWork, WaitLog
 
 __all__ = ["Engine", "Event", "QueueTiming", "SequencerTiming"]
@@ -46,7 +46,7 @@ class Event:
     queue: Queue
     channel: Channel | None
     index: int
-    """Place in the queue's program."""
+    """How many the queue issued before it."""
     tag: int
 
 
@@ -59,55 +59,54 @@ class QueueTiming:
     ready_n = push_n + DECODE_CYCLES - DECODE_PERIOD; from then on n may issue when it is the oldest.
     """
 
-    def __init__(self, *, queue: Queue, program: Sequence[Instruction]) -> None:
+    def __init__(self, *, queue: Queue, running: bool) -> None:
         self.queue = queue
-        self.program = program
-        self.running = bool(program)
+        self.running = running
         self.log = WaitLog(queue)
-        self._decoding: int | None = None
+        self._decoding: tuple[int, Instruction] | None = None
         """Cycle of the read."""
-        self._ready: deque[int] = deque()
+        self._ready: deque[tuple[int, Instruction]] = deque()
         self._oldest = 0
 
     @property
     def oldest(self) -> int:
-        """Place of the oldest instruction that has not issued."""
+        """How many have issued."""
         return self._oldest
 
     def head(self, t: int) -> Instruction | None:
         """The instruction that may issue in t as far as the decoder goes."""
-        return self.program[self._oldest] if self.running and self._ready and self._ready[0] <= t else None
+        return self._ready[0][1] if self.running and self._ready and self._ready[0][0] <= t else None
 
-    def missing(self, t: int, arrived: deque[int]) -> Cause:
+    def missing(self, t: int, arrived: deque[Arrival]) -> Cause:
         """Why there is no head in t."""
-        decoding = self._ready or self._decoding is not None or (arrived and arrived[0] < t)
+        decoding = self._ready or self._decoding is not None or (arrived and arrived[0].last < t)
         return Cause.DECODE if decoding else Cause.FETCH
 
-    def step(self, t: int, arrived: deque[int], *, issued: bool) -> tuple[bool, bool]:
+    def step(self, t: int, arrived: deque[Arrival], *, issued: bool) -> tuple[bool, bool]:
         """The decoder's cycle t and the issue in it; (an instruction is read, anything changes)."""
         room = len(self._ready) < DECODED_INSTRUCTIONS
-        pushes = self._decoding is not None and t >= self._decoding + DECODE_PERIOD and room
-        reads = bool(arrived) and arrived[0] < t and (self._decoding is None or pushes)
+        pushed = self._decoding if room and self._decoding and t >= self._decoding[0] + DECODE_PERIOD else None
+        reads = bool(arrived) and arrived[0].last < t and (self._decoding is None or pushed is not None)
         if issued:
             self.log.issue(t, self._oldest)
-            self._ready.popleft()
-            if self.program[self._oldest].opcode is Opcode.HALT:
+            _, instruction = self._ready.popleft()
+            if instruction.opcode is Opcode.HALT:
                 self.running = False
             self._oldest += 1
-        if pushes:
-            self._ready.append(t + DECODE_CYCLES - DECODE_PERIOD)
+        if pushed is not None:
+            self._ready.append((t + DECODE_CYCLES - DECODE_PERIOD, pushed[1]))
             self._decoding = None
         if reads:
-            self._decoding = t
-        return reads, pushes or reads or issued
+            self._decoding = (t, arrived[0].instruction)
+        return reads, pushed is not None or reads or issued
 
-    def wakes(self, t: int, arrived: deque[int]) -> list[int]:
+    def wakes(self, t: int, arrived: deque[Arrival]) -> list[int]:
         """Cycles after t in which the decoder does something if nothing issues."""
-        out = [self._ready[0]] if self._ready and self._ready[0] > t else []
+        out = [self._ready[0][0]] if self._ready and self._ready[0][0] > t else []
         if self._decoding is not None and len(self._ready) < DECODED_INSTRUCTIONS:
-            out.append(max(t + 1, self._decoding + DECODE_PERIOD))
+            out.append(max(t + 1, self._decoding[0] + DECODE_PERIOD))
         if self._decoding is None and arrived:
-            out.append(max(t + 1, arrived[0] + 1))
+            out.append(max(t + 1, arrived[0].last + 1))
         return out
 
 
@@ -123,7 +122,8 @@ class SequencerTiming:
     Parameters
     ----------
     config : CoreConfig
-    programs : 128-byte instructions of each queue, the halt last; a queue that is missing is not enabled
+    streams : what each queue executes, in order, the halt last; each is read once, an instruction when it is requested,
+        and nothing is kept of what has finished; a queue that is missing is not enabled
     port : InstructionPort
     engines : an engine for each channel; channels may share one
     """
@@ -132,19 +132,15 @@ class SequencerTiming:
         self,
         *,
         config: CoreConfig,
-        programs: Mapping[Queue, Sequence[bytes]],
+        streams: Mapping[Queue, Iterable[Instruction]],
         port: InstructionPort,
         engines: Mapping[Channel, Engine],
     ) -> None:
-        decoded = [[decode(word) for word in programs.get(q, ())] for q in QUEUES]
-        for q, program in zip(QUEUES, decoded, strict=True):
-            if program and program[-1].opcode is not Opcode.HALT:
-                raise ValueError(f"the {q.name.lower()} program must end with halt, not {program[-1].opcode.name}")
-        self.queues = [QueueTiming(queue=q, program=p) for q, p in zip(QUEUES, decoded, strict=True)]
-        self.fetch = FetchTiming(config=config, port=port, lengths=[len(p) for p in decoded])
+        self.queues = [QueueTiming(queue=q, running=q in streams) for q in QUEUES]
+        self.fetch = FetchTiming(config=config, port=port, streams={q: iter(each) for q, each in streams.items()})
         self.engines = engines
         self._distinct = list({id(e): e for e in engines.values()}.values())
-        self._unfinished: dict[Channel, deque[Event]] = {c: deque() for c in Channel}
+        self._unfinished: dict[Channel, deque[tuple[Event, Instruction]]] = {c: deque() for c in Channel}
         self._depth = {c: finish_depth(config, c) for c in Channel}
         self.semaphores = [0] * config.sequencer.semaphores
         self.issues: list[Event] = []
@@ -222,8 +218,8 @@ class SequencerTiming:
         for cycle, name in finished:
             if cycle != t:
                 raise ValueError(f"{name} finishes in cycle {cycle}, which nobody announced before cycle {t}")
-            event = self._unfinished[_CHANNELS[name]].popleft()
-            signals.append(self.queues[event.queue].program[event.index])
+            event, instruction = self._unfinished[_CHANNELS[name]].popleft()
+            signals.append(instruction)
             self.finishes.append(Event(t, event.queue, event.channel, event.index, event.tag))
         for queue, going in zip(self.queues, issuing, strict=True):
             if going is not None:
@@ -252,5 +248,5 @@ class SequencerTiming:
         if channel is None:
             return [instruction]
         self.engines[channel].issue(t, instruction)
-        self._unfinished[channel].append(event)
+        self._unfinished[channel].append((event, instruction))
         return []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode
 from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_window, row_delay, swap_guard
@@ -129,9 +129,10 @@ class TensorTiming:
     def _matmul(self, b: int, instruction: Instruction) -> TensorTimes:
         sizes, moving_strides = _pattern(instruction, "src0")
         word = self.config.sbuf.word_bytes
-        lengths = _segment_lengths(instruction["src0_offset"] % word, sizes, moving_strides, word)
+        element = FORMAT_OF_CODE[instruction["src0_dtype"]].bytes
+        lengths = _segment_lengths(instruction["src0_offset"] % word, element, sizes, moving_strides, word)
         _, dst_strides = _pattern(instruction, "dst")
-        places = addresses(instruction["dst_offset"], FP32.bytes, sizes, dst_strides) // FP32.bytes
+        places = addresses(instruction["dst_offset"], ACCUMULATOR.bytes, sizes, dst_strides) // ACCUMULATOR.bytes
         checked = self._checked(places) if instruction["accumulate"] else 0
 
         taken = max(b + 1, self._last_column - 1)
@@ -213,11 +214,13 @@ def _pattern(instruction: Instruction, slot: str) -> tuple[tuple[int, ...], tupl
 
 
 @lru_cache(maxsize=1024)
-def _segment_lengths(offset: int, sizes: tuple[int, ...], strides: tuple[int, ...], word: int) -> tuple[int, ...]:
+def _segment_lengths(
+    offset: int, element: int, sizes: tuple[int, ...], strides: tuple[int, ...], word: int
+) -> tuple[int, ...]:
     """Elements of each word read; an offset by whole words does not matter."""
     total = int(np.prod(sizes))
     if strides[0] != 1:
         return (1,) * total
-    places = addresses(offset, BF16.bytes, sizes, strides)
+    places = addresses(offset, element, sizes, strides)
     begins = np.flatnonzero((np.arange(total) % sizes[0] == 0) | (places % word == 0))
     return tuple(np.diff(np.append(begins, total)).tolist())

@@ -4,8 +4,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from makalu.spec.encoding import decode
-from makalu.spec.isa import INSTRUCTION_BYTES
 from makalu.sw.compile.program_file import load_program
 
 __all__ = ["disassemble"]
@@ -17,10 +15,8 @@ def disassemble(path: Path, console: Console) -> None:
     console.print(f"{program.kernel or path.name} for {program.preset}, {program.instructions:,} instructions")
     for tensor in program.tensors.values():
         console.print(f"{tensor.address:#12x} {tensor.name}{list(tensor.shape)} {tensor.dtype}", highlight=False)
-    for queue, stream in program.streams.items():
-        for at in range(0, len(stream), INSTRUCTION_BYTES):
-            address = program.addresses[queue] + at
-            instruction = decode(stream[at : at + INSTRUCTION_BYTES])
+    for queue in program.streams:
+        for address, instruction in program.steps(queue):
             origin = program.origin(queue, address)
             fields = " ".join(f"{name}={value}" for name, value in instruction.values.items())
             call = f"{origin.call} {origin.site}" if origin is not None else ""

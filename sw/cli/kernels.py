@@ -14,7 +14,7 @@ from makalu.examples.gemm.streamed import streamed_gemm
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.engines import Channel
 from makalu.spec.errors import MakaluError
-from makalu.spec.formats import Format
+from makalu.spec.formats import TENSOR_OPERANDS, Format
 from makalu.spec.isa import Queue
 from makalu.spec.latency import column_delay, gemm_overhead
 from makalu.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
@@ -30,6 +30,7 @@ from makalu.sw.timing import predict
 
 __all__ = [
     "CONDITIONS",
+    "OPERAND",
     "Case",
     "Condition",
     "KernelRun",
@@ -45,6 +46,8 @@ __all__ = [
     "unit_rates",
 ]
 
+OPERAND = TENSOR_OPERANDS[0]
+"""Element type of the products that the benches run."""
 MAX_CYCLES = 20_000_000
 STALLS = StallProbabilities(aw=90, w=60, b=120, ar=100, r=80, iar=60, ir=40, seed=5)
 STALLED_LATENCY = 20
@@ -139,12 +142,12 @@ def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
 
 
 def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True) -> Case:
-    """C[M, N] = A[K, M].T @ B[K, N] in bf16 on random values."""
+    """C[M, N] = A[K, M].T @ B[K, N] on random values."""
     return _product_case(config, gemm, k, m, n, resident=resident)
 
 
 def _product_case(config: CoreConfig, kernel: Callable[..., Any], k: int, m: int, n: int, **options: Any) -> Case:
-    specs = {"a": TensorSpec((k, m), nl.bfloat16), "b": TensorSpec((k, n), nl.bfloat16)}
+    specs = {"a": TensorSpec((k, m), OPERAND), "b": TensorSpec((k, n), OPERAND)}
     program = compile_kernel(kernel, config, **specs, **options)
     random = np.random.default_rng(k + m + n)
     inputs = {name: random.standard_normal(spec.shape).astype(np.float32) for name, spec in specs.items()}
@@ -156,7 +159,7 @@ def streamed_gemm_case(config: CoreConfig, k: int, m: int, n: int) -> Case:
     return _product_case(config, streamed_gemm, k, m, n)
 
 
-def copy_case(config: CoreConfig, rows: int, columns: int, *, dtype: Format = nl.bfloat16) -> Case:
+def copy_case(config: CoreConfig, rows: int, columns: int, *, dtype: Format = OPERAND) -> Case:
     """out = x through SBUF."""
     program = compile_kernel(copy, config, x=TensorSpec((rows, columns), dtype))
     x = np.random.default_rng(rows).standard_normal((rows, columns)).astype(np.float32)

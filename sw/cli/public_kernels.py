@@ -11,7 +11,7 @@ from rich.table import Table
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import MakaluError
-from makalu.spec.formats import FORMATS
+from makalu.spec.formats import ACCUMULATOR, FORMATS
 from makalu.spec.preset import load_preset
 from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import conclude
@@ -30,9 +30,9 @@ __all__ = ["SourceError", "kernels"]
 SEED = 0
 MOST_SECONDS = 180
 """Of one kernel, without the machine's build. A goal: a slow machine makes no bit wrong."""
-UNITS = {"fp32": 2**-24, "bf16": 2**-8}
+UNITS = {form.name: 2.0 ** -(form.fraction_bits + 1) for form in FORMATS.values()}
 """An error is |result - reference| / (1 + |reference|) in these units: half a unit in the last place, a rounding."""
-BARS = {"fp32": 128, "bf16": 1}
+BARS = {form.name: 128 if form == ACCUMULATOR else 1 for form in FORMATS.values()}
 """Units a rounding of the outputs, and as many for the fp32 sums of up to a thousand products behind it."""
 
 

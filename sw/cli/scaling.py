@@ -11,7 +11,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
 from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import conclude
-from makalu.sw.cli.kernels import copy_case, gemm_case, run_case
+from makalu.sw.cli.kernels import OPERAND, copy_case, gemm_case, run_case
 from makalu.sw.results import RESULTS, Figure, at_most
 from makalu.sw.rtl.machine import Machine
 
@@ -20,7 +20,6 @@ __all__ = ["GENERATIONS", "scale_up", "scaling"]
 GENERATIONS = ("trn1", "trn2", "trn3")
 GEMM = 256
 COPY_ROWS, COPY_COLUMNS = 32, 8192
-BF16_BYTES = 2
 FLOP_PER_MAC = 2
 TERA = 1e12
 PUBLISHED_TFLOPS = {"trn1": 190.0, "trn2": 667.0, "trn3": 671.0}
@@ -68,7 +67,7 @@ def scaling(console: Console) -> list[Figure]:
         machine.build(progress=True)
         gemm = run_case(machine, gemm_case(config, GEMM, GEMM, GEMM))
         copy = run_case(machine, copy_case(config, COPY_ROWS, COPY_COLUMNS))
-        moved = 2 * BF16_BYTES * COPY_ROWS * COPY_COLUMNS  # in and out
+        moved = 2 * OPERAND.bytes * COPY_ROWS * COPY_COLUMNS  # in and out
         macs, rate = GEMM**3 / gemm.window, moved / copy.result.cycles
         rows[generation] = {
             "gemm_cycles": gemm.window,
@@ -102,7 +101,9 @@ def _unit(name: str) -> str:
 
 
 def _report(console: Console, rows: dict[str, dict[str, float]]) -> None:
-    table = Table(title=f"GEMM {GEMM}^3 and copy {COPY_ROWS} x {COPY_COLUMNS} bf16 on the quarter-size cores' RTL")
+    table = Table(
+        title=f"GEMM {GEMM}^3 and copy {COPY_ROWS} x {COPY_COLUMNS} {OPERAND.name} on the quarter-size cores' RTL"
+    )
     table.add_column("figure")
     for generation in rows:
         table.add_column(generation, justify="right")

@@ -4,7 +4,7 @@ Layout from `BASE` upwards: the streams in the order of `Queue`, each on an inst
 on a burst boundary, then a guard so that no burst of a fetch runs past the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from makalu.spec.axi import PAGE_BYTES
 from makalu.spec.config import CoreConfig
-from makalu.spec.encoding import Instruction, encode
+from makalu.spec.encoding import Instruction, decode, encode
 from makalu.spec.errors import MakaluError
 from makalu.spec.formats import FORMATS, Format
 from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES, Queue
@@ -122,6 +122,16 @@ class Program:
         known = self.origins.get(queue, ())
         line = known[number] if 0 <= number < len(known) else None
         return None if line is None else self.lines[line]
+
+    def executed(self) -> dict[Queue, Iterator[Instruction]]:
+        """What each queue executes, in order: today its instructions as they stand in memory."""
+        return {queue: (instruction for _, instruction in self.steps(queue)) for queue in self.streams}
+
+    def steps(self, queue: Queue) -> Iterator[tuple[int, Instruction]]:
+        """What a queue executes, each instruction with its address."""
+        stream, start = self.streams[queue], self.addresses[queue]
+        for at in range(0, len(stream), INSTRUCTION_BYTES):
+            yield start + at, decode(stream[at : at + INSTRUCTION_BYTES])
 
     @property
     def addresses(self) -> dict[Queue, int]:

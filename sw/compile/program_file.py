@@ -2,7 +2,8 @@
 
 `NAME.makalu` is an `.npz`: `header` (JSON text), `stream_<queue>` (instructions), `constant_<n>` (element bits of
 the header's n-th constant), `origins_<queue>` (for each instruction the number of its line in the header, -1 for none)
-and `checksum` (SHA-256 of all the others, in the order of their names). The header has `version`, kernel, preset and
+and `checksum` (SHA-256 of all the others, in the order of their names). The header has `version` of the file and
+`encoding` of the instructions (`spec/fields.py`; both are looked at before anything else), kernel, preset and
 digest of the configuration, tensors with their addresses, inputs, outputs as views, tiles, and the kernel's lines.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.isa import QUEUES
+from makalu.spec.isa import ENCODING_VERSION, QUEUES
 from makalu.spec.whole_file import whole_file
 
 from .program import MemoryTensor, Origin, OutputView, Program, ProgramError
@@ -23,8 +24,8 @@ from .tile import PlacedTile
 
 __all__ = ["VERSION", "load_program", "save_program"]
 
-VERSION = 1
-"""Of the header and of the encoding behind it; a file of another one is refused."""
+VERSION = 2
+"""Of the header; a file of another one is refused."""
 _FORMAT = "makalu program"
 
 
@@ -33,6 +34,7 @@ def save_program(program: Program, path: Path) -> None:
     header = {
         "format": _FORMAT,
         "version": VERSION,
+        "encoding": ENCODING_VERSION,
         "kernel": program.kernel,
         "preset": program.preset,
         "digest": program.digest,
@@ -70,6 +72,9 @@ def load_program(path: Path) -> Program:
         raise ProgramError(f"{path} is not a program of makalu") from error
     if header.get("version") != VERSION:
         raise ProgramError(f"{path} has version {header.get('version')} of the program file, this is {VERSION}")
+    if header.get("encoding") != ENCODING_VERSION:
+        encoding = header.get("encoding")
+        raise ProgramError(f"{path} has version {encoding} of the instruction encoding, this is {ENCODING_VERSION}")
     checksum = arrays.pop("checksum", np.zeros(0, np.uint8))
     if not np.array_equal(checksum, _checksum(arrays)):
         raise ProgramError(f"{path} is damaged: its checksum differs from its content")

@@ -7,14 +7,15 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import FORMATS, Format
 from makalu.sw.elements import Bits, ElementError, to_bits
 from makalu.sw.nki.dtypes import checked_dtype, format_of
 from makalu.sw.nki.errors import KernelError
 
 __all__ = ["from_torch", "input_bits", "is_array", "is_torch", "like", "output_array", "output_type"]
 
-_NUMPY = {FP32: np.dtype(np.float32), BF16: np.dtype(ml_dtypes.bfloat16)}
+_NUMPY = {form: np.dtype(getattr(ml_dtypes, form.long_name, form.long_name)) for form in FORMATS.values()}
+"""ml_dtypes has those that numpy lacks, under the same names as torch."""
 
 
 def is_torch(value: Any) -> bool:
@@ -29,11 +30,12 @@ def is_array(value: Any) -> bool:
 
 
 def from_torch(value: Any) -> NDArray[Any]:
-    """The values of a torch tensor; bf16 as ml_dtypes has it."""
+    """The values of a torch tensor; types that numpy lacks as ml_dtypes has them."""
     host = value.detach().cpu()
-    if str(host.dtype) == "torch.bfloat16":
-        torch = sys.modules["torch"]
-        return np.asarray(host.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16))
+    kind = getattr(ml_dtypes, str(host.dtype).removeprefix("torch."), None)
+    if kind is not None:
+        bits = getattr(sys.modules["torch"], f"int{8 * host.element_size()}")
+        return np.asarray(host.contiguous().view(bits).numpy().view(kind))
     return np.asarray(host.numpy())
 
 
@@ -65,6 +67,7 @@ def like(array: NDArray[Any], torch_wanted: bool) -> Any:
     if not torch_wanted:
         return array
     torch = sys.modules["torch"]
-    if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+    if hasattr(ml_dtypes, array.dtype.name):
+        bits = torch.from_numpy(array.view(f"i{array.dtype.itemsize}").copy())
+        return bits.view(getattr(torch, array.dtype.name))
     return torch.from_numpy(array.copy())

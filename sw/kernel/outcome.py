@@ -57,7 +57,7 @@ def write_outcome(
 ) -> Outcome:
     """Outputs as `NAME.npy`, inputs as `inputs/NAME.npy`, numbers, program, timeline and report.
 
-    Arrays of bf16 are written as float32, which holds every value. Errors: `OutputError`.
+    Arrays of what numpy lacks are written as float32, which holds every value. Errors: `OutputError`.
     """
     writable_folder(folder)
     _forget(folder)

@@ -88,7 +88,7 @@ SAMPLES: dict[str, Sample] = {
     **{f"nl.{name}": partial(_of_two, name) for name in ("maximum", "minimum")},
     **{f"nl.{name}": partial(_of_one, name) for name in ("copy", "negative", "relu", "square")},
 }
-"""Calls on tiles of [128, 512]: `word` fp32, `half` bf16 in SBUF, `sums` in PSUM, `x`, `h`, `out` in memory."""
+"""Calls on tiles of [128, 512]: `word` fp32, `half` bfloat16 in SBUF, `sums` in PSUM, `x`, `h`, `out` in memory."""
 
 
 def becomes(sample: Sample) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from makalu.spec.formats import BF16, FORMATS, FP32, Format
+from makalu.spec.formats import FORMATS, Format
 
 from .errors import KernelError, NotBuiltError, shown
 
@@ -20,7 +20,7 @@ class OtherType:
         return self.name
 
 
-TYPES: dict[str, Format] = {"float32": FP32, "bfloat16": BF16}
+TYPES: dict[str, Format] = {form.long_name: form for form in FORMATS.values()}
 """By NKI's name."""
 
 OTHER_TYPES: dict[str, OtherType] = {
@@ -29,6 +29,7 @@ OTHER_TYPES: dict[str, OtherType] = {
         "bool_ int8 int16 int32 uint8 uint16 uint32 float16 tfloat32 float8_e4m3 float8_e4m3fn float8_e5m2"
         " float8_e5m2_x4 float8_e4m3fn_x4 float8_e8m0fnu float4_e2m1fn_x4"
     ).split()
+    if name not in TYPES
 }
 
 _SPELLED = {**TYPES, **FORMATS}

@@ -1,15 +1,15 @@
 """Constants: tiles of one value, the identity, arrays of the kernel; in memory once a program, loaded once.
 
 A fill of SBUF is a Vector copy of a column that one small load brings. A fill of PSUM, which only a matmul can write,
-is one: the value's bf16 parts (three at most, exact) times ones. Zeros of a whole PSUM tile are written where the
-kernel asked for them, but only if something reads one later: matmuls that overwrite need none.
+is one: the value's parts, operands of the array (three at most, exact), times ones. Zeros of a whole PSUM tile are
+written where the kernel asked for them, but only if something reads one later: matmuls that overwrite need none.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from makalu.spec.formats import BF16, Format
+from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS, Format
 from makalu.spec.isa import Opcode
 from makalu.sw.elements import from_bits, to_bits
 
@@ -22,9 +22,11 @@ from .views import extent
 
 __all__ = ["fill", "identity", "materialised"]
 
-_PARTS = 3
-"""bf16 numbers whose sum any fp32 is: 8 bits of significand each."""
-_BF16_BITS = np.uint32(0xFFFF0000)
+_OPERAND = TENSOR_OPERANDS[0]
+_PARTS = -(-(ACCUMULATOR.fraction_bits + 1) // (_OPERAND.fraction_bits + 1))
+"""Operands whose sum any fp32 is: each has some bits of the significand."""
+_KEPT = ~np.uint32((1 << ACCUMULATOR.fraction_bits - _OPERAND.fraction_bits) - 1)
+"""The bits of an fp32 that an operand has."""
 
 
 def fill(dst: Tensor, value: float) -> None:
@@ -62,12 +64,12 @@ def materialised(source: Tensor) -> None:
 
 
 def identity(size: int) -> Tensor:
-    """[size, size] bf16 in SBUF, ones on the diagonal."""
+    """[size, size] operands of the array in SBUF, ones on the diagonal."""
 
     def load() -> Tensor:
         count = current().config.partitions
-        bits = to_bits(np.eye(count, dtype=np.float32), BF16)
-        return _loaded(current().constant(bits, BF16, "identity"), (count, count), "identity")
+        bits = to_bits(np.eye(count, dtype=np.float32), _OPERAND)
+        return _loaded(current().constant(bits, _OPERAND, "identity"), (count, count), "identity")
 
     return current().once("identity", load)[:size, :size]
 
@@ -97,24 +99,26 @@ def _fill_psum(dst: Tensor, value: float) -> None:
         raise NotBuiltError(f"a fill of PSUM that starts in partition {dst.partition}: {dst}")
     config = current().config
     rest, parts = np.float32(value), []
-    if dst.dtype == BF16:
-        rest = from_bits(to_bits(np.array([value], np.float64), BF16), BF16)[0]
+    if dst.dtype != ACCUMULATOR:
+        rest = from_bits(to_bits(np.array([value], np.float64), dst.dtype), dst.dtype)[0]
     if not np.isfinite(rest):
         raise KernelError(f"a fill of PSUM with {value}: the array makes it of products, so it must be finite")
     for _ in range(_PARTS):
         # cut, not rounded: the largest number would round to infinity, and every rest is exact
-        part = (rest.view(np.uint32) & _BF16_BITS).view(np.float32)
+        part = (rest.view(np.uint32) & _KEPT).view(np.float32)
         parts.append(part)
         rest = rest - part
 
     def stationary() -> Tensor:
         shape = (_PARTS, config.tensor.columns)
-        bits = to_bits(np.broadcast_to(np.array(parts, np.float32)[:, None], shape), BF16)
-        return _loaded(current().constant(bits, BF16, "parts"), shape, "parts")
+        bits = to_bits(np.broadcast_to(np.array(parts, np.float32)[:, None], shape), _OPERAND)
+        return _loaded(current().constant(bits, _OPERAND, "parts"), shape, "parts")
 
     def ones() -> Tensor:
         shape = (_PARTS, config.psum.bank_elems)
-        return _loaded(current().constant(to_bits(np.ones(shape, np.float32), BF16), BF16, "ones"), shape, "ones")
+        return _loaded(
+            current().constant(to_bits(np.ones(shape, np.float32), _OPERAND), _OPERAND, "ones"), shape, "ones"
+        )
 
     key = ("parts", *(float(part) for part in parts))
     left = current().once(key, stationary)[:, : dst.shape[0]]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32, TENSOR_OPERANDS
 from makalu.spec.isa import AluOp, Opcode
 
 from .api import ISA_NAMES, refuse_names
@@ -78,7 +78,7 @@ def nc_matmul(
     perf_mode: matmul_perf_mode = matmul_perf_mode.none,
     name: str | None = None,
 ) -> None:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; bf16 operands, fp32 sums.
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; operands as the array has them, fp32 sums.
 
     `accumulate` None overwrites where no matmul wrote dst before and adds where one did. Becomes a load_stationary and
     a matmul; an operand that is strided, unaligned or in other partitions is copied first.
@@ -93,15 +93,16 @@ def nc_matmul(
 
 @call("nisa")
 def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
-    """dst[F, P] = data[P, F].T, bf16, by a matmul with the identity: exact for finite numbers, -0 becomes +0."""
+    """dst[F, P] = data[P, F].T by a matmul with the identity: exact for finite numbers, -0 becomes +0."""
     del name
     _check_engine(engine, (tensor_engine, vector_engine))
     if engine is vector_engine:
         raise NotBuiltError(f"engine={engine}; the Tensor engine transposes")
     checked_tensor("data", data, Buffer.SBUF, Buffer.PSUM)
     checked_tensor("dst", dst, Buffer.PSUM)
-    if data.dtype != BF16:
-        raise NotBuiltError(f"a transpose of {data.dtype.name} through the array, whose operands are bf16: {data}")
+    if data.dtype not in TENSOR_OPERANDS:
+        built = " or ".join(form.name for form in TENSOR_OPERANDS)
+        raise NotBuiltError(f"a transpose of {data.dtype.name} through the array, whose operands are {built}: {data}")
     if data.buffer is Buffer.PSUM:
         data = copied(data, data.dtype, "evicted")
     rows, columns = data.shape[0], data.size // data.shape[0]

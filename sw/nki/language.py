@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32
 from makalu.sw.elements import ElementError, to_bits
 
 from .api import LANGUAGE_NAMES, refuse_names
@@ -168,7 +168,7 @@ def shared_identity_matrix(n: int, dtype: Any = OTHER_TYPES["uint8"], dst: Tenso
     if not 1 <= n <= current().config.partitions:
         raise KernelError(f"n must be from 1 to {current().config.partitions}, not {n}")
     found = identity(n)
-    if kind != BF16 or dst is not None:
+    if kind != found.dtype or dst is not None:
         target = dst if dst is not None else ndarray((n, n), kind)
         transfer(checked_tensor("dst", target), found)
         return target

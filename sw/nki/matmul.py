@@ -1,6 +1,6 @@
 """A matmul as load_stationary and matmul: the rules of its operands, and the steps that bring them into place."""
 
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS
 from makalu.spec.isa import Opcode
 
 from .arguments import checked_tensor
@@ -15,6 +15,7 @@ from .views import extent
 __all__ = ["matmul"]
 
 _TUTORIAL = "NKI: nisa.nc_matmul, tile size"
+_MULTIPLIED = " or ".join(form.name for form in TENSOR_OPERANDS)
 
 
 def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool | None, transpose: bool) -> None:
@@ -23,10 +24,10 @@ def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool 
     checked_tensor("dst", dst, Buffer.PSUM)
     for name, tensor in (("stationary", stationary), ("moving", moving)):
         checked_tensor(name, tensor, Buffer.SBUF)
-        if tensor.dtype != BF16:
-            raise NotBuiltError(f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies bf16")
-    if dst.dtype != FP32 and not transpose:
-        raise NotBuiltError(f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in fp32")
+        if tensor.dtype not in TENSOR_OPERANDS:
+            raise NotBuiltError(f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies {_MULTIPLIED}")
+    if dst.dtype != ACCUMULATOR and not transpose:
+        raise NotBuiltError(f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in {ACCUMULATOR.name}")
     rows, columns, count = stationary.shape[0], stationary.size // stationary.shape[0], moving.size // moving.shape[0]
     shapes = f"stationary {list(stationary.shape)}, moving {list(moving.shape)}, dst {list(dst.shape)}"
     if moving.shape[0] != rows:

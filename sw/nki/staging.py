@@ -8,7 +8,7 @@ go through memory: a store and a load, bit for bit.
 from collections.abc import Mapping
 from math import prod
 
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import FP32, Format
 from makalu.spec.isa import Opcode
 
 from .errors import KernelError
@@ -93,9 +93,9 @@ def column(place: str, value: Tensor, dst: Tensor) -> Tensor:
 
 
 def aligned_stationary(source: Tensor) -> Tensor:
-    """bf16 [K, M] contiguous from a word of SBUF; copied where it is not."""
+    """[K, M] contiguous from a word of SBUF; copied where it is not."""
     columns = [(size, step) for size, step in source.free if size != 1]
-    dense = not columns or (len(columns) == 1 and columns[0][1] == BF16.bytes)
+    dense = not columns or (len(columns) == 1 and columns[0][1] == source.item)
     if dense and source.start % current().config.sbuf.word_bytes == 0:
         return source
     return copied(source, source.dtype, "aligned")

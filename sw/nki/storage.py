@@ -9,12 +9,14 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import FORMATS, FP32, Format
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = ["Buffer", "Storage", "Written"]
+
+_SMALLEST = min(form.bytes for form in FORMATS.values())
 
 
 class Buffer(Enum):
@@ -71,7 +73,7 @@ class Storage:
     @property
     def _unit(self) -> int:
         """Bytes that one mark stands for: the smallest element, which a view of another type may have."""
-        return min(self.item, BF16.bytes) if self.buffer is not Buffer.PSUM else self.item
+        return self.item if self.buffer is Buffer.PSUM else min(self.item, _SMALLEST)
 
     @property
     def row_elements(self) -> int:

@@ -7,10 +7,10 @@ from math import prod
 from pathlib import PurePath
 
 from makalu.sim_models.timing.waits import Wait, Work
-from makalu.spec.encoding import Instruction, decode
+from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
 from makalu.spec.formats import FORMATS
-from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
+from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.sequencer import CHANNEL_OF
 
 from .record import RunRecord
@@ -19,7 +19,7 @@ from .sites import short_sites
 __all__ = ["Key", "Row", "rows_of"]
 
 Key = tuple[Queue, int]
-"""An instruction: its queue and its place in the queue's program."""
+"""An instruction: its queue, and how many the queue issued before it."""
 
 _ELEMENT_BYTES = {f.code: f.bytes for f in FORMATS.values()}
 
@@ -77,7 +77,7 @@ def rows_of(record: RunRecord) -> list[Row]:
     for wait in timeline.waits:
         waits[wait.queue, wait.index].append(wait)
     works = {(work.queue, work.index): work for work in timeline.work}
-    addresses = program.addresses
+    executed = {queue: program.steps(queue) for queue in program.streams}
     names = short_sites(line.site for line in program.lines)
     free: dict[Channel, int] = {}
     numbers: dict[Queue, int] = {}
@@ -85,14 +85,13 @@ def rows_of(record: RunRecord) -> list[Row]:
     for event in sorted(timeline.issues, key=lambda e: (e.cycle, e.where)):
         queue = Queue(event.where)
         key = queue, event.index
-        at = event.index * INSTRUCTION_BYTES
-        instruction = decode(program.streams[queue][at : at + INSTRUCTION_BYTES])
+        address, instruction = next(executed[queue])
         channel = CHANNEL_OF.get(instruction.opcode)
         finish, number = event.cycle, None
         if channel is not None:
             finish = finishes[channel, event.index]
             number = numbers[queue] = _unwrapped(instruction["tag"], numbers.get(queue, 0))
-        origin = program.origin(queue, addresses[queue] + at)
+        origin = program.origin(queue, address)
         size, memory_bytes, macs = _sizes(instruction)
         out.append(
             Row(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from makalu.hw.arith.assembly import INPUTS, OUTPUTS
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.spec.chain import CHAIN_NAN_EXPONENT
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
 
 __all__ = ["OPERATIONS", "Operation", "judged_units", "table_text"]
 
-_FORMATS = {"a": BF16, "b": BF16, "word": FP32, "x": FP32, "y": FP32}
+_OPERAND = TENSOR_OPERANDS[0]
+_FORMATS = {"a": _OPERAND, "b": _OPERAND, "word": FP32, "x": FP32, "y": FP32}
 """Of the assembly's inputs as a line has them; `word` becomes a chain word."""
 _WORD_BITS = 32
 
@@ -39,7 +40,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(name="mul", meaning="x * y", units="mul", operands=("x", "y")),
     Operation(name="max", meaning="the larger of x, y", units="minmax", operands=("x", "y")),
     Operation(name="min", meaning="the smaller of x, y", units="minmax", operands=("x", "y"), ones=("select",)),
-    Operation(name="narrow", meaning="bf16 of x", units="narrow", operands=("x",), result=BF16),
+    Operation(name="narrow", meaning=f"{_OPERAND.name} of x", units="narrow", operands=("x",), result=_OPERAND),
     Operation(name="widen", meaning="fp32 of a", units="widen", operands=("a",), any_nan=True),
 )
 

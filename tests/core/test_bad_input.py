@@ -217,6 +217,13 @@ def test_an_instruction_that_would_not_end(kind):
     check(spoilt(queue, is_(opcode), **values), ErrorCode.ELEMENTS, machine())
 
 
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name.lower())
+def test_version_of_the_encoding(queue):
+    """It goes before every other rule: the instruction's other fields mean something else there."""
+    case = spoilt(queue, version=queue % FIELDS["version"].high + 1, bit700=1)
+    check(case, ErrorCode.VERSION, machine())
+
+
 def test_semaphore_beyond_the_preset():
     kind = {"wait0_kind": 1, "wait0_semaphore": CONFIG.sequencer.semaphores}
     check(spoilt(Queue.SCALAR, **kind), ErrorCode.SEMAPHORE, machine())

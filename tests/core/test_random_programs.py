@@ -36,7 +36,7 @@ def test_one_wrong_byte_is_a_fault():
     """The comparison sees an input that is one bit off, and names the place."""
     case = make_case(load_preset("tiny"), 2)
     inputs = {name: Bits(bits.array.copy()) for name, bits in case.random.inputs.items()}
-    inputs["words"].array[-1] ^= 1
+    inputs["fp32"].array[-1] ^= 1
 
     class Tampered:
         config = case.random.config

@@ -14,10 +14,10 @@ from makalu.sim_models.timing.handshakes import Handshakes
 from makalu.sim_models.timing.lanes import LanesTiming
 from makalu.sim_models.timing.sequencer import SequencerTiming
 from makalu.sim_models.timing.waits import Cause, EngineWork, Hold, WaitLog, share_out
-from makalu.spec.encoding import Instruction, decode, encode
+from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel, finish_depth
 from makalu.spec.formats import FP32
-from makalu.spec.isa import INSTRUCTION_BYTES, QUEUES, Opcode, Queue, Space
+from makalu.spec.isa import QUEUES, Opcode, Queue, Space
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
 from makalu.spec.sequencer import CHANNEL_OF
@@ -66,9 +66,9 @@ def check_queues(timeline):
 def check_engines(program, timeline):
     finished = {(e.where, e.index): e.cycle for e in timeline.finishes}
     busy, shared = defaultdict(set), defaultdict(int)
+    executed = {queue: list(stream) for queue, stream in program.executed().items()}
     for event in timeline.issues:
-        at = event.index * INSTRUCTION_BYTES
-        channel = CHANNEL_OF.get(decode(program.streams[event.where][at : at + INSTRUCTION_BYTES]).opcode)
+        channel = CHANNEL_OF.get(executed[event.where][event.index].opcode)
         if channel is not None:
             busy[channel] |= set(range(event.cycle + 1, finished[channel, event.index] + 1))
     for work in timeline.work:
@@ -190,10 +190,10 @@ class Slow:
 def test_a_full_channel_is_the_reason():
     """Two are unfinished: the third issues in the cycle after the first finish, and so on."""
     port = FixedInstructionPort(config=TINY, timing=BASE)
-    words = [encode(Instruction(Opcode.TENSOR_COPY))] * 5 + [encode(Instruction(Opcode.HALT))]
+    words = [Instruction(Opcode.TENSOR_COPY)] * 5 + [Instruction(Opcode.HALT)]
     engine = Slow()
     model = SequencerTiming(
-        config=TINY, programs={Queue.VECTOR: words}, port=port, engines={channel: engine for channel in Channel}
+        config=TINY, streams={Queue.VECTOR: words}, port=port, engines={channel: engine for channel in Channel}
     )
     end = model.run()
     issues = [event.cycle for event in model.issues if event.queue is Queue.VECTOR]

@@ -37,7 +37,14 @@ FAULTS = (
     Fault(
         name="reserved-bits-are-not-checked",
         line=r"s2_static <= violations;",
-        becomes=r"s2_static <= violations & 7'h7d;",
+        becomes=r"s2_static <= violations & 8'hfd;",
+        times=len(QUEUES),
+        test="broken_rules_stop_the_queue",
+    ),
+    Fault(
+        name="the-version-of-the-encoding-is-not-checked",
+        line=r"s2_static <= violations;",
+        becomes=r"s2_static <= violations & 8'h7f;",
         times=len(QUEUES),
         test="broken_rules_stop_the_queue",
     ),

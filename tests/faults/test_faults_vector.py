@@ -33,20 +33,20 @@ CENTRAL = {
         "1",
         r"port (request|stalled|load)",
     ),
-    "mask_of_a_bf16_element_covers_a_granule": (
+    "mask_of_a_small_element_covers_a_granule": (
         "combiner.WriteCombiner",
-        "Mux(narrow, (1 << BF16.bytes) - 1, (1 << FP32.bytes) - 1)",
-        "((1 << FP32.bytes) - 1)",
+        "byte_mask(size)",
+        "byte_mask(size + 1)",
         r"port request\.mask",
     ),
 }
 
 LANE = {
     "relu_keeps_negative_numbers": ("scalar", "with m.Elif(passing[-1])", "with m.Elif(0)"),
-    "bf16_result_is_cut_off": (
+    "small_result_is_cut_off": (
         "vector",
-        "Mux(setup.dst_bf16, narrow.o, function)",
-        "Mux(setup.dst_bf16, function[16:], function)",
+        "result.eq(narrow.o)",
+        "result.eq(Mux(setup.dst_dtype == LANE_ELEMENTS[1].code, function[16:], narrow.o))",
     ),
     "second_step_ignores_the_bias_of_its_partition": (
         "scalar",
@@ -60,7 +60,7 @@ LANE = {
 @pytest.mark.parametrize("fault", CENTRAL)
 def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
     place, old, new, port = CENTRAL[fault]
-    monkeypatch.setattr(f"makalu.hw.vector.engine.{place.split('.')[1]}", planted_class(f"vector.{place}", old, new))
+    monkeypatch.setattr(f"makalu.hw.lanes.engine.{place.split('.')[1]}", planted_class(f"lanes.{place}", old, new))
     config = load_preset("tiny")
     programs = {name: random_instructions(config, engine=name, count=15, seed=1) for name in ENGINES}
     with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{port}"):
@@ -73,4 +73,4 @@ def test_planted_fault_in_the_lane_is_caught(fault):
     config = load_preset("tiny")
     program = random_instructions(config, engine=engine, count=12, seed=7)
     with pytest.raises(AssertionError, match=rf"last tags issued: {engine} \d+: cycle \d+, port write_data: RTL"):
-        run_lane(config, program, engine=engine, partition=1, lane=planted_class("vector.lane.Lane", old, new))
+        run_lane(config, program, engine=engine, partition=1, lane=planted_class("lanes.lane.Lane", old, new))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from makalu.sim_models.golden.check import check, check_bytes
 from makalu.spec.encoding import Instruction, InstructionError, decode, encode
 from makalu.spec.errors import ErrorCode
-from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
+from makalu.spec.isa import ENCODING_VERSION, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
 
 from .programs import TINY, legal
 
@@ -121,7 +121,7 @@ def test_encode_and_decode_are_inverse(data):
     opcode = data.draw(st.sampled_from(list(Opcode)))
     values = {}
     for name in used_fields(opcode):
-        if name != "opcode":
+        if name not in ("opcode", "version"):
             values[name] = data.draw(st.one_of(st.just(0), st.integers(FIELDS[name].low, FIELDS[name].high)))
     decoded = decode(encode(Instruction(opcode, values)))
     assert decoded.opcode == opcode
@@ -131,10 +131,27 @@ def test_encode_and_decode_are_inverse(data):
 @settings(deadline=None, max_examples=200)
 @given(st.binary(min_size=INSTRUCTION_BYTES, max_size=INSTRUCTION_BYTES), st.sampled_from(list(Queue)))
 def test_any_bytes_get_a_verdict(data, queue):
-    code, text = check_bytes(data, queue, TINY)
-    assert (code == ErrorCode.NONE) == (text == "")
-    if code > ErrorCode.RESERVED or code == ErrorCode.NONE:
-        assert encode(decode(data)) == data
+    for each in (data, with_version(data, ENCODING_VERSION)):
+        code, text = check_bytes(each, queue, TINY)
+        assert (code == ErrorCode.NONE) == (text == "")
+        if code not in (ErrorCode.OPCODE, ErrorCode.RESERVED, ErrorCode.VERSION):
+            assert encode(decode(each)) == each
+
+
+def with_version(data, version):
+    word, field = int.from_bytes(data, "little"), FIELDS["version"]
+    return (word & ~field.mask | version << field.lsb).to_bytes(INSTRUCTION_BYTES, "little")
+
+
+@pytest.mark.parametrize("data", [encode(Instruction(Opcode.HALT, {})), bytes([0x7F] * 8) + bytes(120)])
+@pytest.mark.parametrize("version", [1, FIELDS["version"].high])
+def test_another_version_of_the_encoding_goes_before_every_rule(data, version):
+    """An opcode, a field and a queue mean nothing in it."""
+    foreign = with_version(data, version)
+    code, text = check_bytes(foreign, Queue.SCALAR, TINY)
+    assert (code, text) == (ErrorCode.VERSION, f"the instruction is of version {version} of the encoding, this is 0")
+    with pytest.raises(InstructionError, match=text):
+        decode(foreign)
 
 
 def test_encoding_refuses_fields_and_values():

@@ -7,13 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from makalu.sim_models.golden import column_chain
-from makalu.sim_models.golden.arithmetic import (
-    bf16_to_fp32,
-    fp32_to_bf16,
-    matmul_column_chain,
-    matmul_column_chain_definition,
-)
+from makalu.sim_models.golden.arithmetic import matmul_column_chain, matmul_column_chain_definition
 from makalu.sim_models.golden.column_chain import exact_steps, step_extremes, tiny_steps
+from makalu.sim_models.golden.formats import narrow, widen
+from makalu.spec.formats import BF16
 
 NAN, INFINITY, ONE = 0x7FC00000, 0x7F800000, 0x3F80
 SIGN = np.uint16(0x8000)
@@ -107,7 +104,7 @@ STIMULI = {
 
 
 def values(bits, subnormals="keep"):
-    single = bf16_to_fp32(bits).view(np.float32)
+    single = widen(BF16, bits).view(np.float32)
     return np.where(np.abs(single) < 2.0**-126, np.copysign(0, single), single) if subnormals == "flush" else single
 
 
@@ -166,7 +163,7 @@ def test_ordinary_numbers_take_the_shortest_path(subnormals):
     """At the size that is measured: one multiplication and one addition a step."""
     rng = np.random.default_rng(2)
     weights, columns = (
-        fp32_to_bf16(rng.standard_normal(shape).astype(np.float32).view(np.uint32)) for shape in ((128, 128), (128, 40))
+        narrow(BF16, rng.standard_normal(shape).astype(np.float32).view(np.uint32)) for shape in ((128, 128), (128, 40))
     )
     assert paths(weights, columns, subnormals).tolist() == [0, 128, 0]
     got = matmul_column_chain(weights, columns, subnormals=subnormals)

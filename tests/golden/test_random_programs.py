@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from makalu.sim_models.golden.machine import Machine
-from makalu.spec.encoding import Instruction, decode, encode
-from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue
+from makalu.spec.encoding import Instruction, encode
+from makalu.spec.isa import Opcode, Queue
 from makalu.spec.preset import load_preset
 from makalu.sw.random_program import random_program
 from makalu.sw.run import run_golden_machine
@@ -34,9 +34,8 @@ def test_random_program_has_one_result(preset, seed):
 def without_waits(program):
     """The same program, but nobody waits for anybody."""
     streams = {}
-    for queue, stream in program.streams.items():
-        words = [stream[i : i + INSTRUCTION_BYTES] for i in range(0, len(stream), INSTRUCTION_BYTES)]
-        bare = [(i.opcode, {k: v for k, v in i.values.items() if not k.startswith("wait")}) for i in map(decode, words)]
+    for queue, stream in program.executed().items():
+        bare = [(i.opcode, {k: v for k, v in i.values.items() if not k.startswith("wait")}) for i in stream]
         streams[queue] = b"".join(encode(Instruction(opcode, values)) for opcode, values in bare)
     return replace(program, streams=streams)
 
@@ -57,7 +56,7 @@ def test_missing_waits_are_noticed():
 def test_seed_decides_the_program():
     config = load_preset("tiny")
     one, same, other = (random_program(config, seed=seed) for seed in (3, 3, 4))
-    words = [each.inputs["words"].array for each in (one, same)]
+    words = [each.inputs["fp32"].array for each in (one, same)]
     assert one.program == same.program and (words[0] == words[1]).all()
     assert one.program.streams != other.program.streams
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from makalu.sim_models.golden.arithmetic import (
-    bf16_to_fp32,
     fma_chain_step,
     fp32_add,
     fp32_max,
     fp32_min,
     fp32_mul,
     fp32_sub,
-    fp32_to_bf16,
     matmul_column_chain,
 )
+from makalu.sim_models.golden.formats import narrow, widen
+from makalu.spec.formats import BF16
 from verif.arith.vectors import (
     bf16_operands,
     canonical,
@@ -85,7 +85,7 @@ def test_multiplication_equals_softfloat():
 
 def test_widening_is_exhaustive():
     bits = np.arange(1 << 16, dtype=np.uint16)
-    same(bf16_to_fp32(bits), bits.view(ml_dtypes.bfloat16).astype(np.float32).view(np.uint32))
+    same(widen(BF16, bits), bits.view(ml_dtypes.bfloat16).astype(np.float32).view(np.uint32))
 
 
 def test_narrowing_equals_ml_dtypes():
@@ -97,7 +97,7 @@ def test_narrowing_equals_ml_dtypes():
     with np.errstate(all="ignore"):
         want = bits.view(np.float32).astype(ml_dtypes.bfloat16).view(np.uint16)
     nan = (bits & 0x7FFFFFFF) > 0x7F800000
-    same(fp32_to_bf16(bits), np.where(nan, np.uint16(0x7FC0), want))
+    same(narrow(BF16, bits), np.where(nan, np.uint16(0x7FC0), want))
 
 
 @pytest.mark.parametrize(("ours", "numpys", "zero"), [(fp32_max, np.fmax, 0), (fp32_min, np.fmin, 1 << 31)])

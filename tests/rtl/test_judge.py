@@ -8,7 +8,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from makalu.hw.arith.assembly import OUTPUTS
-from makalu.sim_models.golden.arithmetic import fma_chain_step, fp32_add, fp32_max, fp32_min, fp32_to_bf16
+from makalu.sim_models.golden.arithmetic import fma_chain_step, fp32_add, fp32_max, fp32_min
+from makalu.sim_models.golden.formats import narrow
+from makalu.spec.formats import BF16
 from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.main import app
 from makalu.sw.paths import ROOT
@@ -38,7 +40,7 @@ KEPT = {
     "mul": (X, Y, softfloat_mul(X, Y)),
     "max": (X, Y, fp32_max(X, Y)),
     "min": (X, Y, fp32_min(X, Y)),
-    "narrow": (X, fp32_to_bf16(X)),
+    "narrow": (X, narrow(BF16, X)),
     "widen": (A, A.astype(np.uint32) << 16),
 }
 FLUSHED = {

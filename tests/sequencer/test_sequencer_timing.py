@@ -10,13 +10,13 @@ from makalu.sim_models.lockstep.memory import FixedMemory
 from makalu.sim_models.lockstep.sequencer import SequencerModel
 from makalu.sim_models.timing.fetch import FixedInstructionPort, RecordedInstructionPort
 from makalu.sim_models.timing.sequencer import SequencerTiming
-from makalu.spec.encoding import Instruction, decode, encode
+from makalu.spec.encoding import Instruction, decode
 from makalu.spec.engines import CHANNELS, STREAMS, Channel
 from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, SignalKind, WaitKind
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import START
-from makalu.spec.sequencer import CHANNEL_OF, DECODE_CYCLES
+from makalu.spec.sequencer import CHANNEL_OF, DECODE_CYCLES, DECODED_INSTRUCTIONS
 from verif.sequencer.programs import random_programs
 
 BASE, SPACING = 0x1000, 0x4000
@@ -117,7 +117,8 @@ def lockstep(config, programs, timing, stubs):
 
 
 def predicted(config, programs, port, stubs):
-    model = SequencerTiming(config=config, programs=programs.words, port=port, engines=stubs)
+    streams = {queue: map(decode, words) for queue, words in programs.words.items()}
+    model = SequencerTiming(config=config, streams=streams, port=port, engines=stubs)
     end = model.run()
     issues = [(e.cycle, int(e.queue), e.tag) for e in model.issues]
     return issues, sorted((e.cycle, int(e.channel), e.tag) for e in model.finishes), end
@@ -142,17 +143,43 @@ def test_timing_equals_lockstep(preset, latency, period, longest):
 
 
 def _program(*words):
-    halt = encode(Instruction(Opcode.HALT))
-    return {Queue.VECTOR: [encode(Instruction(Opcode.NOP, w)) for w in words] + [halt]}
+    return {Queue.VECTOR: [*(Instruction(Opcode.NOP, w) for w in words), Instruction(Opcode.HALT)]}
 
 
 def test_a_wait_for_ever_is_named():
     config = load_preset("tiny")
     port = FixedInstructionPort(config=config, timing=MemoryTiming(numerator=8))
     words = _program({}, {"wait0_kind": WaitKind.REACHED, "wait0_value": 2, "signal0_kind": SignalKind.INCREMENT})
-    model = SequencerTiming(config=config, programs=words, port=port, engines=engines(1, 1))
+    model = SequencerTiming(config=config, streams=words, port=port, engines=engines(1, 1))
     with pytest.raises(TimeoutError, match="nothing happens after cycle .*'vector': 1"):
         model.run()
+
+
+@pytest.mark.parametrize("words", [[], [Instruction(Opcode.NOP)]])
+def test_a_stream_without_a_halt_is_named(words):
+    config = load_preset("tiny")
+    port = FixedInstructionPort(config=config, timing=MemoryTiming(numerator=8))
+    model = SequencerTiming(config=config, streams={Queue.VECTOR: words}, port=port, engines=engines(1, 1))
+    with pytest.raises(ValueError, match="what vector executes must end with halt"):
+        model.run()
+
+
+def test_a_stream_is_read_as_it_is_executed():
+    """A loop has no list of its instructions: what is taken early fits in the prefetch buffer and the decoder."""
+    config = load_preset("tiny")
+    ahead = []
+
+    def loop():
+        for n in range(1000):
+            ahead.append(n - len(model.issues))
+            yield Instruction(Opcode.NOP, {"tag": n})
+        yield Instruction(Opcode.HALT)
+
+    port = FixedInstructionPort(config=config, timing=MemoryTiming(numerator=8))
+    model = SequencerTiming(config=config, streams={Queue.VECTOR: loop()}, port=port, engines=engines(1, 1))
+    model.run()
+    assert [event.tag for event in model.issues[:-1]] == list(range(1000))
+    assert 0 < max(ahead) <= config.sequencer.buffer_instructions + DECODED_INSTRUCTIONS
 
 
 @pytest.mark.parametrize("start", [0, 1003])
@@ -161,7 +188,7 @@ def test_first_issue_is_the_formula(start):
     config = load_preset("tiny")
     timing = MemoryTiming(latency=10, numerator=8)
     port = FixedInstructionPort(config=config, timing=timing)
-    model = SequencerTiming(config=config, programs=_program({}), port=port, engines=engines(1, 1))
+    model = SequencerTiming(config=config, streams=_program({}), port=port, engines=engines(1, 1))
     model.run(start=start)
     beats = INSTRUCTION_BYTES // config.bus.instruction_bytes
     assert model.issues[0].cycle == start + 1 + (1 + timing.latency) + (beats - 1) + 1 + DECODE_CYCLES

@@ -5,10 +5,10 @@ import pytest
 from amaranth.lib import wiring
 
 from makalu.hw.dma.engine import DmaEngine
+from makalu.hw.lanes.engine import VectorEngine
 from makalu.hw.scalar.engine import ScalarEngine
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.tensor.head import TensorHead
-from makalu.hw.vector.engine import VectorEngine
 from makalu.sim_models.lockstep.sequencer import SequencerModel
 from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_CHANNELS, QUEUE_STREAMS, STREAMS, Channel, Queue
 from makalu.spec.isa import INSTRUCTIONS

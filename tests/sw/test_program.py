@@ -1,6 +1,7 @@
 """Programs: layout of the image, inputs, files, the page of the instruction set."""
 
 import io
+import json
 
 import ml_dtypes
 import numpy as np
@@ -81,10 +82,10 @@ def written(save, *args, **kwargs):
     return file.getvalue()
 
 
-def another_version(path):
+def changed_header(path, key, value):
     with np.load(path) as file:
-        text = file["header"].tobytes().replace(b'"version": 1', b'"version": 9')
-    rewritten(path, header=np.frombuffer(text, np.uint8))
+        header = json.loads(file["header"].tobytes())
+    rewritten(path, header=np.frombuffer(json.dumps({**header, key: value}).encode(), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,10 @@ def another_version(path):
         (lambda path: path.write_bytes(written(np.savez, a=np.zeros(3))), "is not a program of makalu"),
         (lambda path: path.write_bytes(written(np.save, np.zeros(3))), "is not a program of makalu"),
         (lambda path: path.unlink(), "cannot be read: No such file"),
-        (another_version, "has version 9 of the program file, this is 1"),
+        (lambda path: changed_header(path, "version", 9), "has version 9 of the program file, this is 2"),
+        (lambda path: changed_header(path, "version", 1), "has version 1 of the program file, this is 2"),
+        (lambda path: changed_header(path, "encoding", 3), "has version 3 of the instruction encoding, this is 0"),
+        (lambda path: changed_header(path, "encoding", None), "has version None of the instruction encoding, this is"),
         (lambda path: rewritten(path, stream_tensor=np.zeros(128, np.uint8)), "is damaged: its checksum differs"),
     ],
 )

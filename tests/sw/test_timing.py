@@ -8,7 +8,7 @@ import pytest
 from makalu.examples.gemm.gemm import gemm
 from makalu.sim_models.timing.core import CoreTiming
 from makalu.sim_models.timing.handshakes import NEVER, Handshakes
-from makalu.spec.encoding import Instruction, encode
+from makalu.spec.encoding import Instruction
 from makalu.spec.isa import Opcode, Queue, WaitKind
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.observe import observe_layout
@@ -87,7 +87,7 @@ def test_a_program_for_another_preset_is_refused(program):
 
 def test_a_wait_for_ever_is_named():
     wait = {"wait0_kind": WaitKind.REACHED, "wait0_value": 1}
-    stream = encode(Instruction(Opcode.NOP, wait)) + encode(Instruction(Opcode.HALT))
+    stream = [Instruction(Opcode.NOP, wait), Instruction(Opcode.HALT)]
     with pytest.raises(TimeoutError, match="'scalar': 0"):
         CoreTiming(TINY, MemoryTiming(numerator=8)).run({Queue.SCALAR: stream})
 

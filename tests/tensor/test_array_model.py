@@ -2,11 +2,12 @@
 
 import random
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from makalu.sim_models.golden.arithmetic import bf16_to_fp32, fma_chain_step, matmul_column_chain
-from makalu.sim_models.lockstep.array import ArrayModel, bf16_values, round_chain
+from makalu.sim_models.golden.arithmetic import fma_chain_step, matmul_column_chain
+from makalu.sim_models.lockstep.array import ArrayModel, operand_values, round_chain
 from verif.arith.vectors import bf16_operands, canonical, fma_operands
 from verif.array.schedule import Schedule, random_matmuls
 from verif.tensor.configs import small_core
@@ -119,7 +120,7 @@ def test_rounding_equals_golden(subnormals):
     legal = ~((p & 0x7F800000 == 0) & (p & 0x7FFFFF > 0)) if flush else np.full(len(p), True)
     a, b, p = a[legal], b[legal], p[legal]
     with np.errstate(invalid="ignore"):
-        product = bf16_values(a, subnormals=subnormals) * bf16_values(b, subnormals=subnormals)
+        product = operand_values(a, subnormals=subnormals) * operand_values(b, subnormals=subnormals)
         chain = p.view(np.float32).astype(np.float64)
     got = canonical(round_chain(product, chain, subnormals=subnormals).view(np.uint32))
     assert (got == fma_chain_step(a, b, p, subnormals=subnormals)).all()
@@ -127,6 +128,6 @@ def test_rounding_equals_golden(subnormals):
 
 def test_values_are_widened():
     bits = bf16_operands(np.random.default_rng(22), 1000)
-    want = bf16_to_fp32(bits).view(np.float32)
-    got = bf16_values(bits, subnormals="keep")
+    want = bits.view(ml_dtypes.bfloat16)
+    got = operand_values(bits, subnormals="keep")
     assert np.array_equal(got, want.astype(np.float64), equal_nan=True)

@@ -7,8 +7,8 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
+from makalu.hw.lanes.engine import VectorEngine
 from makalu.hw.scalar.engine import ScalarEngine
-from makalu.hw.vector.engine import VectorEngine
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
 from makalu.spec.config import CoreConfig

@@ -7,8 +7,8 @@ import numpy as np
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
-from makalu.hw.vector.control import lane_control
-from makalu.hw.vector.lane import Lane
+from makalu.hw.lanes.control import lane_control
+from makalu.hw.lanes.lane import Lane
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lanes import LaneEngineModel, LanesModel
 from makalu.sim_models.lockstep.psum import PsumModel

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from makalu.sim_models.golden.lanes import alu, alu_step, element, function, narrow, widen
+from makalu.sim_models.golden.formats import narrow, widen
+from makalu.sim_models.golden.lanes import alu, alu_step, element, function
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import AluOp, Function, Opcode

@@ -6,14 +6,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from makalu.hw.arith.assembly import INPUTS, OUTPUTS
-from makalu.sim_models.golden.arithmetic import (
-    bf16_to_fp32,
-    fma_chain_step,
-    fp32_add,
-    fp32_max,
-    fp32_min,
-    fp32_to_bf16,
-)
+from makalu.sim_models.golden.arithmetic import fma_chain_step, fp32_add, fp32_max, fp32_min
+from makalu.sim_models.golden.formats import narrow, widen
+from makalu.spec.formats import BF16
 from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_pairs, cancelling_triples
 from verif.arith.vectors import (
@@ -157,8 +152,8 @@ async def chain(dut):
         ("fma", "flush"): np.where(active, fma_chain_step(a, b, p, subnormals="flush"), canonical(p)),
         ("psum", "keep"): np.where(accumulate, softfloat_add(p, old), canonical(p)),
         ("psum", "flush"): np.where(accumulate, fp32_add(p, old, subnormals="flush"), canonical(p)),
-        ("narrow", "keep"): fp32_to_bf16(old).astype(np.uint32),
-        ("widen", "keep"): bf16_to_fp32(a),
+        ("narrow", "keep"): narrow(BF16, old).astype(np.uint32),
+        ("widen", "keep"): widen(BF16, a),
     }
     for (operation, subnormals), want in wants.items():
         legal = np.full(count, True) if subnormals == "keep" else flush_chain(p)
@@ -169,7 +164,7 @@ async def chain(dut):
             same(output, seen[source + output.latency, i], want[source], *operands)
     # the last few are not judged by the longest unit; none of the specials and cancellations is among them
     with np.errstate(all="ignore"):
-        product = values(bf16_to_fp32(a)) * values(bf16_to_fp32(b))
+        product = values(widen(BF16, a)) * values(widen(BF16, b))
     deep("fma", product[active], values(p)[active])
     deep("psum", values(p)[accumulate], values(old)[accumulate])
     full("fma", a[active], b[active], p[active])

@@ -73,7 +73,7 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
         if allowed.scalar and not scalar:
             continue
         space = rng.choice(allowed.spaces)
-        dtype = {"fp32": FP32.code, "bf16": BF16.code}[rng.choice(allowed.dtypes)]
+        dtype = rng.choice(allowed.dtypes).code
         dtype = FP32.code if space is Space.PSUM else dtype
         own = [1] * AP_DIMS if allowed.scalar else sizes
         limit = config.sbuf.partition_bytes if space is Space.SBUF else config.psum.partition_bytes
@@ -135,11 +135,12 @@ BROKEN: tuple[ErrorCode, ...] = (
     *(c for c in ErrorCode if ErrorCode.OPCODE <= c <= ErrorCode.SEMAPHORE),
     ErrorCode.MEMORY_ADDRESS,
     ErrorCode.ELEMENTS,
+    ErrorCode.VERSION,
 )
 
 
 def broken(rng: random.Random, code: ErrorCode, config: CoreConfig) -> tuple[Queue, bytes]:
-    """A queue and an instruction that breaks the rule of `code` and no rule of a lower code."""
+    """A queue and an instruction that breaks the rule of `code` and none whose code goes before it."""
     opcode, fields = _broken_choices(rng, config)[code]
     own = legal(rng, opcode, config)
     if code is ErrorCode.MEMORY_ADDRESS:
@@ -206,6 +207,7 @@ def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, t
         ErrorCode.PSUM_ADDRESS: (copy, ones | {f"src0_stride{d}": 0 for d in range(AP_DIMS)} | beyond),
         ErrorCode.MEMORY_ADDRESS: (rng.choice((load, store)), {}),
         ErrorCode.ELEMENTS: (rng.choice((copy, Opcode.ACTIVATION, load, store, matmul)), _too_many(rng, config)),
+        ErrorCode.VERSION: (rng.choice(anyone), {"version": rng.randint(1, FIELDS["version"].high)}),
         ErrorCode.SEMAPHORE: (copy, {"wait1_kind": 1, "wait1_semaphore": config.sequencer.semaphores}),
     }
 

@@ -78,7 +78,8 @@ def expected(queue: Any) -> set[ErrorCode]:
     rules = {rule.code for spec in rows for operand in spec.operands.values() for rule in operand.rules}
     spaces = {space.name for spec in rows for operand in spec.operands.values() for space in operand.spaces}
     unreachable = {ErrorCode.PSUM_ADDRESS} if "PSUM" not in spaces else set()
-    return {ErrorCode.NONE, ErrorCode.OPCODE, ErrorCode.RESERVED, ErrorCode.SEMAPHORE} | rules - unreachable
+    common = {ErrorCode.NONE, ErrorCode.OPCODE, ErrorCode.RESERVED, ErrorCode.SEMAPHORE, ErrorCode.VERSION}
+    return common | rules - unreachable
 
 
 def _compare(data: dict[Any, bytes], codes: dict[Any, Any], config: Any, seen: Counter) -> None:

@@ -6,6 +6,9 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from makalu.hw.lanes.control import lane_control
+from makalu.hw.lanes.engine import VectorEngine
+from makalu.hw.lanes.lane import Lane
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.psum.layouts import psum_requests, wave
@@ -14,9 +17,6 @@ from makalu.hw.sbuf.arbiter import AccessArbiter
 from makalu.hw.sbuf.layouts import access_requests, dma_port, words_of_engines, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.scalar.engine import ScalarEngine
-from makalu.hw.vector.control import lane_control
-from makalu.hw.vector.engine import VectorEngine
-from makalu.hw.vector.lane import Lane
 from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import ENGINES

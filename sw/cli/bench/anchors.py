@@ -17,8 +17,8 @@ from makalu.examples.gemm.steps import free_blocked, hoisted, tiled
 from makalu.sim_models.timing.waits import Hold
 from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
+from makalu.sw.cli.kernels import OPERAND
 from makalu.sw.compile.compiler import compile_kernel
-from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.report.edges import edges_of, waited_for
 from makalu.sw.report.record import RunRecord
@@ -119,7 +119,7 @@ def _figures(anchor: Anchor, values: dict[str, Any]) -> list[Figure]:
 def _measured(config: CoreConfig, anchor: Anchor) -> dict[str, Any]:
     cpu, wall = time.process_time(), time.monotonic()
     m, k, n = anchor.shape
-    specs = {"lhs_t": TensorSpec((k, m), nl.bfloat16), "rhs": TensorSpec((k, n), nl.bfloat16)}
+    specs = {"lhs_t": TensorSpec((k, m), OPERAND), "rhs": TensorSpec((k, n), OPERAND)}
     program = compile_kernel(anchor.kernel, config, **specs)
     timeline = predict(program, config)
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall

@@ -6,11 +6,12 @@ from rich.console import Console
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import QUEUE_CHANNELS, Channel
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
 from makalu.sw.cli.kernels import (
     CONDITIONS,
+    OPERAND,
     Case,
     Condition,
     KernelRun,
@@ -72,9 +73,9 @@ def add_terms(config: CoreConfig) -> Terms:
 
 
 def gemm_terms(config: CoreConfig) -> Terms:
-    """512^3: bf16 operands, fp32 result; the first block of C needs a panel of A and one of B."""
+    """512^3: operands of the array, fp32 result; the first block of C needs a panel of A and one of B."""
     port, edge = config.bus.data_bytes, config.tensor.columns
-    read, panel = 2 * GEMM * GEMM * BF16.bytes, GEMM * edge * BF16.bytes
+    read, panel = 2 * GEMM * GEMM * OPERAND.bytes, GEMM * edge * OPERAND.bytes
     written, block = GEMM * GEMM * FP32.bytes, edge * edge * FP32.bytes
     computing = gemm_floor(config, GEMM, GEMM, GEMM)
     return Terms(read / port, written / port, computing, 2 * panel / port, block / port)

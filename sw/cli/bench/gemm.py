@@ -1,4 +1,4 @@
-"""Dense bf16 GEMMs on the RTL: cycles against the floor of an array that never waits."""
+"""Dense GEMMs on the RTL: cycles against the floor of an array that never waits."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
-from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, run_case, unit_rates
+from makalu.sw.cli.kernels import OPERAND, KernelRun, gemm_case, gemm_floor, run_case, unit_rates
 from makalu.sw.results import Figure, at_most
 from makalu.sw.rtl.machine import Machine
 
@@ -30,7 +30,7 @@ def cores() -> Iterator[tuple[CoreConfig, tuple[int, ...]]]:
 def measure(console: Console) -> list[Figure]:
     """Every core and size, resident operands; both ends of the window count, the final eviction is apart."""
     figures: list[Figure] = []
-    table = Table(title="dense bf16 GEMM on the RTL: first load's issue to last PSUM commit")
+    table = Table(title=f"dense {OPERAND.name} GEMM on the RTL: first load's issue to last PSUM commit")
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
     for config, sizes in cores():

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from makalu.sim_models.golden.arithmetic import fp32_to_bf16, matmul_column_chain, matmul_column_chain_definition
+from makalu.sim_models.golden.arithmetic import matmul_column_chain, matmul_column_chain_definition
+from makalu.sim_models.golden.formats import narrow
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
-from makalu.sw.cli.kernels import gemm_case
+from makalu.sw.cli.kernels import OPERAND, gemm_case
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.run import run_golden_machine
 
@@ -28,7 +29,8 @@ MODES = ("keep", "flush")
 def measure(console: Console) -> list[Figure]:
     """MACs a CPU second on random normal numbers, the best of some runs; the chain's bits against their definition."""
     random = np.random.default_rng(0)
-    operands = [fp32_to_bf16(random.standard_normal((K, size)).astype(np.float32).view(np.uint32)) for size in (M, N)]
+    values = [random.standard_normal((K, size)).astype(np.float32) for size in (M, N)]
+    operands = [narrow(OPERAND, matrix.view(np.uint32)) for matrix in values]
     chains, wrong = {}, 0
     for mode in MODES:
         chain = matmul_column_chain(*operands, subnormals=mode)

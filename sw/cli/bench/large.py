@@ -6,7 +6,7 @@ from rich.console import Console
 
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
-from makalu.sw.cli.kernels import gemm_case, run_case
+from makalu.sw.cli.kernels import OPERAND, gemm_case, run_case
 from makalu.sw.results import Figure, at_most
 from makalu.sw.rtl.machine import Machine
 
@@ -50,7 +50,7 @@ def measure(console: Console) -> list[Figure]:
         Figure(name="large_judging_seconds", value=round(ended - prepared - run.result.seconds, 1), unit="s"),
         at_most("large_seconds", round(seconds, 1), "s", bar=SECONDS_GOAL, kind="goal"),
     ]
-    title = f"{SIZE}^3 bf16 GEMM from memory to memory on {PRESET}'s RTL, simulated by {machine.simulator}"
+    title = f"{SIZE}^3 {OPERAND.name} GEMM from memory to memory on {PRESET}'s RTL, simulated by {machine.simulator}"
     print_figures(title, figures, console)
     if run.first is not None:
         console.print(run.first)

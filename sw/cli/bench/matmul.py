@@ -4,7 +4,7 @@ from rich.console import Console
 
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
-from makalu.sw.cli.kernels import busy_window, gemm_case, run_case
+from makalu.sw.cli.kernels import OPERAND, busy_window, gemm_case, run_case
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.simulators import patched
@@ -44,5 +44,5 @@ def measure(console: Console) -> list[Figure]:
         Figure(name="matmul_macs_per_second", value=round(macs), unit="MAC/s"),
         at_least("matmul_busy_pe_cycles_per_second", round(busy * pes), "PE-cycles/s", bar=PES_GOAL, kind="goal"),
     ]
-    print_figures(f"{K} x {M} x {N} bf16 from memory to memory on {PRESET}, {pes:,} PEs", figures, console)
+    print_figures(f"{K} x {M} x {N} {OPERAND.name} from memory to memory on {PRESET}, {pes:,} PEs", figures, console)
     return figures

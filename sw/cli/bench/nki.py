@@ -10,9 +10,9 @@ from rich.console import Console
 from makalu.examples.gemm.blocked import blocked
 from makalu.examples.turns.turns import sums, turns
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.bench.figure_table import print_figures
+from makalu.sw.cli.kernels import OPERAND
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.elements import from_bits, to_bits
 from makalu.sw.nki import isa as nisa
@@ -53,14 +53,14 @@ def measure(console: Console) -> list[Figure]:
 
 
 def _blocked(config: CoreConfig) -> list[Figure]:
-    specs = {"lhs_t": TensorSpec((K, M), nl.bfloat16), "rhs": TensorSpec((K, N), nl.bfloat16)}
+    specs = {"lhs_t": TensorSpec((K, M), OPERAND), "rhs": TensorSpec((K, N), OPERAND)}
     tracing, traced = _best(lambda: trace(blocked, config, **specs, **BLOCKS))
     compiling, program = _best(lambda: compile_trace(traced, kernel="blocked"))
     random = np.random.default_rng(0)
-    # small integers: every sum is exact, whatever the order; K is one block, so numpy's is rounded to bf16 once, too
+    # small integers: every sum is exact, whatever the order; K is one block, so numpy's is rounded once, too
     inputs = {name: random.integers(-2, 3, spec.shape).astype(np.float32) for name, spec in specs.items()}
     golden, outputs = _best(lambda: run_golden(program, inputs, config=config), runs=1)
-    expected = from_bits(to_bits(inputs["lhs_t"].T @ inputs["rhs"], BF16), BF16)
+    expected = from_bits(to_bits(inputs["lhs_t"].T @ inputs["rhs"], OPERAND), OPERAND)
     mismatched = int(np.count_nonzero(outputs["result"] != expected))
     return [
         at_most("nki_blocked_seconds", _seconds(tracing + compiling), "CPU s", bar=BLOCKED_SECONDS, kind="must"),
@@ -90,10 +90,10 @@ def _long(config: CoreConfig, kernel: str) -> list[Figure]:
 def _made(config: CoreConfig, kernel: str, operations: int) -> tuple[float, float, int]:
     """CPU seconds of tracing and of compiling a kernel of so many operations, and how many there are."""
     pmax = config.partitions
-    x = TensorSpec((TILES * pmax, config.psum.bank_elems), nl.bfloat16 if kernel == "sums" else nl.float32)
+    x = TensorSpec((TILES * pmax, config.psum.bank_elems), OPERAND if kernel == "sums" else nl.float32)
     given: dict[str, Any] = {"x": x, "count": operations // TURN[kernel]}
     if kernel == "sums":
-        given["w"] = TensorSpec((pmax, config.tensor.columns), nl.bfloat16)
+        given["w"] = TensorSpec((pmax, config.tensor.columns), OPERAND)
     tracing, traced = _best(lambda: trace(KERNELS[kernel], config, **given), runs=1)
     compiling, _ = _best(lambda: compile_trace(traced, kernel=kernel), runs=1)
     return tracing, compiling, traced.recording.count
@@ -115,7 +115,7 @@ def _one(config: CoreConfig) -> Figure:
         return out
 
     shapes = (config.partitions, config.tensor.columns), (config.partitions, config.psum.bank_elems)
-    a, b = (TensorSpec(shape, nl.bfloat16) for shape in shapes)
+    a, b = (TensorSpec(shape, OPERAND) for shape in shapes)
     seconds, _ = _best(lambda: trace(one, config, a, b))
     return Figure(name="nki_matmul_trace_milliseconds", value=round(1e3 * seconds, 3), unit="CPU ms")
 

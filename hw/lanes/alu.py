@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.arith.fp32_add import Fp32Add
 from makalu.hw.arith.fp32_minmax import Fp32MinMax
 from makalu.hw.arith.fp32_mul import Fp32Mul
-from makalu.hw.vector.control import OP_BITS
+from makalu.hw.lanes.control import OP_BITS
 from makalu.spec.formats import FP32
 from makalu.spec.isa import AluOp
 from makalu.spec.lanes import ALU_STAGES

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import SIZE_BITS, byte_mask, element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.walker import Walker
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
 
 __all__ = ["WriteCombiner"]
 
@@ -69,9 +69,9 @@ class WriteCombiner(wiring.Component):
         walker = Walker(operands=1)
         m.submodules.walker = place(walker, platform)
         walker.bind(m, self.instruction, ("dst",))
-        narrow = Signal(reset_less=True)
+        size = Signal(SIZE_BITS, reset_less=True)
         with m.If(self.start):
-            m.d.sync += narrow.eq(self.instruction.dst_dtype == BF16.code)
+            m.d.sync += size.eq(element_size(self.instruction.dst_dtype))
 
         held = Signal()  # the combining buffer has bytes
         held_word = Signal.like(self.word, reset_less=True)
@@ -87,7 +87,7 @@ class WriteCombiner(wiring.Component):
             address.eq(walker.addresses[0]),
             self.place_position.eq(address[:position_bits]),
             word.eq(address[position_bits:]),
-            element_mask.eq(Mux(narrow, (1 << BF16.bytes) - 1, (1 << FP32.bytes) - 1) << self.place_position),
+            element_mask.eq(byte_mask(size) << self.place_position),
             fits.eq(held & (word == held_word)),
             # granted in t: write_data is used in t + 1, and what moves in t is there from t + 2 on
             out_free.eq(~self.want | self.granted),

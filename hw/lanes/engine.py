@@ -4,16 +4,15 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lanes.combiner import WriteCombiner
+from makalu.hw.lanes.control import lane_control, lane_setup
+from makalu.hw.lanes.priority import HeldPriority
+from makalu.hw.lanes.rate import RateTick
+from makalu.hw.lanes.stream import SourceStream
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.psum.layouts import psum_request
 from makalu.hw.sbuf.layouts import access_request
-from makalu.hw.vector.combiner import WriteCombiner
-from makalu.hw.vector.control import lane_control, lane_setup
-from makalu.hw.vector.priority import HeldPriority
-from makalu.hw.vector.rate import RateTick
-from makalu.hw.vector.stream import SourceStream
 from makalu.spec.config import CoreConfig, EngineConfig
-from makalu.spec.formats import BF16
 from makalu.spec.isa import Opcode, Space
 from makalu.spec.lanes import LANE_STAGES, SOURCES, STEPS
 
@@ -150,14 +149,14 @@ class LaneEngine(wiring.Component):
         m.d.comb += [
             self.command.ready.eq(~self.active),
             issue.eq(self.command.valid & self.command.ready),
-            decoded.dst_bf16.eq(instruction.dst_dtype == BF16.code),
+            decoded.dst_dtype.eq(instruction.dst_dtype),
             decoded.start.eq(instruction.dst_partition),
             decoded.count.eq(instruction.partitions),
         ]
         for s, slot in enumerate(SOURCES):
             m.d.comb += [
                 decoded.psum[s].eq(instruction[f"{slot}_space"] == Space.PSUM),
-                decoded.bf16[s].eq(instruction[f"{slot}_dtype"] == BF16.code),
+                decoded.dtype[s].eq(instruction[f"{slot}_dtype"]),
             ]
         for step in range(STEPS):
             m.d.comb += decoded.immediate[step].eq(instruction[f"immediate{step}"])

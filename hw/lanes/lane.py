@@ -4,13 +4,12 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.arith.convert import Bf16ToFp32, Fp32ToBf16
+from makalu.hw.arith.convert import NarrowElement, WidenElement
+from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
-from makalu.hw.vector.alu import AluStep
-from makalu.hw.vector.control import lane_control
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32, LANE_ELEMENTS
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
 from makalu.spec.memory_map import INDEX_BITS
 
@@ -45,8 +44,8 @@ class Lane(wiring.Component):
 
     Numerics
     --------
-    bf16 widens exactly; each step rounds once to nearest even and keeps subnormals; bf16 results to nearest even; relu
-    is max(x, +0), of a NaN the canonical NaN.
+    Elements widen to fp32 exactly; each step rounds once to nearest even and keeps subnormals; results narrow with one
+    more rounding to nearest even; relu is max(x, +0), of a NaN the canonical NaN.
     """
 
     def __init__(self, *, config: CoreConfig):
@@ -100,7 +99,7 @@ class Lane(wiring.Component):
             passing = alu.result
 
         # function and cast
-        m.submodules.narrow = narrow = Fp32ToBf16()
+        m.submodules.narrow = narrow = NarrowElement(formats=LANE_ELEMENTS)
         magnitude = Signal(FP32.bits - 1)
         is_nan = Signal()
         function = Signal(FP32.bits)
@@ -109,6 +108,7 @@ class Lane(wiring.Component):
             magnitude.eq(passing),
             is_nan.eq(magnitude > FP32.exponent_mask << FP32.fraction_bits),
             function.eq(passing),
+            narrow.dtype.eq(setup.dst_dtype),
             narrow.i.eq(function),
         ]
         with m.If(setup.relu):
@@ -117,7 +117,7 @@ class Lane(wiring.Component):
             with m.Elif(passing[-1]):
                 m.d.comb += function.eq(0)
         with m.If(enable):
-            m.d.sync += result.eq(Mux(setup.dst_bf16, narrow.o, function))
+            m.d.sync += result.eq(narrow.o)
         self._destination(m, takes_part, result)
         return m
 
@@ -126,22 +126,19 @@ class Lane(wiring.Component):
         control, setup = self.control, self.control.setup
         word = Signal(8 * self.config.sbuf.word_bytes, name=f"word{s}", reset_less=True)
         shown = Signal.like(word, name=f"shown{s}")
-        position = Signal.like(control.position[s], name=f"position{s}")
         element = Signal(FP32.bits, name=f"element{s}")
         push = Signal(name=f"push{s}")
         buffer = Signal(data.ArrayLayout(FP32.bits, ELEMENT_BUFFER), name=f"buffer{s}", reset_less=True)
-        m.submodules[f"widen{s}"] = widen = Bf16ToFp32()
+        widen = WidenElement(formats=LANE_ELEMENTS, word_bytes=self.config.sbuf.word_bytes)
+        m.submodules[f"widen{s}"] = widen
         m.d.comb += [
             push.eq(takes_part & control.push[s]),
-            position.eq(control.position[s]),
             shown.eq(Mux(control.load[s], self.sbuf_data, word)),
-            element.eq(shown.word_select(position[_log2(FP32.bytes) :], FP32.bits)),
-            widen.i.eq(shown.word_select(position[_log2(BF16.bytes) :], BF16.bits)),
+            widen.dtype.eq(setup.dtype[s]),
+            widen.word.eq(shown),
+            widen.position.eq(control.position[s]),
+            element.eq(Mux(setup.psum[s], self.psum_data, widen.o)),
         ]
-        with m.If(setup.psum[s]):
-            m.d.comb += element.eq(self.psum_data)
-        with m.Elif(setup.bf16[s]):
-            m.d.comb += element.eq(widen.o)
         with m.If(push):
             m.d.sync += [word.eq(shown), buffer[control.push_index[s]].eq(element)]
         return buffer
@@ -149,21 +146,19 @@ class Lane(wiring.Component):
     def _destination(self, m: Module, takes_part: Signal, result: Signal) -> None:
         """Combining buffer and the word to be written; masks are central."""
         control, setup = self.control, self.control.setup
-        halves = self.config.sbuf.word_bytes // BF16.bytes
-        combined = Signal(data.ArrayLayout(BF16.bits, halves), reset_less=True)
-        first = Signal(range(halves))
-        m.d.comb += first.eq(control.place_position[_log2(BF16.bytes) :])
+        sizes = sorted({form.size_log2 for form in LANE_ELEMENTS})
+        piece = sizes[0]
+        pieces = self.config.sbuf.word_bytes >> piece
+        combined = Signal(data.ArrayLayout(8 << piece, pieces), reset_less=True)
+        first = Signal(range(pieces))
+        size = element_size(setup.dst_dtype)
+        m.d.comb += first.eq(control.place_position[piece:])
         with m.If(takes_part & control.move):
             m.d.sync += self.write_data.eq(combined)
         with m.If(takes_part & control.place):
-            for i in range(halves):
-                part = i % (FP32.bytes // BF16.bytes)
-                # fp32 elements are aligned: half i belongs to the element that begins at half i - part
-                with m.If(setup.dst_bf16 & (first == i)):
-                    m.d.sync += combined[i].eq(result[: BF16.bits])
-                with m.Elif(~setup.dst_bf16 & (first == i - part)):
-                    m.d.sync += combined[i].eq(result.word_select(part, BF16.bits))
-
-
-def _log2(size: int) -> int:
-    return size.bit_length() - 1
+            for i in range(pieces):
+                for s in sizes:
+                    # elements are aligned: piece i belongs to the one that begins at piece i - part
+                    part = i % (1 << s - piece)
+                    with m.If((size == s) & (first == i - part)):
+                        m.d.sync += combined[i].eq(result.word_select(part, 8 << piece))

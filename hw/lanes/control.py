@@ -3,6 +3,7 @@
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from makalu.hw.lib.element import CODE_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import FIELDS, AluOp
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
@@ -19,8 +20,8 @@ def lane_setup() -> data.StructLayout:
     return data.StructLayout(
         {
             "psum": data.ArrayLayout(1, _EACH),  # a source comes from PSUM
-            "bf16": data.ArrayLayout(1, _EACH),  # a source's element type; fp32 if 0
-            "dst_bf16": 1,
+            "dtype": data.ArrayLayout(CODE_BITS, _EACH),  # codes of the sources' formats
+            "dst_dtype": CODE_BITS,
             "op": data.ArrayLayout(OP_BITS, STEPS),
             "reverse": data.ArrayLayout(1, STEPS),  # op(operand, data) instead of op(data, operand)
             "from_src1": data.ArrayLayout(1, STEPS),  # a step's operand is src1's element; its immediate if 0
