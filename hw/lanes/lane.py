@@ -5,6 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.convert import NarrowElement, WidenElement
+from makalu.hw.lanes.alu import AluStep
+from makalu.hw.lanes.control import lane_control
 from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range

@@ -21,9 +21,9 @@ class GatedLayout(data.StructLayout):
     go
         A field of one bit that gates all others.
     gates
-        Further gates, by the field that they gate.
+        Further gates, by the field that they gate; `~name` is shut by ones, `a.b` lies in the struct `a`.
 
-    Errors: `ValueError` for a gate that is no field, or whose bits do not divide those that it gates.
+    Errors: `KeyError` for a gate that is no field, `ValueError` for one whose bits do not divide those that it gates.
     """
 
     def __init__(
@@ -37,5 +37,15 @@ class GatedLayout(data.StructLayout):
         """Names of the gates of each field that has any."""
         for name, by in self.gates.items():
             for gate in by:
-                if gate not in members or name not in members or self[name].width % self[gate].width:
-                    raise ValueError(f"gate of {name!r} must be a field whose bits divide it, not {gate!r}")
+                if self[name].width % self.gate(gate)[1]:
+                    raise ValueError(
+                        f"gate of {name!r} must divide its {self[name].width} bits, which {gate!r} does not"
+                    )
+
+    def gate(self, path: str) -> tuple[int, int, bool]:
+        """Lowest bit and width of a gate, and whether ones shut it."""
+        layout, low = data.Layout.cast(self), 0
+        for name in path.removeprefix("~").split("."):
+            field = layout[name]
+            layout, low = field.shape, low + field.offset
+        return low, field.width, path.startswith("~")

@@ -10,7 +10,7 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, FORMATS, FP32, Format
 from makalu.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
 
-__all__ = ["corner_values", "random_instruction", "random_instructions"]
+__all__ = ["corner_values", "random_instruction", "random_instructions", "windows"]
 
 LONGEST = 40
 """Elements of one instruction: several words of either type, several turns of the buffers."""
@@ -89,8 +89,15 @@ def _operand(
     return fields
 
 
+def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
+    """Byte ranges of SBUF that programs use: 2 * `window` bytes at both ends of each bank."""
+    sbuf, size = config.sbuf, 2 * window
+    ends = (0, sbuf.bank_bytes - size)
+    return [(b * sbuf.bank_bytes + low, b * sbuf.bank_bytes + low + size) for b in range(sbuf.banks) for low in ends]
+
+
 def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: int) -> Instruction:
-    """One legal instruction. Sources lie in the first `window` bytes of a bank, destinations behind them.
+    """One legal instruction. Sources lie in the first half of one of `windows`, destinations in the second.
 
     Each engine has its own part for destinations, in every bank: engines often meet in one bank, but no result depends
     on which comes first.
@@ -109,8 +116,8 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
             bank = config.psum.bank_bytes * rng.choice((0, 0, 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
         else:
-            bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
-            values.update(_operand(rng, slot, shape, rng.choice(forms), space, bank, bank + window))
+            low, _ = rng.choice(windows(config, window))
+            values.update(_operand(rng, slot, shape, rng.choice(forms), space, low, low + window))
 
     both, anywhere = tuple(FORMATS.values()), (Space.SBUF, Space.PSUM)
     source("src0", sizes, both, anywhere)
@@ -128,13 +135,12 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
     if opcode == Opcode.ACTIVATION:
         values["function"] = rng.choice(list(Function))
 
-    bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
-    half = window + (window // 2 if engine == "scalar" else 0)
-    target = _operand(rng, "dst", sizes, rng.choice((BF16, FP32)), Space.SBUF, bank + half, bank + half + window // 2)
+    low, _ = rng.choice(windows(config, window))
+    low += window + (window // 2 if engine == "scalar" else 0)
+    target = _operand(rng, "dst", sizes, rng.choice((BF16, FP32)), Space.SBUF, low, low + window // 2)
     values.update(target)
     if rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
         dense = _strides(rng, sizes, "dense")
-        low = bank + half
         bytes_all = FORMATS_BY_CODE[values["dst_dtype"]].bytes * int(np.prod(sizes))
         values["dst_offset"] = low + FP32.bytes * rng.randint(0, (window // 2 - bytes_all) // FP32.bytes)
         values |= {f"dst_stride{d}": stride for d, stride in enumerate(dense)}

@@ -122,8 +122,8 @@ class _Struct:
     """Codec, offset and mask of each."""
     size: int
     go: str | None = None
-    gates: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = ()
-    """Offset and width of each gated field, then of its gates."""
+    gates: tuple[tuple[int, int, tuple[tuple[int, int, bool], ...]], ...] = ()
+    """Offset and width of each gated field, then its gates."""
 
     def pack(self, value: Any) -> int:
         if isinstance(value, int):
@@ -142,9 +142,9 @@ class _Struct:
     def meaning(self, bits: int) -> int:
         out = sum(codec.meaning(bits >> offset & mask) << offset for codec, offset, mask in self.fields.values())
         for offset, width, gates in self.gates:
-            for low, count in gates:
+            for low, count, inverted in gates:
                 part = (1 << (width // count)) - 1
-                shut = sum(part << (width // count * i) for i in range(count) if not bits >> (low + i) & 1)
+                shut = sum(part << (width // count * i) for i in range(count) if (bits >> (low + i) & 1) == inverted)
                 out &= ~(shut << offset)
         return out
 
@@ -176,7 +176,7 @@ def _compile(layout: Any) -> _Integer | _Array | _Struct:
         if not isinstance(layout, GatedLayout):
             return _Struct(parts, layout.size)
         gates = tuple(
-            (layout[name].offset, layout[name].width, tuple((layout[g].offset, layout[g].width) for g in by))
+            (layout[name].offset, layout[name].width, tuple(layout.gate(path) for path in by))
             for name, by in layout.gates.items()
         )
         return _Struct(parts, layout.size, layout.go, gates)

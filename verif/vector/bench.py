@@ -3,18 +3,19 @@
 from dataclasses import replace
 
 from verif.lib.cases import Case, Config
-from verif.vector.assembly import LanesAssembly
+from verif.lib.cut import Cut
 from verif.vector.configs import SLOW_RATES, lanes_config
+from verif.vector.tb import lanes_cut
 
 __all__ = ["CASES", "lanes"]
 
-SOME = ("sbuf conflict", "both granted", "merge")
-ALL = (*SOME, "psum conflict", "owned")
+SOME = ("sbuf conflict", "both granted", "merge", "top read", "top written")
+ALL = (*SOME, "psum conflict", "owned", "top of psum")
 """What the traffic of both engines must have shown."""
 
 
-def lanes(config: Config) -> LanesAssembly:
-    return LanesAssembly(config=lanes_config(str(config)))
+def lanes(config: Config) -> Cut:
+    return lanes_cut(lanes_config(str(config)))
 
 
 TINY = Case(
