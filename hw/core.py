@@ -7,12 +7,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from makalu.hw.dma.engine import DmaEngine
-from makalu.hw.lanes.engine import VectorEngine
+from makalu.hw.lanes.engine import LaneEngine
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
 from makalu.hw.partition import Partition
 from makalu.hw.sbuf.arbiter import AccessArbiter
-from makalu.hw.scalar.engine import ScalarEngine
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.head import TensorHead
@@ -78,17 +77,10 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         sequencer, head, array = Sequencer(config=config), TensorHead(config=config), PeArray(config=config)
-        vector, scalar = VectorEngine(config=config), ScalarEngine(config=config)
+        lane_engines = {name: LaneEngine(config=config, engine=name) for name in ACCESS_ENGINES}
         arbiter, dma = AccessArbiter(config=config), DmaEngine(config=config)
-        engines: dict[str, Any] = {"tensor": head, "vector": vector, "scalar": scalar, "dma": dma}
-        parts = {
-            "sequencer": sequencer,
-            "head": head,
-            "array": array,
-            "vector": vector,
-            "scalar": scalar,
-            "arbiter": arbiter,
-        }
+        engines: dict[str, Any] = {"tensor": head, **lane_engines, "dma": dma}
+        parts = {"sequencer": sequencer, "head": head, "array": array, **lane_engines, "arbiter": arbiter}
         for name, part in parts.items():
             m.submodules[name] = place(part, platform)
         # not shared: at 128 partitions its inputs are more bits than Amaranth numbers in one converted module

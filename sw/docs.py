@@ -24,6 +24,7 @@ from makalu.spec.isa import (
     WaitKind,
     used_fields,
 )
+from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneStep
 from makalu.spec.operand import EVERY_OPERAND
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
@@ -40,7 +41,7 @@ def isa_page() -> str:
     lines = [
         "# Instruction set",
         "",
-        "Written from `spec/isa.py`, `spec/fields.py` and `spec/engines.py`; do not edit.",
+        "Written from `spec/isa.py`, `spec/fields.py`, `spec/lane_programs.py` and `spec/engines.py`; do not edit.",
         "",
         "## Instructions",
         "",
@@ -60,6 +61,7 @@ def isa_page() -> str:
         lines.append(
             f"| {int(opcode):#04x} | {spec.name} | {queues} | {channel} | {equation} | {operands} | {', '.join(own)} |"
         )
+    lines += ["", "## Lane programs", "", *_lane_programs()]
     lines += [
         "",
         "## Channels",
@@ -110,6 +112,44 @@ def isa_page() -> str:
         rules += [rule.field for rule in FIELD_RULES if rule.code is code]
         lines.append(f"| {int(code)} | {code.name.lower()} | {texts.get(code.name, '')} | {', '.join(rules)} |")
     return "\n".join(lines) + "\n"
+
+
+def _lane_programs() -> list[str]:
+    """What Vector and Scalar do to each element."""
+    lines = [
+        "What Vector and Scalar compute of each element of dst: data goes through the steps one after the other, each "
+        "rounded once, then through the function, and is cast to dst's type. A source with one value a partition is "
+        "read once, while its field is set; a step that would take it takes its immediate otherwise.",
+        "",
+        "| name | engine | reads | data | step 0 | step 1 | function | writes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for opcode, row in LANE_PROGRAMS.items():
+        reads = [f"{s.slot}: {f'one a partition, while {s.when}' if s.once else 'each element'}" for s in row.sources]
+        optional = {source.slot for source in row.sources if source.when}
+        steps = [_lane_step(n, step, optional) for n, step in enumerate(row.steps)]
+        cells = [opcode.name.lower(), row.engine, "; ".join(reads), _lane_input(row.data, 0, optional), *steps]
+        lines.append(f"| {' | '.join([*cells, _lane_code(row.function), 'dst: each element'])} |")
+    return lines
+
+
+def _lane_step(number: int, step: LaneStep, optional: set[str]) -> str:
+    if step.op == AluOp.BYPASS:
+        return "data"
+    text = f"{_lane_code(step.op)}(data, {_lane_input(step.operand, number, optional)})"
+    return f"{text}, turned by {step.reverse}" if step.reverse else text
+
+
+def _lane_input(taken: LaneInput, step: int, optional: set[str]) -> str:
+    immediate = f"immediate{step}"
+    if taken is LaneInput.IMMEDIATE:
+        return immediate
+    return f"{taken.slot} or {immediate}" if taken.slot in optional else taken.slot
+
+
+def _lane_code(named: IntEnum | str) -> str:
+    """A field, or what is fixed."""
+    return named if isinstance(named, str) else named.name.lower()
 
 
 def _encoding() -> list[str]:

@@ -35,6 +35,8 @@ class WriteCombiner(wiring.Component):
         For `lane_control`, which shows them one cycle later.
     want: Out(1);  word, mask: Out;  granted: In(1)
         The write request.
+    ended: Out(1)
+        Every element has been placed.
     done: Out(1)
         The grant of this cycle is that of the pattern's last write.
 
@@ -60,6 +62,7 @@ class WriteCombiner(wiring.Component):
                 "word": Out(range(config.sbuf.words)),
                 "mask": Out(config.sbuf.word_bytes),
                 "granted": In(1),
+                "ended": Out(1),
                 "done": Out(1),
             }
         )
@@ -76,7 +79,6 @@ class WriteCombiner(wiring.Component):
         held = Signal()  # the combining buffer has bytes
         held_word = Signal.like(self.word, reset_less=True)
         held_mask = Signal.like(self.mask, reset_less=True)
-        last = Signal()  # every element has been placed
 
         address = Signal(len(walker.addresses[0]))
         word = Signal.like(self.word)
@@ -93,9 +95,9 @@ class WriteCombiner(wiring.Component):
             out_free.eq(~self.want | self.granted),
             self.advance.eq(self.tick & ~(self.leaving & held & ~fits & ~out_free)),
             self.place.eq(self.leaving & self.advance),
-            flush.eq(last & held & out_free),
+            flush.eq(self.ended & held & out_free),
             self.move.eq((self.place & held & ~fits) | flush),
-            self.done.eq(last & ~held & self.granted),
+            self.done.eq(self.ended & ~held & self.granted),
             walker.start.eq(self.start),
             walker.advance.eq(self.place),
             walker.step.eq(1),
@@ -111,8 +113,8 @@ class WriteCombiner(wiring.Component):
                 held.eq(1),
                 held_word.eq(word),
                 held_mask.eq(Mux(fits, held_mask | element_mask, element_mask)),
-                last.eq(walker.last),
+                self.ended.eq(walker.last),
             ]
         with m.If(self.start):
-            m.d.sync += last.eq(0)
+            m.d.sync += self.ended.eq(0)
         return m

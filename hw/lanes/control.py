@@ -6,7 +6,8 @@ from amaranth.lib import data
 from makalu.hw.lib.element import CODE_BITS
 from makalu.hw.lib.gated import GatedLayout
 from makalu.spec.config import CoreConfig
-from makalu.spec.isa import FIELDS, AluOp
+from makalu.spec.isa import FIELDS, AluOp, Function
+from makalu.spec.lane_programs import data_inputs, operand_inputs
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
 
 __all__ = ["OP_BITS", "lane_control", "lane_setup"]
@@ -25,9 +26,10 @@ def lane_setup() -> data.StructLayout:
             "dst_dtype": CODE_BITS,
             "op": data.ArrayLayout(OP_BITS, STEPS),
             "reverse": data.ArrayLayout(1, STEPS),  # op(operand, data) instead of op(data, operand)
-            "from_src1": data.ArrayLayout(1, STEPS),  # a step's operand is src1's element; its immediate if 0
+            "data": Shape.cast(range(len(data_inputs()))),  # which of them; no bit where there is one
+            "operand": data.ArrayLayout(range(len(operand_inputs())), STEPS),  # which of them is a step's operand
             "immediate": data.ArrayLayout(32, STEPS),
-            "relu": 1,
+            "function": Shape.cast(range(max(Function) + 1)),  # a `Function`
             "start": FIELDS["dst_partition"].bits,
             "count": FIELDS["partitions"].bits,
         }

@@ -1,6 +1,6 @@
-"""Central part of the Vector engine; `LaneEngine` is what it shares with the Scalar engine."""
+"""Central part of Vector or Scalar: one component, whose decode is the engine's rows of the table of lane programs."""
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,17 +12,19 @@ from makalu.hw.lanes.stream import SourceStream
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.psum.layouts import psum_request
 from makalu.hw.sbuf.layouts import access_request
-from makalu.spec.config import CoreConfig, EngineConfig
-from makalu.spec.isa import Opcode, Space
+from makalu.spec.config import CoreConfig
+from makalu.spec.engines import ACCESS_ENGINES
+from makalu.spec.isa import Function, Space
+from makalu.spec.lane_programs import LaneInput, LaneProgram, data_inputs, lane_programs, operand_inputs
 from makalu.spec.lanes import LANE_STAGES, SOURCES, STEPS
 
-__all__ = ["LaneEngine", "VectorEngine"]
-
-SRC0, SRC1 = range(len(SOURCES))
+__all__ = ["LaneEngine"]
 
 
 class LaneEngine(wiring.Component):
-    """dst[P, N] = cast(f(src0[P, N], src1)), one instruction at a time, the same element in all partitions at once.
+    """dst[P, N] = cast(f(sources)), one instruction at a time, the same element in all partitions at once.
+
+    f, and what is read, are the opcode's row of `spec/lane_programs.py`; an instruction may read nothing.
 
     Reads run ahead of the element pipeline by at most `ELEMENT_BUFFER` elements a source; reads and writes go on in
     every core cycle, the pipeline moves in engine cycles (`RateTick`).
@@ -37,7 +39,8 @@ class LaneEngine(wiring.Component):
     Parameters
     ----------
     config : CoreConfig
-    engine : its clock
+    engine : a name of `ACCESS_ENGINES`
+        Its section of the preset has the clock; its lane programs are those that are decoded.
 
     Members
     -------
@@ -54,10 +57,12 @@ class LaneEngine(wiring.Component):
     Issue in i: first reads asked for in i + 1, popped at the earliest in i + 3, `LANE_STAGES` engine cycles to the
     combining buffer. `finish` in the cycle in which the last write command is visible at the slices (its grant + 1);
     the next instruction may issue in that cycle. One element, rate 1/1, no conflict, fp32 or aligned word:
-    i + LANE_STAGES + 6. One element a cycle as long as the port gives the words.
+    i + LANE_STAGES + 6. One element a cycle as long as the port gives the words. What reads nothing pops from i + 1 on.
     """
 
-    def __init__(self, *, config: CoreConfig, engine: EngineConfig):
+    def __init__(self, *, config: CoreConfig, engine: str):
+        if engine not in ACCESS_ENGINES:
+            raise ValueError(f"engine must be one of {list(ACCESS_ENGINES)}, not {engine!r}")
         self.config = config
         self.engine = engine
         super().__init__(
@@ -76,46 +81,40 @@ class LaneEngine(wiring.Component):
 
     @property
     def emit_key(self) -> tuple[object, ...]:
-        return (self.config,)
-
-    def decode(self, m: Module, instruction: data.View, setup: data.View) -> None:
-        """Drive the fields of `setup` that depend on what the opcode computes."""
-        raise NotImplementedError
-
-    def reads_src1(self, instruction: data.View) -> tuple[Signal, Signal]:
-        """(src1 is read, once): expressions of the instruction."""
-        pairwise, once = instruction.opcode == Opcode.TENSOR_TENSOR, instruction.operand0_tensor
-        return pairwise | once, once
+        return (self.config, self.engine)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         streams = [SourceStream(config=self.config, slot=slot) for slot in SOURCES]
-        m.submodules.src0, m.submodules.src1 = streams
+        for slot, source in zip(SOURCES, streams, strict=True):
+            m.submodules[slot] = source
         m.submodules.dst = combiner = WriteCombiner(config=self.config)
-        m.submodules.rate = rate = RateTick(engine=self.engine)
+        m.submodules.rate = rate = RateTick(engine=getattr(self.config, self.engine))
         issue = Signal()
         pops = Signal()
-        setup = Signal(lane_setup())
-        uses_src1, keeps_src1 = Signal(reset_less=True), Signal(reset_less=True)
-        self._issue(m, issue, setup, uses_src1, keeps_src1)
+        setup = Signal(lane_setup(), init={"function": Function.IDENTITY})
+        uses, keeps = (Signal(len(SOURCES), name=name, reset_less=True) for name in ("uses", "keeps"))
+        self._issue(m, issue, setup, uses, keeps, streams)
         self._requests(m, streams, combiner, setup)
 
         # element pipeline: only who is in it; the data is in the lanes, one cycle later
         occupied = Signal(LANE_STAGES)
+        unfinished = Signal()  # not every element has been placed
         m.d.comb += [
             combiner.start.eq(issue),
             combiner.instruction.eq(self.command.payload),
             combiner.tick.eq(rate.tick),
-            combiner.leaving.eq(occupied[-1]),
-            pops.eq(combiner.advance & streams[SRC0].available & (streams[SRC1].available | ~uses_src1)),
-            streams[SRC0].pop.eq(pops),
-            streams[SRC1].pop.eq(pops & uses_src1 & ~keeps_src1),
+            # where nothing is read, elements enter until the last one has left; those behind it are none
+            unfinished.eq(self.active & ~combiner.ended),
+            combiner.leaving.eq(occupied[-1] & unfinished),
+            pops.eq(combiner.advance & unfinished & (Cat(s.available for s in streams) | ~uses).all()),
         ]
         with m.If(combiner.advance):
             m.d.sync += occupied.eq(Cat(pops, occupied))
-        reads = (Const(1, 1), self.reads_src1(self.command.payload)[0])
-        for source, read in zip(streams, reads, strict=True):
-            m.d.comb += [source.instruction.eq(self.command.payload), source.start.eq(issue & read)]
+        with m.If(issue):
+            m.d.sync += occupied.eq(0)
+        for s, source in enumerate(streams):
+            m.d.comb += source.pop.eq(pops & uses[s] & ~keeps[s])
 
         lanes = self.to_lanes
         m.d.comb += lanes.setup.eq(setup)
@@ -141,11 +140,13 @@ class LaneEngine(wiring.Component):
             m.d.sync += self.active.eq(1)
         return m
 
-    def _issue(self, m: Module, issue: Signal, setup: data.View, uses_src1: Signal, keeps_src1: Signal) -> None:
-        """Accept a command and keep what stays the same while it runs."""
+    def _issue(
+        self, m: Module, issue: Signal, setup: data.View, uses: Signal, keeps: Signal, streams: list[SourceStream]
+    ) -> None:
+        """Accept a command, keep what stays the same while it runs, begin the sources that it reads."""
         instruction = self.command.payload
         decoded = Signal(lane_setup())
-        reads, once = self.reads_src1(instruction)
+        reads, once = Signal.like(uses, name="reads"), Signal.like(keeps, name="once")
         m.d.comb += [
             self.command.ready.eq(~self.active),
             issue.eq(self.command.valid & self.command.ready),
@@ -157,12 +158,47 @@ class LaneEngine(wiring.Component):
             m.d.comb += [
                 decoded.psum[s].eq(instruction[f"{slot}_space"] == Space.PSUM),
                 decoded.dtype[s].eq(instruction[f"{slot}_dtype"]),
+                streams[s].instruction.eq(instruction),
+                streams[s].start.eq(issue & reads[s]),
             ]
         for step in range(STEPS):
             m.d.comb += decoded.immediate[step].eq(instruction[f"immediate{step}"])
-        self.decode(m, instruction, decoded)
+        with m.Switch(instruction.opcode):
+            for program in lane_programs(self.engine):
+                with m.Case(program.opcode):
+                    self._decode(m, program, instruction, decoded, reads, once)
         with m.If(issue):
-            m.d.sync += [setup.eq(decoded), uses_src1.eq(reads), keeps_src1.eq(once)]
+            m.d.sync += [setup.eq(decoded), uses.eq(reads), keeps.eq(once)]
+
+    def _decode(
+        self, m: Module, program: LaneProgram, instruction: data.View, decoded: data.View, reads: Signal, once: Signal
+    ) -> None:
+        """What a row says of an instruction."""
+        whens = {source.slot: source.when for source in program.sources}
+        for source in program.sources:
+            s = SOURCES.index(source.slot)
+            m.d.comb += [
+                reads[s].eq(instruction[source.when] if source.when else 1),
+                once[s].eq(source.once),
+            ]
+
+        def value(named: int | str) -> Value | int:
+            return instruction[named] if isinstance(named, str) else named
+
+        def choice(taken: LaneInput, inputs: tuple[LaneInput, ...]) -> Value | int:
+            code, when = inputs.index(taken), whens.get(taken.slot)
+            return Mux(instruction[when], code, inputs.index(LaneInput.IMMEDIATE)) if when else code
+
+        m.d.comb += [
+            decoded.data.eq(choice(program.data, data_inputs())),
+            decoded.function.eq(value(program.function)),
+        ]
+        for n, step in enumerate(program.steps):
+            m.d.comb += [
+                decoded.op[n].eq(value(step.op)),
+                decoded.operand[n].eq(choice(step.operand, operand_inputs())),
+                decoded.reverse[n].eq(value(step.reverse or 0)),
+            ]
 
     def _requests(self, m: Module, streams: list[SourceStream], combiner: WriteCombiner, setup: data.View) -> None:
         """One request a memory: src0, then src1, then the write."""
@@ -192,18 +228,3 @@ class LaneEngine(wiring.Component):
                 m.d.comb += self.request.address.eq(source.word)
             with m.If(psum_turn):
                 m.d.comb += self.psum_request.address.eq(source.element)
-
-
-class VectorEngine(LaneEngine):
-    """tensor_copy, tensor_tensor and tensor_scalar: op0 and op1 as the instruction says; both BYPASS in a copy."""
-
-    def __init__(self, *, config: CoreConfig):
-        super().__init__(config=config, engine=config.vector)
-
-    def decode(self, m: Module, instruction: data.View, setup: data.View) -> None:
-        m.d.comb += setup.from_src1.eq(Cat(self.reads_src1(instruction)[0], Const(0, 1)))
-        for step in range(STEPS):
-            m.d.comb += [
-                setup.op[step].eq(instruction[f"op{step}"]),
-                setup.reverse[step].eq(instruction[f"reverse{step}"]),
-            ]

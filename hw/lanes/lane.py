@@ -1,6 +1,6 @@
 """One partition's part of Vector or Scalar: element buffers, two ALU steps, function, cast, combining buffer."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,8 @@ from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FP32, LANE_ELEMENTS
+from makalu.spec.isa import Function
+from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
 from makalu.spec.memory_map import INDEX_BITS
 
@@ -19,9 +21,10 @@ __all__ = ["Lane"]
 
 
 class Lane(wiring.Component):
-    """dst = cast(function(op1(op0(src0, operand0), operand1))), element after element, as the central part orders.
+    """dst = cast(function(op1(op0(data, operand0), operand1))), element after element, as the central part orders.
 
-    The same lane serves Vector and Scalar. A partition that the instruction leaves out keeps all its registers.
+    Where data and operands come from: `spec/lane_programs.py`; a lane can choose what some row takes, and no more. The
+    same lane serves Vector and Scalar. A partition that the instruction leaves out keeps all its registers.
 
     Does not: know addresses, rates or grants.
 
@@ -78,24 +81,24 @@ class Lane(wiring.Component):
         ]
         buffers = [self._source(m, s, takes_part) for s in range(len(SOURCES))]
 
-        # operands
+        # inputs
+        src0, src1 = (buffer[control.pop_index[s]] for s, buffer in enumerate(buffers))
+        entering = {LaneInput.IMMEDIATE: setup.immediate[0], LaneInput.SRC0: src0}
         s1_data, s1_operand = Signal(FP32.bits, reset_less=True), Signal(FP32.bits, reset_less=True)
         with m.If(enable):
-            m.d.sync += [
-                s1_data.eq(buffers[0][control.pop_index[0]]),
-                s1_operand.eq(buffers[1][control.pop_index[1]]),
-            ]
+            m.d.sync += [s1_data.eq(_choice(setup.data, data_inputs(), entering)), s1_operand.eq(src1)]
 
         # ALU steps; the second takes src1 only as one value a partition, which stays in entry 0
         passing = s1_data
-        for step, from_src1 in zip(range(STEPS), (s1_operand, buffers[1][0]), strict=True):
+        for step, value in zip(range(STEPS), (s1_operand, buffers[1][0]), strict=True):
             alu = AluStep()
             m.submodules[f"step{step}"] = place(alu, platform)
+            operands = {LaneInput.IMMEDIATE: setup.immediate[step], LaneInput.SRC1: value}
             m.d.comb += [
                 alu.op.eq(setup.op[step]),
                 alu.reverse.eq(setup.reverse[step]),
                 alu.data.eq(passing),
-                alu.operand.eq(Mux(setup.from_src1[step], from_src1, setup.immediate[step])),
+                alu.operand.eq(_choice(setup.operand[step], operand_inputs(), operands)),
                 alu.enable.eq(enable),
             ]
             passing = alu.result
@@ -113,7 +116,7 @@ class Lane(wiring.Component):
             narrow.dtype.eq(setup.dst_dtype),
             narrow.i.eq(function),
         ]
-        with m.If(setup.relu):
+        with m.If(setup.function == Function.RELU):
             with m.If(is_nan):
                 m.d.comb += function.eq(FP32.canonical_nan)
             with m.Elif(passing[-1]):
@@ -164,3 +167,11 @@ class Lane(wiring.Component):
                     part = i % (1 << s - piece)
                     with m.If((size == s) & (first == i - part)):
                         m.d.sync += combined[i].eq(result.word_select(part, 8 << piece))
+
+
+def _choice(code: Value, inputs: tuple[LaneInput, ...], values: dict[LaneInput, Value]) -> Value:
+    """The input that `code` chooses."""
+    out = values[inputs[0]]
+    for i, taken in enumerate(inputs[1:], start=1):
+        out = Mux(code == i, values[taken], out)
+    return out

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from makalu.spec.encoding import Instruction
 from makalu.spec.isa import Space
+from makalu.spec.lane_programs import LANE_PROGRAMS, LaneSource
 
 from .formats import narrow, widen
 from .lanes import element
@@ -16,6 +17,12 @@ from .operand import OperandPattern, operand
 __all__ = ["GoldenElementwise"]
 
 
+def _read_by(instruction: Instruction) -> list[LaneSource]:
+    """The operands that an instruction reads; there may be none."""
+    sources = LANE_PROGRAMS[instruction.opcode].sources
+    return [source for source in sources if not source.when or instruction[source.when]]
+
+
 def _disjoint(one: OperandPattern, other: OperandPattern) -> bool:
     """Nothing between the first and the last byte of one is so of the other."""
     (low, high), (first, last) = one.extent, other.extent
@@ -23,7 +30,7 @@ def _disjoint(one: OperandPattern, other: OperandPattern) -> bool:
 
 
 class GoldenElementwise:
-    """tensor_copy, tensor_tensor, tensor_scalar, activation on whole operands.
+    """The lane programs of Vector and Scalar on whole operands.
 
     Numerics: inputs widen exactly to fp32, every step rounds once, the result narrows once.
     A destination that overlaps a source other than element by element is reported: engines read ahead. A scalar operand
@@ -37,10 +44,10 @@ class GoldenElementwise:
     def execute(self, instruction: Instruction) -> None:
         """Run one legal instruction of the Vector or Scalar queue."""
         self._overlap(instruction)
-        src0 = self._read(instruction, "src0")
-        src1 = self._read(instruction, "src1") if instruction["src1_space"] else np.zeros((1, 1), np.uint32)
+        sources = {source.slot: self._read(instruction, source.slot) for source in _read_by(instruction)}
         target = operand(instruction, "dst", count=instruction["partitions"])
-        self._memories[target.space].write(target, narrow(target.format, element(instruction, src0, src1)))
+        result = np.broadcast_to(element(instruction, sources), (target.count, target.elements))
+        self._memories[target.space].write(target, narrow(target.format, result))
 
     def _read(self, instruction: Instruction, slot: str) -> NDArray[np.uint32]:
         pattern = operand(instruction, slot, count=instruction["partitions"])
@@ -48,9 +55,9 @@ class GoldenElementwise:
 
     def _overlap(self, instruction: Instruction) -> None:
         target = operand(instruction, "dst", count=instruction["partitions"])
-        for slot in ("src0", "src1"):
-            scalar = slot == "src1" and instruction["operand0_tensor"]
-            if scalar or instruction[f"{slot}_space"] != target.space:
+        for each in _read_by(instruction):
+            slot = each.slot
+            if each.once or instruction[f"{slot}_space"] != target.space:
                 continue
             source = operand(instruction, slot, count=instruction["partitions"])
             same = (source.offset, source.format, source.strides) == (target.offset, target.format, target.strides)

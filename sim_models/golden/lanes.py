@@ -5,13 +5,14 @@ every NaN that is computed is the canonical one. What is only moved (BYPASS, fp3
 payload included.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.encoding import Instruction
-from makalu.spec.isa import AluOp, Function, Opcode
+from makalu.spec.isa import AluOp, Function
+from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput
 
 from .arithmetic import fp32_add, fp32_max, fp32_min, fp32_mul, fp32_sub
 
@@ -45,24 +46,24 @@ def function(f: Function, bits: Bits) -> Bits:
     return values.copy() if f == Function.IDENTITY else alu(AluOp.MAX, values, np.zeros_like(values))
 
 
-def element(instruction: Instruction, src0: Bits, src1: Bits) -> Bits:
-    """fp32 result, before the destination's cast, of widened operands.
+def element(instruction: Instruction, sources: Mapping[str, Bits]) -> Bits:
+    """fp32 result, before the destination's cast, of widened operands: the opcode's row of `LANE_PROGRAMS`.
 
-    `src1` is what slot src1 holds (same shape, or one a partition); it is not looked at when the instruction uses none.
+    `sources` has the slots that the instruction reads, in the destination's shape or one a partition; the result has
+    the shape that they have together, and none where there are none.
     """
-    opcode = instruction.opcode
-    if opcode == Opcode.TENSOR_COPY:
-        return np.asarray(src0, np.uint32)
-    if opcode == Opcode.TENSOR_TENSOR:
-        return alu(AluOp(instruction["op0"]), src0, src1)
-    scalar = np.asarray(src1, np.uint32) if instruction["operand0_tensor"] else None
-    first, second = np.uint32(instruction["immediate0"]), np.uint32(instruction["immediate1"])
-    if opcode == Opcode.TENSOR_SCALAR:
-        operand0 = np.asarray(first) if scalar is None else scalar
-        data = alu_step(AluOp(instruction["op0"]), src0, operand0, reverse=bool(instruction["reverse0"]))
-        return alu_step(AluOp(instruction["op1"]), data, np.asarray(second), reverse=bool(instruction["reverse1"]))
-    if opcode == Opcode.ACTIVATION:
-        bias = np.asarray(second) if scalar is None else scalar
-        scaled = alu(AluOp.MULTIPLY, src0, np.asarray(first))
-        return function(Function(instruction["function"]), alu(AluOp.ADD, scaled, bias))
-    raise ValueError(f"{opcode.name.lower()} is not an instruction of Vector or Scalar")
+    program = LANE_PROGRAMS.get(instruction.opcode)
+    if program is None:
+        raise ValueError(f"{instruction.opcode.name.lower()} is not an instruction of Vector or Scalar")
+
+    def value(named: int | str) -> int:
+        return instruction[named] if isinstance(named, str) else named
+
+    def taken(choice: LaneInput, step: int) -> Bits:
+        return np.asarray(sources.get(choice.slot, instruction[f"immediate{step}"]), np.uint32)
+
+    data = taken(program.data, 0)
+    for n, step in enumerate(program.steps):
+        reverse = bool(step.reverse) and bool(instruction[step.reverse])
+        data = alu_step(AluOp(value(step.op)), data, taken(step.operand, n), reverse=reverse)
+    return function(Function(value(program.function)), data)

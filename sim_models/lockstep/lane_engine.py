@@ -1,10 +1,13 @@
-"""Lockstep model of the central part of Vector or Scalar: the same ports as `VectorEngine` and `ScalarEngine`."""
+"""Lockstep model of the central part of Vector or Scalar: the same ports as `LaneEngine`."""
 
+from fractions import Fraction
 from typing import Any
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES
+from makalu.spec.engines import ACCESS_ENGINES
+from makalu.spec.isa import Function
+from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES, STEPS
 
 from .lane_plan import LanePlan, SourcePlan, lane_plan
 
@@ -12,8 +15,10 @@ __all__ = ["LaneEngineModel"]
 
 _NO_REQUEST = {"valid": 0, "write": 0, "address": 0, "mask": 0}
 _EMPTY_SETUP: dict[str, int | tuple[int, ...]] = {
-    **dict.fromkeys(("psum", "dtype", "op", "reverse", "from_src1", "immediate"), (0, 0)),
-    **dict.fromkeys(("dst_dtype", "relu", "start", "count"), 0),
+    **dict.fromkeys(("psum", "dtype"), (0,) * len(SOURCES)),
+    **dict.fromkeys(("op", "reverse", "operand", "immediate"), (0,) * STEPS),
+    **dict.fromkeys(("dst_dtype", "data", "start", "count"), 0),
+    "function": int(Function.IDENTITY),
 }
 
 
@@ -71,7 +76,7 @@ class _Source:
 
 
 class LaneEngineModel:
-    """dst = cast(f(src0, src1)): orders to the lanes and requests to the arbiter, without data.
+    """dst = cast(f(sources)): orders to the lanes and requests to the arbiter, without data.
 
     Inputs: `command` (an `Instruction`, or None while not valid), `grant`, `psum_grant` (0 or 1). Outputs: `ready`,
     `request`, `psum_request` (dicts), `to_lanes` (dict; fields of `setup` in `setup`), `finish`, `active`, `stalled`.
@@ -79,17 +84,17 @@ class LaneEngineModel:
     """
 
     def __init__(self, config: CoreConfig, *, engine: str) -> None:
-        if engine not in ("vector", "scalar"):
-            raise ValueError(f"engine must be vector or scalar, not {engine!r}")
+        if engine not in ACCESS_ENGINES:
+            raise ValueError(f"engine must be one of {list(ACCESS_ENGINES)}, not {engine!r}")
         self.config = config
-        self.ratio = (config.vector if engine == "vector" else config.scalar).ratio
+        self.ratio: Fraction = getattr(config, engine).ratio
         self.cycle = 0
         self.plan: LanePlan | None = None
         self.setup = dict(_EMPTY_SETUP)
         self.active = False
         self.finish = False
         self.finish_now = False
-        self.sources = (_Source(), _Source())
+        self.sources = {slot: _Source() for slot in SOURCES}
         self.pipeline = [False] * LANE_STAGES
         self.placed = 0
         self.combining: int | None = None
@@ -97,7 +102,7 @@ class LaneEngineModel:
         self.waiting: int | None = None
         self.held: str | None = None
         self.psum_held: str | None = None
-        self.lanes = {"advance": 0, "pop_index": (0, 0), "place": 0, "place_position": 0, "move": 0}
+        self.lanes = {"advance": 0, "pop_index": (0,) * len(SOURCES), "place": 0, "place_position": 0, "move": 0}
 
     def _tick_of_engine(self) -> bool:
         ticks, cycles = self.ratio.numerator, self.ratio.denominator
@@ -106,7 +111,7 @@ class LaneEngineModel:
     def _turns(self) -> tuple[str | None, str | None]:
         """Whose request goes to SBUF, whose to PSUM."""
         wanting: dict[bool, list[str]] = {False: [], True: []}
-        for name, source in zip(("src0", "src1"), self.sources, strict=True):
+        for name, source in self.sources.items():
             if source.plan is not None and source.wants() is not None:
                 wanting[source.plan.psum].append(name)
         if self.waiting is not None:
@@ -124,11 +129,11 @@ class LaneEngineModel:
             to = self.plan.destination
             request |= {"valid": 1, "write": 1, "address": to.words[self.waiting], "mask": to.masks[self.waiting]}
         elif sbuf is not None:
-            request |= {"valid": 1, "address": self.sources[int(sbuf == "src1")].wants()}
+            request |= {"valid": 1, "address": self.sources[sbuf].wants()}
         psum_request: dict[str, Any] = {"valid": 0, "address": 0, **who}
         if psum is not None:
-            psum_request |= {"valid": 1, "address": self.sources[int(psum == "src1")].wants()}
-        orders = [source.orders() for source in self.sources]
+            psum_request |= {"valid": 1, "address": self.sources[psum].wants()}
+        orders = [source.orders() for source in self.sources.values()]
         to_lanes = {
             "setup": dict(self.setup),
             **{name: tuple(order[name] for order in orders) for name in orders[0]},
@@ -157,9 +162,8 @@ class LaneEngineModel:
         self.psum_held = None if inputs["psum_grant"] else psum
 
         pop = self._destination(written="write" in served)
-        keeps = (False, self.plan is not None and (self.plan.once or self.plan.source1 is None))
-        for name, source, kept in zip(("src0", "src1"), self.sources, keeps, strict=True):
-            source.tick(name in served, pop and not kept)
+        for name, source in self.sources.items():
+            source.tick(name in served, pop and source.plan is not None and not source.plan.once)
 
         command: Instruction | None = inputs["command"]
         if command is not None and not self.active and not self.finish_now:
@@ -170,24 +174,28 @@ class LaneEngineModel:
         self.cycle += 1
 
     def _destination(self, *, written: bool) -> bool:
-        """Pipeline, combining buffer and write of this cycle's edge; whether elements are popped."""
+        """Pipeline, combining buffer and write of this cycle's edge; whether elements are popped.
+
+        Where nothing is read, elements enter until the last one has been placed; those behind it are none.
+        """
         plan = self.plan
-        leaving = self.pipeline[-1]
+        ended = plan is not None and self.placed == len(plan.destination.write_of)
+        unfinished = self.active and not ended
+        leaving = self.pipeline[-1] and unfinished
         free = self.waiting is None or written
         target = plan.destination.write_of[self.placed] if plan is not None and leaving else None
         other = leaving and self.combining is not None and self.combining != target
         advance = self._tick_of_engine() and not (other and not free)
         place = leaving and advance
-        ended = plan is not None and self.placed == len(plan.destination.write_of)
         flush = ended and self.combining is not None and free
         move = (place and other) or flush
         self.finish_now = self.active and ended and self.combining is None and written
 
-        first, second = self.sources
-        pop = advance and first.available() and (second.plan is None or second.available())
+        used = [source for source in self.sources.values() if source.plan is not None]
+        pop = advance and unfinished and all(source.available() for source in used)
         self.lanes = {
             "advance": int(advance),
-            "pop_index": tuple(source.popped % ELEMENT_BUFFER for source in self.sources),
+            "pop_index": tuple(source.popped % ELEMENT_BUFFER for source in self.sources.values()),
             "place": int(place),
             "place_position": plan.destination.positions[self.placed] if plan is not None and place else 0,
             "move": int(move),
@@ -208,5 +216,6 @@ class LaneEngineModel:
         self.setup = dict(self.plan.setup)
         self.active = True
         self.placed = 0
-        self.sources[0].begin(self.plan.source0)
-        self.sources[1].begin(self.plan.source1)
+        self.pipeline = [False] * LANE_STAGES
+        for source, plan in zip(self.sources.values(), self.plan.sources, strict=True):
+            source.begin(plan)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import FORMAT_OF_CODE, FP32, Format
-from makalu.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
+from makalu.spec.isa import AP_DIMS, Space
+from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneSource, data_inputs, operand_inputs
+from makalu.spec.lanes import SOURCES, STEPS
 
 from ..golden.walker import addresses
 
@@ -17,6 +19,8 @@ class SourcePlan:
     """One entry an element; `reads` is the SBUF word or PSUM element to ask for, None if the element is there."""
 
     psum: bool
+    once: bool
+    """One value a partition, which is never popped."""
     reads: tuple[int | None, ...]
     positions: tuple[int, ...]
 
@@ -33,13 +37,11 @@ class DestinationPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class LanePlan:
-    """An instruction, decoded: `setup` as the lanes get it, sources (src1 may be absent) and destination."""
+    """An instruction, decoded: `setup` as the lanes get it, sources and destination."""
 
     setup: dict[str, int | tuple[int, ...]]
-    source0: SourcePlan
-    source1: SourcePlan | None
-    once: bool
-    """src1 is one value a partition."""
+    sources: tuple[SourcePlan | None, ...]
+    """In the order of `SOURCES`; None where nothing is read, which may be so of all."""
     destination: DestinationPlan
 
 
@@ -50,7 +52,8 @@ def _pattern(instruction: Instruction, slot: str) -> tuple[Format, list[int]]:
     return form, [int(a) for a in addresses(instruction[f"{slot}_offset"], form.bytes, sizes, strides)]
 
 
-def _source(instruction: Instruction, slot: str, config: CoreConfig) -> SourcePlan:
+def _source(instruction: Instruction, source: LaneSource, config: CoreConfig) -> SourcePlan:
+    slot = source.slot
     _, places = _pattern(instruction, slot)
     width = config.sbuf.word_bytes
     psum = instruction[f"{slot}_space"] == Space.PSUM
@@ -60,7 +63,8 @@ def _source(instruction: Instruction, slot: str, config: CoreConfig) -> SourcePl
             reads.append(place // FP32.bytes)
         else:
             reads.append(None if i and place // width == places[i - 1] // width else place // width)
-    return SourcePlan(psum=psum, reads=tuple(reads), positions=tuple(place % width for place in places))
+    positions = tuple(place % width for place in places)
+    return SourcePlan(psum=psum, once=source.once, reads=tuple(reads), positions=positions)
 
 
 def _destination(instruction: Instruction, config: CoreConfig) -> DestinationPlan:
@@ -85,26 +89,31 @@ def _destination(instruction: Instruction, config: CoreConfig) -> DestinationPla
 
 def lane_plan(instruction: Instruction, config: CoreConfig) -> LanePlan:
     """Plan of a legal instruction of the Vector or Scalar queue."""
-    opcode = instruction.opcode
-    once = bool(instruction["operand0_tensor"])
-    second = once or opcode == Opcode.TENSOR_TENSOR
-    activation = opcode == Opcode.ACTIVATION
+    program = LANE_PROGRAMS[instruction.opcode]
+    read = {source.slot: source for source in program.sources if not source.when or instruction[source.when]}
+
+    def value(named: int | str) -> int:
+        return instruction[named] if isinstance(named, str) else int(named)
+
+    def choice(taken: LaneInput, inputs: tuple[LaneInput, ...]) -> int:
+        """Index among what a lane can choose from; an operand that is left out is the immediate."""
+        return inputs.index(taken if taken.slot in read else LaneInput.IMMEDIATE)
+
     setup: dict[str, int | tuple[int, ...]] = {
-        "psum": tuple(int(instruction[f"{slot}_space"] == Space.PSUM) for slot in ("src0", "src1")),
-        "dtype": tuple(instruction[f"{slot}_dtype"] for slot in ("src0", "src1")),
+        "psum": tuple(int(instruction[f"{slot}_space"] == Space.PSUM) for slot in SOURCES),
+        "dtype": tuple(instruction[f"{slot}_dtype"] for slot in SOURCES),
         "dst_dtype": instruction["dst_dtype"],
-        "op": (int(AluOp.MULTIPLY), int(AluOp.ADD)) if activation else (instruction["op0"], instruction["op1"]),
-        "reverse": (instruction["reverse0"], instruction["reverse1"]),
-        "from_src1": (0, int(once)) if activation else (int(second), 0),
-        "immediate": (instruction["immediate0"], instruction["immediate1"]),
-        "relu": int(activation and instruction["function"] == Function.RELU),
+        "op": tuple(value(step.op) for step in program.steps),
+        "reverse": tuple(value(step.reverse or 0) for step in program.steps),
+        "data": choice(program.data, data_inputs()),
+        "operand": tuple(choice(step.operand, operand_inputs()) for step in program.steps),
+        "immediate": tuple(instruction[f"immediate{n}"] for n in range(STEPS)),
+        "function": value(program.function),
         "start": instruction["dst_partition"],
         "count": instruction["partitions"],
     }
     return LanePlan(
         setup=setup,
-        source0=_source(instruction, "src0", config),
-        source1=_source(instruction, "src1", config) if second else None,
-        once=once,
+        sources=tuple(_source(instruction, read[slot], config) if slot in read else None for slot in SOURCES),
         destination=_destination(instruction, config),
     )

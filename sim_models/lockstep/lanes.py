@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE
 from makalu.spec.isa import AluOp, Function
+from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
 from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
 from ..golden.formats import narrow, storage, widen
@@ -21,7 +22,7 @@ Bits = NDArray[np.uint32]
 
 
 class LanesModel:
-    """dst = cast(function(op1(op0(src0, operand0), operand1))) in P partitions side by side.
+    """dst = cast(function(op1(op0(data, operand0), operand1))) in P partitions side by side.
 
     Inputs: `control` (`to_lanes` of `LaneEngineModel`), `sbuf_data` uint8 [P, W], `psum_data` uint32 [P].
     Outputs, from the state alone: `write_data` uint8 [P, W]; `known` bool [P, W], bytes of it that were ever placed
@@ -83,11 +84,14 @@ class LanesModel:
         self._entered = None
 
     def _compute(self, setup: dict[str, Any], index: tuple[int, int]) -> Bits:
-        data = self.buffer[0, index[0]]
-        for step, src1 in enumerate((self.buffer[1, index[1]], self.buffer[1, 0])):
-            operand = src1 if setup["from_src1"][step] else np.full_like(data, setup["immediate"][step])
+        src0, src1 = self.buffer[0, index[0]], self.buffer[1, index[1]]
+        immediates = [np.full_like(src0, immediate) for immediate in setup["immediate"]]
+        data = {LaneInput.IMMEDIATE: immediates[0], LaneInput.SRC0: src0}[data_inputs()[setup["data"]]]
+        for step, value in enumerate((src1, self.buffer[1, 0])):  # behind step 0 only one value a partition is kept
+            operands = {LaneInput.IMMEDIATE: immediates[step], LaneInput.SRC1: value}
+            operand = operands[operand_inputs()[setup["operand"][step]]]
             data = alu_step(AluOp(setup["op"][step]), data, operand, reverse=bool(setup["reverse"][step]))
-        data = function(Function.RELU if setup["relu"] else Function.IDENTITY, data)
+        data = function(Function(setup["function"]), data)
         # before the first instruction there is no format yet
         return narrow(FORMAT_OF_CODE.get(setup["dst_dtype"], ACCUMULATOR), data).astype(np.uint32)
 

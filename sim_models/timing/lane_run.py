@@ -1,15 +1,19 @@
 """Timing of one instruction in the Vector or Scalar engine: which element is where, without data."""
 
-from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES
+from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
 from .lane_shape import NOBODY, LaneShape
 
 __all__ = ["Asks", "LaneRun"]
 
 Asks = tuple[int, int, bool, int, int]
-"""Who asks the SBUF (0 src0, 1 src1, 2 write, -1 nobody), its bank, whether it merges; who asks the PSUM, its bank."""
+"""Who asks the SBUF, its bank, whether it merges; who asks the PSUM, its bank. Who: a source's number, `_WRITE`,
+`NOBODY`."""
 
-_WRITE = 2
+_WRITE = len(SOURCES)
+_FIRST_LAST = tuple(reversed(range(len(SOURCES))))
+"""So that of several sources that ask the first one stays."""
+
 
 class LaneRun:
     """One instruction from the cycle after its issue to the grant of its last write, one cycle a `tick`."""
@@ -30,7 +34,7 @@ class LaneRun:
 
     def __init__(self, shape: LaneShape) -> None:
         self.shape = shape
-        self.stepped, self.arrived, self.popped, self.way = [0, 0], [0, 0], [0, 0], [0, 0]
+        self.stepped, self.arrived, self.popped, self.way = ([0] * len(SOURCES) for _ in range(4))
         self.pipeline = 0
         self.placed = 0
         self.combining = self.waiting = self.held = self.psum_held = NOBODY
@@ -45,7 +49,7 @@ class LaneRun:
     def asks(self) -> Asks:
         shape = self.shape
         sbuf = psum = sbuf_bank = psum_bank = NOBODY
-        for s in (1, 0):
+        for s in _FIRST_LAST:
             element = self.stepped[s]
             if element < len(shape.banks[s]) and element - self.popped[s] < ELEMENT_BUFFER:
                 bank = shape.banks[s][element]
@@ -66,9 +70,9 @@ class LaneRun:
         self.psum_held = NOBODY if psum_granted else psum
         written = granted and sbuf == _WRITE
 
-        leaving = self.pipeline >> (LANE_STAGES - 1)
-        free = self.waiting < 0 or written
         ended = self.placed == len(shape.write_of)
+        leaving = not ended and self.pipeline >> (LANE_STAGES - 1)
+        free = self.waiting < 0 or written
         done = ended and self.combining < 0 and written
         other = bool(leaving) and self.combining not in (NOBODY, shape.write_of[self.placed])
         advance = engine_cycle and (free or not other)
@@ -76,15 +80,16 @@ class LaneRun:
             self.waiting = NOBODY
         if (ended and self.combining >= 0 and free) or (advance and other):
             self.waiting, self.combining = self.combining, NOBODY
-        pop = advance and self.arrived[0] > self.popped[0]
-        pop = pop and (not shape.uses_src1 or self.arrived[1] > self.popped[1])
+        pop = advance and not ended  # where nothing is read, elements enter until the last one has been placed
+        for s in shape.used:
+            pop = pop and self.arrived[s] > self.popped[s]
         if advance:
             if leaving:
                 self.combining = shape.write_of[self.placed]
                 self.placed += 1
             self.pipeline = (self.pipeline << 1 | pop) & ((1 << LANE_STAGES) - 1)
 
-        for s in (0, 1):
+        for s in shape.used:
             element, step = self.stepped[s], 0
             if element < len(shape.banks[s]) and element - self.popped[s] < ELEMENT_BUFFER:
                 served = (granted and sbuf == s) or (psum_granted and psum == s)
@@ -93,6 +98,6 @@ class LaneRun:
             self.way[s] = step
             self.stepped[s] += step
         if pop:
-            self.popped[0] += 1
-            self.popped[1] += not shape.once
+            for s in shape.streamed:
+                self.popped[s] += 1
         return done

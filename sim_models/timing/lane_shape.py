@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import FORMATS
-from makalu.spec.isa import AP_DIMS, OPERANDS, Opcode, Space
+from makalu.spec.isa import AP_DIMS, OPERANDS, Space
+from makalu.spec.lane_programs import LANE_PROGRAMS
 from makalu.spec.lanes import SOURCES
 from makalu.spec.memory_map import GRANULE_BYTES
 
@@ -21,19 +22,26 @@ NOBODY = -1
 
 _BYTES = {form.code: form.bytes for form in FORMATS.values()}
 
+_WHEN = tuple(sorted({source.when for row in LANE_PROGRAMS.values() for source in row.sources if source.when}))
+"""Fields that say whether a source is read."""
+
 _Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaneShape:
-    """All of an instruction that decides its cycles; `banks[s][i]` is `NOBODY` where element i of s needs no read."""
+    """All of an instruction that decides its cycles; s is the number of a source in `SOURCES`.
 
-    psum: tuple[bool, bool]
-    """Whether src0, src1 lie in PSUM."""
-    banks: tuple[tuple[int, ...], tuple[int, ...]]
-    uses_src1: bool
-    once: bool
-    """src1 is one value a partition."""
+    `banks[s][i]` is `NOBODY` where element i of s needs no read.
+    """
+
+    psum: tuple[bool, ...]
+    """Whether source s lies in PSUM."""
+    banks: tuple[tuple[int, ...], ...]
+    used: tuple[int, ...]
+    """Those s that are read; there may be none."""
+    streamed: tuple[int, ...]
+    """Those of them that have an element for each of dst; the others one value a partition."""
     write_of: tuple[int, ...]
     """Number of the write that takes element i."""
     write_banks: tuple[int, ...]
@@ -45,13 +53,13 @@ class LaneShape:
     @property
     def alone(self) -> "LaneShape":
         """The same with one bank for all: what decides the cycles while nobody else is at the banks."""
-        first, second = (tuple(min(bank, 0) for bank in row) for row in self.banks)
-        return replace(self, banks=(first, second), write_banks=(0,) * len(self.write_banks), psum_banks=0)
+        banks = tuple(tuple(min(bank, 0) for bank in row) for row in self.banks)
+        return replace(self, banks=banks, write_banks=(0,) * len(self.write_banks), psum_banks=0)
 
 
 def shape_key(instruction: Instruction) -> tuple[int, ...]:
     """Two instructions with the same key have the same shape."""
-    names = ["opcode", "operand0_tensor"]
+    names = ["opcode", *_WHEN]
     for slot in OPERANDS:
         names += [f"{slot}_space", f"{slot}_dtype", f"{slot}_offset"]
         names += [f"{slot}_{part}{d}" for part in ("size", "stride") for d in range(AP_DIMS)]
@@ -66,21 +74,21 @@ def lane_shape(instruction: Instruction, config: CoreConfig) -> LaneShape:
 
     Does not: check the instruction; look at partitions, operations or values, which change no cycle.
     """
-    once = bool(instruction["operand0_tensor"])
-    used = (True, once or instruction.opcode == Opcode.TENSOR_TENSOR)
-    psum = [use and instruction[f"{slot}_space"] == Space.PSUM for slot, use in zip(SOURCES, used, strict=True)]
-    banks = [
-        _read_banks(_places(instruction, slot), in_psum, config) if use else ()
-        for slot, use, in_psum in zip(SOURCES, used, psum, strict=True)
-    ]
+    sources = LANE_PROGRAMS[instruction.opcode].sources
+    read = {source.slot: source for source in sources if not source.when or instruction[source.when]}
+    psum = tuple(slot in read and instruction[f"{slot}_space"] == Space.PSUM for slot in SOURCES)
+    banks = tuple(
+        _read_banks(_places(instruction, slot), in_psum, config) if slot in read else ()
+        for slot, in_psum in zip(SOURCES, psum, strict=True)
+    )
     written = _places(instruction, "dst")
     write_of = np.cumsum(_new_word(written, config)) - 1
     first = np.flatnonzero(_new_word(written, config))
     return LaneShape(
-        psum=(psum[0], psum[1]),
-        banks=(banks[0], banks[1]),
-        uses_src1=used[1],
-        once=once,
+        psum=psum,
+        banks=banks,
+        used=tuple(s for s, slot in enumerate(SOURCES) if slot in read),
+        streamed=tuple(s for s, slot in enumerate(SOURCES) if slot in read and not read[slot].once),
         write_of=tuple(write_of.tolist()),
         write_banks=tuple((written[first] // config.sbuf.bank_bytes).tolist()),
         merges=_merges(written, write_of, _BYTES[instruction["dst_dtype"]], config),

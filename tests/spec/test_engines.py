@@ -5,8 +5,7 @@ import pytest
 from amaranth.lib import wiring
 
 from makalu.hw.dma.engine import DmaEngine
-from makalu.hw.lanes.engine import VectorEngine
-from makalu.hw.scalar.engine import ScalarEngine
+from makalu.hw.lanes.engine import LaneEngine
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.tensor.head import TensorHead
 from makalu.sim_models.lockstep.sequencer import SequencerModel
@@ -18,8 +17,7 @@ from makalu.spec.preset import load_preset
 CONFIG = load_preset("tiny")
 ENGINES = {
     "tensor": TensorHead(config=CONFIG),
-    "vector": VectorEngine(config=CONFIG),
-    "scalar": ScalarEngine(config=CONFIG),
+    **{name: LaneEngine(config=CONFIG, engine=name) for name in ACCESS_ENGINES},
     "dma": DmaEngine(config=CONFIG),
 }
 

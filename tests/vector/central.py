@@ -7,8 +7,7 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from makalu.hw.lanes.engine import VectorEngine
-from makalu.hw.scalar.engine import ScalarEngine
+from makalu.hw.lanes.engine import LaneEngine
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
 from makalu.spec.config import CoreConfig
@@ -32,7 +31,7 @@ def run_engines(
 ) -> dict[str, list[tuple[int, int]]]:
     """(issue, finish) cycles of each engine's instructions; raises at the first port that differs from the model."""
     m = Module()
-    rtl = {"vector": VectorEngine(config=config), "scalar": ScalarEngine(config=config)}
+    rtl = {name: LaneEngine(config=config, engine=name) for name in ENGINES}
     for name, engine in rtl.items():
         m.submodules[name] = engine
     models = {name: LaneEngineModel(config, engine=name) for name in ENGINES}

@@ -66,12 +66,13 @@ def test_activation_rounds_twice():
     )
     data = np.array([[one + 1]], np.uint32)
     product = np.float32(1 + 2.0**-23) * np.float32(1 - 2.0**-24)
-    assert element(instruction, data, data).item() == (product - np.float32(1)).view(np.uint32)
-    assert element(instruction, np.array([[one]], np.uint32), data).item() == 0xB3800000
+    assert element(instruction, {"src0": data}).item() == (product - np.float32(1)).view(np.uint32)
+    assert element(instruction, {"src0": np.array([[one]], np.uint32)}).item() == 0xB3800000
 
 
 def test_tensor_scalar_takes_the_operand_of_its_partition():
     instruction = Instruction(Opcode.TENSOR_SCALAR, {"operand0_tensor": 1, "op0": AluOp.MULTIPLY, "op1": AluOp.BYPASS})
     data = np.array([[0x40000000, 0x40400000], [0x40000000, 0x40400000]], np.uint32)
     scalar = np.array([[0x3F800000], [0x40000000]], np.uint32)
-    assert element(instruction, data, scalar).tolist() == [[0x40000000, 0x40400000], [0x40800000, 0x40C00000]]
+    result = element(instruction, {"src0": data, "src1": scalar})
+    assert result.tolist() == [[0x40000000, 0x40400000], [0x40800000, 0x40C00000]]

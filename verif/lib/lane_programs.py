@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FORMATS, FP32, Format
-from makalu.spec.isa import AP_DIMS, AluOp, Function, Opcode, Space
+from makalu.spec.field_rules import FIELD_RULES
+from makalu.spec.formats import FP32, Format
+from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, Space
+from makalu.spec.lane_programs import lane_programs
 
 __all__ = ["corner_values", "random_instruction", "random_instructions", "windows"]
 
@@ -39,7 +41,8 @@ CORNERS = (
 )
 
 
-FORMATS_BY_CODE = {form.code: form for form in FORMATS.values()}
+_CODES = {rule.field: rule.names for rule in FIELD_RULES if rule.names is not None}
+"""What a field names, where it names something."""
 
 
 def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint32]:
@@ -89,6 +92,14 @@ def _operand(
     return fields
 
 
+def _field(rng: Random, name: str) -> int:
+    """A legal value: one of the codes that the field has, any bits, or a corner of fp32."""
+    if name in _CODES:
+        return int(rng.choice(list(_CODES[name])))
+    bits = FIELDS[name].bits
+    return rng.choice((rng.getrandbits(bits), *CORNERS)) if bits == FP32.bits else rng.getrandbits(bits)
+
+
 def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
     """Byte ranges of SBUF that programs use: 2 * `window` bytes at both ends of each bank."""
     sbuf, size = config.sbuf, 2 * window
@@ -97,58 +108,48 @@ def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
 
 
 def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: int) -> Instruction:
-    """One legal instruction. Sources lie in the first half of one of `windows`, destinations in the second.
+    """One legal instruction: any row of the engine's lane programs, with all that the row reads and looks at.
 
-    Each engine has its own part for destinations, in every bank: engines often meet in one bank, but no result depends
-    on which comes first.
+    Sources lie in the first half of one of `windows`, destinations in the second. Each engine has its own part for
+    destinations, in every bank: engines often meet in one bank, but no result depends on which comes first.
     """
-    opcode = Opcode.ACTIVATION
-    if engine == "vector":
-        opcode = rng.choice((Opcode.TENSOR_COPY, Opcode.TENSOR_TENSOR, Opcode.TENSOR_SCALAR))
+    program = rng.choice(list(lane_programs(engine)))
+    operands = INSTRUCTIONS[program.opcode].operands
     sizes = _sizes(rng)
     count = rng.randint(1, config.partitions)
     start = rng.randint(0, config.partitions - count)
     values: dict[str, int] = {"partitions": count, "tag": rng.getrandbits(16)}
+    values |= {name: _field(rng, name) for name in program.fields}
 
-    def source(slot: str, shape: list[int], forms: tuple[Format, ...], spaces: tuple[Space, ...]) -> None:
-        space = rng.choice(spaces)
+    for source in program.sources:
+        if source.when and not values[source.when]:
+            continue
+        slot, allowed = source.slot, operands[source.slot]
+        shape = [1] * AP_DIMS if source.once else sizes
+        space = rng.choice(allowed.spaces)
         if space == Space.PSUM:
             bank = config.psum.bank_bytes * rng.choice((0, 0, 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
         else:
+            form = rng.choice(allowed.dtypes)
             low, _ = rng.choice(windows(config, window))
-            values.update(_operand(rng, slot, shape, rng.choice(forms), space, low, low + window))
-
-    both, anywhere = tuple(FORMATS.values()), (Space.SBUF, Space.PSUM)
-    source("src0", sizes, both, anywhere)
-    if opcode == Opcode.TENSOR_TENSOR:
-        source("src1", sizes, both, anywhere)
-        values["op0"] = rng.choice(list(AluOp))
-    elif opcode != Opcode.TENSOR_COPY:
-        if rng.random() < 0.5:
-            values["operand0_tensor"] = 1
-            source("src1", [1, 1, 1, 1], (FP32,), (Space.SBUF,))
-        values |= {f"immediate{i}": rng.choice((rng.getrandbits(32), *CORNERS)) for i in range(2)}
-    if opcode == Opcode.TENSOR_SCALAR:
-        values |= {f"op{i}": rng.choice(list(AluOp)) for i in range(2)}
-        values |= {f"reverse{i}": rng.getrandbits(1) for i in range(2)}
-    if opcode == Opcode.ACTIVATION:
-        values["function"] = rng.choice(list(Function))
+            values.update(_operand(rng, slot, shape, form, space, low, low + window))
 
     low, _ = rng.choice(windows(config, window))
     low += window + (window // 2 if engine == "scalar" else 0)
-    target = _operand(rng, "dst", sizes, rng.choice((BF16, FP32)), Space.SBUF, low, low + window // 2)
-    values.update(target)
-    if rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
+    form = rng.choice(operands["dst"].dtypes)
+    values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, low + window // 2))
+    streamed = [source.slot for source in program.sources if not source.once]
+    if streamed and rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
         dense = _strides(rng, sizes, "dense")
-        bytes_all = FORMATS_BY_CODE[values["dst_dtype"]].bytes * int(np.prod(sizes))
+        bytes_all = form.bytes * int(np.prod(sizes))
         values["dst_offset"] = low + FP32.bytes * rng.randint(0, (window // 2 - bytes_all) // FP32.bytes)
         values |= {f"dst_stride{d}": stride for d, stride in enumerate(dense)}
-        values |= {name.replace("dst", "src0"): value for name, value in values.items() if name.startswith("dst_")}
-    for slot in ("dst", "src0", "src1"):
+        values |= {name.replace("dst", streamed[0]): value for name, value in values.items() if name.startswith("dst_")}
+    for slot in OPERANDS:
         if f"{slot}_space" in values:
             values[f"{slot}_partition"] = start
-    return Instruction(opcode, {name: int(value) for name, value in values.items() if value})
+    return Instruction(program.opcode, {name: int(value) for name, value in values.items() if value})
 
 
 def random_instructions(

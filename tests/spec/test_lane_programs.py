@@ -1,0 +1,33 @@
+"""The table of lane programs fits the table of instructions and what a lane can do."""
+
+import pytest
+
+from makalu.spec.engines import ACCESS_ENGINES, CHANNELS
+from makalu.spec.isa import INSTRUCTIONS
+from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, lane_programs
+from makalu.spec.lanes import SOURCES, STEPS
+
+
+def test_every_opcode_of_vector_and_scalar_has_a_row():
+    engines = {o: CHANNELS[row.channel].engine for o, row in INSTRUCTIONS.items() if row.channel is not None}
+    assert {o: row.engine for o, row in LANE_PROGRAMS.items()} == {
+        o: engine for o, engine in engines.items() if engine in ACCESS_ENGINES
+    }
+    assert [row for name in ACCESS_ENGINES for row in lane_programs(name)] == list(LANE_PROGRAMS.values())
+
+
+@pytest.mark.parametrize("opcode", LANE_PROGRAMS, ids=lambda o: o.name.lower())
+def test_a_row_looks_at_the_fields_of_its_instruction(opcode):
+    assert {*LANE_PROGRAMS[opcode].fields, "partitions"} == set(INSTRUCTIONS[opcode].fields)
+
+
+@pytest.mark.parametrize("opcode", LANE_PROGRAMS, ids=lambda o: o.name.lower())
+def test_a_row_takes_what_it_reads_and_a_lane_can_keep(opcode):
+    row = LANE_PROGRAMS[opcode]
+    read = {source.slot: source for source in row.sources}
+    taken = (row.data, *(step.operand for step in row.steps))
+    assert set(read) == {each.slot for each in taken if each is not LaneInput.IMMEDIATE} <= set(SOURCES)
+    assert len(row.steps) == STEPS
+    assert row.data is LaneInput.IMMEDIATE or not read[row.data.slot].once
+    behind = [step.operand.slot for step in row.steps[1:] if step.operand is not LaneInput.IMMEDIATE]
+    assert all(read[slot].once for slot in behind), "only step 0 can take an element of its own"
