@@ -46,5 +46,6 @@ FAULTS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_tensor_bench_catches(fault):
-    says = rf"{fault.test}: .*last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*: RTL (0x|undefined)"
+    where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
+    says = rf"{fault.test}: .*{where}: RTL (0x|undefined)"
     caught("tensor", "4x4-icarus", fault, says=says)

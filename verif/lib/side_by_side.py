@@ -116,13 +116,17 @@ class SideBySide:
         packed = self.packed(inputs)
         drive(self.dut, {name: bits for name, bits in packed.items() if self._driven.get(name) != bits})
         self._driven = packed
+        await self.settled(inputs)
         out = self.model.comb(inputs)
-        await RisingEdge(self.dut.clk)
         self.check(out)
         self.count(inputs, out)
         self.model.tick(inputs, out)
         self.cycle += 1
         return out
+
+    async def settled(self, inputs: dict[str, Any]) -> None:
+        """Until the outputs are those of the cycle: just before its edge."""
+        await RisingEdge(self.dut.clk)
 
     def check(self, out: Mapping[str, Any]) -> None:
         """Compares what the RTL shows just before the edge that was awaited."""
