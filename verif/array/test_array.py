@@ -15,12 +15,12 @@ from makalu.sw.rtl.params import bench_params
 from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_matmuls
 from verif.lib.compare import compare
 from verif.lib.sampling import drive, reset, start_clock
-from verif.tensor.configs import tensor_core
+from verif.lib.variants import bench_config
 from verif.tensor.encoding import finalised, operand_words
 
 
 def core() -> CoreConfig:
-    return tensor_core(bench_params()["config"])
+    return bench_config(bench_params()["config"])
 
 
 class Bench:

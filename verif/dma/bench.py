@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from verif.dma.configs import dma_config
 from verif.dma.tb import dma_cut
 from verif.lib.cases import Case, Config
 from verif.lib.cut import Cut
+from verif.lib.variants import bench_config
 
 __all__ = ["CASES"]
 
 
 def dma(config: Config) -> Cut:
-    return dma_cut(dma_config(str(config)))
+    return dma_cut(bench_config(config))
 
 
 TINY = Case(

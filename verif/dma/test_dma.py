@@ -12,11 +12,11 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import FIELDS, MEMORY_DIMS, Opcode
 from makalu.sw.rtl.params import bench_params
-from verif.dma.configs import dma_config
 from verif.dma.memory_slave import MemorySlave
 from verif.dma.programs import MEMORY_BYTES, Regions, copy, far_descriptor, random_descriptor, rows
 from verif.dma.sparse_memory import SparseMemory
 from verif.dma.tb import DmaBench
+from verif.lib.variants import bench_config
 
 PARAMS = bench_params()
 LIMIT = 60_000
@@ -38,7 +38,7 @@ async def prepare(
     dut: Any, *, busy: float, density: float = 1.0, latency: int = 3, whole: bool = False
 ) -> tuple[DmaBench, Random]:
     """A bench with random contents of SBUF and memory; `whole`: all of SBUF, and all that the bus can address."""
-    config = dma_config(PARAMS["config"])
+    config = bench_config(PARAMS["config"])
     rng = Random(cocotb.RANDOM_SEED)
     noise = np.random.default_rng(cocotb.RANDOM_SEED)
     memory = noise.integers(0, 256, MEMORY_BYTES, dtype=np.uint8)

@@ -11,10 +11,10 @@ import numpy as np
 from makalu.spec.encoding import encode
 from makalu.spec.isa import Opcode
 from makalu.sw.rtl.params import bench_params
-from verif.dma.configs import dma_config
 from verif.dma.programs import MEMORY_BYTES, Regions, copy, random_descriptor, rows
 from verif.lib.axi import axi_bus
 from verif.lib.sampling import reset, start_clock
+from verif.lib.variants import bench_config
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own use of what cocotb 2 deprecates
@@ -54,7 +54,7 @@ async def finished(dut: Any, name: str, count: int) -> None:
 @cocotb.test()
 async def outside_slave(dut: Any) -> None:
     """Loads fill SBUF, stores bring it back, by a slave that we did not write."""
-    config = dma_config(PARAMS["config"])
+    config = bench_config(PARAMS["config"])
     rng = Random(7)
     image = np.random.default_rng(7).integers(0, 256, MEMORY_BYTES, dtype=np.uint8)
     start_clock(dut)

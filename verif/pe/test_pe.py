@@ -18,15 +18,15 @@ from verif.arith.vectors import bf16_operands, bf16_partners, chain_partners
 from verif.lib.compare import compare
 from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
+from verif.lib.variants import bench_config
 from verif.psum.chain import chain_word
-from verif.tensor.configs import tensor_core
 from verif.tensor.encoding import finalised, operand_words
 
 SMALLEST_NORMAL = 0x00800000
 
 
 def tensor() -> TensorConfig:
-    return tensor_core(bench_params()["config"]).tensor
+    return bench_config(bench_params()["config"]).tensor
 
 
 class Bench:

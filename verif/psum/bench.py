@@ -11,7 +11,7 @@ __all__ = ["CASES"]
 
 
 def psum(config: Config) -> Cut:
-    return psum_cut(bench_config(str(config)))
+    return psum_cut(bench_config(config))
 
 
 TINY = Case(

@@ -11,7 +11,7 @@ __all__ = ["CASES"]
 
 
 def sbuf(config: Config) -> Cut:
-    return sbuf_cut(bench_config(str(config)))
+    return sbuf_cut(bench_config(config))
 
 
 TINY = Case(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from verif.lib.cases import Case, Config
 from verif.lib.cut import Cut
-from verif.tensor.configs import tensor_core
+from verif.lib.variants import bench_config
 from verif.tensor.tb import tensor_cut
 
 __all__ = ["CASES"]
@@ -15,7 +15,7 @@ EIGHT = {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "p
 
 
 def tensor(config: Config) -> Cut:
-    return tensor_cut(tensor_core(config))
+    return tensor_cut(bench_config(config))
 
 
 SMALL = Case(

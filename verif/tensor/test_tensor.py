@@ -11,12 +11,12 @@ from makalu.sim_models.golden.memory import PartitionedMemory
 from makalu.sim_models.golden.tensor import GoldenTensor
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.sw.rtl.params import bench_params
-from verif.tensor.configs import tensor_core
+from verif.lib.variants import bench_config
 from verif.tensor.programs import Command, back_to_back, hazards, ragged, streams_without_bubbles, warm_up
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()
-CONFIG = tensor_core(PARAMS["config"])
+CONFIG = bench_config(PARAMS["config"])
 COMMANDS = PARAMS["commands"]
 
 

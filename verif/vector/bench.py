@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from verif.lib.cases import Case, Config
 from verif.lib.cut import Cut
-from verif.vector.configs import SLOW_RATES, lanes_config
+from verif.lib.variants import bench_config
 from verif.vector.tb import lanes_cut
 
 __all__ = ["CASES", "lanes"]
@@ -15,7 +15,7 @@ ALL = (*SOME, "psum conflict", "owned", "top of psum")
 
 
 def lanes(config: Config) -> Cut:
-    return lanes_cut(lanes_config(str(config)))
+    return lanes_cut(bench_config(config))
 
 
 TINY = Case(
@@ -29,6 +29,6 @@ TINY = Case(
 
 CASES = (
     TINY,
-    replace(TINY, name=SLOW_RATES, config=SLOW_RATES, slow=True),
+    replace(TINY, name="slow-rates", config="slow-rates", slow=True),
     TINY.on_icarus(count=12, points=SOME),
 )

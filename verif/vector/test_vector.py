@@ -9,7 +9,7 @@ import cocotb
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.sw.rtl.params import bench_params
 from verif.lib.lane_programs import random_instructions
-from verif.vector.configs import lanes_config
+from verif.lib.variants import bench_config
 from verif.vector.tb import LanesBench
 
 PARAMS = bench_params()
@@ -18,7 +18,7 @@ WINDOW = 512
 
 async def run(dut: Any, *, engines: Sequence[str], gap: int, owned: float, points: Sequence[str]) -> LanesBench:
     """Fill, random programs of `engines`, and what they must have shown."""
-    bench = LanesBench(dut, lanes_config(PARAMS["config"]), Random(cocotb.RANDOM_SEED), window=WINDOW)
+    bench = LanesBench(dut, bench_config(PARAMS["config"]), Random(cocotb.RANDOM_SEED), window=WINDOW)
     await bench.fill()
     await play(bench, engines=engines, gap=gap, owned=owned, count=PARAMS["count"])
     missing = [point for point in points if not bench.seen[point]]
