@@ -20,7 +20,24 @@ from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS
 from makalu.spec.observe import observe_layout
 
-__all__ = ["Core"]
+__all__ = ["Core", "core_signature"]
+
+
+def core_signature(config: CoreConfig, observe: str = "none") -> wiring.Signature:
+    """The ports of `Core`."""
+    bus = config.bus
+    ports = {
+        "control": In(AxiLiteSignature()),
+        "instructions": Out(
+            AxiSignature(read=True, write=False, data_bytes=bus.instruction_bytes, address_bits=bus.address_bits)
+        ),
+        "data": Out(AxiSignature(read=True, write=True, data_bytes=bus.data_bytes, address_bits=bus.address_bits)),
+        "irq": Out(1),
+    }
+    observed = sum(f.bits * f.count for f in observe_layout(config, observe))
+    if observed:
+        ports["observe"] = Out(observed)
+    return wiring.Signature(ports)
 
 
 class Core(wiring.Component):
@@ -48,26 +65,7 @@ class Core(wiring.Component):
     def __init__(self, *, config: CoreConfig, observe: str = "none"):
         self.config = config
         self.observe_fields = observe_layout(config, observe)
-        ports = {
-            "control": In(AxiLiteSignature()),
-            "instructions": Out(
-                AxiSignature(
-                    read=True,
-                    write=False,
-                    data_bytes=config.bus.instruction_bytes,
-                    address_bits=config.bus.address_bits,
-                )
-            ),
-            "data": Out(
-                AxiSignature(
-                    read=True, write=True, data_bytes=config.bus.data_bytes, address_bits=config.bus.address_bits
-                )
-            ),
-            "irq": Out(1),
-        }
-        if self.observe_fields:
-            ports["observe"] = Out(sum(f.bits * f.count for f in self.observe_fields))
-        super().__init__(ports)
+        super().__init__(core_signature(config, observe))
 
     @property
     def emit_key(self) -> tuple[object, ...]:

@@ -50,8 +50,9 @@ class Overflow(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """An element: [sign] [exponent] [fraction] from the highest bit down, `elements` of them in 2^`size_log2` bytes.
+    """An element: sign, exponent, fraction from the highest bit down, `elements` of them in 2^`size_log2` bytes.
 
+    Derived values (`largest`, `infinity`, `canonical_nan`) are the bits of one element, without `padding`.
     Raises `ValueError` where container, sign and overflow rule do not fit the kind.
     """
 
@@ -91,6 +92,11 @@ class Format:
     def bytes(self) -> int:
         """Of the container."""
         return 1 << self.size_log2
+
+    @property
+    def padding(self) -> int:
+        """Low bits of an element's place that it does not use (tf32): ignored when read, 0 when written."""
+        return 8 * self.bytes // self.elements - self.bits
 
     @property
     def bias(self) -> int:

@@ -1,6 +1,6 @@
 """Sizes of the Vector and Scalar engines that no preset changes.
 
-Does not: say what an element becomes (`sim_models/golden/lanes.py`) or when (`docs/contract.md`).
+Does not: say what an element becomes (`sim_models/golden/lanes.py`) or when (`docs/blocks/lanes.md`).
 """
 
 __all__ = ["ALU_STAGES", "ELEMENT_BUFFER", "LANE_STAGES", "SOURCES", "STEPS"]

@@ -30,7 +30,7 @@ from makalu.spec.preset import load_preset
 from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
 from makalu.spec.sequencer import CHANNEL_OF
 
-__all__ = ["isa_page", "registers_page"]
+__all__ = ["docs_behind", "isa_page", "registers_page"]
 
 _HEADER = ("opcode", "after", "tag", "wait", "signal")
 """What every instruction has; the table of an instruction leaves it out."""
@@ -211,10 +211,10 @@ def _member_docs(kind: type[IntEnum]) -> dict[str, str]:
     """The docstring behind each member, on one line: Python keeps them in the source only."""
     tree = _tree(inspect.getmodule(kind))
     found = next(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == kind.__name__)
-    return _docs_behind(found.body)
+    return docs_behind(found.body)
 
 
-def _docs_behind(body: list[ast.stmt]) -> dict[str, str]:
+def docs_behind(body: list[ast.stmt]) -> dict[str, str]:
     out: dict[str, str] = {}
     for before, after in zip(body, body[1:], strict=False):
         targets = before.targets if isinstance(before, ast.Assign) else [getattr(before, "target", None)]
@@ -229,4 +229,4 @@ def _module_doc() -> str:
 
 
 def _counter_doc() -> list[str]:
-    return [_docs_behind(_tree(inspect.getmodule(Status)).body)["COUNTERS"]]
+    return [docs_behind(_tree(inspect.getmodule(Status)).body)["COUNTERS"]]

@@ -34,7 +34,7 @@ def _specials(form: Format) -> tuple[int, ...]:
     sign, subnormal = 1 << form.bits - 1, (1 << form.fraction_bits) - 1
     infinities = (form.infinity, sign | form.infinity) if form.has_infinity else ()
     nans = (form.canonical_nan,) if form.has_nan else ()
-    return (0, sign, 1, sign | subnormal, form.largest, *infinities, *nans)
+    return tuple(e << form.padding for e in (0, sign, 1, sign | subnormal, form.largest, *infinities, *nans))
 
 
 def decorated(queues: Queues, config: CoreConfig, random: np.random.Generator) -> Queues:

@@ -6,20 +6,27 @@ free of reads of what was never written. The golden image is then the oracle for
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.engines import ACCESS_ENGINES
+from makalu.spec.field_rules import FIELD_RULES
 from makalu.spec.formats import FP32, LANE_ELEMENTS, TENSOR_OPERANDS, Format
-from makalu.spec.isa import Opcode, Queue
+from makalu.spec.isa import FIELDS, Queue
+from makalu.spec.lane_programs import LaneProgram, lane_programs
 
 from .compile.compiler import compile_trace
 from .compile.program import Program
+from .compile.roles import ROLES
 from .elements import Bits
 from .nki import isa as nisa
+from .nki.arguments import fp32_bits
 from .nki.elementwise import elementwise
-from .nki.operators import OPERATORS, Operator, alu_operator
+from .nki.operators import OPERATORS
 from .nki.recording import current
+from .nki.staging import column
 from .nki.storage import Buffer
 from .nki.tensor import Tensor
 from .nki.tracing import TensorSpec, trace
@@ -33,7 +40,8 @@ ROOM = 4
 INPUT_ROOMS = 4
 OUTPUT_ROOMS = 32
 """Sizes of the inputs and outputs, in transfers of all partitions."""
-_ALU = sorted((o for o in OPERATORS.values() if o.alu is not None), key=lambda o: int(o.alu or 0))
+CODES = {rule.field: [int(code) for code in rule.names] for rule in FIELD_RULES if rule.names is not None}
+"""Of fields that name something."""
 TILES = 4
 """Live SBUF tiles of each type, and live PSUM tiles."""
 
@@ -83,8 +91,11 @@ class _Builder:
         for form in LANE_ELEMENTS:
             self._new_tile(form)
         self._matmul_new()
+        # Scalar's rows first: the programs of seeds that tests and records name stay
+        rows = [row for engine in reversed(ACCESS_ENGINES) for row in lane_programs(engine)]
+        lanes: list[Callable[[], None]] = [partial(self._lane, row) for row in rows]
         steps: list[Callable[[], None]] = [
-            *[self._load, self._store, self._activation, self._copy, self._tensor_tensor, self._tensor_scalar] * 2,
+            *[self._load, self._store, *lanes] * 2,
             *[self._matmul_new, self._matmul_add] * 3,
             *[self._new_tile, self._round_trip, self._split],
         ]
@@ -171,36 +182,29 @@ class _Builder:
         column = self._shapes.integer(0, tile.shape[1] - 1)
         return tile[view.partition : view.partition + view.shape[0], column]
 
-    def _alu(self) -> Operator:
-        return _ALU[self._shapes.integer(0, len(_ALU) - 1)]
+    def _lane(self, row: LaneProgram) -> None:
+        """An instruction of Vector or Scalar: the operands that its row reads, any value in the fields it looks at.
 
-    def _copy(self) -> None:
-        dst, src = self._operands(self._target(), self._source())
-        nisa.tensor_copy(dst, src)
+        Below the language: NKI forbids two operands in PSUM, the core does not.
+        """
+        roles = ROLES[row.opcode]
+        streamed = [source.slot for source in row.sources if not source.once]
+        dst, *views = self._operands(self._target(), *(self._source() for _ in streamed))
+        sources = {role: views[streamed.index(slot)] for role, slot in roles.tensors.items() if slot in streamed}
+        numbers: dict[str, int] = {}
+        for role, field in roles.numbers.items():
+            value = self._operand0(dst) if role in roles.scalars else self._value(field)
+            if isinstance(value, Tensor):
+                sources[role] = column(role, value, dst)
+            else:
+                numbers[role] = value if isinstance(value, int) else fp32_bits(role, value)
+        elementwise(row.opcode, dst, sources, numbers, scalars=tuple(roles.scalars))
 
-    def _tensor_tensor(self) -> None:
-        dst, data1, data2 = self._operands(self._target(), self._source(), self._source())
-        # not nisa.tensor_tensor: NKI forbids two operands in PSUM, the core does not
-        sources = {"data1": data1, "data2": data2}
-        elementwise(Opcode.TENSOR_TENSOR, dst, sources, {"op": int(alu_operator("op", self._alu()))})
-
-    def _tensor_scalar(self) -> None:
-        dst, data = self._operands(self._target(), self._source())
-        nisa.tensor_scalar(
-            dst,
-            data,
-            op0=self._alu(),
-            operand0=self._operand0(dst),
-            reverse0=bool(self._shapes.integer(0, 1)),
-            op1=self._alu(),
-            operand1=self._number(),
-            reverse1=bool(self._shapes.integer(0, 1)),
-        )
-
-    def _activation(self) -> None:
-        dst, data = self._operands(self._target(), self._source())
-        function = OPERATORS["relu" if self._shapes.integer(0, 1) else "copy"]
-        nisa.activation(dst, op=function, data=data, bias=self._operand0(dst), scale=self._number())
+    def _value(self, field: str) -> int | float:
+        """One of the codes that a field has, a number of fp32, or any bits."""
+        if field in CODES:
+            return CODES[field][self._shapes.integer(0, len(CODES[field]) - 1)]
+        return self._number() if FIELDS[field].bits == FP32.bits else self._shapes.integer(0, FIELDS[field].high)
 
     def _load(self) -> None:
         tile = self._target()

@@ -17,6 +17,7 @@ from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.kernel.page import nki_page
 
 ROOT = Path(__file__).parent.parent
+BLOCK_PAGES = [path.relative_to(ROOT) for path in (ROOT / "docs/blocks").glob("*.md")]
 
 
 @pytest.mark.parametrize(
@@ -140,14 +141,66 @@ def test_sections_that_pages_show_are_those_of_the_results():
     assert "<!-- begin `makalu bench --part pace` -->" in page and showing(page, texts) == page, "run makalu docs"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/ci.md", "docs/judge.md", "docs/simulators.md", "docs/tutorial.md"])
-def test_links_exist(page):
-    path = ROOT / page
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-        assert (path.parent / target).is_file(), target
+PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/simulators.md"])
+def anchors(text):
+    """Of a page's headings, as GitHub makes them."""
+    plain = re.sub(r"(?s)```.*?```", "", text)
+    titles = re.findall(r"(?m)^#+ (.*)$", plain)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def dead_links(page, text):
+    """Targets of links and pictures of a page that do not exist, anchors included."""
+    dead = []
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", re.sub(r"(?s)```.*?```", "", text)):
+        path = (page.parent / target) if target else page
+        there = (path.is_file() or not target) and (
+            not anchor or anchor in anchors(path.read_text() if target else text)
+        )
+        dead += [] if there else [f"{target}#{anchor}"]
+    return dead
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_exist(name):
+    page = ROOT / name
+    assert dead_links(page, page.read_text()) == []
+
+
+def test_a_dead_link_is_seen():
+    text = "## A heading: one\n[a](#a-heading-one) [b](#no) [c](ci.md) [d](no.md) [e](contract.md#letters) ![f](x.svg)"
+    assert dead_links(ROOT / "docs/x.md", text) == ["#no", "no.md#", "x.svg#"]
+    assert dead_links(ROOT / "docs/x.md", "[e](contract.md#letter)") == ["contract.md#letter"]
+
+
+SOURCES = sorted(
+    path
+    for folder in ("spec", "hw", "sim_models", "sw", "verif", "tests", "examples")
+    for path in (ROOT / folder).rglob("*.*")
+    if path.suffix in (".py", ".yaml", ".v", ".cpp", ".h")
+)
+
+
+def test_pages_that_sources_name_exist():
+    """`docs/x.md`, and behind a comma the heading: docs/contract.md, "Timing models"; docs/blocks/sbuf.md, Order."""
+    named = 0
+    for path in SOURCES:
+        for page, heading in re.findall(r'\b(docs/[\w/-]+\.md)(?:`?, "?([A-Z]\w+(?: \w+)*))?', path.read_text()):
+            if path == Path(__file__).resolve():
+                continue
+            named += 1
+            assert (ROOT / page).is_file(), f"{path}: {page}"
+            if heading:
+                found = anchors((ROOT / page).read_text())
+                assert any(a.startswith(heading.lower().replace(" ", "-")) for a in found), f"{path}: {page}, {heading}"
+    assert named > 20
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/simulators.md", "docs/contract.md", "docs/tour.md", *sorted(map(str, BLOCK_PAGES))]
+)
 def test_sources_that_are_named_exist(page):
     named = re.findall(r"`((?:spec|hw|sw|sim_models|tests|verif|docs|examples)/[\w/.]+)`", (ROOT / page).read_text())
     assert named and all((ROOT / name).exists() for name in named), named

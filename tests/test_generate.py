@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from makalu.hw.generate import generate
 from makalu.spec.preset import load_preset
 from makalu.sw.cli.main import app
+from makalu.sw.rtl.instantiation import instantiation
 from makalu.sw.rtl.simulators import WAIVED, WAIVERS, lint
 from makalu.sw.rtl.synthesis import run_tool
 
@@ -93,6 +94,22 @@ def test_every_waiver_has_a_reason():
     rules = [i for i, line in enumerate(lines) if line.startswith("lint_off")]
     assert len(rules) == len(WAIVED) > 0
     assert all(lines[i - 1].startswith("// ") for i in rules)
+
+
+@pytest.mark.icarus
+def test_the_instance_of_the_docs_fits(generated, tmp_path):
+    """Every port of the text, by name and width: another width or a port that is left out is a warning."""
+    place = tmp_path / "top.v"
+    text = instantiation(CONFIG)
+    command = [shutil.which("iverilog"), "-g2012", "-Wall", "-t", "null", "-s", "top", place, generated.verilog]
+
+    def said(text):
+        place.write_text(f"module top;\n{text}\nendmodule\n")
+        return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+    assert said(text) == ""
+    assert "data__r__last" in said(text.replace("    .data__r__last(data__r__last), // into the core\n", ""))
+    assert "control__w__strb" in said(text.replace("[3:0] control__w__strb", "[2:0] control__w__strb"))
 
 
 @pytest.mark.icarus

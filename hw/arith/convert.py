@@ -143,7 +143,7 @@ class WidenElement(wiring.Component):
         results: list[Value] = []
         for form in self._formats:
             m.submodules[form.name] = widen = Widen(form)
-            m.d.comb += widen.i.eq(element_at(self.word, self.position, form.size_log2))
+            m.d.comb += widen.i.eq(element_at(self.word, self.position, form.size_log2)[form.padding :])
             results.append(widen.o)
         m.d.comb += self.o.eq(_chosen(self.dtype, self._formats, results))
         return m
@@ -162,7 +162,7 @@ class NarrowElement(wiring.Component):
     -------
     dtype : In(CODE_BITS)
     i : In(32)
-    o : Out(bits of the largest)
+    o : Out(8 * bytes of the largest)
 
     Timing: combinational.
     """
@@ -171,7 +171,7 @@ class NarrowElement(wiring.Component):
 
     def __init__(self, *, formats: Sequence[Format]) -> None:
         self._formats = formats
-        widest = max(form.bits for form in formats)
+        widest = 8 * max(form.bytes for form in formats)
         super().__init__({"dtype": In(CODE_BITS), "i": In(ACCUMULATOR.bits), "o": Out(widest)})
 
     def elaborate(self, platform: object) -> Module:
@@ -180,6 +180,6 @@ class NarrowElement(wiring.Component):
         for form in self._formats:
             m.submodules[form.name] = narrow = Narrow(form)
             m.d.comb += narrow.i.eq(self.i)
-            results.append(narrow.o)
+            results.append(Cat(Const(0, form.padding), narrow.o))
         m.d.comb += self.o.eq(_chosen(self.dtype, self._formats, results))
         return m

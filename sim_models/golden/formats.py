@@ -33,9 +33,8 @@ def widen(form: Format, bits: ArrayLike) -> Bits32:
 
     Raises `ValueError` for a format without arithmetic here.
     """
-    shift = np.uint32(_dropped_bits(form))
-    values = np.asarray(bits, storage(form)).astype(np.uint32, copy=False)
-    return values << shift if shift else values
+    dropped, values = _dropped_bits(form), np.asarray(bits, storage(form)).astype(np.uint32, copy=False)
+    return values >> np.uint32(form.padding) << np.uint32(dropped) if dropped else values
 
 
 def narrow(form: Format, bits: ArrayLike) -> NDArray[np.unsignedinteger]:
@@ -48,6 +47,7 @@ def narrow(form: Format, bits: ArrayLike) -> NDArray[np.unsignedinteger]:
         return values
     shift, half = np.uint32(dropped), np.uint32((1 << (dropped - 1)) - 1)
     # the increment of one half, minus one if the kept part is even, carries into the exponent where it must
-    rounded = ((values + half + ((values >> shift) & np.uint32(1))) >> shift).astype(storage(form))
+    rounded = (values + half + ((values >> shift) & np.uint32(1))) >> shift
     nan = (values & _MAGNITUDE) > _INFINITY
-    return np.where(nan, storage(form).type(form.canonical_nan), rounded)
+    elements = np.where(nan, np.uint32(form.canonical_nan), rounded) << np.uint32(form.padding)
+    return elements.astype(storage(form))

@@ -4,7 +4,7 @@ The definition of what a program computes. The queues share nothing but semaphor
 races gives the same images in every legal order. By default the machine takes one instruction a queue in turn and each
 takes effect where it issues. With `seed` it takes a random legal order and lets instructions take effect late; two
 seeds that disagree prove a race, and two instructions of different channels in flight at once that touch one SBUF word,
-one of them writing, are a finding even where their bytes differ (docs/contract.md, SBUF slice).
+one of them writing, are a finding even where their bytes differ (docs/blocks/sbuf.md, Order).
 """
 
 from collections import deque

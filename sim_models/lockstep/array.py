@@ -1,7 +1,8 @@
 """Cycle-stepped model of the PE array: registers as numpy arrays [rows, columns], a step a cycle.
 
-Written from docs/contract.md "PE array". Numbers are float64 (an operand's and a product's value is exact there), the
-chain is fp32, so the pending increment of a chain word has no counterpart here: the RTL's words are compared finalised.
+Written from docs/blocks/tensor.md, Latency. Numbers are float64 (an operand's and a product's value is exact there),
+the chain is fp32, so the pending increment of a chain word has no counterpart here: the RTL's words are compared
+finalised.
 """
 
 from collections.abc import Mapping

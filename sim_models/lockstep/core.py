@@ -82,7 +82,7 @@ class CoreModel:
         return fetch | self._bus(fetch)
 
     def comb(self, inputs: Mapping[str, int]) -> dict[str, Any]:
-        out = self._all(inputs)
+        out = self.blocks(inputs)
         sequencer, sbuf, commit = out["sequencer"], out["sbuf"], out["psum"]["commit"]
         defined = [placed["known"] & bytes_ for placed, bytes_ in zip(out["lanes"], sbuf["defined_a"], strict=True)]
         wave = self.psum.wave
@@ -105,7 +105,7 @@ class CoreModel:
         }
 
     def tick(self, inputs: Mapping[str, int]) -> None:
-        out = self._all(inputs)
+        out = self.blocks(inputs)
         self._settled = self._dma_out = None
         self.sequencer.tick(out["to_sequencer"])
         self.head.tick(out["to_head"])
@@ -155,7 +155,7 @@ class CoreModel:
                 out[f"data__{channel}__{name}"] = int(fetch[f"instructions__ar__{name}"] or 0)
         return out
 
-    def _instruction(self, word: int | None) -> Instruction | None:
+    def instruction(self, word: int | None) -> Instruction | None:
         """A decoded command; each word is decoded once."""
         if word is None:
             return None
@@ -163,8 +163,8 @@ class CoreModel:
             self._decoded[word] = decode(word.to_bytes(INSTRUCTION_BYTES, "little"))
         return self._decoded[word]
 
-    def _all(self, inputs: Mapping[str, int]) -> dict[str, Any]:
-        """Outputs and inputs of every block in this cycle, in the order in which they depend on each other."""
+    def blocks(self, inputs: Mapping[str, int]) -> dict[str, Any]:
+        """Outputs of every block in this cycle by its name, inputs as `to_<block>`, each after what it depends on."""
         if self._settled is not None and self._settled[0] == inputs:
             return self._settled[1]
         frame = self.cycle % PHASES
@@ -188,7 +188,7 @@ class CoreModel:
         to_sequencer = {**inputs, **_NOT_READY, **self._to_sequencer(head, engines, out["dma"], arbiter)}
         asked = self.sequencer.comb(to_sequencer)
         commands = {
-            name: self._instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None
+            name: self.instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None
             for name in STREAMS
         }
         out["commands"] = commands

@@ -1,4 +1,4 @@
-"""Cycle-stepped model of one processing element, from docs/contract.md; numbers as in the array's model."""
+"""Cycle-stepped model of one processing element, from docs/blocks/tensor.md; numbers as in the array's model."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -67,7 +67,7 @@ def shape_key(instruction: Instruction) -> tuple[int, ...]:
 
 
 def lane_shape(instruction: Instruction, config: CoreConfig) -> LaneShape:
-    """Shape of a legal instruction of the Vector or Scalar queue, from docs/contract.md.
+    """Shape of a legal instruction of the Vector or Scalar queue, from docs/blocks/lanes.md.
 
     An SBUF source is read a word at a time: an element in the word of the element before needs no read. A PSUM source
     is read an element at a time. Elements of dst that follow each other in one word are one write.

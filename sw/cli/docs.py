@@ -1,4 +1,4 @@
-"""`makalu docs`: generated pages. The instruction table from `spec`, tables of figures from `build/results`.
+"""`makalu docs`: generated pages. Tables from `spec`, drawings from the lockstep model, figures from `build/results`.
 
 A section of `results.md` is what one command (one part of it, where it has parts) measured. It is replaced by a newer
 measurement only: where there is none, or only a trial, the section stays as it is. A page that shows a section too has
@@ -14,6 +14,8 @@ from rich.console import Console
 
 from makalu.spec.errors import MakaluError
 from makalu.spec.whole_file import write_whole
+from makalu.sw.blocks.drawings import DRAWINGS
+from makalu.sw.blocks.tables import BLOCKS, shown_presets, tables_of
 from makalu.sw.cli.bench import anchors, bram, dma
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
@@ -22,6 +24,7 @@ from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.kernel.page import nki_page
 from makalu.sw.paths import ROOT
 from makalu.sw.results import RESULTS, read_record
+from makalu.sw.rtl.instantiation import attach_tables
 
 __all__ = ["DocsError", "docs", "results_page", "sections", "showing"]
 
@@ -215,7 +218,9 @@ def _number(value: Any) -> str:
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
-    """Write `isa.md`, `registers.md` and `results.md`, and say which sections of the latter stayed as they were.
+    """Write `isa.md`, `nki.md`, `registers.md`, `results.md`, and what is generated in `attach.md` and `blocks`.
+
+    Says which sections of the results stayed as they were.
 
     Errors: `DocsError` where Makalu is installed without its pages, `ResultsError`.
     """
@@ -240,9 +245,20 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
         "results.md": results_page(texts),
     }
     pages |= {name: showing((folder / name).read_text(), texts) for name in _SHOWING if (folder / name).is_file()}
+    if (folder / "attach.md").is_file():
+        pages["attach.md"] = showing((folder / "attach.md").read_text(), attach_tables(shown_presets()))
+    if (folder / "blocks").is_dir():
+        pages |= _block_pages(folder)
     for name, text in pages.items():
         write_whole(folder / name, text)
         console.print(f"wrote {folder.name}/{name}")
     for title in sorted({*old, *why} - {*new}):
         verb = "kept" if title in old else "left out"
         console.print(f"{verb} {title}: {why.get(title, 'not measured since')}", soft_wrap=True)
+
+
+def _block_pages(folder: Path) -> dict[str, str]:
+    """Drawings, and the pages with their tables."""
+    drawn = {f"blocks/{block}.svg": DRAWINGS[block]() for block in BLOCKS}
+    pages = {block: (folder / f"blocks/{block}.md").read_text() for block in BLOCKS}
+    return drawn | {f"blocks/{block}.md": showing(page, tables_of(block)) for block, page in pages.items()}

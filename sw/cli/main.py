@@ -235,7 +235,7 @@ def scaling() -> None:
 
 @app.command()
 def docs() -> None:
-    """Write the generated pages of docs/: instruction table, tables of figures."""
+    """Write what is generated in docs/: instructions, registers, drawings and tables of blocks, figures."""
     write_docs(_console())
 
 

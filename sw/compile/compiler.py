@@ -20,7 +20,7 @@ from .program import Origin, OutputView, Program, assemble, place_memory
 from .schedule import schedule
 from .tile import PlacedTile
 
-__all__ = ["CompileError", "compile_kernel", "compile_trace"]
+__all__ = ["CompileError", "Queues", "Transform", "compile_kernel", "compile_trace"]
 
 Queues = dict[Queue, list[Instruction]]
 Transform = Callable[[Queues], Queues]

@@ -43,7 +43,7 @@ ROLES: Mapping[Opcode, Roles] = {
     Opcode.ACTIVATION: Roles(
         {"dst": "dst", "data": "src0"},
         {"bias": "src1"},
-        {"function": "function", "scale": "immediate0", "bias": "immediate1"},
+        {"function": "function", "bias": "immediate1", "scale": "immediate0"},
     ),
     Opcode.DMA_LOAD: Roles({"dst": "dst", "src": MEMORY}),
     Opcode.DMA_STORE: Roles({"src": "src0", "dst": MEMORY}),

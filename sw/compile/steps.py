@@ -38,6 +38,6 @@ def in_order(one: Channel, other: Channel) -> bool:
 
     A finish channel finishes in order: Vector and Scalar run one instruction at a time, a DMA direction moves its
     descriptors one behind the other. Tensor's two channels issue from one queue, and its head keeps the order of PSUM
-    writes and of stationary tiles; beside that they only read (docs/contract.md, Tensor engine).
+    writes and of stationary tiles; beside that they only read (docs/blocks/tensor.md, Order).
     """
     return one == other or {one, other} == _TENSOR

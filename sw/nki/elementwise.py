@@ -3,9 +3,10 @@
 from typing import Any
 
 from makalu.spec.formats import FP32
-from makalu.spec.isa import AP_DIMS, FIELDS, Opcode
+from makalu.spec.isa import AP_DIMS, FIELDS, Opcode, OperandRule, Space
 
 from .arguments import checked_tensor, fp32_bits
+from .core_rules import operand_row, rule_of
 from .errors import KernelError, NotBuiltError
 from .operators import OPERATORS, alu_operator
 from .staging import column, copied, fresh, record, relocated
@@ -48,8 +49,8 @@ def elementwise(
     """Vector and Scalar: the same rows and elements a partition for all operands, the result in SBUF."""
     checked_tensor("dst", dst, Buffer.SBUF, Buffer.PSUM)
     dst.check_distinct("dst")
-    if dst.buffer is Buffer.PSUM:
-        raise NotBuiltError(f"a result of Vector or Scalar in PSUM: {dst}")
+    if dst.buffer is Buffer.PSUM and Space.PSUM not in operand_row(opcode, "dst").spaces:
+        raise NotBuiltError(f"a result of Vector or Scalar in PSUM: {dst} ({rule_of(opcode, 'dst', OperandRule.KIND)})")
     placed = {}
     for role, source in sources.items():
         if role in scalars:
@@ -64,7 +65,7 @@ def elementwise(
         if source.size != dst.size:
             raise KernelError(
                 f"{role} {source} has {source.size // source.shape[0]} elements a partition, dst {dst} has "
-                f"{dst.size // dst.shape[0]}; they must be equal"
+                f"{dst.size // dst.shape[0]}; they must be equal ({rule_of(opcode, 'src0', OperandRule.SAME_SIZES)})"
             )
         apart = source.partition != dst.partition or (source.steps[0] != 1 and source.shape[0] > 1)
         if apart:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from makalu.spec.formats import FP32, TENSOR_OPERANDS
-from makalu.spec.isa import AluOp, Opcode
+from makalu.spec.formats import FP32
+from makalu.spec.isa import AluOp, Opcode, OperandRule
 
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt
@@ -21,6 +21,7 @@ from .choices import (
     unknown_engine,
     vector_engine,
 )
+from .core_rules import named, operand_row, rule_of
 from .elementwise import activate, elementwise, scalar_step
 from .errors import KernelError, NotBuiltError
 from .fill import fill, identity
@@ -100,14 +101,16 @@ def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: 
         raise NotBuiltError(f"engine={engine}; the Tensor engine transposes")
     checked_tensor("data", data, Buffer.SBUF, Buffer.PSUM)
     checked_tensor("dst", dst, Buffer.PSUM)
-    if data.dtype not in TENSOR_OPERANDS:
-        built = " or ".join(form.name for form in TENSOR_OPERANDS)
+    if data.dtype not in operand_row(Opcode.LOAD_STATIONARY, "src0").dtypes:
+        built = named(Opcode.LOAD_STATIONARY, "src0")
         raise NotBuiltError(f"a transpose of {data.dtype.name} through the array, whose operands are {built}: {data}")
     if data.buffer is Buffer.PSUM:
         data = copied(data, data.dtype, "evicted")
     rows, columns = data.shape[0], data.size // data.shape[0]
     if columns > current().config.tensor.columns:
-        raise KernelError(f"data {data} has {columns} columns, the array has {current().config.tensor.columns}")
+        rule = rule_of(Opcode.MATMUL, "dst", OperandRule.WITHIN)
+        most = current().config.tensor.columns
+        raise KernelError(f"data {data} has {columns} columns, the array has {most} ({rule})")
     if (dst.shape[0], dst.size // dst.shape[0]) != (columns, rows):
         raise KernelError(f"dst {dst} must be [{columns}, {rows}], the transpose of data {data}")
     if data.partition:

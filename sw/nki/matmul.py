@@ -1,9 +1,10 @@
 """A matmul as load_stationary and matmul: the rules of its operands, and the steps that bring them into place."""
 
-from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS
-from makalu.spec.isa import Opcode
+from makalu.spec.formats import ACCUMULATOR
+from makalu.spec.isa import Opcode, OperandRule
 
 from .arguments import checked_tensor
+from .core_rules import named, operand_row, rule_of
 from .errors import KernelError, NotBuiltError
 from .fill import materialised
 from .recording import current
@@ -15,35 +16,47 @@ from .views import extent
 __all__ = ["matmul"]
 
 _TUTORIAL = "NKI: nisa.nc_matmul, tile size"
-_MULTIPLIED = " or ".join(form.name for form in TENSOR_OPERANDS)
+_LOAD, _MATMUL = Opcode.LOAD_STATIONARY, Opcode.MATMUL
+_ONE_BANK = rule_of(_MATMUL, "dst", OperandRule.ONE_BANK)
 
 
 def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool | None, transpose: bool) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds."""
     config = current().config
     checked_tensor("dst", dst, Buffer.PSUM)
-    for name, tensor in (("stationary", stationary), ("moving", moving)):
+    for name, tensor, opcode in (("stationary", stationary, _LOAD), ("moving", moving, _MATMUL)):
         checked_tensor(name, tensor, Buffer.SBUF)
-        if tensor.dtype not in TENSOR_OPERANDS:
-            raise NotBuiltError(f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies {_MULTIPLIED}")
+        if tensor.dtype not in operand_row(opcode, "src0").dtypes:
+            raise NotBuiltError(
+                f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies {named(opcode, 'src0')}"
+                f" ({rule_of(opcode, 'src0', OperandRule.KIND)})"
+            )
     if dst.dtype != ACCUMULATOR and not transpose:
-        raise NotBuiltError(f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in {ACCUMULATOR.name}")
+        raise NotBuiltError(
+            f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in {ACCUMULATOR.name}"
+            f" ({rule_of(_MATMUL, 'dst', OperandRule.KIND)})"
+        )
     rows, columns, count = stationary.shape[0], stationary.size // stationary.shape[0], moving.size // moving.shape[0]
     shapes = f"stationary {list(stationary.shape)}, moving {list(moving.shape)}, dst {list(dst.shape)}"
     if moving.shape[0] != rows:
         raise KernelError(f"stationary and moving have {rows} and {moving.shape[0]} partitions (K); {shapes}")
     if columns > config.tensor.columns:
         raise KernelError(
-            f"stationary has {columns} columns, at most {config.tensor.columns} are legal ({_TUTORIAL}); {shapes}"
+            f"stationary has {columns} columns, at most {config.tensor.columns} are legal ({_TUTORIAL};"
+            f" {rule_of(_LOAD, 'src0', OperandRule.TILE)}); {shapes}"
         )
     if count > config.psum.bank_elems:
         raise KernelError(
-            f"moving has {count} columns, at most {config.psum.bank_elems} are legal ({_TUTORIAL}); {shapes}"
+            f"moving has {count} columns, at most {config.psum.bank_elems} are legal ({_TUTORIAL}; {_ONE_BANK});"
+            f" {shapes}"
         )
     if (dst.shape[0], dst.size // dst.shape[0]) != (columns, count):
         raise KernelError(f"dst must hold [{columns}, {count}] elements; {shapes}")
     if dst.partition or (dst.steps[0] != 1 and dst.shape[0] > 1):
-        raise NotBuiltError(f"a matmul into partitions {dst.partition} and up, dst {dst}; the array writes from 0 on")
+        raise NotBuiltError(
+            f"a matmul into partitions {dst.partition} and up, dst {dst}; the array writes from 0 on"
+            f" ({rule_of(_MATMUL, 'dst', OperandRule.FROM_ZERO)})"
+        )
     _inside_a_bank(dst)
     moving = in_rows(moving)
     stationary = in_rows(stationary)
@@ -69,7 +82,7 @@ def _inside_a_bank(dst: Tensor) -> None:
     if dst.storage.row_bytes > bank and first // bank != last // bank:
         raise KernelError(
             f"dst {dst} reaches from byte {first} to {last} of its partition and crosses a PSUM bank of {bank} bytes"
-            f" ({_TUTORIAL})"
+            f" ({_TUTORIAL}; {_ONE_BANK})"
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from makalu.sim_models.timing.waits import Wait, Work
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
-from makalu.spec.formats import FORMATS
+from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.sequencer import CHANNEL_OF
 
@@ -20,8 +20,6 @@ __all__ = ["Key", "Row", "rows_of"]
 
 Key = tuple[Queue, int]
 """An instruction: its queue, and how many the queue issued before it."""
-
-_ELEMENT_BYTES = {f.code: f.bytes for f in FORMATS.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,5 +132,5 @@ def _sizes(instruction: Instruction) -> tuple[str, int, int]:
     if instruction.opcode is Opcode.MATMUL:
         columns = instruction["columns"]
         return f"{lanes} x {columns} x {elements}", 0, lanes * columns * elements
-    moved = lanes * elements * _ELEMENT_BYTES[instruction[f"{slot}_dtype"]] if "address" in spec.fields else 0
+    moved = lanes * elements * FORMAT_OF_CODE[instruction[f"{slot}_dtype"]].bytes if "address" in spec.fields else 0
     return f"{lanes} x {elements}", moved, 0

@@ -59,7 +59,7 @@ def test_integers(name, signed):
 
 def test_packed_elements_and_padding_fit_their_container():
     assert row("float4_e2m1fn_x4", 1, 2, 1, kind=FormatKind.FINITE, overflow=SATURATE, elements=4).bytes == 2
-    assert row("tfloat32", 2, 8, 10).bits == 19
+    assert (row("tfloat32", 2, 8, 10).bits, row("tfloat32", 2, 8, 10).padding) == (19, 13)
     with pytest.raises(ValueError, match="4 elements of 4 bits do not fit into 1 bytes"):
         row("x", 0, 2, 1, kind=FormatKind.FINITE, overflow=SATURATE, elements=4)
 

@@ -1,4 +1,4 @@
-"""What enters the array in each cycle, from a list of matmuls: the waves of docs/contract.md, as dense as it allows."""
+"""What enters the array in each cycle, from a list of matmuls: waves as dense as docs/blocks/tensor.md allows."""
 
 import random
 from collections.abc import Sequence

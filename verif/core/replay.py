@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.sim_models.lockstep.core import CoreModel
+from makalu.sim_models.lockstep.host import ScriptHost, start_script
 from makalu.sim_models.lockstep.memory import FixedMemory
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import QUEUES, Queue
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.registers import COUNTERS, REGISTERS
 from makalu.sw.rtl.machine import Machine, RunResult
-from verif.core.host import ScriptHost, start_script
 from verif.core.observation import Comparison, row_bytes
 
 __all__ = ["Replayed", "check_counters", "check_replay"]

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from makalu.hw.core import Core
 from makalu.sim_models.lockstep.core import CoreModel
+from makalu.sim_models.lockstep.host import IDLE_CONTROL, ScriptHost
 from makalu.sim_models.lockstep.memory import FixedMemory
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import Queue
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.registers import REGISTERS, START, Status
-from verif.core.host import IDLE_CONTROL, ScriptHost
 from verif.core.observation import Comparison, row_bytes
 from verif.core.stalling_memory import StallingMemory
 from verif.lib.axi_rules import AxiRules

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FORMAT_OF_CODE, FP32
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -40,7 +40,7 @@ def operand(slot: str, space: Space, dtype: int, offset: int, sizes, strides=(1,
 
 def _pattern(rng: random.Random, sizes, dtype: int, limit: int) -> tuple[int, list[int]]:
     """Offset and signed strides of a pattern that just fits or fits easily in `limit` bytes."""
-    size = FP32.bytes if dtype == FP32.code else BF16.bytes
+    size = FORMAT_OF_CODE[dtype].bytes
     room = limit // size
     while True:
         strides = [rng.choice((0, 1, 1, 2, -1, rng.randint(-20, 20))) for _ in range(AP_DIMS)]
@@ -115,7 +115,7 @@ def _memory_range(fields: Mapping[str, int], slot: str) -> tuple[int, int]:
     """Bytes that a DMA's memory side needs below and above its address."""
     counts = [*(fields[f"{slot}_size{d}"] for d in range(AP_DIMS)), fields["partitions"]]
     steps = [(n - 1) * fields[f"memory_stride{d}"] for d, n in enumerate(counts)]
-    size = FP32.bytes if fields[f"{slot}_dtype"] == FP32.code else BF16.bytes
+    size = FORMAT_OF_CODE[fields[f"{slot}_dtype"]].bytes
     return -sum(min(s, 0) for s in steps), sum(max(s, 0) for s in steps) + size - 1
 
 

@@ -7,6 +7,7 @@ from random import Random
 import cocotb
 from cocotb.triggers import RisingEdge
 
+from makalu.sim_models.lockstep.host import IDLE_CONTROL, ScriptHost
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.engines import CHANNELS, STREAMS, Channel
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
@@ -14,7 +15,6 @@ from makalu.spec.preset import load_preset
 from makalu.spec.registers import REGISTERS, START, Status
 from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.rtl.params import bench_params
-from verif.core.host import IDLE_CONTROL, ScriptHost
 from verif.lib.axi import axi_bus
 from verif.lib.axi_rules import AxiRules
 from verif.lib.sampling import drive, reset, sample, start_clock

@@ -1,0 +1,43 @@
+"""A refusal that the core causes says the core's rule, with the words of its row."""
+
+import re
+
+import pytest
+
+from makalu.spec.isa import INSTRUCTIONS, Opcode, OperandRule
+from makalu.sw.nki import isa as nisa
+from makalu.sw.nki.core_rules import named, rule_of
+from makalu.sw.nki.errors import LanguageError
+from tests.sw.kernels import recorded
+
+from .test_calls import half, product, psum, word
+
+SRC0 = INSTRUCTIONS[Opcode.TENSOR_COPY].operands["src0"]
+
+REFUSED = [
+    (lambda: product(psum(4, 8), word(4, 4), half(4, 8)), Opcode.LOAD_STATIONARY, "src0", OperandRule.KIND),
+    (lambda: product(psum(4, 8), half(4, 4), word(4, 8)), Opcode.MATMUL, "src0", OperandRule.KIND),
+    (lambda: product(psum(4, 8), half(4, 8), half(4, 8)), Opcode.LOAD_STATIONARY, "src0", OperandRule.TILE),
+    (lambda: product(psum(4, 65), half(4, 4), half(4, 65)), Opcode.MATMUL, "dst", OperandRule.ONE_BANK),
+    (lambda: product(psum(4, 128)[:, 40:104], half(4, 4), half(4, 64)), Opcode.MATMUL, "dst", OperandRule.ONE_BANK),
+    (lambda: product(psum(4, 8)[1:3], half(4, 2), half(4, 8)), Opcode.MATMUL, "dst", OperandRule.FROM_ZERO),
+    (lambda: nisa.tensor_copy(word(4, 8), word(4, 9)), Opcode.TENSOR_COPY, "src0", OperandRule.SAME_SIZES),
+    (lambda: nisa.tensor_copy(psum(4, 8), word(4, 8)), Opcode.TENSOR_COPY, "dst", OperandRule.KIND),
+]
+
+
+@pytest.mark.parametrize(("call", "opcode", "slot", "rule"), REFUSED)
+def test_the_rule_of_the_row_is_said(call, opcode, slot, rule):
+    text = f"core, {opcode.name.lower()} {slot}: {rule.text})"
+
+    def kernel():
+        call()
+
+    with pytest.raises(LanguageError, match=re.escape(text)):
+        recorded(kernel)
+
+
+def test_a_rule_that_the_row_does_not_have_is_a_defect():
+    with pytest.raises(ValueError, match="TENSOR_COPY dst does not keep ONE_BANK"):
+        rule_of(Opcode.TENSOR_COPY, "dst", OperandRule.ONE_BANK)
+    assert named(Opcode.TENSOR_COPY, "src0") == " or ".join(form.name for form in SRC0.dtypes)
