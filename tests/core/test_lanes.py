@@ -20,10 +20,10 @@ from makalu.sw.rtl.timing import first_difference as first_event
 from makalu.sw.rtl.timing import largest_difference
 from tests.core.bad_input import CONFIG, OUTSIDE, WATCHDOG, SettlingMachine, place_of, spoil, with_fields
 from tests.core.machines import observed_machine
+from tests.core.replay import check_replay
 from tests.core.test_restart import behind
 from tests.core.timed import Case, accounts
 from tests.rtl.lanes.machines import case_arguments, first_difference, lanes_machine, ran
-from verif.core.replay import check_replay
 from verif.lib.variants import bench_config
 
 pytestmark = pytest.mark.slow

@@ -19,8 +19,8 @@ from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
 from tests.core.bad_input import OUTSIDE, SettlingMachine, place_of, spoil, with_fields
 from tests.core.machines import observed_machine
+from tests.core.replay import check_replay
 from verif.core.observation import row_bytes
-from verif.core.replay import check_replay
 from verif.lib.variants import bench_config
 
 MOST_CYCLES = 20_000

@@ -7,7 +7,7 @@ from makalu.spec.frame import LOAD_PHASE, PHASES
 from makalu.spec.isa import Opcode
 from makalu.spec.memory import DEFAULT_LATENCY, MemoryTiming
 from makalu.spec.preset import load_preset
-from verif.dma.model_run import run_model
+from tests.dma.model_run import run_model
 from verif.dma.programs import rows
 from verif.lib.variants import bench_config
 

@@ -10,7 +10,7 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
-from verif.dma.model_run import CHANNELS, run_model
+from tests.dma.model_run import CHANNELS, run_model
 from verif.dma.programs import random_descriptor
 from verif.lib.variants import bench_config
 

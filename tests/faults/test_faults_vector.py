@@ -4,9 +4,9 @@ import pytest
 
 from makalu.spec.preset import load_preset
 from tests.faults.planting import planted_class
-from tests.vector.central import ENGINES, run_engines
-from tests.vector.lane_bench import run_lane
 from verif.lib.lane_programs import random_instructions
+from verif.vector.central import ENGINES, run_engines
+from verif.vector.lane_alone import run_lane
 
 CENTRAL = {
     "request_is_not_held": (
@@ -19,19 +19,19 @@ CENTRAL = {
         "combiner.WriteCombiner",
         "out_free.eq(~self.want | self.granted)",
         "out_free.eq(1)",
-        r"port (advance|move|request\.)",
+        r"port (to_lanes\.(advance|move)|request\.)",
     ),
     "buffer_is_overrun": (
         "stream.SourceStream",
         "level != ELEMENT_BUFFER",
         "level != ELEMENT_BUFFER + 1",
-        r"port (push|request|stalled|psum_request)",
+        r"port (to_lanes\.push|request|stalled|psum_request)",
     ),
     "word_is_read_again_for_each_element": (
         "stream.SourceStream",
         "(~word_known | (self.word != last_word))",
         "1",
-        r"port (request|stalled|load)",
+        r"port (request|stalled|to_lanes\.load)",
     ),
     "mask_of_a_small_element_covers_a_granule": (
         "combiner.WriteCombiner",

@@ -60,10 +60,11 @@ class Cut(wiring.Component):
     show
         Ports of any block: what the bench sees.
 
-    Errors: `AttributeError` for a path that does not exist.
+    Errors: `AttributeError` for a block, `SignatureError` for a port that does not exist.
     """
 
     def __init__(self, *, config: CoreConfig, blocks: Sequence[str], drive: Sequence[str], show: Sequence[str]) -> None:
+        _used(self)  # a bench looks at its ports only
         self.config = config
         self._key = (tuple(blocks), tuple(drive), tuple(show))
         self._core = _used(Core(config=config))

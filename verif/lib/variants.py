@@ -48,7 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def bench_config(given: str | Mapping[str, Any]) -> CoreConfig:
-    """A preset by name or path, one of `VARIANTS`, or `small_core` of the given: tables of cases and benches call this."""
+    """A preset by name or path, one of `VARIANTS`, or `small_core` of the given: tables and benches call this."""
     if not isinstance(given, str):
         return small_core(**given)
     return _changed(given, **VARIANTS[given]) if given in VARIANTS else load_preset(given)

@@ -62,7 +62,7 @@ class _Model(TensorModel):
             "sequencer__tensor__ready": None if inputs["command"] is None else int(out["ready"]),
             "head__frame": inputs["frame"],
             "head__control": parts,
-            "head__wave": out["wave"] and out["wave"]._asdict(),
+            "head__wave": out["wave"]._asdict() if out["wave"] else 0,
             "tensor_edge__sbuf": out["sbuf"],
             "tensor_edge__x": self._x(out["x"]),
             "tensor_edge__w": self._w(out["w"]),
