@@ -84,7 +84,7 @@ def test_a_wrong_row_in_rtl_or_lockstep_is_caught(monkeypatch, reader, name):
         return [row for row in WRONG.values() if row.engine == engine]
 
     monkeypatch.setattr(reader, name, rows if reader is rtl else WRONG)
-    with pytest.raises(AssertionError, match=r"last tags issued: vector 0.*port (request|setup\.operand)"):
+    with pytest.raises(AssertionError, match=r"last tags issued: vector 0.*port (request|to_lanes\.setup\.operand)"):
         run_engines(CONFIG, {"vector": [ADD]})
 
 
