@@ -31,9 +31,10 @@ class GatedLayout(data.StructLayout):
     ) -> None:
         super().__init__(members)
         own = dict(gates or {})
+        first = () if go is None else (go,)
         others = [name for name in members if go is not None and name != go]
         self.go = go
-        self.gates = {name: (*([go] if name in others else []), *own.get(name, ())) for name in (*others, *own)}
+        self.gates = {name: (*(first if name in others else ()), *own.get(name, ())) for name in (*others, *own)}
         """Names of the gates of each field that has any."""
         for name, by in self.gates.items():
             for gate in by:
