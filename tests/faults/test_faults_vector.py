@@ -87,5 +87,5 @@ OUTLIVES = Fault(
 
 @pytest.mark.slow
 def test_what_outlives_a_reset_is_caught():
-    says = rf"test_vector\.{OUTLIVES.test}: .*cycle \d, port (vector|scalar)__"
+    says = rf"test_vector\.{OUTLIVES.test}: .*cycle \d, port (sequencer__)?(vector|scalar)__"
     caught("vector", "tiny-icarus", OUTLIVES, says=says)

@@ -128,7 +128,7 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
         shape = [1] * AP_DIMS if source.once else sizes
         space = rng.choice(allowed.spaces)
         if space == Space.PSUM:
-            bank = config.psum.bank_bytes * rng.choice((0, 0, 1, rng.randrange(config.psum.banks)))
+            bank = config.psum.bank_bytes * rng.choice((0, 0, config.psum.banks - 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
         else:
             form = rng.choice(allowed.dtypes)

@@ -15,7 +15,7 @@ from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
 from makalu.spec.isa import Opcode
 from verif.lib.cut import Cut
 from verif.lib.side_by_side import SideBySide, stream, with_memory
-from verif.tensor.encoding import finalised, operand_words
+from verif.tensor.encoding import finalised_words, operand_words
 from verif.tensor.programs import SBUF_WINDOW, Command, warm_up
 
 __all__ = ["Accepted", "TensorBench", "tensor_cut"]
@@ -187,4 +187,5 @@ class TensorBench(SideBySide):
 
 def _finalised(config: CoreConfig, words: int) -> int:
     parts = [words >> (CHAIN_BITS * p) & ((1 << CHAIN_BITS) - 1) for p in range(config.partitions)]
-    return sum(finalised(part, subnormals=config.tensor.subnormals) << (32 * p) for p, part in enumerate(parts))
+    done = finalised_words(np.array(parts), subnormals=config.tensor.subnormals)
+    return sum(int(value) << (32 * p) for p, value in enumerate(done))

@@ -7,10 +7,10 @@ import cocotb
 import numpy as np
 
 from makalu.sim_models.golden.check import check
-from makalu.sim_models.golden.memory import PartitionedMemory
 from makalu.sim_models.golden.tensor import GoldenTensor
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.sw.rtl.params import bench_params
+from verif.lib.golden import golden_memories
 from verif.lib.variants import bench_config
 from verif.tensor.programs import Command, back_to_back, hazards, ragged, streams_without_bubbles, warm_up
 from verif.tensor.tb import TensorBench
@@ -31,16 +31,8 @@ class Golden:
 
     def __init__(self, bench: TensorBench) -> None:
         self.reports: list[str] = []
-        self.memories = {}
-        for space, bytes_ in ((Space.SBUF, CONFIG.sbuf.partition_bytes), (Space.PSUM, CONFIG.psum.partition_bytes)):
-            self.memories[space] = PartitionedMemory(
-                space=space, partitions=CONFIG.partitions, partition_bytes=bytes_, report=self.reports.append
-            )
+        self.memories = golden_memories(bench.model.sbuf, bench.model.psum, report=self.reports.append)
         sbuf, psum = self.memories[Space.SBUF], self.memories[Space.PSUM]
-        sbuf.data[:] = bench.model.sbuf.memory.reshape(CONFIG.partitions, -1)
-        sbuf.written[:] = True
-        psum.data[:] = bench.model.psum.memory.view(np.uint8)
-        psum.written[:] = True
         self.engine = GoldenTensor(config=CONFIG, sbuf=sbuf, psum=psum, report=self.reports.append)
         self.engine.load_stationary(warm_up(CONFIG)[0].instruction)
 

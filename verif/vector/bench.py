@@ -9,8 +9,8 @@ from verif.vector.tb import lanes_cut
 
 __all__ = ["CASES", "lanes"]
 
-SOME = ("sbuf conflict", "both granted", "merge", "top read", "top written")
-ALL = (*SOME, "psum conflict", "owned", "top of psum")
+SOME = ("sbuf conflict", "both granted", "merge", "top read", "top written", "top of psum")
+ALL = (*SOME, "psum conflict", "owned")
 """What the traffic of both engines must have shown."""
 
 

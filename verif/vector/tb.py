@@ -9,7 +9,6 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from makalu.sim_models.golden.elementwise import GoldenElementwise
-from makalu.sim_models.golden.memory import PartitionedMemory
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
 from makalu.sim_models.lockstep.lanes import LanesModel
@@ -21,6 +20,7 @@ from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Space
 from verif.lib.compare import Known
 from verif.lib.cut import Cut
+from verif.lib.golden import golden_memories
 from verif.lib.lane_programs import corner_values, windows
 from verif.lib.sampling import drive
 from verif.lib.side_by_side import SideBySide, stream, with_memory
@@ -158,19 +158,6 @@ class LanesBench(SideBySide):
         models.psum.memory[:], models.psum.known[:] = elements, True
         self._driven = {}
 
-    def _golden(self) -> tuple[GoldenElementwise, PartitionedMemory, list[str]]:
-        reports: list[str] = []
-        memories = []
-        for space, data in ((Space.SBUF, self.model.sbuf.memory), (Space.PSUM, self.model.psum.memory)):
-            rows = self.config.partitions
-            raw = np.ascontiguousarray(data).view(np.uint8).reshape(rows, -1)
-            memory = PartitionedMemory(
-                space=space, partitions=rows, partition_bytes=raw.shape[1], report=reports.append
-            )
-            memory.data[:], memory.written[:] = raw, True
-            memories.append(memory)
-        return GoldenElementwise(sbuf=memories[0], psum=memories[1], report=reports.append), memories[0], reports
-
     async def run(
         self,
         programs: dict[str, list[Instruction]],
@@ -181,7 +168,10 @@ class LanesBench(SideBySide):
         until: int | None = None,
     ) -> None:
         """All of `programs`, then SBUF is golden's; or `until` cycles of it."""
-        golden, golden_sbuf, reports = self._golden()
+        reports: list[str] = []
+        memories = golden_memories(self.model.sbuf, self.model.psum, report=reports.append)
+        golden_sbuf = memories[Space.SBUF]
+        golden = GoldenElementwise(sbuf=golden_sbuf, psum=memories[Space.PSUM], report=reports.append)
         for name in ACCESS_ENGINES:
             for instruction in programs[name]:
                 golden.execute(instruction)
