@@ -30,7 +30,7 @@ class Regions:
         bank, top, word = config.sbuf.bank_bytes, config.sbuf.partition_bytes, config.sbuf.word_bytes
         self.sbuf = {
             Opcode.DMA_LOAD: ((bank - 384, bank + 384), (top - 768, top)),
-            Opcode.DMA_STORE: ((384, 1408), (top - TOP_BYTES, top - 768)),
+            Opcode.DMA_STORE: ((384, min(1408, bank - 384)), (top - TOP_BYTES, top - 768)),
         }
         """Two windows each; the first of a load is on both sides of a bank's end, the second at the partition's."""
         windows = [window for both in self.sbuf.values() for window in both]

@@ -101,9 +101,9 @@ def _field(rng: Random, name: str) -> int:
 
 
 def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
-    """Byte ranges of SBUF that programs use: 2 * `window` bytes at both ends of each bank."""
+    """Byte ranges of SBUF that programs use: 2 * `window` bytes at both ends of each bank, or at its start if small."""
     sbuf, size = config.sbuf, 2 * window
-    ends = (0, sbuf.bank_bytes - size)
+    ends = (0, sbuf.bank_bytes - size)[: sbuf.bank_bytes // size]
     return [(b * sbuf.bank_bytes + low, b * sbuf.bank_bytes + low + size) for b in range(sbuf.banks) for low in ends]
 
 
