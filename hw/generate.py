@@ -27,12 +27,13 @@ class Generated:
     side: Path
 
 
-def core_verilog(core: Core, *, idle_clocks: bool = False) -> str:
+def core_verilog(core: Core, *, assertions: bool = False, idle_clocks: bool = False) -> str:
     """Verilog text of a core as module `TOP`, each component once.
 
-    With `idle_clocks` idle PE tiles have no clock: the same behaviour in less simulation time.
+    With `assertions` it has the rules between components (`hw/lib/rules.py`); with `idle_clocks` idle PE tiles have no
+    clock: the same behaviour in less simulation time.
     """
-    return Emission(idle_clocks=idle_clocks).verilog(core, name=TOP)
+    return Emission(assertions=assertions, idle_clocks=idle_clocks).verilog(core, name=TOP)
 
 
 def _latencies(config: CoreConfig) -> dict[str, int]:
@@ -70,18 +71,20 @@ def _side(core: Core, text: str, observe: str) -> dict[str, Any]:
     }
 
 
-def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none") -> Generated:
-    """Write `<preset>[-<observe>].v` and the `.json` of the same name into `out_dir`.
+def generate(config: CoreConfig, out_dir: Path, *, observe: str = "none", assertions: bool = False) -> Generated:
+    """Write `<preset>[-<observe>][-assertions].v` and the `.json` of the same name into `out_dir`.
 
-    `observe` is the level of `spec/observe.py`; anything but "none" adds a port for simulation.
+    `observe` is the level of `spec/observe.py`; anything but "none" adds a port for simulation. `assertions` are for
+    simulation too: without them the text has none.
 
     The side file is written last: where it is, both are whole. Errors: `OutputError`, for a folder that cannot be made
     or written to before anything is generated.
     """
     writable_folder(out_dir)
     core = Core(config=config, observe=observe)
-    text = core_verilog(core)
+    text = core_verilog(core, assertions=assertions)
     stem = config.name if observe == "none" else f"{config.name}-{observe}"
+    stem += "-assertions" * assertions
     paths = Generated(verilog=out_dir / f"{stem}.v", side=out_dir / f"{stem}.json")
     write_whole(paths.verilog, text)
     write_whole(paths.side, json.dumps(_side(core, text, observe), indent=2) + "\n")

@@ -16,6 +16,7 @@ from makalu.sw.rtl.simulators import WAIVED, WAIVERS, lint
 from makalu.sw.rtl.synthesis import run_tool
 
 CONFIG = load_preset("tiny")
+LEAST_RULES = 150
 MOST_MODULES, MOST_BYTES = 110, 5_000_000
 """Each of the five queues has a decoder and an issue queue of its own kind."""
 
@@ -41,6 +42,19 @@ def test_each_module_once(generated):
 
 def module_count(verilog):
     return len(re.findall(r"(?m)^module ", verilog.read_text()))
+
+
+def test_assertions_are_in_the_text_that_asks_for_them(generated, tmp_path):
+    """Many rules in all parts, and none in the text that a chip is made of."""
+    assert not re.search(r"\bassert\b|\$fatal|rule_", generated.verilog.read_text())
+    result = CliRunner().invoke(app, ["generate", "--preset", "tiny", "--assertions", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "tiny-assertions.v").read_text()
+    rules = re.findall(r'(?m)^ *assert \(\S+ !== 1\'h0\) else \$fatal\(1, "(.*)"\);$', text)
+    assert len(set(rules)) >= LEAST_RULES and len(rules) == len(re.findall(r"\bassert\b", text))
+    ruled = {re.match(r"\\?(\w+)", part)[1] for part in re.split(r"(?m)^module ", text)[1:] if "assert (" in part}
+    for part in ("core", "sequencer", "tensor_head", "lane_engine", "access_arbiter", "sbuf", "psum", "dma", "walker"):
+        assert any(name.startswith(part) for name in ruled), part
 
 
 def test_few_modules(generated):

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.dma.layouts import beat_bits, plan, unit_bits
+from makalu.hw.lib.rules import Rules
 from makalu.spec.config import CoreConfig
 
 __all__ = ["Aligner", "aligned"]
@@ -105,4 +106,12 @@ class Aligner(wiring.Component):
         ]
         with m.If(go):
             m.d.sync += [carry.eq(rotated), step.eq(Mux(last, 0, step + 1))]
+
+        rules = Rules(m, platform)
+        rules.stays(self.burst_valid, self.burst_done, p, "a burst and its plan stay until its last step")
+        rules.follows(self.burst_valid, step < steps, "no step is behind a burst's last one")
+        rules.follows(self.burst_valid, (p.units_in != 0) & (p.units_out != 0), "a burst has a unit on each side")
+        rules.follows(self.burst_valid, p.units_in <= steps, "every unit that comes is taken")
+        rules.never(self.burst_valid & p.single & p.prefill, "where one unit becomes one there is no prefill")
+        rules.follows(self.out_valid, self.out.low < self.out.high, "a unit that goes out has a byte")
         return m

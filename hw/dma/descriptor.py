@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -10,8 +10,9 @@ from amaranth.utils import bits_for
 from makalu.hw.dma.layouts import descriptor, slot_bits, start
 from makalu.hw.lib.element import SIZE_BITS, element_size
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.spec.config import CoreConfig
-from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
+from makalu.spec.isa import AP_DIMS, MEMORY_DIMS, Opcode, Space
 
 __all__ = ["DescriptorQueue"]
 
@@ -19,7 +20,7 @@ __all__ = ["DescriptorQueue"]
 class DescriptorQueue(wiring.Component):
     """start[r](k) = descriptor(command k), for every reader r, in order.
 
-    Does not: check; the sequencer did, so every byte lies below 2^`bus.address_bits`.
+    Does not: check; the sequencer did (asserted).
 
     Parameters
     ----------
@@ -83,6 +84,7 @@ class DescriptorQueue(wiring.Component):
             self.oldest.eq(self.oldest + self.finish),
         ]
         self._translate(m, write.data)
+        rules = Rules(m, platform)
         for r, port in enumerate(self.starts):
             read = places.read_port(domain="comb")
             place = Signal(slot_bits(self.config), name=f"place{r}")
@@ -96,7 +98,28 @@ class DescriptorQueue(wiring.Component):
                 taken.eq(port.valid & port.ready),
             ]
             m.d.sync += [place.eq(place + taken), waiting.eq(waiting + accept - taken)]
+            rules.always(waiting <= held, "a reader waits for no more descriptors than there are")
+            rules.stays(port.valid, port.ready, port.payload, "a descriptor stays until its reader takes it")
+        rules.never(self.finish & ~self.active, "only a descriptor that is there is done")
+        rules.always(held <= depth, "the queue holds no more descriptors than it has places")
+        self._checked(rules, accept)
         return m
+
+    def _checked(self, rules: Rules, accept: Signal) -> None:
+        """What the sequencer has refused."""
+        word, slot = self.command.payload, self.operand
+        opcode = Opcode.DMA_LOAD if slot == "dst" else Opcode.DMA_STORE
+        rules.follows(accept, word.opcode == opcode, "a channel gets its own instruction only")
+        sizes = [word[f"{slot}_size{d}"] for d in range(AP_DIMS)]
+        rules.never(accept & Cat(size == 0 for size in sizes).any(), "the sizes of a transfer are 1 and more")
+        last = word[f"{slot}_partition"] + word.partitions
+        rules.follows(
+            accept,
+            (word.partitions != 0) & (last <= self.config.partitions),
+            "a transfer has partitions that there are",
+        )
+        rules.follows(accept, word[f"{slot}_space"] == Space.SBUF, "a transfer is to or from SBUF")
+        rules.never(accept & word.address[self.config.bus.address_bits :].any(), "a transfer's address fits the bus")
 
     def _translate(self, m: Module, out: Any) -> None:
         word, slot = self.command.payload, self.operand

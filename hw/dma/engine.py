@@ -11,6 +11,7 @@ from makalu.hw.dma.read import ReadChannel
 from makalu.hw.dma.write import WriteChannel
 from makalu.hw.lib.axi import AxiSignature
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.spec.config import CoreConfig
 
 __all__ = ["DmaEngine"]
@@ -106,4 +107,15 @@ class DmaEngine(wiring.Component):
             moved = Signal(name=f"moved_{kind}")
             m.d.comb += moved.eq(Cat(handshakes, accesses).any())
             m.d.sync += getattr(self, f"stalled_{kind}").eq(getattr(self, f"active_{kind}") & ~moved)
+
+        rules, last = Rules(m, platform), self.config.partitions - 1
+        for channel, name in ((read, "load"), (write, "store")):
+            rules.never(channel.finish & ~channel.active, f"only a {name} that was accepted finishes")
+            rules.never(channel.finish & channel.error, f"no {name} finishes beside an error")
+            rules.never(channel.error & ~channel.active, f"only a {name} that was accepted fails")
+        rules.follows(read.line_valid, read.line_partition <= last, "a line is for a partition that there is")
+        rules.follows(
+            write.request_valid, write.request_partition <= last, "a request is for a partition that there is"
+        )
+        rules.follows(write.pop, write.pop_partition <= last, "a line is taken from a partition that there is")
         return m

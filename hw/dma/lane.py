@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.dma.layouts import lane_control, lane_status
 from makalu.hw.dma.load_lane import LoadLane
 from makalu.hw.dma.store_lane import StoreLane
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import dma_port
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import LOAD_PHASE, PHASE_BITS, STORE_PHASE
@@ -87,4 +88,7 @@ class DmaLane(wiring.Component):
         ]
         with m.If(in_store):
             m.d.comb += [self.sbuf.enable.eq(1), self.sbuf.write.eq(0), self.sbuf.address.eq(store.address)]
+
+        rules = Rules(m, platform)
+        rules.never(load.sbuf.enable & store.enable, "loads and stores have phases of their own")
         return m

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
 
 from makalu.hw.dma.layouts import line, line_words, slot_bits
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import dma_port
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import GRANULE_BYTES
@@ -131,4 +132,12 @@ class LoadLane(wiring.Component):
             m.d.sync += number.eq(Mux(last, 0, number + 1))
         with m.If(s1_reading):  # the tensor engine reads on the same port in the next cycle
             m.d.sync += merged.eq(self.sbuf_data)
+
+        rules = Rules(m, platform)
+        rules.never(self.valid & (count == depth), "a line comes only where there is room")
+        rules.always(count <= depth, "the lane holds no more lines than it has places")
+        rules.follows(self.valid, self.line.low < self.line.high, "a line has a byte")
+        rules.follows(self.valid, self.line.high <= config.bus.data_bytes, "a line ends in its beat")
+        rules.follows(go, mask, "every word of a line has a byte")
+        rules.follows(go & merging, partial, "only a word that is partly written is merged")
         return m

@@ -12,8 +12,9 @@ from makalu.hw.dma.descriptor import DescriptorQueue
 from makalu.hw.dma.layouts import beat_bits, burst, flight_places, lane_status, line, plan, slot_bits, word_bits
 from makalu.hw.dma.plan import BurstPlan
 from makalu.hw.dma.walker import BurstWalker
-from makalu.hw.lib.axi import AxiSignature
+from makalu.hw.lib.axi import AxiSignature, within_page
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.spec.axi import BURST_INCR
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import INDEX_BITS
@@ -103,6 +104,15 @@ class ReadChannel(wiring.Component):
         m.d.comb += flight.eq(data.View(layout, flights.r_data))
         complete = self._beats(m, flight, flights, failed)
         self._finish(m, queue, flights, complete, failed)
+
+        rules, ar, r = Rules(m, platform), self.bus.ar, self.bus.r
+        rules.stays(ar.valid, ar.ready, Cat(ar.addr, ar.len), "AR stays until it is taken")
+        rules.follows(ar.valid, within_page(ar), "no burst of AR crosses 4 KiB")
+        rules.never(r.valid & ~flights.r_rdy, "R comes only for a burst that was asked for")
+        rules.never(flights.w_en & ~flights.w_rdy, "a burst has a place among those in flight")
+        rules.always(flights.level <= config.dma.outstanding_reads, "no more reads are open than may be")
+        rules.never(failed & (flights.w_en | self.line_valid), "behind an error no burst begins and no line goes on")
+        rules.never(complete & ~queue.active, "only a load that is there is complete")
         return m
 
     def _address(self, m: Module, walker: BurstWalker, flights: SyncFIFO, failed: Signal) -> None:

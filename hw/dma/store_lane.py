@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
 
 from makalu.hw.dma.layouts import line_words, request
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import word_address_bits
 from makalu.spec.config import CoreConfig
 
@@ -132,4 +133,12 @@ class StoreLane(wiring.Component):
             self.line.eq(read.data.as_value()),
         ]
         m.d.sync += [head.eq(following), whole.eq(remaining + s1_done), s2_valid.eq(remaining.any())]
+
+        rules = Rules(m, platform)
+        rules.never(self.valid & ~self.request_room, "a request comes only where there is room")
+        rules.follows(self.valid, self.request.words, "a request has a word")
+        rules.never(self.pop & ~self.line_valid, "only a line that is shown is used")
+        rules.always(taken <= depth, "no more lines are under way than there are places")
+        rules.always(whole <= taken, "a line that is whole has been taken")
+        rules.follows(requests.r_rdy, done_words < current.words, "no word behind the end of a request is read")
         return m

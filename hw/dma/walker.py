@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
 from makalu.hw.dma.layouts import OFFSET_BITS, beat_bits, burst, descriptor, page_bytes, slot_bits, start
+from makalu.hw.lib.rules import Rules
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import AP_DIMS, MEMORY_DIMS
 
@@ -121,6 +122,24 @@ class BurstWalker(wiring.Component):
             m.d.sync += [register.eq(first.address) for register in memory]
             m.d.sync += [register.eq(first.offset) for register in offset]
             m.d.sync += [left[n].eq(first.lasts[n - 1]) for n in range(_PIECE + 1, _LEVELS)]
+
+        rules, valid = Rules(m, platform), self.bursts.valid
+        page = page_bytes(config)
+        rules.stays(valid, self.bursts.ready, out, "a burst stays until it is taken")
+        rules.follows(valid, out.length, "a burst has a byte")
+        rules.follows(valid, out.address[: exact_log2(page)] + out.length <= page, "no burst crosses a page of memory")
+        rules.never(
+            valid & (out.address + (out.length - 1))[config.bus.address_bits :].any(), "no byte lies beyond the bus"
+        )
+        rules.follows(
+            valid, out.offset + out.length <= config.sbuf.partition_bytes, "a burst stays inside its partition of SBUF"
+        )
+        rules.follows(busy, (piece != 0) & (piece <= remaining), "a piece ends in its row")
+        rules.follows(second, crosses, "only a piece that crosses a page has a second burst")
+        for n in range(_LEVELS):
+            if n != _PIECE:
+                most = d.last_partition if n == _PARTITION else d.lasts[n - 1]
+                rules.follows(busy, left[n] <= most, "no level of a walk is behind its end")
         return m
 
     def _piece(self, m: Module, d: Any, address: Signal, remaining: Signal) -> Signal:

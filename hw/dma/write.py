@@ -13,8 +13,9 @@ from makalu.hw.dma.descriptor import DescriptorQueue
 from makalu.hw.dma.layouts import beat_bits, flight_places, lane_status, plan, request, word_bits
 from makalu.hw.dma.plan import BurstPlan
 from makalu.hw.dma.walker import BurstWalker
-from makalu.hw.lib.axi import AxiSignature
+from makalu.hw.lib.axi import AxiSignature, within_page
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.spec.axi import BURST_INCR
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import INDEX_BITS
@@ -101,8 +102,16 @@ class WriteChannel(wiring.Component):
             self.active.eq(queue.active),
         ]
         self._requests(m, ahead)
-        begin = self._address(m, walker, failed)
-        self._responses(m, walker, begin, failed)
+        rules, aw, w = Rules(m, platform), self.bus.aw, self.bus.w
+        begin = self._address(m, walker, failed, rules)
+        self._responses(m, walker, begin, failed, rules)
+
+        rules.stays(aw.valid, aw.ready, Cat(aw.addr, aw.len), "AW stays until it is taken")
+        rules.stays(w.valid, w.ready, Cat(w.data, w.strb, w.last), "W stays until it is taken")
+        rules.follows(aw.valid, within_page(aw), "no burst of AW crosses 4 KiB")
+        rules.follows(w.valid, w.strb, "a beat of W has a byte")
+        rules.never(failed & begin, "behind an error no burst begins")
+        rules.never(self.request_valid & ~ahead.bursts.valid, "only a burst asks for words")
         return m
 
     def _requests(self, m: Module, ahead: BurstWalker) -> None:
@@ -121,7 +130,7 @@ class WriteChannel(wiring.Component):
             self.request.words.eq(last[bits:] + 1),
         ]
 
-    def _address(self, m: Module, walker: BurstWalker, failed: Signal) -> Signal:
+    def _address(self, m: Module, walker: BurstWalker, failed: Signal, rules: Rules) -> Signal:
         """AW, and the queue of bursts whose W beats are to come; returns "a burst begins in this cycle"."""
         config, b = self.config, walker.bursts.payload
         bits = beat_bits(config)
@@ -159,6 +168,7 @@ class WriteChannel(wiring.Component):
         with m.Elif(aw.ready):
             m.d.sync += s1_valid.eq(0)
         self._beats(m, flight, flights)
+        rules.never(begin & ~flights.w_rdy, "a burst has a place among those whose beats are to come")
         return begin
 
     def _beats(self, m: Module, flight: Any, flights: SyncFIFO) -> None:
@@ -196,7 +206,7 @@ class WriteChannel(wiring.Component):
         with m.Elif(w.ready):
             m.d.sync += s1_valid.eq(0)
 
-    def _responses(self, m: Module, walker: BurstWalker, begin: Signal, failed: Signal) -> None:
+    def _responses(self, m: Module, walker: BurstWalker, begin: Signal, failed: Signal, rules: Rules) -> None:
         config, b = self.config, self.bus.b
         m.submodules.open = lasts = SyncFIFO(width=1, depth=flight_places(config.dma.outstanding_writes))
         done = Signal()
@@ -220,3 +230,6 @@ class WriteChannel(wiring.Component):
             m.d.sync += failed.eq(1)
         with m.If(self.error):
             m.d.sync += failed.eq(0)
+        rules.never(begin & ~lasts.w_rdy, "a burst has a place among those whose answer is to come")
+        rules.always(lasts.level <= config.dma.outstanding_writes, "no more writes are open than may be")
+        rules.never(b.valid & ~lasts.r_rdy, "B comes only for a burst that was begun")

@@ -1,12 +1,13 @@
 """Central part of the destination: which bytes of which word the lanes combine, and when it is written."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.lib.element import SIZE_BITS, byte_mask, element_size
+from makalu.hw.lib.element import SIZE_BITS, below_size, byte_mask, element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
 from makalu.spec.config import CoreConfig
 
@@ -117,4 +118,13 @@ class WriteCombiner(wiring.Component):
             ]
         with m.If(self.start):
             m.d.sync += self.ended.eq(0)
+
+        rules = Rules(m, platform)
+        rules.never(self.start & (walker.valid | held | self.want), "a destination begins when the last one is written")
+        rules.never(self.granted & ~self.want, "only a write that is asked for is granted")
+        rules.stays(self.want, self.granted, Cat(self.word, self.mask), "a write is asked for until it is granted")
+        rules.never(self.place & ~walker.valid, "no element behind the end of the pattern is placed")
+        rules.never(self.move & self.want & ~self.granted, "a word moves when the one before is granted")
+        rules.follows(self.want, self.mask, "a write has a byte")
+        rules.never(walker.valid & (address & below_size(size)).any(), "destinations are aligned")
         return m

@@ -10,6 +10,7 @@ from makalu.hw.lanes.priority import HeldPriority
 from makalu.hw.lanes.rate import RateTick
 from makalu.hw.lanes.stream import SourceStream
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.psum.layouts import psum_request
 from makalu.hw.sbuf.layouts import access_request
 from makalu.spec.config import CoreConfig
@@ -138,7 +139,24 @@ class LaneEngine(wiring.Component):
             m.d.sync += self.active.eq(0)
         with m.If(issue):
             m.d.sync += self.active.eq(1)
+        self._rules(m, platform, issue, combiner)
         return m
+
+    def _rules(self, m: Module, platform: object, issue: Signal, combiner: WriteCombiner) -> None:
+        rules, instruction = Rules(m, platform), self.command.payload
+        rules.never(combiner.done & ~self.active, "only an instruction that was accepted finishes")
+        rules.never(self.finish & self.active, "an instruction has left when it finishes")
+        rules.never((self.request.valid | self.psum_request.valid) & ~self.active, "only an instruction asks")
+        # what the sequencer has refused
+        known = Cat(instruction.opcode == program.opcode for program in lane_programs(self.engine))
+        rules.follows(issue, known, f"{self.engine} gets instructions that it has a program for")
+        rules.follows(issue, instruction.dst_space == Space.SBUF, f"{self.engine} writes SBUF")
+        last = instruction.dst_partition + instruction.partitions
+        rules.follows(
+            issue,
+            (instruction.partitions != 0) & (last <= self.config.partitions),
+            f"{self.engine} has partitions that there are",
+        )
 
     def _issue(
         self, m: Module, issue: Signal, setup: data.View, uses: Signal, keeps: Signal, streams: list[SourceStream]

@@ -4,6 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.rules import Rules
+
 __all__ = ["HeldPriority"]
 
 
@@ -35,4 +37,10 @@ class HeldPriority(wiring.Component):
             self.chosen.eq(Mux(held.any(), held, lowest)),
         ]
         m.d.sync += held.eq(Mux(self.grant, 0, self.chosen))
+
+        rules = Rules(m, platform)
+        rules.one_at_most(self.chosen, "one request is chosen")
+        rules.never(self.chosen & ~self.want, "what is chosen asks until it is granted")
+        rules.never(self.want.any() & ~self.chosen.any(), "where something asks something is chosen")
+        rules.never(self.grant & ~self.chosen.any(), "a grant is for what is chosen")
         return m

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
+from makalu.hw.lib.rules import Rules
 from makalu.spec.config import EngineConfig
 
 __all__ = ["RateTick"]
@@ -40,4 +41,5 @@ class RateTick(wiring.Component):
         phase = Signal(range(den))
         m.d.comb += [total.eq(phase + num), self.tick.eq(total >= den)]
         m.d.sync += phase.eq(Mux(self.tick, total - den, total))
+        Rules(m, platform).always(phase < den, "the phase of a clock is below its period")
         return m

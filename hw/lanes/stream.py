@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import Space
@@ -126,4 +127,13 @@ class SourceStream(wiring.Component):
             m.d.sync += self.pop_index.eq(self.pop_index + 1)
         with m.If(self.start):
             m.d.sync += [word_known.eq(0), level.eq(0), filled.eq(0), self.push_index.eq(0), self.pop_index.eq(0)]
+
+        rules = Rules(m, platform)
+        rules.never(self.start & walker.valid, "a source is not started while it walks")
+        rules.never(self.pop & ~self.available, "only an element that is there is popped")
+        rules.never(self.granted & ~(self.want_sbuf | self.want_psum), "only a read that is asked for is granted")
+        rules.stays(self.want_sbuf, self.granted, self.word, "a read of SBUF is asked for until it is granted")
+        rules.stays(self.want_psum, self.granted, self.element, "a read of PSUM is asked for until it is granted")
+        rules.always(level <= ELEMENT_BUFFER, "no more elements are asked for than the buffer holds")
+        rules.always(filled <= level, "no element is there that was not asked for")
         return m

@@ -6,14 +6,17 @@ that every signal is a Verilog port of its own.
 Does not: carry LOCK, CACHE, PROT, QOS, REGION or USER; exclusive access; bursts other than INCR.
 """
 
+from typing import Any
+
+from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from makalu.spec.axi import BURST_BITS, CONTROL_ADDRESS_BITS, ID_BITS, LEN_BITS, RESP_BITS, SIZE_BITS
+from makalu.spec.axi import BURST_BITS, CONTROL_ADDRESS_BITS, ID_BITS, LEN_BITS, PAGE_BYTES, RESP_BITS, SIZE_BITS
 from makalu.spec.registers import REGISTER_BITS, REGISTER_BYTES
 
-__all__ = ["AxiLiteSignature", "AxiSignature"]
+__all__ = ["AxiLiteSignature", "AxiSignature", "within_page"]
 
 
 def _channel(members: dict[str, int], *, flow: type[In] | type[Out]) -> wiring.Member:
@@ -78,3 +81,8 @@ class AxiLiteSignature(wiring.Signature):
                 "r": _channel({"data": REGISTER_BITS, "resp": RESP_BITS}, flow=In),
             }
         )
+
+
+def within_page(channel: Any) -> Value:
+    """The burst on an AR or AW channel lies in one page of 4 KiB."""
+    return channel.addr[: exact_log2(PAGE_BYTES)] + ((channel.len + 1) << channel.size) <= PAGE_BYTES

@@ -5,6 +5,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.rules import Rules
+
 __all__ = ["LONGEST_IN_REGISTERS", "DelayLine"]
 
 LONGEST_IN_REGISTERS = 8
@@ -39,7 +41,7 @@ class DelayLine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         if self.cycles > LONGEST_IN_REGISTERS:
-            self._circular(m)
+            self._circular(m, platform)
             return m
         value = self.before
         for stage in range(1, self.cycles + 1):
@@ -49,7 +51,7 @@ class DelayLine(wiring.Component):
         m.d.comb += self.after.eq(value)
         return m
 
-    def _circular(self, m: Module) -> None:
+    def _circular(self, m: Module, platform: object) -> None:
         """One place a cycle of delay: the place that is written next is the oldest and is read first."""
         values = memory.Memory(shape=self.shape, depth=self.cycles, init=[])
         m.submodules.values = values
@@ -73,3 +75,4 @@ class DelayLine(wiring.Component):
         with m.If(filled):
             m.d.comb += self.after.eq(read.data)
         m.d.sync += place.eq(following)
+        Rules(m, platform).always(place < self.cycles, "the place of a delay line lies in its memory")

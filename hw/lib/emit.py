@@ -61,6 +61,12 @@ NET_LIMIT = (1 << 16) - 2
 
 _STRIPPED = ("generator", "top", "src", "full_case", "amaranth.hierarchy", "amaranth.decoding")
 _LONGEST_SUFFIX = 32
+_ASSERTION = re.compile(
+    r"(?m)^( *)if \(1'h1\) begin\n *if \(!(\S+)\)\n *\$write\((\".*\")\);\n *assert \(\2\);\n *end\n"
+)
+"""As Yosys writes one: with its text beside it, after which Icarus would go on. What is X of four states breaks none:
+data that nothing has written may wait in a stream.
+"""
 _OTHER_ATTRIBUTES = re.compile(rf"(?m)^ *\(\* (?!(?:{'|'.join((*ATTRIBUTES, 'parallel_case'))}) ).* \*\)\n")
 """Lines with an attribute that is neither a memory's nor of a selection of which one case at most holds."""
 
@@ -178,7 +184,8 @@ def _to_verilog(texts: list[str]) -> str:
     removed = " ".join(f"-remove {attribute}" for attribute in _STRIPPED)
     script += [f"attrmap {removed}", f"attrmap -modattr {removed}"]
     # not -norename: Icarus takes a function whose name begins with a dollar for a system function
-    return _OTHER_ATTRIBUTES.sub("", _yosys([*script, "write_verilog"]))
+    text = _OTHER_ATTRIBUTES.sub("", _yosys([*script, "write_verilog"]))
+    return _ASSERTION.sub(r"\1assert (\2 !== 1'h0) else $fatal(1, \3);\n", text)
 
 
 def _yosys(script: list[str]) -> str:
@@ -213,16 +220,17 @@ def _mark_hierarchical(text: str, names: list[str]) -> str:
 class Emission:
     """The platform that turns placed components into shared modules. One `Emission` writes one Verilog text.
 
+    `assertions`: the text has the rules of `hw/lib/rules.py`. For simulation.
     `idle_clocks`: components that use `hw/lib/idle_clock.py` stop their clock while they are idle. For simulation.
     `collisions`: what a memory's read beside a write of the same word gives, "old" or "x"; the latter is for benches.
 
     Errors: `EmitError` for a component without key, and for one module name with two keys or two sets of ports.
     """
 
-    def __init__(self, *, idle_clocks: bool = False, collisions: str = "old") -> None:
+    def __init__(self, *, assertions: bool = False, idle_clocks: bool = False, collisions: str = "old") -> None:
         if collisions not in ("old", "x"):
             raise ValueError(f"collisions must be old or x, not {collisions!r}")
-        self.idle_clocks, self.collisions = idle_clocks, collisions
+        self.assertions, self.idle_clocks, self.collisions = assertions, idle_clocks, collisions
         self._components: dict[str, wiring.Component] = {}
         self._identity: dict[str, tuple[Any, ...]] = {}
 
@@ -286,5 +294,5 @@ class Emission:
 
 
 def inlined_verilog(component: wiring.Component, *, name: str) -> str:
-    """Verilog of the inlined variant: Amaranth's own hierarchy, one module for every instance."""
+    """Verilog of the inlined variant: Amaranth's own hierarchy, one module for every instance; with assertions."""
     return _to_verilog([_to_rtlil(component, name, None)])

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.element import SIZE_BITS, element_size
+from makalu.hw.lib.rules import Rules
 from makalu.spec.isa import AP_DIMS, FIELDS
 
 __all__ = ["Walker"]
@@ -148,12 +149,28 @@ class Walker(wiring.Component):
             for d in dims:
                 m.d.sync += [size[d].eq(self.sizes[d]), left[d].eq(self.sizes[d])]
 
-        for i in range(self.operands):
-            self._address(m, i, moves, go)
+        units = [self._address(m, i, moves, go) for i in range(self.operands)]
+
+        rules = Rules(m, platform)
+        rules.never(
+            self.start & Cat(self.sizes[d] == 0 for d in dims).any(), "a walker starts with sizes of 1 and more"
+        )
+        rules.follows(
+            self.valid,
+            Cat((left[d] != 0) & (left[d] <= size[d]) for d in dims).all(),
+            "what is left of a dimension is 1 to its size",
+        )
+        rules.follows(go, (self.step != 0) & (self.step <= left[0]), "a step is 1 to what is left of the row")
+        rules.follows(
+            go & (self.step > 1),
+            at_end[0] | Cat(units).all(),
+            "a step of several elements has stride 1 or ends its row",
+        )
+        rules.follows(self.first, self.valid, "only a pattern that is loaded has a first element")
         return m
 
-    def _address(self, m: Module, i: int, moves: list[Signal], go: Signal) -> None:
-        """Address accumulator of operand i."""
+    def _address(self, m: Module, i: int, moves: list[Signal], go: Signal) -> Signal:
+        """Address accumulator of operand i; returns whether its dimension 0 has stride 1."""
         dims = range(self.dims)
         stride = [Signal(self.address_bits, name=f"stride{i}_{d}", reset_less=True) for d in dims]  # bytes
         base = [Signal(self.address_bits, name=f"base{i}_{d}", reset_less=True) for d in dims]
@@ -181,3 +198,4 @@ class Walker(wiring.Component):
             m.d.sync += [shift.eq(self.shifts[i]), unit.eq(self.strides[i][0] == 1)]
             for d in dims:
                 m.d.sync += [base[d].eq(self.offsets[i]), stride[d].eq(self.strides[i][d] << self.shifts[i])]
+        return unit

@@ -10,6 +10,7 @@ from amaranth.utils import ceil_log2
 from makalu.hw.arith.accumulator import Accumulator
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
+from makalu.hw.lib.rules import Rules
 from makalu.hw.psum.bank import PsumBank
 from makalu.hw.psum.layouts import (
     bank_elems_bits,
@@ -29,9 +30,9 @@ __all__ = ["PsumSlice"]
 class PsumSlice(wiring.Component):
     """element[d] = round(column [+ element[d]]) for each moving column whose wave passes, d its destination.
 
-    Does not: arbitrate. Engines read only banks that the wave does not use (`owned` at the arbiter), one engine a bank;
-    if the wave came too it would go. Does not hold back a column whose destination is still in the adder: the tensor
-    head does.
+    Does not: arbitrate. Engines read only banks that the wave does not use (`owned` at the arbiter), one engine a bank.
+    Does not hold back a column whose destination is still in the adder: the tensor head does. What is asserted: an
+    engine meets neither the wave nor a commit nor the other engine in a bank, the wave no commit of its own element.
 
     Parameters
     ----------
@@ -64,7 +65,6 @@ class PsumSlice(wiring.Component):
     Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
     """
 
-
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
         psum = config.psum
@@ -94,12 +94,25 @@ class PsumSlice(wiring.Component):
         takes_part = Signal()
         m.d.comb += takes_part.eq(self.wave_in.valid & (self.index < self.wave_in.columns))
         m.d.sync += self.wave_out.eq(self.wave_in)
-        old = self._reads(m, banks, takes_part)
-        self._accumulate(m, banks, takes_part, old)
+        rules = Rules(m, platform)
+        old, reads, bank_of = self._reads(m, banks, takes_part)
+        commit_bank = self._accumulate(m, banks, takes_part, old)
+        rules.follows(self.wave_in.valid, self.wave_in.columns, "a wave has a column")
+        rules.never(
+            reads[0] & self.commit.valid & (self.commit.address == self.wave_in.address),
+            "an old sum is not read in the cycle that commits it",
+        )
+        for e, (engine, bank) in enumerate(zip(reads[1:], bank_of[1:], strict=True)):
+            rules.never(reads[0] & engine & (bank == bank_of[0]), "no engine reads a bank that the wave reads")
+            rules.never(engine & self.commit.valid & (bank == commit_bank), "no engine reads a bank that sums go to")
+            for other, its in zip(reads[1 : 1 + e], bank_of[1 : 1 + e], strict=True):
+                rules.never(engine & other & (bank == its), "one engine a bank of PSUM and cycle")
         return m
 
-    def _reads(self, m: Module, banks: list[PsumBank], takes_part: Signal) -> Signal:
-        """One read port a bank: the wave's old element, else an engine. Returns the old element, a cycle later."""
+    def _reads(self, m: Module, banks: list[PsumBank], takes_part: Signal) -> tuple[Signal, list[Signal], list[Signal]]:
+        """One read port a bank: the wave's old element, else an engine. Returns the old element, a cycle later, and who
+        reads which bank.
+        """
         low_bits = bank_elems_bits(self.config.psum)
         readers = [(takes_part & self.wave_in.accumulate, self.wave_in.address)]
         for command in self.access:
@@ -124,10 +137,10 @@ class PsumSlice(wiring.Component):
                 for number, bank in enumerate(banks):
                     with m.Case(number):
                         m.d.comb += out.eq(bank.read_data)
-        return old
+        return old, reads, bank_of
 
-    def _accumulate(self, m: Module, banks: list[PsumBank], takes_part: Signal, old: Signal) -> None:
-        """Adder, and the write A cycles after the column."""
+    def _accumulate(self, m: Module, banks: list[PsumBank], takes_part: Signal, old: Signal) -> Signal:
+        """Adder, and the write A cycles after the column. Returns the bank of the write."""
         psum = self.config.psum
         low_bits = bank_elems_bits(psum)
         adder = Accumulator(add_stages=psum.add_stages, subnormals=self.config.tensor.subnormals)
@@ -155,3 +168,4 @@ class PsumSlice(wiring.Component):
                 bank.write.address.eq(address),
                 bank.write.data.eq(adder.result),
             ]
+        return bank_of

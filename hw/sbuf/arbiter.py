@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.rules import Rules
 from makalu.hw.psum.layouts import bank_elems_bits, psum_commands, psum_requests
 from makalu.hw.sbuf.layouts import access_commands, access_requests, bank_select_bits, bank_words_bits, granule_count
 from makalu.spec.config import CoreConfig
@@ -70,12 +71,20 @@ class AccessArbiter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._sbuf(m)
-        self._psum(m)
+        rules = Rules(m, platform)
+        self._sbuf(m, rules)
+        self._psum(m, rules)
+        for e in range(self.engines):
+            for kind, request, grant in (
+                ("SBUF", self.request[e], self.grant[e]),
+                ("PSUM", self.psum_request[e], self.psum_grant[e]),
+            ):
+                rules.stays(request.valid, grant, request, f"a request for {kind} stays as it is until granted")
+                rules.follows(grant, request.valid, f"only a request for {kind} is granted")
         return m
 
     def _choose(
-        self, m: Module, memory: str, wants: list[Signal], banks: list[Signal], keeps: list[Signal]
+        self, m: Module, rules: Rules, memory: str, wants: list[Signal], banks: list[Signal], keeps: list[Signal]
     ) -> list[Signal]:
         """Which engines go in this cycle; keeps the place where the memory's round begins."""
         everyone = range(self.engines)
@@ -95,9 +104,14 @@ class AccessArbiter(wiring.Component):
             m.d.comb += goes[e].eq(wants[e] & ~Cat(meets[e, f] & before(f, e) for f in rivals).any())
             with m.If(goes[e] & Cat(meets[e, f] for f in rivals).any()):
                 m.d.sync += turn.eq((e + 1) % self.engines)
+            others = Cat(goes[f] & meets[e, f] for f in rivals).any()
+            rules.follows(wants[e], goes[e] | others, f"a bank of {memory} that is wanted is given to somebody")
+        for e, f in combinations(everyone, 2):
+            rules.never(goes[e] & goes[f] & meets[e, f], f"one engine a bank of {memory}")
+        rules.always(turn < self.engines, f"the round of {memory} begins with an engine")
         return goes
 
-    def _sbuf(self, m: Module) -> None:
+    def _sbuf(self, m: Module, rules: Rules) -> None:
         sbuf = self.config.sbuf
         wants = [Signal(name=f"sbuf_wants{e}") for e in range(self.engines)]
         banks = [Signal(bank_select_bits(sbuf), name=f"sbuf_bank{e}") for e in range(self.engines)]
@@ -109,8 +123,9 @@ class AccessArbiter(wiring.Component):
                 wants[e].eq(self.request[e].valid),
                 banks[e].eq(self.request[e].address[bank_words_bits(sbuf) :]),
             ]
-        goes = self._choose(m, "sbuf", wants, banks, keeps)
+        goes = self._choose(m, rules, "sbuf", wants, banks, keeps)
         for e in range(self.engines):
+            rules.follows(keeps[e], goes[e], "behind a read turn the bank stays with its engine")
             request, command = self.request[e], self.command[e]
             granules = [request.mask[GRANULE_BYTES * g : GRANULE_BYTES * (g + 1)] for g in range(granule_count(sbuf))]
             reads_first = Signal(name=f"reads_first{e}")
@@ -128,7 +143,7 @@ class AccessArbiter(wiring.Component):
                 command.count.eq(request.count),
             ]
 
-    def _psum(self, m: Module) -> None:
+    def _psum(self, m: Module, rules: Rules) -> None:
         psum = self.config.psum
         wants = [Signal(name=f"psum_wants{e}") for e in range(self.engines)]
         banks = [Signal(ceil_log2(psum.banks), name=f"psum_bank{e}") for e in range(self.engines)]
@@ -141,10 +156,11 @@ class AccessArbiter(wiring.Component):
                 owned_from.eq(self.owned >> banks[e]),
                 wants[e].eq(request.valid & ~owned_from[0]),
             ]
-        goes = self._choose(m, "psum", wants, banks, nothing)
+        goes = self._choose(m, rules, "psum", wants, banks, nothing)
         for e in range(self.engines):
             request, command = self.psum_request[e], self.psum_command[e]
             m.d.comb += self.psum_grant[e].eq(goes[e])
+            rules.never(self.psum_grant[e] & self.owned.bit_select(banks[e], 1), "no read of an owned bank is granted")
             m.d.sync += [
                 command.enable.eq(goes[e]),
                 command.address.eq(request.address),

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.bank import SbufBank
 from makalu.hw.sbuf.layouts import (
     access_commands,
@@ -29,8 +30,8 @@ class SbufSlice(wiring.Component):
     """word[address] of one partition: a read or write by each engine on port A, one by tensor engine or DMA on port B.
 
     Does not: arbitrate. `AccessArbiter` keeps the two engines out of one bank, the frame keeps the tensor engine and
-    DMA out of one cycle (if both came, DMA would go). Two writes of the same word by port A and B in one cycle leave it
-    undefined. Does not check addresses: the sequencer did.
+    DMA out of one cycle (both asserted). Two writes of the same word by port A and B in one cycle leave it undefined.
+    Does not check addresses: the sequencer did (asserted).
 
     Parameters
     ----------
@@ -59,9 +60,8 @@ class SbufSlice(wiring.Component):
     Read in cycle t: `read_data` and `b_data` show the word in t + 1, and until the same bank's port reads again.
     Write in t: seen by reads from t + 1 on; a read in t gets the old word. Port A of every bank: one command a cycle.
     Port A, granule that `mask` sets only partly: its other bytes are those that `read_data` shows in the cycle of the
-    write, so the engine's previous command must have been a read of the same word (the arbiter sees to it).
+    write, so the engine's previous command must have been a read of the same word (asserted).
     """
-
 
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
@@ -90,11 +90,12 @@ class SbufSlice(wiring.Component):
         banks = [SbufBank(sbuf=sbuf) for _ in range(sbuf.banks)]
         for number, bank in enumerate(banks):
             m.submodules[f"bank{number}"] = place(bank, platform)
-        self._port_a(m, banks)
-        self._port_b(m, banks)
+        rules = Rules(m, platform)
+        self._port_a(m, banks, rules)
+        self._port_b(m, banks, rules)
         return m
 
-    def _port_a(self, m: Module, banks: list[SbufBank]) -> None:
+    def _port_a(self, m: Module, banks: list[SbufBank], rules: Rules) -> None:
         sbuf = self.config.sbuf
         low_bits = bank_words_bits(sbuf)
         bank_bits = bank_select_bits(sbuf)
@@ -122,12 +123,10 @@ class SbufSlice(wiring.Component):
                 chosen = Mux(command.mask[i], self.write_data[e][byte], self.read_data[e][byte])
                 m.d.comb += commit.data[byte].eq(chosen)
             m.d.comb += commit.granules.eq(
-                Cat(
-                    command.mask[GRANULE_BYTES * g : GRANULE_BYTES * (g + 1)].any()
-                    for g in range(granule_count(sbuf))
-                )
+                Cat(command.mask[GRANULE_BYTES * g : GRANULE_BYTES * (g + 1)].any() for g in range(granule_count(sbuf)))
             )
 
+        self._rules_of_port_a(rules, takes_part, bank_of)
         for e in reversed(range(ENGINES)):
             with m.If(takes_part[e]), m.Switch(bank_of[e]):
                 for number, bank in enumerate(banks):
@@ -140,7 +139,20 @@ class SbufSlice(wiring.Component):
                             bank.a.data.eq(self.written_a[e].data),
                         ]
 
-    def _port_b(self, m: Module, banks: list[SbufBank]) -> None:
+    def _rules_of_port_a(self, rules: Rules, takes_part: list[Signal], bank_of: list[Signal]) -> None:
+        for e in range(ENGINES):
+            command, commit = self.access[e], self.written_a[e]
+            groups = [command.mask[g : g + GRANULE_BYTES] for g in range(0, len(command.mask), GRANULE_BYTES)]
+            was_read = rules.before(takes_part[e] & ~command.write, reset_less=False)
+            rules.follows(
+                commit.enable & Cat(group.any() & ~group.all() for group in groups).any(),
+                was_read & (rules.before(command.address) == command.address),
+                "a granule is written partly in the cycle behind the read of its word",
+            )
+            rules.follows(takes_part[e], bank_of[e] < self.config.sbuf.banks, "an engine's address lies in SBUF")
+        rules.never(takes_part[0] & takes_part[1] & (bank_of[0] == bank_of[1]), "one engine a bank of SBUF and cycle")
+
+    def _port_b(self, m: Module, banks: list[SbufBank], rules: Rules) -> None:
         low_bits = bank_words_bits(self.config.sbuf)
         bank_bits = bank_select_bits(self.config.sbuf)
         address = Signal.like(self.dma.address, name="b_address")
@@ -158,6 +170,8 @@ class SbufSlice(wiring.Component):
             self.written_b.granules.eq(self.dma.granules),
             self.written_b.data.eq(self.dma.data),
         ]
+        rules.never(self.tensor.enable & self.dma.enable, "tensor engine and DMA have slots of their own on port B")
+        rules.follows(enable, bank_of < self.config.sbuf.banks, "an address of port B lies in SBUF")
         with m.If(enable & ~write):
             m.d.sync += s1_bank.eq(bank_of)
         with m.Switch(s1_bank):

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.rules import Rules
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import INSTRUCTION_BYTES
 
@@ -22,7 +23,7 @@ def fill_layout(config: CoreConfig) -> data.StructLayout:
 class InstructionBuffer(wiring.Component):
     """word[n] = the n-th instruction that was filled, in order.
 
-    Does not: refuse a beat; the fetch unit requests no more instructions than fit.
+    Does not: refuse a beat; the fetch unit requests no more instructions than fit (asserted).
 
     Parameters
     ----------
@@ -90,4 +91,9 @@ class InstructionBuffer(wiring.Component):
         m.d.sync += level.eq(level + filled - self.read)
         with m.If(self.clear):
             m.d.sync += [level.eq(0), head.eq(0), tail.eq(0)]
+
+        rules = Rules(m, platform)
+        rules.never(self.fill_valid & (level == depth), "an instruction that comes has a place")
+        rules.never(self.read & ~self.available, "only a whole instruction is read")
+        rules.never(self.fill_valid & self.clear, "no instruction comes while the buffer is cleared")
         return m

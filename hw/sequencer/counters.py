@@ -1,9 +1,10 @@
 """Where each cycle of a queue went."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.rules import Rules
 from makalu.spec.registers import COUNTERS, REGISTER_BITS
 
 __all__ = ["QueueCounters"]
@@ -63,4 +64,10 @@ class QueueCounters(wiring.Component):
             m.d.sync += self.counters.eq(0)
         with m.Elif(self.count):
             m.d.sync += [self.counters[name].eq(self.counters[name] + hits[name]) for name in COUNTERS]
+
+        rules, every = Rules(m, platform), Cat(hits.values())
+        rules.always(every, "a cycle counts somewhere")
+        rules.one_at_most(every, "a cycle counts once")
+        rules.never(self.issue & ~self.running, "only a queue that runs issues")
+        rules.never(self.ready_to_issue & ~self.decoded, "only what is decoded waits for its engine")
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sequencer.elements import ElementBound
 from makalu.hw.sequencer.memory_range import MemoryRange
 from makalu.hw.sequencer.range import STEP_BITS, OperandRange
@@ -68,6 +69,7 @@ class Decoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        asserted = Rules(m, platform)
         i = data.View(INSTRUCTION, self.word)
         s1_busy = Signal()
         s1_step = Signal(STEP_BITS)
@@ -103,6 +105,11 @@ class Decoder(wiring.Component):
         for rule in reversed([code for code in PRECEDENCE if code in violations]):
             code = Mux(violations[rule], rule, code)
         m.d.comb += self.code.eq(code)
+
+        at_hand = asserted.before(s1_busy & ~self.push & ~self.clear, reset_less=False)
+        asserted.never(at_hand & (asserted.before(self.word) != self.word), "an instruction stays while it is decoded")
+        asserted.never(self.push & ~self.room, "only where a decoded instruction has a place it is pushed")
+        asserted.always(s1_step <= AP_DIMS + 1, "there is a step for each dimension, and one")
         return m
 
     def _keeping(self, rule: OperandRule) -> dict[str, list[Opcode]]:

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.axi import AxiSignature
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sequencer.buffer import fill_layout
 from makalu.spec.axi import BURST_INCR
 from makalu.spec.config import CoreConfig
@@ -77,6 +78,7 @@ class Fetch(wiring.Component):
         number_bits = self._config.bus.address_bits - _INSTRUCTION_SHIFT
         m.submodules.open = open_bursts = SyncFIFO(width=ceil_log2(count), depth=count * depth)
 
+        rules = Rules(m, platform)
         # requests: instruction number, credits and end of each stream
         numbers = Array(Signal(number_bits, name=f"number_{q.name.lower()}") for q in QUEUES)
         wants, chosen = Signal(count), Signal(count)
@@ -85,6 +87,8 @@ class Fetch(wiring.Component):
             held = Signal(range(depth + 1), name=f"held_{q.name.lower()}")
             m.d.comb += wants[q].eq(self.running[q] & ~ended[q] & (held != depth))
             m.d.sync += held.eq(held + chosen[q] - self.taken[q])
+            rules.never(self.taken[q] & (held == 0), "only an instruction that was fetched is taken")
+            rules.always(held <= depth, "no more instructions are fetched than the buffer holds")
             with m.If(chosen[q]):
                 m.d.sync += numbers[q].eq(numbers[q] + 1)
             with m.If(self.start):
@@ -145,4 +149,14 @@ class Fetch(wiring.Component):
             m.d.sync += [beat.eq(beat + 1), failed.eq(beat_failed), halting.eq(is_halt)]
             with m.If(self.fill.last & (beat_failed | is_halt)):
                 m.d.sync += ended.eq(ended | Cat(owner == q for q in QUEUES))
+
+        ar, r = self.bus.ar, self.bus.r
+        rules.stays(ar.valid, ar.ready, ar.addr, "the address of a fetch stays until it is taken")
+        rules.never(ar.valid & ar.addr[:_INSTRUCTION_SHIFT].any(), "a fetch begins with an instruction")
+        rules.never(choose & ~open_bursts.w_rdy, "a fetch has a place among those that are open")
+        rules.never(r.valid & self.quiet, "a beat comes only for a fetch that is open")
+        rules.never(r.valid & (r.last != self.fill.last), "RLAST comes with an instruction's last beat")
+        rules.never(self.start & ~self.quiet, "a start waits for the fetches that are open")
+        rules.one_at_most(chosen, "one queue fetches in a cycle")
+        rules.one_at_most(self.fill_valid, "a beat is one queue's")
         return m

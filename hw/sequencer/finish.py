@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.rules import Rules
 from makalu.spec.isa import FIELDS, SIGNALS
 
 __all__ = ["SIGNAL", "TAG_BITS", "FinishFifo", "issued_layout"]
@@ -20,7 +21,7 @@ def issued_layout(address_bits: int) -> data.StructLayout:
 class FinishFifo(wiring.Component):
     """head = the oldest instruction that was pushed and not popped.
 
-    Does not: refuse a push without room, nor notice a pop while empty beyond ignoring it.
+    Does not: refuse a push without room (asserted never to come); a pop while empty is ignored.
 
     Parameters
     ----------
@@ -82,4 +83,8 @@ class FinishFifo(wiring.Component):
         m.d.sync += [newest.eq(newest + self.push), oldest.eq(oldest + popped), level.eq(level + self.push - popped)]
         with m.If(self.flush):
             m.d.sync += [level.eq(0), oldest.eq(0), newest.eq(0)]
+
+        rules = Rules(m, platform)
+        rules.never(self.push & ~self.room & ~self.flush, "an instruction issues only where its channel has room")
+        rules.always(level <= self._depth, "no more instructions are unfinished than a channel has places")
         return m

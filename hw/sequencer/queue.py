@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sequencer.decode import CODE_BITS
 from makalu.hw.sequencer.finish import SIGNAL, TAG_BITS, issued_layout
 from makalu.hw.sequencer.semaphores import WAIT
@@ -143,6 +144,22 @@ class IssueQueue(wiring.Component):
         with m.If(self.start):
             m.d.sync += pc.eq(self.address)
         self._state(m, pc, code, refused, halted=control & is_halt)
+
+        rules = Rules(m, platform)
+        running = self.state == QueueState.RUNNING
+        rules.never(self.push & ~self.room, "an instruction that is decoded has a place")
+        rules.never(self.issue & ~running, "only a queue that runs issues")
+        rules.never(self.issue & (code != ErrorCode.NONE), "only a legal instruction issues")
+        rules.never(self.start & running, "a queue that runs is not started")
+        rules.never(self.start & ~self.channel_empty.all(), "a start waits for what is unfinished")
+        rules.never(running & pc[: INSTRUCTION_BYTES.bit_length() - 1].any(), "a queue runs on whole instructions")
+        rules.one_at_most(self.request, "an instruction goes to one channel")
+        rules.never(self.request & ~self.channel_room, "an instruction goes to a channel that has room")
+        rules.never(self.expired & self.issue, "the watchdog does not expire while something issues")
+        waited = rules.before(self.here & ~self.issue, reset_less=False)
+        rules.never(waited & self.here & (rules.before(head) != head.as_value()), "the head stays until it issues")
+        asked = rules.before(self.request & ~self.accept, reset_less=False)
+        rules.never(Mux(running, asked & ~self.request, 0), "a request stays until it is accepted or the queue stops")
         return m
 
     def _waiting(self, m: Module) -> Signal:

@@ -1,10 +1,11 @@
 """The control port: AXI4-Lite slave in front of the registers of `spec/registers.py`, and the interrupt."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.axi import AxiLiteSignature
+from makalu.hw.lib.rules import Rules
 from makalu.spec.axi import Response
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import QUEUES
@@ -120,4 +121,12 @@ class ControlPort(wiring.Component):
                 for name, register in REGISTERS.items():
                     with m.Case(register.address):
                         m.d.sync += [bus.r.data.eq(values[name]), bus.r.resp.eq(Response.OKAY)]
+
+        rules = Rules(m, platform)
+        rules.stays(bus.aw.valid, bus.aw.ready, bus.aw.addr, "the host's AW stays until it is taken")
+        rules.stays(bus.w.valid, bus.w.ready, Cat(bus.w.data, bus.w.strb), "the host's W stays until it is taken")
+        rules.stays(bus.ar.valid, bus.ar.ready, bus.ar.addr, "the host's AR stays until it is taken")
+        rules.stays(bus.b.valid, bus.b.ready, bus.b.resp, "B stays until the host takes it")
+        rules.stays(bus.r.valid, bus.r.ready, Cat(bus.r.data, bus.r.resp), "R stays until the host takes it")
+        rules.never(self.start & ~accept, "only a write starts")
         return m

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.rules import Rules
 from makalu.spec.isa import QUEUES
 from makalu.spec.registers import REGISTER_BITS, Status
 
@@ -78,4 +79,10 @@ class RunState(wiring.Component):
             were_errors.eq(Mux(self.start, 0, self.errors)),
             self.cycles.eq(Mux(self.start, 0, self.cycles + any_running)),
         ]
+
+        rules = Rules(m, platform)
+        rules.never(self.start & any_running, "no start takes place while a queue runs")
+        rules.never(
+            self.running & self.halted | self.running & self.errors | self.halted & self.errors, "one state a queue"
+        )
         return m

@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sequencer.finish import SIGNAL
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import FIELDS, SEMAPHORE_BITS, WaitKind
@@ -20,7 +21,7 @@ WAIT = data.StructLayout(
 class Semaphores(wiring.Component):
     """values[s] += number of signals with semaphore s; met[w] = (values[s_w] - value_w) mod 2^16 < 2^15.
 
-    Does not: check indices; instructions with one beyond the count are refused before they get here.
+    Does not: check indices; instructions with one beyond the count are refused before they signal (asserted).
 
     Parameters
     ----------
@@ -77,4 +78,10 @@ class Semaphores(wiring.Component):
             m.d.sync += self.values[s].eq(self.values[s] + self.update[s])
         with m.If(self.clear):
             m.d.sync += self.values.as_value().eq(0)
+
+        rules = Rules(m, platform)
+        beyond = [self.signal[n].valid & (self.signal[n].semaphore >= self._count) for n in range(self._signals)]
+        rules.never(Cat(beyond), "only a semaphore that there is is signalled")
+        signals = Cat(self.signal[n].valid for n in range(self._signals))
+        rules.never(self.clear & signals.any(), "nothing is signalled while the semaphores are cleared")
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sequencer.buffer import InstructionBuffer
 from makalu.hw.sequencer.counters import QueueCounters
 from makalu.hw.sequencer.decode import Decoder
@@ -107,9 +108,7 @@ class Sequencer(wiring.Component):
         config = self._config
         m.submodules.control_port = port = ControlPort(config=config)
         m.submodules.fetch = fetch = Fetch(config=config)
-        m.submodules.semaphore = semaphores = Semaphores(
-            config=config, waits=len(QUEUES) * WAITS, signals=_PORTS
-        )
+        m.submodules.semaphore = semaphores = Semaphores(config=config, waits=len(QUEUES) * WAITS, signals=_PORTS)
         m.submodules.watchdog = watchdog = Watchdog()
         connect(m, flipped(self.control), port.bus)
         connect(m, fetch.bus, flipped(self.instructions))
@@ -152,6 +151,13 @@ class Sequencer(wiring.Component):
         ]
         m.d.comb += [queues[q].expired.eq(watchdog.expired) for q in QUEUES]
         self._status(m, platform, port, queues, run)
+
+        rules = Rules(m, platform)
+        for c, row in CHANNELS.items():
+            finish = getattr(self, row.finish)
+            rules.never(finish & fifos[c].empty, f"{row.finish} comes only for what was issued")
+            if row.error:
+                rules.never(finish & getattr(self, row.error), f"{row.finish} and {row.error} never together")
         return m
 
     def _queue(self, m: Module, platform, q: Queue, queue: IssueQueue, fetch, port, fifos, start) -> None:

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
+from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
 from makalu.hw.psum.layouts import wave
 from makalu.hw.tensor.control import buffer_bits, column_control
@@ -146,4 +147,19 @@ class ColumnUnit(wiring.Component):
             self.last.eq(ends),
         ]
         m.d.comb += self.stalled.eq(s1_busy & ~self.column.valid)
+
+        rules = Rules(m, platform)
+        rules.never(self.push & ~self.room, "a word is read only into a line buffer that is free")
+        rules.always(held <= buffers, "no more segments are held than there are buffers")
+        rules.follows(held != 0, position < current.length, "no element behind the end of a segment is sent")
+        rules.follows(self.push, self.segment.length, "a segment has an element")
+        rules.follows(ends, empties, "a matmul's last column is the last of its last segment")
+        rules.follows(self.take, self.waiting, "only a matmul that waits is taken")
+        rules.never(self.take & walker.valid & ~ends, "a matmul begins behind the last column of the one before")
+        rules.never(send & accumulate & hazard.hit, "a column that accumulates waits for the sum before")
+        rules.never(
+            walker.valid & walker.addresses[0][: ACCUMULATOR.size_log2].any(), "destinations are whole elements"
+        )
+        most = config.tensor.columns
+        rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")
         return m

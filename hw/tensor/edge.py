@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.arith.operand import OperandDecode
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
+from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import tensor_read
 from makalu.hw.tensor.control import OPERAND, STATIONARY_BUFFERS, buffer_bits, edge_control, word_elements
 from makalu.hw.tensor.layouts import X_OPERAND, group
@@ -94,6 +95,11 @@ class TensorEdge(wiring.Component):
         moving = self._buffers(m, "moving", config.tensor.moving_buffers, arrives[1], s1_buffer, s1_active)
         self._send_group(m, platform, stationary)
         self._send_column(m, moving)
+
+        column = self.control_in.column
+        Rules(m, platform).never(
+            arrives[1] & column.valid & (column.buffer == s1_buffer), "no word arrives in a buffer that is sent from"
+        )
         return m
 
     def _ride(self, m: Module) -> None:

@@ -7,6 +7,7 @@ from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
 from makalu.hw.tensor.control import OPERAND, element_bits, read_control, word_elements
 from makalu.spec.config import CoreConfig
@@ -98,4 +99,13 @@ class FetchUnit(wiring.Component):
             self.read.start.eq(first),
             self.read.count.eq(count),
         ]
+
+        rules = Rules(m, platform)
+        rules.follows(self.start, self.free, "a matmul is taken when the one before has been fetched")
+        rules.follows(self.read.enable, length != 0, "a segment has an element")
+        rules.follows(self.read.enable, length <= room_in_word, "a segment lies in one word")
+        rules.follows(
+            walker.valid, first + count <= config.partitions, "a moving tile lies in partitions that there are"
+        )
+        rules.never(walker.valid & walker.addresses[0][:element_shift].any(), "moving elements are aligned")
         return m

@@ -1,11 +1,12 @@
 """Tensor engine, the part that is there once: decides when each word, group and column goes; the rest rides."""
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.psum.layouts import bank_elems_bits, wave
 from makalu.hw.tensor.columns import ColumnUnit, destination
 from makalu.hw.tensor.control import edge_control
@@ -14,7 +15,7 @@ from makalu.hw.tensor.load import LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
-from makalu.spec.isa import Opcode
+from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.latency import column_delay, commit_delay, row_delay, swap_guard
 
 __all__ = ["TensorHead"]
@@ -119,7 +120,7 @@ class TensorHead(wiring.Component):
             takes_load.eq(issue & is_load),
             takes_matmul.eq(issue & ~is_load),
         ]
-        self._protect_shadow(m, takes_load, takes_matmul, columns.swap_sent, shadow_free)
+        self._protect_shadow(m, platform, takes_load, takes_matmul, columns.swap_sent, shadow_free)
 
         # a matmul waits here while the columns of the one before are sent
         following = Signal(destination(), reset_less=True)
@@ -147,16 +148,43 @@ class TensorHead(wiring.Component):
             self.control.column.eq(columns.column),
             self.control.read.eq(load.read),
         ]
-        with m.If(fetch.read.enable):  # never together: they have slots of their own
+        with m.If(fetch.read.enable):
             m.d.comb += [self.control.read.eq(fetch.read), self.control.read.buffer.eq(columns.push_buffer)]
 
-        self._after_columns(m, columns)
+        rules = Rules(m, platform)
+        self._after_columns(m, columns, rules)
         self._finish(m, load.last_group, columns)
-        self._count(m, issue)
+        self._count(m, issue, rules)
+        rules.never(fetch.read.enable & load.read.enable, "moving and stationary words have slots of their own")
+        rules.follows(issue, is_load | (instruction.opcode == Opcode.MATMUL), "only loads and matmuls come")
+        self._checked(rules, instruction, takes_load, takes_matmul)
         return m
 
+    def _checked(self, rules: Rules, instruction: data.View, takes_load: Signal, takes_matmul: Signal) -> None:
+        """What the sequencer has refused."""
+        config, i = self.config, instruction
+        last = i.src0_partition + i.partitions
+        rules.follows(
+            takes_load | takes_matmul,
+            (i.partitions != 0) & (last <= config.partitions),
+            "a tile has partitions that there are",
+        )
+        outer = Cat(i[f"src0_size{d}"] == 1 for d in range(1, AP_DIMS)).all()
+        rules.follows(takes_load, (i.src0_stride0 == 1) & outer, "a stationary tile is one contiguous row")
+        rules.never(takes_load & (i.src0_offset % config.sbuf.word_bytes != 0), "a stationary tile begins with a word")
+        rules.never(takes_matmul & (i.dst_partition != 0), "a matmul writes from partition 0 on")
+        sizes = Cat(i[f"src0_size{d}"] == i[f"dst_size{d}"] for d in range(AP_DIMS)).all()
+        rules.follows(takes_matmul, sizes, "a matmul has as many destinations as moving columns")
+        rules.follows(takes_matmul, i.dst_space == Space.PSUM, "a matmul writes PSUM")
+
     def _protect_shadow(
-        self, m: Module, takes_load: Signal, takes_matmul: Signal, swap_sent: Signal, shadow_free: Signal
+        self,
+        m: Module,
+        platform: object,
+        takes_load: Signal,
+        takes_matmul: Signal,
+        swap_sent: Signal,
+        shadow_free: Signal,
     ) -> None:
         """A load may start when the swap before it is far enough ahead in the array."""
         guard = swap_guard(self.config)
@@ -180,7 +208,12 @@ class TensorHead(wiring.Component):
             with m.If(pending):
                 m.d.sync += swap_waits.eq(1)
 
-    def _after_columns(self, m: Module, columns: ColumnUnit) -> None:
+        rules = Rules(m, platform)
+        rules.follows(takes_load, shadow_free, "no load starts before the last swap is far enough ahead")
+        rules.follows(swap_sent, swap_waits, "a swap is sent once, for a load that its matmul follows")
+        rules.never(pending & swap_waits, "a load waits for its matmul or for its swap")
+
+    def _after_columns(self, m: Module, columns: ColumnUnit, rules: Rules) -> None:
         """Destinations follow their columns to PSUM; their banks belong to this engine until the commit."""
         config = self.config
         m.submodules.to_psum = to_psum = DelayLine(shape=wave(config.psum), cycles=column_delay(config))
@@ -192,6 +225,18 @@ class TensorHead(wiring.Component):
             ownership.bank.eq(columns.wave.address >> bank_elems_bits(config.psum)),
             self.owned.eq(ownership.owned),
         ]
+        out = self.wave
+        bank = out.address[bank_elems_bits(config.psum) :]
+        rules.follows(out.valid, self.owned.bit_select(bank, 1), "a bank is owned while columns are on their way to it")
+        earlier, clashes = (out.valid, out.address), []
+        for _ in range(config.psum.add_stages + 1):
+            valid, address = earlier
+            earlier = rules.before(valid, reset_less=False), rules.before(address)
+            clashes.append(earlier[0] & (earlier[1] == out.address))
+        rules.never(
+            out.valid & out.accumulate & Cat(clashes).any(),
+            "a column that accumulates is apart from its element's last",
+        )
 
     def _finish(self, m: Module, last_group: Signal, columns: ColumnUnit) -> None:
         config = self.config
@@ -204,9 +249,13 @@ class TensorHead(wiring.Component):
             self.finish_matmul.eq(to_commit.after),
         ]
 
-    def _count(self, m: Module, issue: Signal) -> None:
+    def _count(self, m: Module, issue: Signal, rules: Rules) -> None:
         """Instructions that were accepted and have not finished; each takes at least a cycle of its path."""
         config = self.config
         outstanding = Signal(range(2 * commit_delay(config) + IN_FRONT))
         m.d.sync += outstanding.eq(outstanding + issue - self.finish_load - self.finish_matmul)
         m.d.comb += self.active.eq(outstanding != 0)
+        finishes = self.finish_load + self.finish_matmul
+        rules.always(finishes <= outstanding, "no more instructions finish than are under way")
+        most = 2 * commit_delay(config) + IN_FRONT - 2
+        rules.always(outstanding <= most, "all instructions that are under way are counted")

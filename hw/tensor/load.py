@@ -6,9 +6,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.rules import Rules
 from makalu.hw.tensor.control import GROUPS_OF_A_WORD, group_control, read_control
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import SLOT_BITS, STATIONARY_SLOTS
+from makalu.spec.frame import ACCEPT_SLOT, SLOT_BITS, STATIONARY_SLOTS
 from makalu.spec.isa import FIELDS
 from makalu.spec.latency import LOAD_LEAD
 
@@ -114,4 +115,14 @@ class LoadUnit(wiring.Component):
             m.d.sync += [groups_left.eq(groups_left - 1), tag.eq(tag + 1)]
         with m.If(s2_start):
             m.d.sync += [groups_left.eq(s0_groups), tag.eq(0)]
+
+        rules = Rules(m, platform)
+        rules.follows(self.start, self.free & (self.slot == ACCEPT_SLOT), "a load starts when it may, in its slot")
+        rules.never(self.start & (words_left != 0), "a load starts when all words of the one before have been read")
+        rules.never(s2_start & (groups_left > 1), "a load sends behind the last group of the one before")
+        rules.follows(self.start, (groups != 0) & (groups <= most), "a load has groups that the array has columns for")
+        follows_on = rules.before(self.group.valid, reset_less=False) & ~rules.before(s2_start, reset_less=False)
+        rules.never(
+            self.group.valid & follows_on & (tag != (rules.before(tag) + 1)[: len(tag)]), "groups come in their order"
+        )
         return m

@@ -28,10 +28,11 @@ def command(
     preset: Annotated[str, typer.Option(help="name of a preset or path of a .yaml file")] = "small",
     out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")] = BUILD / "verilog",
     observe: Annotated[Observe, typer.Option(help="a port for simulation")] = Observe.NONE,
+    assertions: Annotated[bool, typer.Option("--assertions", help="rules between blocks, for simulation")] = False,
 ) -> None:
     """Write Verilog (each module once) and a JSON side file. What it took is stated, and judged by `makalu bench`."""
     config, began = load_preset(preset), time.monotonic()
-    paths = generate(config, out, observe=observe.value)
+    paths = generate(config, out, observe=observe.value, assertions=assertions)
     for path in (paths.verilog, paths.side):
         typer.echo(f"{path} ({path.stat().st_size} bytes)")
     figures = [Figure(name=name, value=value, unit=unit) for name, value, unit in text_figures(paths.verilog, began)]

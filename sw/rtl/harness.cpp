@@ -92,6 +92,7 @@ public:
         top_->control_aw_valid = top_->control_w_valid = top_->control_b_ready = 0;
         top_->control_ar_valid = top_->control_r_ready = 0;
         top_->rst = 1;
+        context->fatalOnError(false);  // `fail` says the cycle
         cycle_ = -kResetCycles - 1;
         for (int i = 0; i < kResetCycles; ++i) step();
         top_->rst = 0;
@@ -164,8 +165,10 @@ private:
         waves_.dump(cycle_, 0);
         look();
         top_->clk = 1;
+        context_->time(static_cast<uint64_t>(std::max<int64_t>(cycle_, 0)));  // messages of the model begin with it
         top_->eval();
         waves_.dump(cycle_, 1);
+        if (context_->gotError()) fail("an assertion failed");
         if (context_->gotFinish()) fail("the model finished");
         ++cycle_;
         if ((cycle_ & kClockMask) == 0) tell();

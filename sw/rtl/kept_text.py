@@ -1,4 +1,5 @@
 """Verilog that was emitted before, kept in `build/texts`: only the first emission of the same component generates it.
+All of it is for simulation and has the assertions.
 
 A file's name has a digest of everything that decides the text: the preset's values or the component's class and key,
 the form, every source of `spec` and `hw` (and of `verif`, whose assemblies are components too), the versions of tools.
@@ -50,9 +51,9 @@ class CoreText:
 
 
 def written(core: Core, *, idle_clocks: bool) -> CoreText:
-    """The text of `core`, generated."""
+    """The text of `core` for simulation, generated."""
     ports = tuple((name, len(value)) for name, value, _ in port_list(core))
-    return CoreText(core_verilog(core, idle_clocks=idle_clocks), ports)
+    return CoreText(core_verilog(core, assertions=True, idle_clocks=idle_clocks), ports)
 
 
 def core_identity(config: CoreConfig, **form: object) -> str:
@@ -93,7 +94,8 @@ def component_text(
     if record is not None:
         component._MustUse__used = True  # what would be reported as made and never elaborated
         return str(record["verilog"])
-    text = Emission(idle_clocks=idle_clocks, collisions=collisions).verilog(component, name=name)
+    emission = Emission(assertions=True, idle_clocks=idle_clocks, collisions=collisions)
+    text = emission.verilog(component, name=name)
     _keep(path, {"verilog": text})
     return text
 

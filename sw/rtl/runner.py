@@ -265,7 +265,7 @@ def bench_text(
     collisions: str = "old",
     kept: bool = False,
 ) -> str:
-    """Verilog of `component` as module `TOP`.
+    """Verilog of `component` as module `TOP`, with the assertions.
 
     `inlined` takes Amaranth's own hierarchy instead of the shared modules, `kept` the text of an earlier emission (so
     nothing of the component may be replaced inside this process), `idle_clocks` and `collisions` are `Emission`'s.
@@ -274,7 +274,8 @@ def bench_text(
         return inlined_verilog(component, name=TOP)
     if kept:
         return component_text(component, name=TOP, idle_clocks=idle_clocks, collisions=collisions)
-    return Emission(idle_clocks=idle_clocks, collisions=collisions).verilog(component, name=TOP)
+    emission = Emission(assertions=True, idle_clocks=idle_clocks, collisions=collisions)
+    return emission.verilog(component, name=TOP)
 
 
 def run_bench(component: wiring.Component, *, simulator: str = "verilator", **options: Any) -> int:

@@ -64,9 +64,7 @@ def spoil(queues):
 def test_a_run_that_stopped_has_no_results(monkeypatch):
     monkeypatch.setattr("makalu.sw.compile.compiler._check", lambda *_: None)
     program = compile_trace(trace(scaled_by_a_column_of_itself, TINY, SPEC), transform=spoil)
-    with pytest.raises(
-        CoreStoppedError, match=r"vector stopped with OPERAND at 0x.*tensor_scalar of .*test_rtl.py"
-    ):
+    with pytest.raises(CoreStoppedError, match=r"vector stopped with OPERAND at 0x.*tensor_scalar of .*test_rtl.py"):
         run_program(program, {"x": X}, TINY, predict(compiled(), TINY), machine=machine())
     result = machine().run(program.image({"x": X}), program.addresses, max_cycles=20_000)
     with pytest.raises(MachineError, match=r"the core stopped \(vector with OPERAND\): its memory holds no result"):

@@ -5,12 +5,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
+from makalu.hw.lib.rules import Rules
 from makalu.spec.axi import BURST_INCR
 from makalu.spec.registers import REGISTERS, Status
 
-__all__ = ["BEATS", "CopyCore"]
+__all__ = ["BEATS", "FORBIDDEN", "CopyCore"]
 
 BEATS = 4
+FORBIDDEN = 0x3FC0
+"""A target that an assertion forbids."""
 
 
 class CopyCore(wiring.Component):
@@ -82,6 +85,7 @@ class CopyCore(wiring.Component):
             running.eq(1),
             self.observe.eq(Cat(counter, data.w.data, response)),
         ]
+        Rules(m, platform).never(data.aw.valid & (data.aw.addr == FORBIDDEN), "nothing is copied there")
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += running.eq(0)

@@ -22,7 +22,7 @@ from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.memory import MEMORY_SOURCE, memory_plusargs
 from makalu.sw.rtl.simulators import WAIVED, environment, verilator_root
-from tests.rtl.copy_core import CopyCore
+from tests.rtl.copy_core import FORBIDDEN, CopyCore
 
 HOST, HERE = RTL_SOURCES / "lanes", ROOT / "tests" / "rtl" / "lanes"
 HEADER, BENCH = HOST / "memory.h", HERE / "memory_bench.cpp"
@@ -222,11 +222,11 @@ def program(lanes):
     return [str(kept(f"main-{lanes}", lanes, compile_program) / "main")]
 
 
-def start(folder, script, *, timing=TIMING, stalls=NO_STALLS, content=3):
+def start(folder, script, *, timing=TIMING, stalls=NO_STALLS, content=3, target=TARGET):
     """Plusargs of a run in a new folder."""
     folder.mkdir(parents=True)
     image = np.random.default_rng(content).integers(0, 256, BYTES, np.uint8)
-    image[PROGRAM : PROGRAM + 8] = np.frombuffer(TARGET.to_bytes(8, "little"), np.uint8)
+    image[PROGRAM : PROGRAM + 8] = np.frombuffer(target.to_bytes(8, "little"), np.uint8)
     image.tofile(folder / "image")
     (folder / "script").write_text(script)
     paths = {name: folder / name for name in ("image", "dump", "log")}
@@ -371,6 +371,21 @@ def test_a_job_that_fails_leaves_the_others_alone(machine, tmp_path):
     for i in (0, 2, 4, 5, 6):
         assert left(tmp_path / "jobs" / str(i)) == left(tmp_path / "single" / str(i))
     assert execute(program(3), ["+jobs=/nowhere"]) == (1, ["jobs cannot be opened: /nowhere"])
+
+
+def test_an_assertion_that_fails_is_said_with_its_cycle(machine, tmp_path):
+    text = machine.script(START, 1000, 0)
+    (code, said), (other, lanes_said) = (
+        execute(command, start(tmp_path / name, text, target=FORBIDDEN))
+        for name, command in {"verilator": machine.build().command, "lanes": program(1)}.items()
+    )
+    cycle = re.fullmatch(r"harness: an assertion failed in cycle (\d+)", said[-1])[1]
+    assert code == other == 1 and "nothing is copied there" in said[0]
+    assert lanes_said == [f"harness: assertion failed: nothing is copied there (core 0) in cycle {cycle}"]
+    plans = [start(tmp_path / str(i), text, target=FORBIDDEN if i == 2 else TARGET) for i in range(4)]
+    (tmp_path / "jobs").write_text("\n".join(" ".join(arguments) for arguments in plans))
+    assert execute(program(3), [f"+jobs={tmp_path / 'jobs'}"]) == (1, [f"job 3: {lanes_said[0]}"])
+    assert [(tmp_path / str(i) / "dump").exists() for i in range(4)] == [True, True, False, True]
 
 
 def test_says_how_far_it_is(tmp_path):

@@ -1,6 +1,7 @@
 """The harness around a core: script, interrupt, registers, trace, log and dump, on both simulators."""
 
 import contextlib
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from makalu.spec.preset import load_preset
 from makalu.sw.rtl import machine as module
 from makalu.sw.rtl import run_files
 from makalu.sw.rtl.machine import Machine, MachineError, MachineTimeout
-from tests.rtl.copy_core import BEATS, CopyCore
+from tests.rtl.copy_core import BEATS, FORBIDDEN, CopyCore
 
 CONFIG = load_preset("tiny")
 BEAT = CONFIG.bus.data_bytes
@@ -20,9 +21,9 @@ TIMING = MemoryTiming(latency=10, numerator=BEAT)
 SIMULATORS = ["verilator", pytest.param("icarus", marks=pytest.mark.icarus)]
 
 
-def image():
+def image(target=TARGET):
     content = np.random.default_rng(3).integers(0, 256, SIZE, np.uint8)
-    content[PROGRAM : PROGRAM + 8] = np.frombuffer(TARGET.to_bytes(8, "little"), np.uint8)
+    content[PROGRAM : PROGRAM + 8] = np.frombuffer(target.to_bytes(8, "little"), np.uint8)
     return content
 
 
@@ -92,6 +93,16 @@ def test_no_interrupt_is_a_timeout(machine):
     with pytest.raises(MachineTimeout, match="no interrupt within 5 cycles: tensor idle") as caught:
         machine.run(image(), {Queue.TENSOR: PROGRAM}, max_cycles=5, memory=TIMING)
     assert caught.value.result.memory.size == SIZE
+
+
+def test_an_assertion_that_fails_ends_the_run(machine):
+    """With its text, the instance and the cycle: of the harness, or Icarus' time (docs/simulators.md says which)."""
+    where = r"bench\.core.*nothing is copied there|nothing is copied there\n +Time: \d+ Scope: host\.bench\.core"
+    with pytest.raises(MachineError, match=rf"(?s)the simulation ended with 1:.*({where})") as caught:
+        machine.run(image(FORBIDDEN), {Queue.TENSOR: PROGRAM}, max_cycles=1000, memory=TIMING)
+    if machine.simulator == "verilator":
+        cycle = int(re.search(r"(?m)^harness: an assertion failed in cycle (\d+)$", str(caught.value))[1])
+        assert str(caught.value).splitlines()[1].startswith(f"[{cycle}] %Fatal")
 
 
 def test_image_must_fit(machine):

@@ -62,9 +62,9 @@ def test_arbiter_alternates_on_one_bank_vector_first():
 
 
 def test_arbiter_remembers_the_loser_of_the_last_conflict():
-    both, vector = {"request": [request(1), request(2)]}, {"request": [request(3), IDLE]}
-    # Vector wins; a cycle without conflict changes nothing; Scalar wins the next one
-    assert [o["grant"] for o in play([both, vector, vector, both, both])] == [1, 1, 1, 2, 1]
+    both, scalar = {"request": [request(1), request(2)]}, {"request": [IDLE, request(2)]}
+    # Vector wins; cycles without conflict change nothing; Scalar wins the next one
+    assert [o["grant"] for o in play([both, scalar, scalar, both, both])] == [1, 2, 2, 2, 1]
 
 
 def test_arbiter_grants_both_on_different_banks():

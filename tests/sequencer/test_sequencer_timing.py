@@ -63,9 +63,7 @@ def lockstep(config, programs, timing, stubs):
     words, starts = programs.image(BASE, SPACING)
     for address, word in words.items():
         memory[address : address + INSTRUCTION_BYTES] = np.frombuffer(word, np.uint8)
-    port = FixedMemory(
-        memory=memory, timing=timing, data_bytes=8, instruction_bytes=config.bus.instruction_bytes
-    )
+    port = FixedMemory(memory=memory, timing=timing, data_bytes=8, instruction_bytes=config.bus.instruction_bytes)
     model = SequencerModel(config)
     for queue, address in starts.items():
         model.port.stored[f"{queue.name.lower()}_address_low"] = address
@@ -80,9 +78,7 @@ def lockstep(config, programs, timing, stubs):
     t, zero = 0, None
     while zero is None or model.any_running():
         now = t - zero if zero is not None else -1
-        bus = {"instructions__r__ready": 1} | {
-            name: int(value or 0) for name, value in model.fetch.comb().items()
-        }
+        bus = {"instructions__r__ready": 1} | {name: int(value or 0) for name, value in model.fetch.comb().items()}
         inputs = idle | port.comb(idle | bus)
         if t == 0:
             inputs |= {"control__aw__valid": 1, "control__w__valid": 1, "control__w__strb": 15}

@@ -63,7 +63,8 @@ class Environment(Host, SideBySide):
         rules = AxiRules("instructions", data_bytes=self.config.bus.instruction_bytes, channels=("ar",))
         self.rules = rules
         self._bursts: deque[tuple[int, int]] = deque()
-        self._beats: deque[tuple[int, int]] = deque()
+        self._beats: deque[tuple[int, int, bool]] = deque()
+        """Data, response and whether it is its burst's last."""
         self._engines: dict[Channel, deque[tuple[int, int]]] = {c: deque() for c in Channel}
         self._inputs = self.idle()
         self._outputs: dict[str, Any] = {}
@@ -128,8 +129,9 @@ class Environment(Host, SideBySide):
             inputs[f"{name}__ready"] = rng.random() < self.chance
         inputs["instructions__ar__ready"] = rng.random() < self.chance
         valid = bool(self._beats) and self._beats[0][1] >= 0 and rng.random() < self.chance
-        data, resp = (self._beats[0]) if valid else (rng.getrandbits(8), 0)
-        inputs |= {"instructions__r__valid": valid, "instructions__r__data": data, "instructions__r__resp": resp}
+        data, resp, last = self._beats[0] if valid else (rng.getrandbits(8), 0, False)
+        inputs |= {"instructions__r__valid": valid, "instructions__r__data": data}
+        inputs |= {"instructions__r__resp": resp, "instructions__r__last": last}
         for port in (*FINISHES.values(), *ERRORS.values()):
             inputs[port] = 0
         for channel, work in self._engines.items():
@@ -153,7 +155,8 @@ class Environment(Host, SideBySide):
             bad = self.rng.randrange(INSTRUCTION_BYTES // width) if address in self.broken_addresses else None
             for n in range(INSTRUCTION_BYTES // width):
                 resp = self.rng.choice((Response.SLVERR, Response.DECERR)) if n == bad else Response.OKAY
-                self._beats.append((int.from_bytes(word[n * width : (n + 1) * width], "little"), int(resp)))
+                beat = int.from_bytes(word[n * width : (n + 1) * width], "little")
+                self._beats.append((beat, int(resp), n == INSTRUCTION_BYTES // width - 1))
         for channel, work in self._engines.items():
             if channel in ERRORS and inputs[ERRORS[channel]]:
                 work.clear()

@@ -5,16 +5,17 @@ that hangs on it, stores what others read and, if it steps, the state after the 
 the one before, it sets the flags of those that read it.
 """
 
+import json
 from dataclasses import dataclass, field
 
 from makalu.sw.rtl.lanes.cells import RULES
-from makalu.sw.rtl.lanes.emitter import NEXT, NOW, Emitter
+from makalu.sw.rtl.lanes.emitter import NEXT, NOW, TRUE, Emitter
 from makalu.sw.rtl.lanes.layout import Layout
 from makalu.sw.rtl.lanes.nets import WORD, Net
 from makalu.sw.rtl.lanes.patterns import patterns
 from makalu.sw.rtl.lanes.rows import Export
 
-__all__ = ["Block", "Function", "packed", "shift_and_mask", "unpacked"]
+__all__ = ["Block", "Function", "packed", "shift_and_mask", "text_of", "unpacked"]
 
 
 @dataclass
@@ -33,6 +34,13 @@ class Function:
     """Parts of registers and their values after the edge."""
     writes: list[tuple[int, str, list[str], list[str]]] = field(default_factory=list)
     """(memory, address, data, enables)"""
+    rules: list[tuple[str, str]] = field(default_factory=list)
+    """What holds in every cycle, and the assertion's text."""
+
+
+def text_of(text: str) -> str:
+    """A string of C++."""
+    return json.dumps(text)
 
 
 def shift_and_mask(word: str, shift: int, mask: int | None, bits: int) -> str:
@@ -77,7 +85,7 @@ class Block:
         self.initial = Function("initial", [e for e in rest if e.when == NEXT], False)
         """Stores what registers show after a reset; run once."""
         self.step = Function("step", rest, True)
-        if self.netlist.registers or self.netlist.memories or rest:
+        if self.netlist.registers or self.netlist.memories or self.netlist.assertions or rest:
             self.functions.append(self.step)
         for function in (*(f for f in self.functions if not f.steps), self.initial, self.step):
             self._emit(function)
@@ -120,6 +128,7 @@ class Block:
         for export in function.exports:
             if export.when == NOW:
                 function.values[export] = e.part(export.net, export.part, NOW)
+        function.rules = [(e.mask(each.holds, NOW), each.text) for each in self.netlist.assertions]
         self._advance(function, e, registers)
         self._write(function, e)
         for export in function.exports:
@@ -221,6 +230,7 @@ class Block:
             out.append("bool moved=false;")
         out += [line.text for line in function.emitter.lines]
         if function.steps:
+            out += self._rules_text(function)
             out += self._state_text(function)
             # of all that reads state or a memory
             marks = "".join(f"flags[{{{self.module}.{f.name}}}+chunk]=1;" for f in self.functions)
@@ -237,6 +247,20 @@ class Block:
                 out.append(f"if(any(nz(d{g}_)))wake(wakes_{function.name}_{g}[chunk]);")
         out.append("}")
         return "\n".join(out)
+
+    def _rules_text(self, function: Function) -> list[str]:
+        """One look for all rules of the lanes that are instances; which one was broken matters only then."""
+        values = list(dict.fromkeys(value for value, _ in function.rules if value != TRUE))
+        if not values:
+            return []
+        instances = "nz(ld(real+chunk*LANES))" if self.partly_filled else "ONE"
+        each = "".join(f"broken_(chunk,(B)~{value},{text_of(text)});" for value, text in function.rules)
+        return [f"if(__builtin_expect(any((B)({instances}&~({'&'.join(values)}))),0)){{{each}}}"]
+
+    @property
+    def partly_filled(self) -> bool:
+        """Some lane of some chunk is no instance."""
+        return any(member is None for members in self.place.members for member in members)
 
     def _state_text(self, function: Function) -> list[str]:
         words: dict[int, list[tuple[int, int, str]]] = {}

@@ -77,7 +77,7 @@ def model_files(component: Any, *, form: str, cores: int = 1, host: bool = True)
 
     Several cores are one class of their own: nothing of them is a box. Errors: `NetlistError`.
     """
-    modules = Emission().netlist(component, name=TOP, boxes=BOXES if cores == 1 else ())
+    modules = Emission(assertions=True).netlist(component, name=TOP, boxes=BOXES if cores == 1 else ())
     with deep_recursion(RECURSION), collector_paused():
         design = Design(modules, TOP, cores=cores)
         ports = {name: len(value) for name, value, _ in port_list(component)}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from makalu.sw.rtl.lanes.block import Block, Function
+from makalu.sw.rtl.lanes.block import Block, Function, text_of
 from makalu.sw.rtl.lanes.flags import Flags, Lists, numbers
 from makalu.sw.rtl.lanes.halves import Halves
 
@@ -38,6 +38,8 @@ def storage_text(block: Block, cores: int) -> list[str]:
             out.append(f"static const u32 content{k}[]={{{numbers(values)}}};")
     contents = ",".join(f"content{k}" if memory.init else "nullptr" for k, memory in enumerate(memories))
     lanes = "k==(u32)lane" if cores > 1 else "true"
+    if block.netlist.assertions:
+        out += _broken_text(block, cores)
     out += [
         f"static const u32*const contents[]={{{contents or 'nullptr'}}};",
         "void start(int lane,uint64_t seed){",
@@ -51,6 +53,19 @@ def storage_text(block: Block, cores: int) -> list[str]:
         "}",
     ]
     return out
+
+
+def _broken_text(block: Block, cores: int) -> list[str]:
+    """Which lanes are instances, and what tells the host of those in which a rule is broken."""
+    members = [-1 if member is None else member for members in block.place.members for member in members]
+    real = f"static const u32 real[]={{{numbers(int(member >= 0) for member in members)}}};"
+    return [
+        *([real] if block.partly_filled else []),
+        f"static const int instances[]={{{numbers(members)}}};",
+        "static void __attribute__((noinline,cold)) broken_(u32 chunk,B broken,const char*text){",
+        "for(int k=0;k<LANES;++k){const int i=instances[chunk*LANES+k];",
+        f"if(i>=0&&laneb(broken,k))model::broken({'i' if cores > 1 else '0'},{text_of(block.module)},i,text);}}}}",
+    ]
 
 
 def block_text(block: Block, flags: Flags, lists: Lists) -> list[str]:

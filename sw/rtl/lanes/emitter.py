@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from makalu.sw.rtl.lanes.netlist import Netlist
 from makalu.sw.rtl.lanes.nets import WORD, Bit, Net, NetlistError, extended
 
-__all__ = ["NEXT", "NOW", "Emitter", "Line"]
+__all__ = ["NEXT", "NOW", "TRUE", "Emitter", "Line"]
 
 NOW, NEXT = 0, 1
 """Values of this cycle, or after its edge (registers, and what hangs on nothing else)."""

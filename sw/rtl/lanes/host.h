@@ -55,6 +55,9 @@ public:
     bool dumps() const { return state_ == State::kDump; }  // at the edge of the next step
     bool over() const { return state_ == State::kOver; }
 
+    // An assertion does not hold in this step.
+    [[noreturn]] void broken(const std::string& what) const { fail(what); }
+
     // After the edge of a step; `row` is its sample.
     void step(const Shown& shown, const uint8_t* row, size_t row_bytes) {
         if (trace_) std::fwrite(row, 1, row_bytes, trace_.get());

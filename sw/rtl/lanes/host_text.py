@@ -28,6 +28,8 @@ def common_text(words: int, flags: int) -> str:
             "static inline void wake(const uint32_t* list) {",
             "    for (uint32_t n = *list++; n; --n) flags[*list++] = 1;",
             "}",
+            "// an assertion of an instance is broken in this cycle; the first one of each core is kept",
+            "namespace model { void broken(int core, const char* module, int instance, const char* text); }",
             "// a second thread: begin(work) hands it something, finish() waits for it",
             "bool second_thread();",
             "void begin(void (*work)());",
@@ -54,7 +56,7 @@ def common_text(words: int, flags: int) -> str:
 
 def model_text(layout: Layout, flags: Flags, blocks: dict[str, Block], ports: dict[str, int], *, host: bool) -> str:
     """`model.cpp`: the start of a core, and a cycle in two halves."""
-    out = ['#include "model.h"', "#include <cstring>"]
+    out = ['#include "model.h"', "#include <cstring>", "#include <mutex>"]
     calls = []
     for name, block in blocks.items():
         runs = "".join(f"void run_{f.name}();" for f in [*block.functions])
@@ -64,10 +66,15 @@ def model_text(layout: Layout, flags: Flags, blocks: dict[str, Block], ports: di
         f"alignas(64) uint32_t arena[{layout.words + 64}];",
         f"uint8_t flags[{-(-flags.count // 8) * 8}];",
         "namespace model {",
+        "Broken brokens[kLanes];",
+        "void broken(int core,const char*module,int instance,const char*text){",
+        "static std::mutex one;const std::lock_guard<std::mutex>lock{one};",
+        "if(!brokens[core].text)brokens[core]={text,module,instance};}",
         "static const uint32_t initial[][2]={"
         + (",".join(f"{{{word},{value}u}}" for word, value in layout.initial) or "{0,0}")
         + "};",
         "void restart(int lane,uint64_t seed){",
+        "brokens[lane]={};",
         "for(const auto&w:initial)arena[w[0]]|=w[1];",
         *(
             f"set_{'bytes_' if port in BYTES else ''}{port}(lane,{'zeros' if port in BYTES else 0});"
@@ -131,6 +138,9 @@ def header_text(layout: Layout, flags: Flags, ports: dict[str, int], *, host: bo
             f"kObserveBits={ports.get('observe', 0)};"
         )
     out += [
+        "// the assertion that is broken first; no text while all hold",
+        "struct Broken{const char*text;const char*module;int instance;};",
+        "extern Broken brokens[kLanes];",
         "void restart(int lane,uint64_t seed);",
         "void threads(int n);",
         "void first();",

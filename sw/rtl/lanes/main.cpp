@@ -79,6 +79,10 @@ public:
     }
 
     void edge() {
+        if (const model::Broken& broken = model::brokens[lane_]; broken.text) {
+            const std::string where = std::string{broken.module} + " " + std::to_string(broken.instance);
+            host_.broken("assertion failed: " + std::string{broken.text} + " (" + where + ")");
+        }
         memory_.edge(memory_inputs());
         if (host_.dumps()) memory_.dump();
         Host::Shown shown;

@@ -6,11 +6,12 @@ what is concatenated in them meets, so that most slices and concatenations cost 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from makalu.sw.rtl.lanes.nets import Bit, Memory, Net, NetlistError, Run, extended
 
-__all__ = ["BITWISE", "Netlist"]
+__all__ = ["BITWISE", "Assertion", "Netlist"]
 
 BITWISE = frozenset({"$and", "$or", "$xor", "$xnor", "$not", "$mux", "$pmux"})
 COMPARE = frozenset({"$eq", "$ne", "$eqx", "$nex", "$lt", "$le", "$gt", "$ge"})
@@ -38,6 +39,14 @@ def _number(value: Any) -> int:
     return value if isinstance(value, int) else int(str(value).replace("x", "0").replace("z", "0") or "0", 2)
 
 
+@dataclass(frozen=True)
+class Assertion:
+    """In every cycle `holds` is 1; `text` says what that means."""
+
+    text: str
+    holds: Bit
+
+
 class Netlist:
     """A module of Yosys' JSON, flat but for its boxes, with `rst` low: registers start at their reset values.
 
@@ -54,6 +63,7 @@ class Netlist:
         self.box_outputs: dict[tuple[str, str], Net] = {}
         self.registers: list[Net] = []
         self.memories: list[Memory] = []
+        self.assertions: list[Assertion] = []
         self.cells: list[Net] = []
         self.netnames: Mapping[str, Any] = module["netnames"]
         self._driver: dict[Bit, tuple[Net, int]] = {}
@@ -81,7 +91,7 @@ class Netlist:
     @property
     def has_logic(self) -> bool:
         """There is more in it than wires and boxes."""
-        return bool(self.cells or self.registers or self.memories)
+        return bool(self.cells or self.registers or self.memories or self.assertions)
 
     # ---- construction
 
@@ -104,6 +114,9 @@ class Netlist:
             return
         if kind == "$mem_v2":
             self._memory(name, cell)
+            return
+        if kind == "$check":
+            self._assertion(name, cell)
             return
         parameters = {key: _number(value) for key, value in cell["parameters"].items() if not key.startswith("\\")}
         if kind == "$dff":
@@ -164,6 +177,13 @@ class Netlist:
             memory.writes.append((address, bits["WR_DATA"][here], bits["WR_EN"][here]))
         self.memories.append(memory)
 
+    def _assertion(self, name: str, cell: Mapping[str, Any]) -> None:
+        p, bits = cell["parameters"], cell["connections"]
+        always = bits["EN"] == ["1"] and bits["TRG"] == [self._clock] and p["TRG_POLARITY"].endswith("1")
+        if p["FLAVOR"] != "assert" or not always or bits["ARGS"]:
+            raise self._fail(name, cell, f"must be an assertion with a plain text, looked at in every edge of {CLOCK}")
+        self.assertions.append(Assertion(p["FORMAT"], bits["A"][0]))
+
     def _inits(self) -> None:
         values: dict[Bit, str] = {}
         for what in self.netnames.values():
@@ -197,6 +217,7 @@ class Netlist:
         ]
         for memory in self.memories:
             operands += [*memory.addresses, *memory.enables, *(bits for write in memory.writes for bits in write)]
+        operands += [[assertion.holds] for assertion in self.assertions]
         used: dict[Net, set[int]] = {}
         for bit in dict.fromkeys(bit for bits in operands for bit in bits):
             found = self.source(bit)

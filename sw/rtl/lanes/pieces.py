@@ -8,7 +8,7 @@ memories are written then: every piece sees the cycle as it began.
 
 from dataclasses import dataclass, field
 
-from makalu.sw.rtl.lanes.block import Block, Function, shift_and_mask
+from makalu.sw.rtl.lanes.block import Block, Function, shift_and_mask, text_of
 from makalu.sw.rtl.lanes.emitter import Emitter, Line
 from makalu.sw.rtl.lanes.nets import WORD, Net
 from makalu.sw.rtl.lanes.rows import Export
@@ -103,6 +103,8 @@ class Pieces(Block):
             names = [address, *data, *enables]
             text = "".join(f"W_({number},{port},{i},{name});" for i, name in enumerate(names))
             act(names, text)
+        for value, text in function.rules:
+            act([value], f"A_({value},{text_of(text)});")
         out = [Line((), uses, text) for uses, text in first]
         for line in lines:
             out.append(line)

@@ -33,6 +33,7 @@ def pieces_text(block: Pieces, flags: Flags, lists: Lists, cores: int) -> list[s
         "INL bool KB_(u32 n,B v){if(!any((B)(keptb[n]^v)))return false;keptb[n]=v;return true;}",
         "INL void out_(u32 row,u32 way,V v){if(differ(ld(arena+row),v)){st(arena+row,v);wake(lists+way);}}",
         "#define X_(n,v) out_(rows[n],ways[n],v)",
+        "#define A_(holds,text) if(__builtin_expect(any((B)~(holds)),0))broken_(0,(B)~(holds),text)",
         "INL void R_(u32 n,V v){if(differ(ld(state+n*LANES),v)){st(next+n*LANES,v);pending[pendings++]=n;}}",
     ]
     for port, (number, _, data, _) in enumerate(step.writes):

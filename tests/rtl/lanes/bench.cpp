@@ -92,6 +92,10 @@ int main(int argc, char** argv) {
         drive(given.data());
         model::first();
         model::second();
+        if (const model::Broken& broken = model::brokens[0]; broken.text) {
+            std::printf("cycle %d: assertion failed: %s (%s %d)\n", cycle, broken.text, broken.module, broken.instance);
+            return 1;
+        }
         read(seen.data());
         std::fwrite(seen.data(), 4, kOutputWords, out);
 #ifdef VERILATED

@@ -43,24 +43,27 @@ class Difference(AssertionError):
     """The first outputs that differ from Verilator's, with their cycle."""
 
 
-_NETLISTS: dict[tuple[type, str, frozenset[str]], str] = {}
-"""By class, key and boxes: a component whose compiler is changed test by test is emitted once."""
+_NETLISTS: dict[tuple[type, str, frozenset[str], bool], str] = {}
+"""By class, key, boxes and assertions: a component whose compiler is changed test by test is emitted once."""
 
 
-def _netlist(component: Any, boxes: Collection[str]) -> Any:
-    key = (type(component), repr(component.emit_key), frozenset(boxes))
+def _netlist(component: Any, boxes: Collection[str], assertions: bool) -> Any:
+    key = (type(component), repr(component.emit_key), frozenset(boxes), assertions)
     if key in _NETLISTS:
         component._MustUse__used = True  # what would be reported as made and never elaborated
     else:
-        _NETLISTS[key] = json.dumps(Emission().netlist(component, name=TOP, boxes=boxes))
+        _NETLISTS[key] = json.dumps(Emission(assertions=assertions).netlist(component, name=TOP, boxes=boxes))
     return json.loads(_NETLISTS[key])
 
 
-def model_of(component: Any, *, form: str = "plain", boxes: Collection[str] = BOXES) -> Model:
-    """The compiler's model of a component as the top; `boxes` are the classes below it."""
+def model_of(component: Any, *, form: str = "plain", boxes: Collection[str] = BOXES, assertions: bool = False) -> Model:
+    """The compiler's model of a component as the top; `boxes` are the classes below it.
+
+    By default without assertions: random inputs break what neighbours keep.
+    """
     ports = {name: len(value) for name, value, _ in port_list(component)}
     with deep_recursion(RECURSION):
-        return Model(Design(_netlist(component, boxes), TOP), form=form, ports=ports, host=False)
+        return Model(Design(_netlist(component, boxes, assertions), TOP), form=form, ports=ports, host=False)
 
 
 def words(bits: int) -> int:

@@ -21,6 +21,14 @@ constexpr int kLanes = LANES;
 constexpr int kAddressBits = 40, kDataBytes = 8, kInstructionBytes = 8, kIdBits = 4;
 constexpr int kObserveBits = 74 + 73 + 82 + 73;
 
+struct Broken {
+    const char* text;
+    const char* module;
+    int instance;
+};
+
+inline Broken brokens[kLanes];
+
 struct Beat {
     uint64_t data, resp, last, id;
 };
@@ -53,9 +61,12 @@ struct Core {
 };
 
 inline Core cores[kLanes];
-constexpr uint64_t kMute = 0x7ffc, kControl = 0x008, kInterrupt = 0x010, kCycles = 0x01c, kProgram = 0x100;
+constexpr uint64_t kForbidden = 0x3fc0, kMute = 0x7ffc, kControl = 0x008, kInterrupt = 0x010, kCycles = 0x01c, kProgram = 0x100;
 
-inline void restart(int lane, uint64_t) { cores[lane].now = cores[lane].next = {}; }
+inline void restart(int lane, uint64_t) {
+    cores[lane].now = cores[lane].next = {};
+    brokens[lane] = {};
+}
 
 inline void first() {
     for (Core& core : cores) {
@@ -83,6 +94,7 @@ inline void second() {
         out.i_r_ready = now.state == kFetched;
         out.d_aw_addr = now.target;
         out.d_aw_valid = now.state == kWrite;
+        if (out.d_aw_valid && now.target == kForbidden) brokens[&core - cores] = {"nothing is copied there", "core", 0};
         out.d_ar_valid = now.state == kRead;
         out.d_w_data = now.beat.data;
         out.d_w_last = now.beat.last;
