@@ -1,4 +1,4 @@
-"""Faults planted into the emitted Verilog of the DMA: the bench's named test must fail, at the port, rule or assertion."""
+"""Faults planted into the emitted Verilog of the DMA: the named test must fail, at the port, rule or assertion."""
 
 import pytest
 
