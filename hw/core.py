@@ -81,8 +81,8 @@ class Core(wiring.Component):
         parts = {"sequencer": sequencer, "head": head, "array": array, **lane_engines, "arbiter": arbiter}
         for name, part in parts.items():
             m.submodules[name] = place(part, platform)
-        # not placed: at 128 partitions its inputs are more bits than Amaranth numbers in one converted module
-        m.submodules.dma = dma
+        # not shared: at 128 partitions its inputs are more bits than Amaranth numbers in one converted module
+        m.submodules.dma = place(dma, platform, shared=False)
         partitions = [Partition(config=config) for _ in range(config.partitions)]
         for p, partition in enumerate(partitions):
             m.submodules[f"partition_{p}"] = place(partition, platform)

@@ -7,7 +7,7 @@ opcode, which operands it has and of which types stands in its row of `isa.py`; 
     data   = op(data, operand), or op(operand, data)     step after step, each rounds once
     dst    = cast(function(data))                        element by element
 
-Does not: say what an operator or a function computes (`sim_models/golden/lanes.py`), nor when (`docs/contract.md`).
+Does not: say what an operator or a function computes (`sim_models/golden/lanes.py`), nor when (`docs/blocks/lanes.md`).
 """
 
 from collections.abc import Iterator

@@ -4,6 +4,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from makalu.hw.lib.element import CODE_BITS
+from makalu.hw.lib.gated import GatedLayout
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import FIELDS, AluOp, Function
 from makalu.spec.lane_programs import data_inputs, operand_inputs
@@ -39,7 +40,7 @@ def lane_control(config: CoreConfig) -> data.StructLayout:
     """Everything that a lane obeys; `setup` and the orders of this cycle."""
     position = Shape.cast(range(config.sbuf.word_bytes))
     index = Shape.cast(range(ELEMENT_BUFFER))
-    return data.StructLayout(
+    return GatedLayout(
         {
             "setup": lane_setup(),
             # sources, beside the memory's data: one element into the buffer
@@ -54,5 +55,11 @@ def lane_control(config: CoreConfig) -> data.StructLayout:
             "place": 1,  # the element that leaves the pipeline goes into the combining buffer
             "place_position": position,
             "move": 1,  # the combining buffer, as it was before this cycle, goes to write_data
-        }
+        },
+        gates={
+            "position": ("push", "~setup.psum"),  # an element of PSUM lies in no SBUF word
+            "push_index": ("push",),
+            "pop_index": ("advance",),
+            "place_position": ("place",),
+        },
     )

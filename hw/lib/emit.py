@@ -120,12 +120,15 @@ def module_name(component: wiring.Component) -> str:
     return f"{base}_{suffix}"
 
 
-def place(component: wiring.Component, platform: Any, *, domain: str = "sync") -> Elaboratable | Fragment:
+def place(
+    component: wiring.Component, platform: Any, *, domain: str = "sync", shared: bool = True
+) -> Elaboratable | Fragment:
     """What to add as submodule for `component`: itself, or under an `Emission` an `Instance` of its module.
 
-    `domain` is the parent's domain that clocks it.
+    `domain` is the parent's domain that clocks it; what is not `shared` is never an `Instance`. Another platform with
+    a method `instance` decides by itself.
     """
-    if isinstance(platform, Emission):
+    if hasattr(platform, "instance") and (shared or not isinstance(platform, Emission)):
         return platform.instance(component, domain=domain)
     return component if domain == "sync" else DomainRenamer(domain)(component)
 

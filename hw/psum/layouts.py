@@ -5,6 +5,7 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.gated import GatedLayout
 from makalu.spec.config import PsumConfig
 from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
@@ -34,13 +35,14 @@ def bank_elems_bits(psum: PsumConfig) -> int:
 
 @cache
 def _read(psum: PsumConfig, go: str) -> data.StructLayout:
-    return data.StructLayout(
+    return GatedLayout(
         {
             go: 1,
             "address": element_address_bits(psum),
             "start": INDEX_BITS,  # first partition
             "count": FIELDS["partitions"].bits,  # partitions
-        }
+        },
+        go=go,
     )
 
 
@@ -75,17 +77,18 @@ def elements_of_engines() -> data.ArrayLayout:
 @cache
 def wave(psum: PsumConfig) -> data.StructLayout:
     """Destination of one moving column; rides from slice to slice, one a cycle."""
-    return data.StructLayout(
+    return GatedLayout(
         {
             "valid": 1,
             "address": element_address_bits(psum),
             "accumulate": 1,
             "columns": FIELDS["columns"].bits,  # M: slices 0 .. M-1 take part
-        }
+        },
+        go="valid",
     )
 
 
 @cache
 def commit(psum: PsumConfig) -> data.StructLayout:
     """What the memory writes in this cycle."""
-    return data.StructLayout({"valid": 1, "address": element_address_bits(psum), "data": PSUM_WORD_BITS})
+    return GatedLayout({"valid": 1, "address": element_address_bits(psum), "data": PSUM_WORD_BITS}, go="valid")

@@ -5,6 +5,7 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.gated import GatedLayout
 from makalu.spec.config import CoreConfig, SbufConfig
 from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import ENGINES, GRANULE_BYTES, INDEX_BITS
@@ -50,7 +51,7 @@ def bank_select_bits(sbuf: SbufConfig) -> int:
 
 @cache
 def _access(config: CoreConfig, go: str) -> data.StructLayout:
-    return data.StructLayout(
+    return GatedLayout(
         {
             go: 1,
             "write": 1,
@@ -58,7 +59,8 @@ def _access(config: CoreConfig, go: str) -> data.StructLayout:
             "mask": config.sbuf.word_bytes,  # a bit a byte
             "start": INDEX_BITS,  # first partition
             "count": _COUNT_BITS,  # partitions
-        }
+        },
+        go=go,
     )
 
 
@@ -93,20 +95,22 @@ def words_of_engines(config: CoreConfig) -> data.ArrayLayout:
 @cache
 def tensor_read(config: CoreConfig) -> data.StructLayout:
     """Port B, slots 0 to 2."""
-    return data.StructLayout({"enable": 1, "address": word_address_bits(config.sbuf)})
+    return GatedLayout({"enable": 1, "address": word_address_bits(config.sbuf)}, go="enable")
 
 
 @cache
 def dma_port(config: CoreConfig) -> data.StructLayout:
     """Port B, slot 3."""
-    return data.StructLayout(
+    return GatedLayout(
         {
             "enable": 1,
             "write": 1,
             "address": word_address_bits(config.sbuf),
             "granules": granule_count(config.sbuf),
             "data": 8 * config.sbuf.word_bytes,
-        }
+        },
+        go="enable",
+        gates={"granules": ("write",), "data": ("write", "granules")},
     )
 
 
@@ -127,11 +131,13 @@ def bank_port(sbuf: SbufConfig) -> data.StructLayout:
 @cache
 def written(config: CoreConfig) -> data.StructLayout:
     """What a port commits in this cycle: merged data, and which granules of it."""
-    return data.StructLayout(
+    return GatedLayout(
         {
             "enable": 1,
             "address": word_address_bits(config.sbuf),
             "granules": granule_count(config.sbuf),
             "data": 8 * config.sbuf.word_bytes,
-        }
+        },
+        go="enable",
+        gates={"data": ("granules",)},
     )

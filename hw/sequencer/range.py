@@ -1,11 +1,11 @@
 """First and last element of an access pattern, one dimension a cycle, and whether they leave the memory."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from makalu.hw.lib.element import LARGEST, SIZE_BITS
+from makalu.hw.lib.element import SIZE_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import AP_DIMS, FIELDS, Space
 
@@ -95,15 +95,15 @@ class OperandRange(wiring.Component):
         with m.If((self.step >= 1) & (self.step <= AP_DIMS)):
             m.d.sync += [s2_low.eq(low), s2_high.eq(high), s2_space.eq(self.space), s2_size.eq(self.size)]
 
-        # the verdict compares the first byte of the highest element
+        # the verdict compares elements: a partition has whole ones of every size, and in PSUM all are the accumulator's
         below = Signal()
-        high_byte = Signal(signed(_EXTREME + LARGEST))
         bank = exact_log2(config.psum.bank_elems)
         m.d.comb += [
             below.eq(s2_low < 0),
-            high_byte.eq(s2_high << s2_size),
-            self.sbuf.eq((s2_space == Space.SBUF) & (below | (high_byte >= config.sbuf.partition_bytes))),
-            self.psum.eq((s2_space == Space.PSUM) & (below | (high_byte >= config.psum.partition_bytes))),
+            self.sbuf.eq(
+                (s2_space == Space.SBUF) & (below | (s2_high >= Const(config.sbuf.partition_bytes) >> s2_size))
+            ),
+            self.psum.eq((s2_space == Space.PSUM) & (below | (s2_high >= config.psum.banks * config.psum.bank_elems))),
             self.banks.eq((s2_low >> bank) != (s2_high >> bank)),
         ]
         return m

@@ -5,6 +5,7 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.gated import GatedLayout
 from makalu.hw.sbuf.layouts import word_address_bits
 from makalu.hw.tensor.layouts import tag_bits
 from makalu.spec.config import CoreConfig
@@ -51,7 +52,7 @@ def buffer_bits(config: CoreConfig) -> int:
 @cache
 def read_control(config: CoreConfig) -> data.StructLayout:
     """Read this SBUF word in this cycle, into this buffer, in partitions start .. start + count - 1."""
-    return data.StructLayout(
+    return GatedLayout(
         {
             "enable": 1,
             "moving": 1,  # else stationary
@@ -59,20 +60,22 @@ def read_control(config: CoreConfig) -> data.StructLayout:
             "buffer": buffer_bits(config),
             "start": INDEX_BITS,
             "count": FIELDS["partitions"].bits,
-        }
+        },
+        go="enable",
     )
 
 
 @cache
 def group_control(config: CoreConfig) -> data.StructLayout:
     """Half `half` of stationary buffer `buffer` is at the array's edge in this cycle, as group `tag`."""
-    return data.StructLayout({"valid": 1, "buffer": 1, "half": 1, "tag": tag_bits(config.tensor)})
+    return GatedLayout({"valid": 1, "buffer": 1, "half": 1, "tag": tag_bits(config.tensor)}, go="valid")
 
 
 @cache
 def column_control(config: CoreConfig) -> data.StructLayout:
     """Element `element` of line buffer `buffer` is at the array's edge in this cycle."""
-    return data.StructLayout({"valid": 1, "swap": 1, "buffer": buffer_bits(config), "element": element_bits(config)})
+    fields = {"valid": 1, "swap": 1, "buffer": buffer_bits(config), "element": element_bits(config)}
+    return GatedLayout(fields, go="valid")
 
 
 @cache

@@ -24,7 +24,9 @@ class TensorModel:
     Inputs of a cycle: `command`, `frame` (see `TensorHeadModel`), `dma` (see `SbufModel`).
 
     Outputs: those of the head, `sbuf`, `x`, `w` (see `TensorEdgesModel`), `p` (finalised fp32 of the columns, uint32
-    [P]), `commit` (see `PsumModel`).
+    [P]), `commit` (see `PsumModel`), `slices` (see `SbufModel`).
+
+    `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -46,17 +48,17 @@ class TensorModel:
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         out = self.head.comb(inputs)
         idle = {"enable": np.zeros(self.config.partitions, bool), "address": np.zeros(self.config.partitions, np.int64)}
-        b_data = self.sbuf.comb(self._sbuf_inputs(inputs, idle))["b_data"]
-        out |= {"b_data": b_data}
+        out["slices"] = self.sbuf.comb(self._sbuf_inputs(inputs, idle))  # the tensor engine's reads show a cycle later
+        b_data = out["slices"]["b_data"]
         out |= self.edges.comb({"control": out["control"], "sbuf_data": b_data})
         out["p"] = self.array.comb()
         out["commit"] = self.psum.comb(self._psum_inputs(out["wave"], out["p"]))["commit"]
         return out
 
-    def tick(self, inputs: dict[str, Any]) -> None:
-        out = self.comb(inputs)
+    def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
+        out = out or self.comb(inputs)
         self.head.tick(inputs)
-        self.edges.tick({"control": out["control"], "sbuf_data": out["b_data"]})
-        self.sbuf.tick(self._sbuf_inputs(inputs, out["sbuf"]))
+        self.edges.tick({"control": out["control"], "sbuf_data": out["slices"]["b_data"]}, out)
+        self.sbuf.tick(self._sbuf_inputs(inputs, out["sbuf"]), out["slices"])
         self.array.tick(out["x"], out["w"])
         self.psum.tick(self._psum_inputs(out["wave"], out["p"]))

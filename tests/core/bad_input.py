@@ -21,7 +21,7 @@ from makalu.spec.registers import QUEUE_STATES, QueueState, Status
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.trace import Event, read_trace
-from verif.core.replay import check_counters
+from tests.core.replay import check_counters
 
 __all__ = [
     "CONFIG",

@@ -4,7 +4,7 @@ import functools
 
 from makalu.spec.preset import load_preset
 from makalu.sw.rtl.machine import Machine
-from verif.core.configs import core_config
+from verif.lib.variants import bench_config
 
 __all__ = ["observed_machine", "quick_machine", "traced_machine"]
 
@@ -29,5 +29,5 @@ def quick_machine(preset: str) -> Machine:
 
 @functools.cache
 def observed_machine(name: str) -> Machine:
-    """Every architectural port of a `core_config`; registers without reset start at random."""
-    return Machine(config=core_config(name), observe="all")
+    """Every architectural port of a `bench_config`; registers without reset start at random."""
+    return Machine(config=bench_config(name), observe="all")

@@ -14,7 +14,7 @@ from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from tests.core.machines import observed_machine
-from verif.core.replay import check_replay
+from tests.core.replay import check_replay
 
 TINY = load_preset("tiny")
 SLOW = 300

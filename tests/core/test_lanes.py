@@ -20,11 +20,11 @@ from makalu.sw.rtl.timing import first_difference as first_event
 from makalu.sw.rtl.timing import largest_difference
 from tests.core.bad_input import CONFIG, OUTSIDE, WATCHDOG, SettlingMachine, place_of, spoil, with_fields
 from tests.core.machines import observed_machine
+from tests.core.replay import check_replay
 from tests.core.test_restart import behind
 from tests.core.timed import Case, accounts
 from tests.rtl.lanes.machines import case_arguments, first_difference, lanes_machine, ran
-from verif.core.configs import SLOW_ENGINES, core_config
-from verif.core.replay import check_replay
+from verif.lib.variants import bench_config
 
 pytestmark = pytest.mark.slow
 
@@ -38,9 +38,9 @@ STALLS = StallProbabilities(aw=90, w=60, b=90, ar=90, r=60, iar=90, ir=60, seed=
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_program(seed):
-    case = make_case(core_config(SLOW_ENGINES), seed)
+    case = make_case(bench_config("slow-engines"), seed)
     print(case)
-    lanes, oracle = lanes_machine(SLOW_ENGINES, "all"), observed_machine(SLOW_ENGINES)
+    lanes, oracle = lanes_machine("slow-engines", "all"), observed_machine("slow-engines")
     assert oracle.simulator == "verilator"
     lanes, other = (ran(machine, **case_arguments(case)) for machine in (lanes, oracle))
     assert lanes.trace.issues() and lanes.registers["status"] == Status.DONE
@@ -49,11 +49,11 @@ def test_random_program(seed):
 
 def test_replay():
     """Every port of the slow engines' core, in every cycle, is that of the lockstep model."""
-    config = core_config(SLOW_ENGINES)
+    config = bench_config("slow-engines")
     case = random_program(config, seed=43, instructions=60, elements=8)
     image, programs = case.program.image(case.inputs), case.program.addresses
     arguments = {"memory": MemoryTiming.of(config.memory, latency=20), "max_cycles": 20_000}
-    machine = lanes_machine(SLOW_ENGINES, "all")
+    machine = lanes_machine("slow-engines", "all")
     result = machine.run(image, programs, log=True, seed=0, **arguments)
     check_replay(machine, result, image, programs, **arguments)
     shutil.rmtree(result.trace.parent)
@@ -63,7 +63,7 @@ def test_replay():
 @pytest.mark.parametrize("name", ALONE)
 def test_random_program_without_verilator(name, seed):
     """Every byte is golden's, every issue and finish in the predicted cycle; behind stalls by the run's handshakes."""
-    case = make_case(core_config(name), seed)
+    case = make_case(bench_config(name), seed)
     print(case)
     program, machine = case.random.program, lanes_machine(name)
     assert run_case(machine, case).fault is None
@@ -155,7 +155,7 @@ def test_one_wrong_bit_is_a_difference():
 @pytest.mark.parametrize("name", ("tiny", "trn2-mini"))
 def test_start_does_not_matter(name, seed):
     """Registers without reset and memories start at random: memory, registers and events are those of a start at 0."""
-    case = make_case(core_config(name), 10 + seed)
+    case = make_case(bench_config(name), 10 + seed)
     machine = lanes_machine(name, "all" if name == "tiny" else "trace")
     fixed = ran(machine, **case_arguments(case))
     random = ran(machine, **{**case_arguments(case), "seed": seed})

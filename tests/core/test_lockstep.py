@@ -19,9 +19,9 @@ from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
 from tests.core.bad_input import OUTSIDE, SettlingMachine, place_of, spoil, with_fields
 from tests.core.machines import observed_machine
-from verif.core.configs import SLOW_ENGINES, core_config
+from tests.core.replay import check_replay
 from verif.core.observation import row_bytes
-from verif.core.replay import check_replay
+from verif.lib.variants import bench_config
 
 MOST_CYCLES = 20_000
 WATCHDOG = 400
@@ -64,8 +64,10 @@ def test_random_programs(seed, memory):
 
 def test_random_program_with_other_clocks():
     """L = 2, words of 16 bytes, six banks, engines at 2/5 and 1/2 of the array's clock."""
-    config = core_config(SLOW_ENGINES)
-    replay(observed_machine(SLOW_ENGINES), *random_case(42, config=config), MemoryTiming.of(config.memory, latency=20))
+    config = bench_config("slow-engines")
+    replay(
+        observed_machine("slow-engines"), *random_case(42, config=config), MemoryTiming.of(config.memory, latency=20)
+    )
 
 
 def test_gemm():

@@ -33,7 +33,7 @@ from tests.core.bad_input import (
     with_fields,
 )
 from tests.core.machines import observed_machine
-from verif.core.replay import check_replay
+from tests.core.replay import check_replay
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from makalu.sw.compile.program import PAGE
 from makalu.sw.rtl.machine import Machine
 from tests.core.bad_input import CONFIG, Expected, queues_of, with_fields
 from tests.core.machines import observed_machine
-from verif.core.replay import check_replay
+from tests.core.replay import check_replay
 
 pytestmark = pytest.mark.slow
 

@@ -8,15 +8,15 @@ import pytest
 
 from makalu.sim_models.lockstep.dma_bursts import bursts, steps, unit_count
 from makalu.spec.isa import Opcode
-from verif.dma.configs import dma_config
 from verif.dma.programs import MEMORY_BYTES, copy, random_descriptor, rows
+from verif.lib.variants import bench_config
 
 PAGE = 4096
 
 
 @pytest.mark.parametrize("config", ["tiny", "wide-bus", "narrow"])
 def test_bursts_keep_the_rules_and_cover_every_byte_once(config):
-    config = dma_config(config)
+    config = bench_config(config)
     rng = Random(3)
     for _ in range(150):
         instruction = random_descriptor(rng, config, Opcode.DMA_STORE)
@@ -38,14 +38,14 @@ def test_bursts_keep_the_rules_and_cover_every_byte_once(config):
 
 
 def test_aligned_rows_waste_no_beat():
-    config = dma_config("wide-bus")
+    config = bench_config("wide-bus")
     made = bursts(config, rows(Opcode.DMA_LOAD, partitions=4, row_bytes=1024, address=0x1000, offset=64, pitch=1024))
     assert [b.length for b in made] == [256] * 16
     assert [b.partition for b in made[:5]] == [0, 1, 2, 3, 0]
 
 
 def test_an_unaligned_row_is_aligned_from_its_second_piece_on():
-    config = dma_config("wide-bus")
+    config = bench_config("wide-bus")
     made = bursts(config, rows(Opcode.DMA_LOAD, partitions=1, row_bytes=600, address=0x1024, offset=0, pitch=0))
     assert [(b.address, b.length) for b in made] == [(0x1024, 220), (0x1100, 256), (0x1200, 124)]
 

@@ -7,9 +7,9 @@ from makalu.spec.frame import LOAD_PHASE, PHASES
 from makalu.spec.isa import Opcode
 from makalu.spec.memory import DEFAULT_LATENCY, MemoryTiming
 from makalu.spec.preset import load_preset
-from verif.dma.configs import dma_config
-from verif.dma.model_run import run_model
+from tests.dma.model_run import run_model
 from verif.dma.programs import rows
+from verif.lib.variants import bench_config
 
 PRESET = "trn1-mini"
 PITCH = 1024
@@ -35,7 +35,7 @@ def span(cycles):
 
 @pytest.mark.parametrize("row_bytes", [256, 512])
 def test_loads_take_a_beat_every_cycle(row_bytes):
-    config = dma_config(PRESET)
+    config = bench_config(PRESET)
     beats = run(config, program(config, Opcode.DMA_LOAD, row_bytes, 4), []).beats["r"]
     assert len(beats) == 4 * config.partitions * row_bytes // config.bus.data_bytes
     assert span(beats) == len(beats)
@@ -48,7 +48,7 @@ def test_stores_give_a_beat_every_cycle(row_bytes):
     The first burst's lane has just begun, and its beats come `line` cycles apart. Meanwhile all other lanes read ahead.
     Later a lane is asked for a burst after all other partitions' bursts, in which time it has read as many lines.
     """
-    config = dma_config(PRESET)
+    config = bench_config(PRESET)
     burst = config.dma.burst_bytes // config.bus.data_bytes
     line = PHASES * config.bus.data_bytes // config.sbuf.word_bytes
     assert line == config.partitions  # so a lane reads a burst while a burst of each partition is sent
@@ -59,7 +59,7 @@ def test_stores_give_a_beat_every_cycle(row_bytes):
 
 
 def test_both_directions_at_once_cost_nothing():
-    config = dma_config(PRESET)
+    config = bench_config(PRESET)
     loads, stores = program(config, Opcode.DMA_LOAD, 512, 3), program(config, Opcode.DMA_STORE, 512, 3)
     both, load, store = run(config, loads, stores), run(config, loads, []), run(config, [], stores)
     assert both.finishes["load"] == load.finishes["load"]
@@ -73,7 +73,7 @@ def test_short_rows_of_consecutive_descriptors_overlap():
     line of each is in the last lane: its first word goes in the lane's first slot from 3 cycles after the beat on, the
     others in the next frames, and the finish is in the cycle after the last.
     """
-    config = dma_config(PRESET)
+    config = bench_config(PRESET)
     count, partitions, words = 8, config.partitions, 64 // config.sbuf.word_bytes
     record = run(config, program(config, Opcode.DMA_LOAD, 64, count), [], latency=0)
     beats = record.beats["r"]
@@ -87,7 +87,7 @@ def test_short_rows_of_consecutive_descriptors_overlap():
 @pytest.mark.parametrize("offset", [4, 8, 12])
 def test_a_shift_between_memory_and_sbuf_costs_a_step_a_burst(offset):
     """A burst's last bytes lie in one line more than it has beats: a step without a beat before the next burst's."""
-    config = dma_config(PRESET)
+    config = bench_config(PRESET)
     beats = run(config, program(config, Opcode.DMA_LOAD, 256, 3, offset=offset), []).beats["r"]
     bursts, burst = 3 * config.partitions, 256 // config.bus.data_bytes
     assert beats == [beats[0] + n * (burst + 1) + i for n in range(bursts) for i in range(burst)]

@@ -10,9 +10,9 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
-from verif.dma.configs import dma_config
-from verif.dma.model_run import CHANNELS, run_model
+from tests.dma.model_run import CHANNELS, run_model
 from verif.dma.programs import random_descriptor
+from verif.lib.variants import bench_config
 
 ROUNDS = {0: 12, 7: 12, 100: 4}
 """By latency: a long one costs cycles, and the cases differ in everything else."""
@@ -47,7 +47,7 @@ def programs(config, rng, count) -> dict[str, list[Instruction]]:
 @pytest.mark.parametrize("latency", ROUNDS)
 @pytest.mark.parametrize("config", ["tiny", "wide-bus", "narrow"])
 def test_finishes_are_exact(config, latency):
-    config = dma_config(config)
+    config = bench_config(config)
     rng = Random(f"{config.name}-{latency}")
     for _ in range(ROUNDS[latency]):
         timing = MemoryTiming(

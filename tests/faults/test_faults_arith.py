@@ -85,7 +85,7 @@ def test_pe_bench_catches_what_deep_sums_show(test, fault):
 @pytest.mark.slow
 @pytest.mark.parametrize(("test", "fault"), [("dense_traffic", COUNT_BIT), ("cancellation", LOST_PLACE)], ids=str)
 def test_psum_bench_catches_what_deep_sums_show(test, fault):
-    says = rf"test_psum.{test}: .*cycle \d+, port commit: RTL 0x"
+    says = rf"test_psum.{test}: .*cycle \d+, port psum_slice__commit\S*: RTL 0x"
     caught("psum", "tiny", replace(fault, test=test), says=says, params={"cycles": 400})
 
 

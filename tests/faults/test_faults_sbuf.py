@@ -10,29 +10,35 @@ SBUF = (
         line=r"assign reads_first(\d) = .*;",
         becomes=r"assign reads_first\1 = 1'h0;",
         times=2,
-        message="grant",
+        message="arbiter__grant",
     ),
     Fault(
         name="conflict-ignored",
         line=r"assign sbuf_goes(\d) = request\[(\d+)\] .*;",
         becomes=r"assign sbuf_goes\1 = request[\2];",
         times=2,
-        message="grant",
+        message="arbiter__grant",
     ),
-    Fault(name="turn-stuck", line=r"(?<=\s)sbuf_turn <= .*;", becomes="sbuf_turn <= 1'h0;", times=3, message="grant"),
+    Fault(
+        name="turn-stuck",
+        line=r"(?<=\s)sbuf_turn <= .*;",
+        becomes="sbuf_turn <= 1'h0;",
+        times=3,
+        message="arbiter__grant",
+    ),
     Fault(
         name="owner-ignored",
         line=r"assign owned_from(\d) = .*;",
         becomes=r"assign owned_from\1 = 8'h00;",
         times=2,
-        message="psum_grant",
+        message="arbiter__psum_grant",
     ),
     Fault(
         name="partitions-ignored",
         line=r"assign takes_part(\d) = access\[(\d+)\] .*;",
         becomes=r"assign takes_part\1 = access[\2];",
         times=2,
-        message="(read_data|written_a)",
+        message="sbuf_slice__(read_data|written_a)",
     ),
 )
 PSUM = (
@@ -40,19 +46,21 @@ PSUM = (
         name="wave-one-early",
         line=r"(?<=\s)s2_address <= s1_address;",
         becomes="s2_address <= wave_in[9:1];",
-        message="commit",
+        message="psum_slice__commit",
     ),
     Fault(
         name="columns-ignored",
         line=r"assign takes_part = wave_in\[0\] .*;",
         becomes="assign takes_part = wave_in[0];",
-        message="commit",
+        message="psum_slice__commit",
     ),
-    Fault(name="old-of-bank-0", line=r"(?<=\s)s1_bank0 <= .*;", becomes="s1_bank0 <= 3'h0;", message="commit"),
+    Fault(
+        name="old-of-bank-0", line=r"(?<=\s)s1_bank0 <= .*;", becomes="s1_bank0 <= 3'h0;", message="psum_slice__commit"
+    ),
 )
 
 
-SAYS = r"cycle \d+, port {}: RTL 0x"
+SAYS = r"cycle \d+, port {}\S*: RTL 0x"
 PARAMS = {"cycles": 200}
 
 

@@ -48,6 +48,13 @@ FAULTS = (
         times=len(QUEUES),
         test="broken_rules_stop_the_queue",
     ),
+    Fault(
+        name="queues-run-on-after-a-reset",
+        line=r"always @\(posedge clk\)\s+state <= (.*);",
+        becomes=r"integer kept = 0; always @(posedge clk) begin state <= rst ? kept : \1; if (!rst) kept <= \1; end",
+        times=len(QUEUES),
+        test="reset_in_traffic",
+    ),
 )
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from makalu.spec.preset import load_preset
-from tests.faults.planting import planted_class
-from tests.vector.central import ENGINES, run_engines
-from tests.vector.lane_bench import run_lane
+from tests.faults.planting import Fault, caught, planted_class
 from verif.lib.lane_programs import random_instructions
+from verif.vector.central import ENGINES, run_engines
+from verif.vector.lane_alone import run_lane
 
 CENTRAL = {
     "request_is_not_held": (
@@ -25,13 +25,13 @@ CENTRAL = {
         "stream.SourceStream",
         "level != ELEMENT_BUFFER",
         "level != ELEMENT_BUFFER + 1",
-        r"port (push|request|stalled|psum_request)",
+        r"port (to_lanes\.push|request|stalled|psum_request)",
     ),
     "word_is_read_again_for_each_element": (
         "stream.SourceStream",
         "(~word_known | (self.word != last_word))",
         "1",
-        r"port (request|stalled|load)",
+        r"port (request|stalled|to_lanes\.load)",
     ),
     "mask_of_a_small_element_covers_a_granule": (
         "combiner.WriteCombiner",
@@ -74,3 +74,18 @@ def test_planted_fault_in_the_lane_is_caught(fault):
     program = random_instructions(config, engine=engine, count=12, seed=2)
     with pytest.raises(AssertionError, match=rf"last tags issued: {engine} \d+: cycle \d+, port write_data: RTL"):
         run_lane(config, program, engine=engine, partition=1, lane=planted_class("lanes.lane.Lane", old, new))
+
+
+OUTLIVES = Fault(
+    name="instructions-outlive-a-reset",
+    line=r"always @\(posedge clk\)\s+active <= (.*);",
+    becomes=r"reg kept = 0; always @(posedge clk) begin active <= rst ? kept : \1; if (!rst) kept <= \1; end",
+    times=len(ENGINES),
+    test="both_engines",
+)
+
+
+@pytest.mark.slow
+def test_what_outlives_a_reset_is_caught():
+    says = rf"test_vector\.{OUTLIVES.test}: .*cycle \d, port (sequencer__)?(vector|scalar)__"
+    caught("vector", "tiny-icarus", OUTLIVES, says=says)

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from makalu.hw.lib.emit import NET_LIMIT, Emission, EmitError, deep_recursion, inlined_verilog, module_name, place
-from verif.emit.assembly import StepCell, Top
+from verif.emit.nest import StepCell, Top
 
 ROWS, CELLS = 4, 16
 

@@ -13,22 +13,22 @@ from tests.rtl.lanes.designs import check
 from tests.rtl.lanes.forms import FORMS
 from tests.rtl.lanes.machines import case_arguments, first_difference, lanes_machine, ran
 from tests.rtl.lanes.random_design import random_design
-from verif.core.configs import SLOW_ENGINES, core_config
+from verif.lib.variants import bench_config
 
-PRESETS = ("small", SLOW_ENGINES, "trn1-mini", "trn2-mini", "trn3-mini")
+PRESETS = ("small", "slow-engines", "trn1-mini", "trn2-mini", "trn3-mini")
 PROGRAMS = range(100, 200)
 
 
 @functools.cache
 def verilator(name):
-    return Machine(config=core_config(name), simulator="verilator", observe="trace", fast=True)
+    return Machine(config=bench_config(name), simulator="verilator", observe="trace", fast=True)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_programs(name):
     """Trace, handshakes, registers and memory are Verilator's, bit for bit."""
     for seed in PROGRAMS:
-        case = make_case(core_config(name), seed)
+        case = make_case(bench_config(name), seed)
         lanes, other = (ran(machine(name), **case_arguments(case)) for machine in (lanes_machine, verilator))
         difference = first_difference(lanes, other)
         assert difference is None, f"{case}: {difference}"

@@ -14,7 +14,7 @@ from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.machine import Machine
-from verif.core.replay import check_replay
+from tests.core.replay import check_replay
 
 CONFIG = load_preset("trn2-mini")
 MOST_CYCLES = 100_000

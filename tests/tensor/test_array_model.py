@@ -10,7 +10,7 @@ from makalu.sim_models.golden.arithmetic import fma_chain_step, matmul_column_ch
 from makalu.sim_models.lockstep.array import ArrayModel, operand_values, round_chain
 from verif.arith.vectors import bf16_operands, canonical, fma_operands
 from verif.array.schedule import Schedule, random_matmuls
-from verif.tensor.configs import small_core
+from verif.lib.variants import small_core
 
 
 def sums_differ(config, matmuls):

@@ -6,7 +6,7 @@ Its columns are the lockstep model's (`test_tensor_timing.py`), and those the RT
 import pytest
 
 from makalu.sim_models.timing.tensor import TensorTiming
-from verif.tensor.configs import small_core
+from verif.lib.variants import small_core
 from verif.tensor.programs import back_to_back, streams_without_bubbles
 
 

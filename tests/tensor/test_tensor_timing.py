@@ -7,7 +7,7 @@ import pytest
 from makalu.sim_models.lockstep.tensor_head import TensorHeadModel
 from makalu.sim_models.timing.tensor import LOAD, MATMUL, TensorTiming
 from makalu.spec.isa import Opcode
-from verif.tensor.configs import small_core
+from verif.lib.variants import small_core
 from verif.tensor.programs import back_to_back, hazards, ragged
 
 SHAPES = [

@@ -11,8 +11,8 @@ from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import AP_DIMS, AluOp, Opcode, Space
 from makalu.spec.lanes import LANE_STAGES
 from makalu.spec.preset import load_preset
-from tests.vector.central import ENGINES, run_engines
 from verif.lib.lane_programs import random_instructions
+from verif.vector.central import ENGINES, run_engines
 
 FIXED = LANE_STAGES + 5
 """Cycles from issue to finish beside the elements, at rate 1/1 and without waiting."""

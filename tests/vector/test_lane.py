@@ -3,8 +3,8 @@
 import pytest
 
 from makalu.spec.preset import load_preset
-from tests.vector.lane_bench import run_lane
 from verif.lib.lane_programs import random_instructions
+from verif.vector.lane_alone import run_lane
 
 
 @pytest.mark.parametrize("engine", ["vector", "scalar"])

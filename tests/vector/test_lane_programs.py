@@ -14,11 +14,11 @@ from makalu.spec.formats import FP32
 from makalu.spec.isa import AluOp, Function, Opcode, Space
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneProgram, LaneStep
 from makalu.spec.preset import load_preset
-from tests.vector.central import ENGINES, run_engines
 from tests.vector.test_engine import pattern
 from tests.vector.test_golden_lanes import test_activation_rounds_twice as golden_check
 from tests.vector.test_no_source import ReadsNothing
 from tests.vector.test_timing import replay
+from verif.vector.central import ENGINES, run_engines
 
 CONFIG = load_preset("tiny")
 OTHER = {
@@ -84,7 +84,7 @@ def test_a_wrong_row_in_rtl_or_lockstep_is_caught(monkeypatch, reader, name):
         return [row for row in WRONG.values() if row.engine == engine]
 
     monkeypatch.setattr(reader, name, rows if reader is rtl else WRONG)
-    with pytest.raises(AssertionError, match=r"last tags issued: vector 0.*port (request|setup\.operand)"):
+    with pytest.raises(AssertionError, match=r"last tags issued: vector 0.*port (request|to_lanes\.setup\.operand)"):
         run_engines(CONFIG, {"vector": [ADD]})
 
 

@@ -14,11 +14,11 @@ from makalu.spec.isa import AluOp, Opcode, Space
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneProgram, LaneStep
 from makalu.spec.lanes import LANE_STAGES
 from makalu.spec.preset import load_preset
-from tests.vector.central import ENGINES, run_engines
-from tests.vector.lane_bench import run_lane
 from tests.vector.test_engine import cycles, pattern
 from tests.vector.test_timing import replay
 from verif.lib.lane_programs import random_instructions
+from verif.vector.central import ENGINES, run_engines
+from verif.vector.lane_alone import run_lane
 
 FILL = Opcode.TENSOR_SCALAR
 """Takes the new row's place: it has the fields."""

@@ -8,8 +8,8 @@ import pytest
 from makalu.sim_models.timing.lanes import LanesTiming
 from makalu.spec.config import EngineConfig
 from makalu.spec.preset import load_preset
-from tests.vector.central import ENGINES, run_engines
 from verif.lib.lane_programs import random_instructions
+from verif.vector.central import ENGINES, run_engines
 
 LENGTH = 20_000
 

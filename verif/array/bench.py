@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from makalu.hw.tensor.array import PeArray
 from verif.lib.cases import Case, Config
-from verif.tensor.configs import tensor_core
+from verif.lib.variants import bench_config
 
 __all__ = ["CASES"]
 
@@ -14,7 +14,7 @@ FLUSH = {**SMALL, "mul_stages": 1, "add_stages": 3, "subnormals": "flush"}
 
 
 def array(config: Config) -> PeArray:
-    return PeArray(config=tensor_core(config))
+    return PeArray(config=bench_config(config))
 
 
 LARGE = Case(

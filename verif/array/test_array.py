@@ -15,12 +15,12 @@ from makalu.sw.rtl.params import bench_params
 from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_matmuls
 from verif.lib.compare import compare
 from verif.lib.sampling import drive, reset, start_clock
-from verif.tensor.configs import tensor_core
+from verif.lib.variants import bench_config
 from verif.tensor.encoding import finalised, operand_words
 
 
 def core() -> CoreConfig:
-    return tensor_core(bench_params()["config"])
+    return bench_config(bench_params()["config"])
 
 
 class Bench:
@@ -37,6 +37,7 @@ class Bench:
         # so long that the chain is filled with +0, as the model starts
         for _ in range(self.tensor.rows):
             await reset(self.dut, {"x": 0, "w": 0})
+            await RisingEdge(self.dut.clk)
         for _ in range(1 + self.tensor.mul_stages + self.tensor.rows * self.tensor.add_stages):
             await RisingEdge(self.dut.clk)
 

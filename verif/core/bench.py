@@ -9,8 +9,8 @@ from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program_file import save_program
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from verif.core.configs import SLOW_ENGINES, core_config
 from verif.lib.cases import Case, Config, Prepared
+from verif.lib.variants import bench_config
 
 __all__ = ["CASES"]
 
@@ -18,13 +18,13 @@ SPEC = TensorSpec((8, 8), nl.bfloat16)
 
 
 def core(config: Config) -> Core:
-    return Core(config=core_config(str(config)), observe="all")
+    return Core(config=bench_config(config), observe="all")
 
 
 def with_matmul(folder: Path, config: Config | None) -> Prepared:
     """The program of a GEMM, compiled for this core."""
     path = folder / "gemm.makalu"
-    save_program(compile_kernel(gemm, core_config(str(config)), a=SPEC, b=SPEC), path)
+    save_program(compile_kernel(gemm, bench_config(config), a=SPEC, b=SPEC), path)
     return Prepared({"matmul": str(path)})
 
 
@@ -39,7 +39,7 @@ TINY = Case(
     hierarchical=True,
     slow=True,
 )
-SLOW = replace(TINY, name=SLOW_ENGINES, config=SLOW_ENGINES)
+SLOW = replace(TINY, name="slow-engines", config="slow-engines")
 LONG = {"params": {**TINY.params, "instructions": 150}, "soak": True}
 
 CASES = (

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FP32
 from makalu.spec.isa import QUEUES
 from makalu.spec.memory_map import GRANULE_BYTES
 from makalu.spec.observe import ObservedField, observe_layout
 from makalu.sw.rtl.trace import Trace
+from verif.tensor.encoding import finalised_words
 
-__all__ = ["Comparison", "finalised_columns", "row_bytes"]
+__all__ = ["Comparison", "row_bytes"]
 
 _PACKED = ("issue", "finish", "committed", "semaphores", "owned")
 """Fields that the model gives as one number, packed as on the port."""
@@ -26,20 +25,6 @@ Array = NDArray[Any]
 def row_bytes(config: CoreConfig) -> int:
     """Bytes of one sample of the port."""
     return -(-sum(f.bits * f.count for f in observe_layout(config, "all")) // 8)
-
-
-def finalised_columns(words: Array, *, subnormals: str) -> Array:
-    """fp32 bits of chain words: {exponent, fraction} + increment, specials by exponent."""
-    fraction, words = FP32.fraction_bits, words.astype(np.int64)
-    magnitude = words & ((1 << (fraction + CHAIN_EXPONENT_BITS)) - 1)
-    sign = (words >> (fraction + CHAIN_EXPONENT_BITS) & 1) << (FP32.bits - 1)
-    exponent = magnitude >> fraction
-    rounded = magnitude + (words >> (fraction + CHAIN_EXPONENT_BITS + 1))
-    infinite = rounded >> fraction >= CHAIN_INFINITY_EXPONENT
-    out = sign | np.where(infinite, FP32.exponent_mask << fraction, rounded)
-    if subnormals == "flush":
-        out = np.where(exponent == 0, sign, out)
-    return np.where(exponent == CHAIN_NAN_EXPONENT, FP32.canonical_nan, out).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -120,7 +105,7 @@ class Comparison:
                 columns["tag"] = (*columns["tag"][:2], columns["valid"][1] != 0)
         elif name == "columns":
             words = trace.member(name, "chain")
-            rtl = finalised_columns(words, subnormals=self._config.tensor.subnormals)
+            rtl = finalised_words(words, subnormals=self._config.tensor.subnormals)
             columns = {"chain": (rtl, self._stacked("columns").astype(np.int64), self._stacked("columns_used"))}
         else:
             columns = self._writes(trace, field)

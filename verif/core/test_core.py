@@ -12,15 +12,15 @@ from makalu.sw.compile.program_file import load_program
 from makalu.sw.random_program import random_program
 from makalu.sw.rtl.params import bench_params
 from makalu.sw.run import run_golden_machine
-from verif.core.configs import core_config
 from verif.core.tb import CoreBench
+from verif.lib.variants import bench_config
 
 PARAMS = bench_params()
 LIMIT = 50_000
 
 
 async def check(dut: Any, program: Program, inputs: dict[str, Any], *, latency: int, open_chance: float) -> None:
-    config = core_config(PARAMS["config"])
+    config = bench_config(PARAMS["config"])
     rng = Random(cocotb.RANDOM_SEED)
     bench = CoreBench(dut, config, program.image(inputs), rng, latency=latency, open_chance=open_chance)
     registers = await bench.run(program.addresses, limit=LIMIT)
@@ -31,7 +31,7 @@ async def check(dut: Any, program: Program, inputs: dict[str, Any], *, latency: 
 
 async def check_random(dut: Any, *, seed: int, latency: int, open_chance: float) -> None:
     case = random_program(
-        core_config(PARAMS["config"]), seed=seed, instructions=PARAMS["instructions"], elements=PARAMS["elements"]
+        bench_config(PARAMS["config"]), seed=seed, instructions=PARAMS["instructions"], elements=PARAMS["elements"]
     )
     await check(dut, case.program, case.inputs, latency=latency, open_chance=open_chance)
 

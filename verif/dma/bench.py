@@ -2,21 +2,22 @@
 
 from dataclasses import replace
 
-from verif.dma.assembly import DmaAssembly
-from verif.dma.configs import dma_config
+from verif.dma.tb import dma_cut
 from verif.lib.cases import Case, Config
+from verif.lib.cut import Cut
+from verif.lib.variants import bench_config
 
 __all__ = ["CASES"]
 
 
-def dma(config: Config) -> DmaAssembly:
-    return DmaAssembly(config=dma_config(str(config)))
+def dma(config: Config) -> Cut:
+    return dma_cut(bench_config(config))
 
 
 TINY = Case(
     name="tiny",
     module="verif.dma.test_dma",
-    tests=7,
+    tests=8,
     component=dma,
     config="tiny",
     # `points`: what the random traffic must show with this configuration, beside what it must show with all

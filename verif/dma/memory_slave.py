@@ -15,17 +15,17 @@ from verif.lib.axi_rules import AxiRules
 __all__ = ["IDLE_BUS", "MemorySlave"]
 
 IDLE_BUS = {
-    "bus__ar__ready": 0,
-    "bus__r__valid": 0,
-    "bus__r__data": 0,
-    "bus__r__resp": 0,
-    "bus__r__last": 0,
-    "bus__r__id": 0,
-    "bus__aw__ready": 0,
-    "bus__w__ready": 0,
-    "bus__b__valid": 0,
-    "bus__b__resp": 0,
-    "bus__b__id": 0,
+    "data__ar__ready": 0,
+    "data__r__valid": 0,
+    "data__r__data": 0,
+    "data__r__resp": 0,
+    "data__r__last": 0,
+    "data__r__id": 0,
+    "data__aw__ready": 0,
+    "data__w__ready": 0,
+    "data__b__valid": 0,
+    "data__b__resp": 0,
+    "data__b__id": 0,
 }
 
 
@@ -48,6 +48,11 @@ class MemorySlave:
         self.config, self.memory, self.rng, self.busy, self.latency = config, memory, rng, busy, latency
         self.beat = config.bus.data_bytes
         self.bad: dict[int, Response] = {}
+        self.cycle = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """All that is open, as at a reset; the memory keeps what was written."""
         self.reads: deque[tuple[int, int]] = deque()
         """(due, beat) of each R to come, and whether it is a burst's last, in `lasts`."""
         self.lasts: deque[int] = deque()
@@ -55,54 +60,50 @@ class MemorySlave:
         self.data: deque[dict[str, int]] = deque()
         self.responses: deque[tuple[int, int]] = deque()
         self.outputs = dict(IDLE_BUS)
-        self.rules = AxiRules("bus", data_bytes=self.beat)
-        self.cycle = 0
-        self.counts = {"ar": 0, "r": 0, "aw": 0, "w": 0, "b": 0}
+        self.rules = AxiRules("data", data_bytes=self.beat)
 
     def drive(self) -> dict[str, int]:
         """What the core sees in the coming cycle."""
         out = dict(IDLE_BUS)
         for name in ("ar", "aw", "w"):
-            out[f"bus__{name}__ready"] = int(self.rng.random() < self.busy)
+            out[f"data__{name}__ready"] = int(self.rng.random() < self.busy)
         held = self.outputs
-        if held["bus__r__valid"]:
-            out.update({name: value for name, value in held.items() if name.startswith("bus__r__")})
+        if held["data__r__valid"]:
+            out.update({name: value for name, value in held.items() if name.startswith("data__r__")})
         elif self.reads and self.reads[0][0] <= self.cycle and self.rng.random() < self.busy:
             place = self.reads[0][1]
             row = self.memory[place * self.beat : (place + 1) * self.beat]
-            out["bus__r__valid"], out["bus__r__last"] = 1, self.lasts[0]
-            out["bus__r__data"] = int.from_bytes(row.tobytes(), "little")
-            out["bus__r__resp"] = int(self.bad.get(place, Response.OKAY))
-        if held["bus__b__valid"]:
-            out.update({name: value for name, value in held.items() if name.startswith("bus__b__")})
+            out["data__r__valid"], out["data__r__last"] = 1, self.lasts[0]
+            out["data__r__data"] = int.from_bytes(row.tobytes(), "little")
+            out["data__r__resp"] = int(self.bad.get(place, Response.OKAY))
+        if held["data__b__valid"]:
+            out.update({name: value for name, value in held.items() if name.startswith("data__b__")})
         elif self.responses and self.responses[0][0] <= self.cycle and self.rng.random() < self.busy:
-            out["bus__b__valid"], out["bus__b__resp"] = 1, self.responses[0][1]
+            out["data__b__valid"], out["data__b__resp"] = 1, self.responses[0][1]
         self.outputs = out
         return out
 
     def tick(self, seen: dict[str, Any]) -> None:
         """The edge: `seen` are the core's outputs of the cycle that `drive` made the inputs of."""
         self.rules.check(self.cycle, {**seen, **self.outputs})
-        moved = {n: seen[f"bus__{n}__valid"] and self.outputs[f"bus__{n}__ready"] for n in ("ar", "aw", "w")}
-        moved |= {n: self.outputs[f"bus__{n}__valid"] and seen[f"bus__{n}__ready"] for n in ("r", "b")}
-        for name, did in moved.items():
-            self.counts[name] += did
+        moved = {n: seen[f"data__{n}__valid"] and self.outputs[f"data__{n}__ready"] for n in ("ar", "aw", "w")}
+        moved |= {n: self.outputs[f"data__{n}__valid"] and seen[f"data__{n}__ready"] for n in ("r", "b")}
         if moved["r"]:
             self.reads.popleft()
             self.lasts.popleft()
-            self.outputs["bus__r__valid"] = 0
+            self.outputs["data__r__valid"] = 0
         if moved["b"]:
             self.responses.popleft()
-            self.outputs["bus__b__valid"] = 0
+            self.outputs["data__b__valid"] = 0
         due = self.cycle + 1 + self.latency
         if moved["ar"]:
-            first, last = seen["bus__ar__addr"] // self.beat, seen["bus__ar__len"]
+            first, last = seen["data__ar__addr"] // self.beat, seen["data__ar__len"]
             self.reads.extend((due, first + k) for k in range(last + 1))
             self.lasts.extend(int(k == last) for k in range(last + 1))
         if moved["aw"]:
-            self.addresses.append((seen["bus__aw__addr"] // self.beat, seen["bus__aw__len"]))
+            self.addresses.append((seen["data__aw__addr"] // self.beat, seen["data__aw__len"]))
         if moved["w"]:
-            self.data.append({name: seen[f"bus__w__{name}"] for name in ("data", "strb", "last")})
+            self.data.append({name: seen[f"data__w__{name}"] for name in ("data", "strb", "last")})
         self._write(due)
         self.cycle += 1
 

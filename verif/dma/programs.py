@@ -13,10 +13,12 @@ from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS, Opcode, Space
 from verif.dma.sparse_memory import SparseMemory
 
-__all__ = ["MEMORY_BYTES", "Regions", "copy", "far_descriptor", "random_descriptor", "rows"]
+__all__ = ["MEMORY_BYTES", "TOP_BYTES", "Regions", "copy", "far_descriptor", "random_descriptor", "rows"]
 
 MEMORY_BYTES = 1 << 16
 """Of the bench's memory: loads read the lower half, stores write the upper half."""
+TOP_BYTES = 1792
+"""Last bytes of a partition that descriptors use beside its first bank: upper address bits are 1 there."""
 _LONGEST = FIELDS["memory_stride0"].high
 _FORMATS = {FP32.code: FP32, BF16.code: BF16}
 
@@ -25,8 +27,15 @@ class Regions:
     """Byte ranges (first, end) that a descriptor may touch, so that loads and stores can go at the same time."""
 
     def __init__(self, config: CoreConfig) -> None:
-        bank = config.sbuf.bank_bytes
-        self.sbuf = {Opcode.DMA_LOAD: (bank - 384, bank + 384), Opcode.DMA_STORE: (384, bank - 384)}
+        bank, top, word = config.sbuf.bank_bytes, config.sbuf.partition_bytes, config.sbuf.word_bytes
+        self.sbuf = {
+            Opcode.DMA_LOAD: ((bank - 384, bank + 384), (top - 768, top)),
+            Opcode.DMA_STORE: ((384, min(1408, bank - 384)), (top - TOP_BYTES, top - 768)),
+        }
+        """Two windows each; the first of a load is on both sides of a bank's end, the second at the partition's."""
+        windows = [window for both in self.sbuf.values() for window in both]
+        self.words = sorted({w for low, high in windows for w in range(low // word, -(-high // word))})
+        """Of SBUF, in the windows."""
         half = MEMORY_BYTES // 2
         self.memory = {Opcode.DMA_LOAD: (0, half), Opcode.DMA_STORE: (half, MEMORY_BYTES)}
 
@@ -115,7 +124,7 @@ def random_descriptor(rng: Random, config: CoreConfig, opcode: Opcode, *, most: 
                 outer = _apart(rng, [*sizes[1:], count], sizes[0] * form.bytes)
                 memory = [form.bytes, *outer]
         steps = [(size - 1) * stride * form.bytes for size, stride in zip(sizes, strides, strict=True)]
-        offset = _base(rng, *regions.sbuf[opcode], steps, form.bytes, form.bytes)
+        offset = _base(rng, *rng.choice(regions.sbuf[opcode]), steps, form.bytes, form.bytes)
         steps = [(size - 1) * stride for size, stride in zip([*sizes, count], memory, strict=True)]
         address = _base(rng, *regions.memory[opcode], steps, form.bytes, rng.choice((1, 2, form.bytes)))
         if offset is None or address is None:

@@ -12,15 +12,25 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import FIELDS, MEMORY_DIMS, Opcode
 from makalu.sw.rtl.params import bench_params
-from verif.dma.configs import dma_config
 from verif.dma.memory_slave import MemorySlave
 from verif.dma.programs import MEMORY_BYTES, Regions, copy, far_descriptor, random_descriptor, rows
 from verif.dma.sparse_memory import SparseMemory
 from verif.dma.tb import DmaBench
+from verif.lib.variants import bench_config
 
 PARAMS = bench_params()
 LIMIT = 60_000
-POINTS = ("ar waits", "aw waits", "w waits", "r waits", "both directions", "merges", "load queue full")
+POINTS = (
+    "ar waits",
+    "aw waits",
+    "w waits",
+    "r waits",
+    "both directions",
+    "merges",
+    "load queue full",
+    "top written",
+    "top read",
+)
 """What random traffic must show."""
 
 
@@ -28,15 +38,15 @@ async def prepare(
     dut: Any, *, busy: float, density: float = 1.0, latency: int = 3, whole: bool = False
 ) -> tuple[DmaBench, Random]:
     """A bench with random contents of SBUF and memory; `whole`: all of SBUF, and all that the bus can address."""
-    config = dma_config(PARAMS["config"])
+    config = bench_config(PARAMS["config"])
     rng = Random(cocotb.RANDOM_SEED)
     noise = np.random.default_rng(cocotb.RANDOM_SEED)
     memory = noise.integers(0, 256, MEMORY_BYTES, dtype=np.uint8)
     far = SparseMemory(1 << config.bus.address_bits, seed=cocotb.RANDOM_SEED)
     slave = MemorySlave(config, far if whole else memory, rng, busy=busy, latency=latency)
     bench = DmaBench(dut, config, slave, rng, density=density)
-    filled = config.sbuf.partition_bytes if whole else Regions(config).sbuf[Opcode.DMA_LOAD][1]
-    await bench.fill(noise.integers(0, 256, (config.partitions, filled), dtype=np.uint8))
+    words = list(range(config.sbuf.words)) if whole else Regions(config).words
+    await bench.fill(noise.integers(0, 256, (config.partitions, config.sbuf.partition_bytes), dtype=np.uint8), words)
     return bench, rng
 
 
@@ -91,7 +101,7 @@ async def pages(dut: Any) -> None:
                 partitions=config.partitions,
                 row_bytes=2 * config.bus.data_bytes + 6,
                 address=low + PAGE_BYTES - before,
-                offset=regions.sbuf[opcode][0],
+                offset=regions.sbuf[opcode][0][0],
                 pitch=PAGE_BYTES,
                 form=BF16,
             )
@@ -115,7 +125,7 @@ async def ragged_offsets(dut: Any) -> None:
                     partitions=config.partitions,
                     row_bytes=form.bytes * rng.randint(1, 2 * unit // form.bytes),
                     address=regions.memory[opcode][0] + rng.randrange(2 * unit),
-                    offset=regions.sbuf[opcode][0] + form.bytes * rng.randrange(unit),
+                    offset=regions.sbuf[opcode][0][0] + form.bytes * rng.randrange(unit),
                     pitch=3 * unit + rng.randrange(unit),
                     form=form,
                 )
@@ -147,23 +157,24 @@ async def fail(bench: DmaBench, rng: Random, opcode: Opcode, response: Response)
     name = "load" if opcode == Opcode.DMA_LOAD else "store"
     config, regions = bench.config, Regions(bench.config)
     low = regions.memory[opcode][0]
-    good = rows(opcode, partitions=2, row_bytes=16, address=low, offset=regions.sbuf[opcode][0], pitch=64)
+    good = rows(opcode, partitions=2, row_bytes=16, address=low, offset=regions.sbuf[opcode][0][0], pitch=64)
+    row = (config.dma.partition_lines + 6) * config.bus.data_bytes  # more than a lane has room for
     broken = rows(
-        opcode, partitions=4, row_bytes=96, address=low + 512, offset=regions.sbuf[opcode][0] + 128, pitch=128
+        opcode, partitions=4, row_bytes=row, address=low + 512, offset=regions.sbuf[opcode][0][0] + 128, pitch=2 * row
     )
-    chosen = bursts(config, broken)[len(bursts(config, broken)) // 2]
-    beat = chosen.address // config.bus.data_bytes
+    second = bursts(config, broken)[: len(bursts(config, broken)) // 2]
+    beat = (second[-1].address + second[-1].length - 1) // config.bus.data_bytes
     bench.slave.bad = {beat: response}
     before = bench.seen.copy()
     for instruction in (good, good, broken, good):
         bench.add(instruction)
     for _ in range(3000):
-        await bench.step()
+        await bench.play()
         if bench.seen[f"error_{name}"] > before[f"error_{name}"]:
             break
     assert bench.seen[f"error_{name}"] - before[f"error_{name}"] == 1, "the error was not reported"
     assert bench.seen[f"finish_{name}"] - before[f"finish_{name}"] == 2, "what came before must finish, nothing else"
-    assert not bench.model.load.held and not bench.model.store.held
+    assert not bench.held()
     bench.slave.bad = {}
     # what the queue had no room for yet comes now, and must work
     await bench.run(limit=LIMIT)
@@ -177,6 +188,7 @@ async def read_errors(dut: Any) -> None:
     bench, rng = await prepare(dut, busy=0.6)
     for response in (Response.SLVERR, Response.DECERR):
         await fail(bench, rng, Opcode.DMA_LOAD, response)
+    assert bench.seen["error waits"], "no error beat had to wait for room in a lane"
 
 
 @cocotb.test()
@@ -185,3 +197,20 @@ async def write_errors(dut: Any) -> None:
     bench, rng = await prepare(dut, busy=0.6)
     for response in (Response.SLVERR, Response.DECERR):
         await fail(bench, rng, Opcode.DMA_STORE, response)
+
+
+@cocotb.test()
+async def reset_in_traffic(dut: Any) -> None:
+    """A reset while both channels work, on the bus and in the lanes: nothing of it is left, what follows is right."""
+    bench, rng = await prepare(dut, busy=0.6)
+    both = (Opcode.DMA_LOAD, Opcode.DMA_STORE)
+    for _ in range(2):
+        for _ in range(4):
+            for opcode in both:
+                bench.add(random_descriptor(rng, bench.config, opcode))
+        wanted = bench.seen["r waits"] + bench.seen["w waits"] + 10
+        while bench.seen["r waits"] + bench.seen["w waits"] < wanted or not bench.held():
+            await bench.play()
+        await bench.restart()
+        await check(bench, [random_descriptor(rng, bench.config, o, most=20) for o in both for _ in range(2)])
+    assert bench.seen["reset in traffic"] == 2

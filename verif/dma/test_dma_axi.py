@@ -11,10 +11,10 @@ import numpy as np
 from makalu.spec.encoding import encode
 from makalu.spec.isa import Opcode
 from makalu.sw.rtl.params import bench_params
-from verif.dma.configs import dma_config
-from verif.dma.programs import MEMORY_BYTES, copy, random_descriptor, rows
+from verif.dma.programs import MEMORY_BYTES, Regions, copy, random_descriptor, rows
 from verif.lib.axi import axi_bus
 from verif.lib.sampling import reset, start_clock
+from verif.lib.variants import bench_config
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own use of what cocotb 2 deprecates
@@ -33,19 +33,19 @@ def pauses(rng: Random) -> Any:
 async def send(dut: Any, name: str, program: list[Any]) -> None:
     """One instruction after the other on a command stream."""
     for instruction in program:
-        dut[f"{name}__payload"].value = int.from_bytes(encode(instruction), "little")
-        dut[f"{name}__valid"].value = 1
+        dut[f"sequencer__dma_{name}__payload"].value = int.from_bytes(encode(instruction), "little")
+        dut[f"sequencer__dma_{name}__valid"].value = 1
         while True:
             await RisingEdge(dut.clk)
-            if int(dut[f"{name}__ready"].value):
+            if int(dut[f"sequencer__dma_{name}__ready"].value):
                 break
-    dut[f"{name}__valid"].value = 0
+    dut[f"sequencer__dma_{name}__valid"].value = 0
 
 
 async def finished(dut: Any, name: str, count: int) -> None:
     for _ in range(LIMIT):
         await RisingEdge(dut.clk)
-        count -= int(dut[f"finish_{name}"].value)
+        count -= int(dut[f"dma__finish_{name}"].value)
         if not count:
             return
     raise AssertionError(f"{count} {name}s have not finished after {LIMIT} cycles")
@@ -54,22 +54,25 @@ async def finished(dut: Any, name: str, count: int) -> None:
 @cocotb.test()
 async def outside_slave(dut: Any) -> None:
     """Loads fill SBUF, stores bring it back, by a slave that we did not write."""
-    config = dma_config(PARAMS["config"])
+    config = bench_config(PARAMS["config"])
     rng = Random(7)
     image = np.random.default_rng(7).integers(0, 256, MEMORY_BYTES, dtype=np.uint8)
     start_clock(dut)
-    inputs = ("load__valid", "store__valid", "load__payload", "store__payload", "access", "write_data", "tensor")
+    streams = [f"sequencer__dma_{name}__{port}" for name in ("load", "store") for port in ("valid", "payload")]
+    inputs = (*streams, "arbiter__command", "vector_lane__write_data", "scalar_lane__write_data", "tensor_edge__sbuf")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ram = AxiRam(axi_bus(AxiBus, dut, "bus"), dut.clk, dut.rst, size=MEMORY_BYTES)
+        ram = AxiRam(axi_bus(AxiBus, dut, "data"), dut.clk, dut.rst, size=MEMORY_BYTES)
     ram.write(0, image.tobytes())
     channels = (ram.write_if.aw_channel, ram.write_if.w_channel, ram.write_if.b_channel)
     for channel in (*channels, ram.read_if.ar_channel, ram.read_if.r_channel):
         channel.set_pause_generator(pauses(rng))
     await reset(dut, dict.fromkeys(inputs, 0))
+    await RisingEdge(dut.clk)
     sbuf = np.zeros((config.partitions, config.sbuf.partition_bytes), np.uint8)
     # first everything that loads or stores can touch, so that nothing that is read was never written
-    fill = [fill_descriptor(config, first) for first in range(0, config.sbuf.bank_bytes + FILL_BYTES, FILL_BYTES)]
+    windows = [window for both in Regions(config).sbuf.values() for window in both]
+    fill = [fill_descriptor(config, low, high - low) for low, high in windows]
     loads = [*fill, *(random_descriptor(rng, config, Opcode.DMA_LOAD) for _ in range(PARAMS["descriptors"]))]
     stores = [random_descriptor(rng, config, Opcode.DMA_STORE) for _ in range(PARAMS["descriptors"])]
     for name, program in (("load", loads), ("store", stores)):
@@ -81,16 +84,13 @@ async def outside_slave(dut: Any) -> None:
     np.testing.assert_array_equal(np.frombuffer(ram.read(0, MEMORY_BYTES), np.uint8), image)
 
 
-FILL_BYTES = 512
-
-
-def fill_descriptor(config: Any, first: int) -> Any:
-    """Bytes first .. of every partition from somewhere in memory."""
+def fill_descriptor(config: Any, first: int, count: int) -> Any:
+    """Bytes first .. first + count - 1 of every partition from somewhere in memory."""
     return rows(
         Opcode.DMA_LOAD,
         partitions=config.partitions,
-        row_bytes=FILL_BYTES,
+        row_bytes=count,
         address=first,
         offset=first,
-        pitch=3 * FILL_BYTES,
+        pitch=3 * count,
     )

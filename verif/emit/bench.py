@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from verif.emit.assembly import Top
+from verif.emit.nest import Top
 from verif.lib.cases import Case
 
 __all__ = ["CASES"]

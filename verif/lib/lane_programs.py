@@ -12,7 +12,7 @@ from makalu.spec.formats import FP32, Format
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, Space
 from makalu.spec.lane_programs import lane_programs
 
-__all__ = ["corner_values", "random_instruction", "random_instructions"]
+__all__ = ["corner_values", "random_instruction", "random_instructions", "windows"]
 
 LONGEST = 40
 """Elements of one instruction: several words of either type, several turns of the buffers."""
@@ -100,10 +100,17 @@ def _field(rng: Random, name: str) -> int:
     return rng.choice((rng.getrandbits(bits), *CORNERS)) if bits == FP32.bits else rng.getrandbits(bits)
 
 
+def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
+    """Byte ranges of SBUF that programs use: 2 * `window` bytes at both ends of each bank, or at its start if small."""
+    sbuf, size = config.sbuf, 2 * window
+    ends = (0, sbuf.bank_bytes - size)[: sbuf.bank_bytes // size]
+    return [(b * sbuf.bank_bytes + low, b * sbuf.bank_bytes + low + size) for b in range(sbuf.banks) for low in ends]
+
+
 def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: int) -> Instruction:
     """One legal instruction: any row of the engine's lane programs, with all that the row reads and looks at.
 
-    Sources lie in the first `window` bytes of a bank, destinations behind them. Each engine has its own part for
+    Sources lie in the first half of one of `windows`, destinations in the second. Each engine has its own part for
     destinations, in every bank: engines often meet in one bank, but no result depends on which comes first.
     """
     program = rng.choice(list(lane_programs(engine)))
@@ -121,21 +128,20 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
         shape = [1] * AP_DIMS if source.once else sizes
         space = rng.choice(allowed.spaces)
         if space == Space.PSUM:
-            bank = config.psum.bank_bytes * rng.choice((0, 0, 1, rng.randrange(config.psum.banks)))
+            bank = config.psum.bank_bytes * rng.choice((0, 0, config.psum.banks - 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
         else:
             form = rng.choice(allowed.dtypes)
-            bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
-            values.update(_operand(rng, slot, shape, form, space, bank, bank + window))
+            low, _ = rng.choice(windows(config, window))
+            values.update(_operand(rng, slot, shape, form, space, low, low + window))
 
-    bank = config.sbuf.bank_bytes * rng.randrange(config.sbuf.banks)
-    half = window + (window // 2 if engine == "scalar" else 0)
+    low, _ = rng.choice(windows(config, window))
+    low += window + (window // 2 if engine == "scalar" else 0)
     form = rng.choice(operands["dst"].dtypes)
-    values.update(_operand(rng, "dst", sizes, form, Space.SBUF, bank + half, bank + half + window // 2))
+    values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, low + window // 2))
     streamed = [source.slot for source in program.sources if not source.once]
     if streamed and rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
         dense = _strides(rng, sizes, "dense")
-        low = bank + half
         bytes_all = form.bytes * int(np.prod(sizes))
         values["dst_offset"] = low + FP32.bytes * rng.randint(0, (window // 2 - bytes_all) // FP32.bytes)
         values |= {f"dst_stride{d}": stride for d, stride in enumerate(dense)}

@@ -1,4 +1,6 @@
-"""Values of packed ports: a struct or array layout to and from the one vector that Verilog shows."""
+"""Values of packed ports: a struct or array layout to and from the one vector that Verilog shows, and which bits of it
+mean something (`GatedLayout`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +11,29 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 from numpy.typing import NDArray
 
-__all__ = ["bytes_to_word", "offset_of", "pack", "size_of", "unpack", "word_to_bytes"]
+from makalu.hw.lib.gated import GatedLayout
+
+__all__ = ["bytes_to_word", "field_at", "meaning", "pack", "size_of", "unpack", "word_to_bytes"]
 
 
 def pack(layout: Any, value: Any) -> int:
     """The bits of `value`: a mapping for a struct, a sequence for an array, else an integer (or a row of uint8).
 
-    Raises `ValueError` for a value that does not fit or for wrong names or lengths.
+    A struct with a `go` bit is 0 for None, and `go` is 1 where the mapping does not have it. An array of structs may be
+    a mapping of sequences. An integer is taken as bits. Raises `ValueError` for a value that does not fit or for wrong
+    names or lengths.
     """
     return _codec(layout).pack(value)
+
+
+def meaning(layout: Any, bits: int) -> int:
+    """Mask of the bits that mean something beside the gates in `bits`."""
+    return _codec(layout).meaning(bits)
+
+
+def field_at(layout: Any, bit: int) -> tuple[str, int, int]:
+    """The innermost field that has the bit `bit`: its path, lowest bit and width."""
+    return _codec(layout).field_at(bit)
 
 
 def unpack(layout: Any, bits: int) -> Any:
@@ -28,13 +44,6 @@ def unpack(layout: Any, bits: int) -> Any:
 def size_of(layout: Any) -> int:
     """Bits of a layout; Amaranth adds them up anew for each use."""
     return _codec(layout).size
-
-
-def offset_of(layout: Any, name: str) -> int:
-    """The lowest bit of a struct's field."""
-    codec = _codec(layout)
-    assert isinstance(codec, _Struct)
-    return codec.fields[name][1]
 
 
 def bytes_to_word(row: NDArray[np.uint8]) -> int:
@@ -66,6 +75,12 @@ class _Integer:
     def unpack(self, bits: int) -> int:
         return bits - (1 << self.width) if self.signed and bits >> (self.width - 1) else bits
 
+    def meaning(self, bits: int) -> int:
+        return (1 << self.width) - 1
+
+    def field_at(self, bit: int) -> tuple[str, int, int]:
+        return "", 0, self.width
+
 
 @dataclass(frozen=True)
 class _Array:
@@ -78,6 +93,10 @@ class _Array:
         return self.width * self.length
 
     def pack(self, value: Any) -> int:
+        if isinstance(value, int):
+            return value
+        if isinstance(value, Mapping):
+            value = [{name: rows[i] for name, rows in value.items()} for i in range(self.length)]
         if len(value) != self.length:
             raise ValueError(f"an array of {self.length} cannot take {len(value)} values")
         return sum(self.element.pack(item) << (self.width * i) for i, item in enumerate(value))
@@ -86,20 +105,55 @@ class _Array:
         part = (1 << self.width) - 1
         return [self.element.unpack((bits >> (self.width * i)) & part) for i in range(self.length)]
 
+    def meaning(self, bits: int) -> int:
+        part = (1 << self.width) - 1
+        masks = (self.element.meaning((bits >> (self.width * i)) & part) for i in range(self.length))
+        return sum(mask << (self.width * i) for i, mask in enumerate(masks))
+
+    def field_at(self, bit: int) -> tuple[str, int, int]:
+        path, low, width = self.element.field_at(bit % self.width)
+        index = bit // self.width
+        return f"[{index}]{path}", index * self.width + low, width
+
 
 @dataclass(frozen=True)
 class _Struct:
     fields: dict[str, tuple[Any, int, int]]
     """Codec, offset and mask of each."""
     size: int
+    go: str | None = None
+    gates: tuple[tuple[int, int, tuple[tuple[int, int, bool], ...]], ...] = ()
+    """Offset and width of each gated field, then its gates."""
 
     def pack(self, value: Any) -> int:
+        if isinstance(value, int):
+            return value
+        if self.go is not None and (value is None or self.go not in value):
+            if value is None:
+                return 0
+            value = {self.go: 1, **value}
         if not isinstance(value, Mapping) or value.keys() != self.fields.keys():
             raise ValueError(f"a struct of {list(self.fields)} cannot take {value!r}")
         return sum(codec.pack(value[name]) << offset for name, (codec, offset, _) in self.fields.items())
 
     def unpack(self, bits: int) -> dict[str, Any]:
         return {name: codec.unpack(bits >> offset & mask) for name, (codec, offset, mask) in self.fields.items()}
+
+    def meaning(self, bits: int) -> int:
+        out = sum(codec.meaning(bits >> offset & mask) << offset for codec, offset, mask in self.fields.values())
+        for offset, width, gates in self.gates:
+            for low, count, inverted in gates:
+                part = (1 << (width // count)) - 1
+                shut = sum(part << (width // count * i) for i in range(count) if (bits >> (low + i) & 1) == inverted)
+                out &= ~(shut << offset)
+        return out
+
+    def field_at(self, bit: int) -> tuple[str, int, int]:
+        for name, (codec, offset, mask) in self.fields.items():
+            if offset <= bit < offset + mask.bit_length():
+                path, low, width = codec.field_at(bit - offset)
+                return f".{name}{path}", offset + low, width
+        raise IndexError(bit)
 
 
 _CODECS: dict[int, tuple[Any, _Integer | _Array | _Struct]] = {}
@@ -119,6 +173,12 @@ def _compile(layout: Any) -> _Integer | _Array | _Struct:
         return _Array(_compile(layout.elem_shape), Shape.cast(layout.elem_shape).width, layout.length)
     if isinstance(layout, data.Layout):
         parts = {name: (_compile(f.shape), f.offset, (1 << f.width) - 1) for name, f in layout}
-        return _Struct(parts, layout.size)
+        if not isinstance(layout, GatedLayout):
+            return _Struct(parts, layout.size)
+        gates = tuple(
+            (layout[name].offset, layout[name].width, tuple(layout.gate(path) for path in by))
+            for name, by in layout.gates.items()
+        )
+        return _Struct(parts, layout.size, layout.go, gates)
     shape = Shape.cast(layout)
     return _Integer(shape.width, shape.signed)

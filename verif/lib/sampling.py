@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles
 
 __all__ = ["drive", "known", "reset", "sample", "start_clock", "with_unknown"]
 
@@ -19,12 +19,11 @@ def start_clock(dut: Any) -> None:
 
 
 async def reset(dut: Any, inputs: Mapping[str, int]) -> None:
-    """Hold reset with `inputs` driven; on return the first cycle after reset has begun."""
+    """Hold reset with `inputs` driven; on return the first cycle after reset begins, with the same inputs."""
     dut.rst.value = 1
     drive(dut, inputs)
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    await RisingEdge(dut.clk)
 
 
 def drive(dut: Any, inputs: Mapping[str, int]) -> None:

@@ -1,40 +1,87 @@
-"""Configurations for benches: the shipped presets, and small cores with the geometry that no small preset has."""
+"""Configurations for benches: the shipped presets, and small cores with the geometry that no small preset has.
 
+All of them are `tiny` with some sections changed.
+"""
+
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from makalu.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.preset import load_preset
 
-__all__ = ["VARIANTS", "bench_config"]
+__all__ = ["VARIANTS", "bench_config", "small_core"]
+
+WIDE: dict[str, Any] = {
+    "tensor": {"load_columns": 4, "add_stages": 2},
+    "sbuf": {"banks": 6, "bank_bytes": 1024, "word_bytes": 16},
+    "bus": {"data_bytes": 16},
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    # words of 16 bytes and six banks, as trn1, in 4 partitions with L = 2
+    "wide-words": WIDE,
+    # the same (L = 2, F = C) with trn2's rates of both engines
+    "slow-engines": WIDE | {"vector": EngineConfig(rate="2/5"), "scalar": EngineConfig(rate="1/2")},
+    "slow-rates": {"vector": EngineConfig(rate="2/5"), "scalar": EngineConfig(rate="1/2")},
+    # A other than the presets' 3
+    "psum-add-1": {"psum": {"add_stages": 1}},
+    "psum-add-2": {"psum": {"add_stages": 2}},
+    # the generations' ratios: 64-byte bus, 16-byte words, bursts of 4 beats
+    "wide-bus": {
+        "tensor": {"load_columns": 4, "add_stages": 2},
+        "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
+        "bus": {"data_bytes": 64},
+        "dma": {"burst_bytes": 256, "partition_lines": 8, "outstanding_reads": 16, "outstanding_writes": 16},
+    },
+    # everything as small as it may be: one burst open, two descriptors, two lines, bursts of one beat
+    "narrow": {
+        "tensor": {"add_stages": 3},
+        "bus": {"data_bytes": 16},
+        "dma": {
+            **{"burst_bytes": 16, "partition_lines": 2, "queue": 2},
+            **{"outstanding_reads": 1, "outstanding_writes": 1},
+        },
+    },
+}
+"""Sections of `tiny` by name of the core: fields that are other there, or a section as a whole."""
 
 
-def _wide_words(tiny: CoreConfig) -> CoreConfig:
-    """Words of 16 bytes and six banks, as trn1, in 4 partitions with L = 2."""
-    return replace(
-        tiny,
-        name="wide-words",
-        tensor=replace(tiny.tensor, load_columns=4, add_stages=2),
-        sbuf=replace(tiny.sbuf, banks=6, bank_bytes=1024, word_bytes=16),
-        bus=replace(tiny.bus, data_bytes=16),
-    )
+def bench_config(given: str | Mapping[str, Any]) -> CoreConfig:
+    """A preset by name or path, one of `VARIANTS`, or `small_core` of the given: tables and benches call this."""
+    if not isinstance(given, str):
+        return small_core(**given)
+    return _changed(given, **VARIANTS[given]) if given in VARIANTS else load_preset(given)
 
 
-def _psum_stages(tiny: CoreConfig, stages: int) -> CoreConfig:
-    """A other than the presets' 3."""
-    return replace(tiny, name=f"psum-add-{stages}", psum=replace(tiny.psum, add_stages=stages))
-
-
-VARIANTS = ("wide-words", "psum-add-1", "psum-add-2")
-
-
-def bench_config(name: str) -> CoreConfig:
-    """A preset by name or path, or one of `VARIANTS`: table of cases and bench both call this."""
-    if name not in VARIANTS:
-        return load_preset(name)
+def _changed(name: str, **sections: Any) -> CoreConfig:
     tiny = load_preset("tiny")
-    made = {
-        "wide-words": _wide_words(tiny),
-        "psum-add-1": _psum_stages(tiny, 1),
-        "psum-add-2": _psum_stages(tiny, 2),
+    parts = {
+        section: replace(getattr(tiny, section), **fields) if isinstance(fields, dict) else fields
+        for section, fields in sections.items()
     }
-    return made[name]
+    return replace(tiny, name=name, **parts)
+
+
+def small_core(
+    *,
+    partitions: int,
+    word_bytes: int,
+    mul_stages: int,
+    add_stages: int,
+    tile: int = 4,
+    psum_stages: int = 3,
+    subnormals: str = "keep",
+) -> CoreConfig:
+    """P x P array; F follows from the word."""
+    tiny = load_preset("tiny")
+    array = {"rows": partitions, "columns": partitions, "tile": tile, "load_columns": word_bytes // 4}
+    return _changed(
+        f"tiny-{partitions}",
+        partitions=partitions,
+        tensor={**array, "mul_stages": mul_stages, "add_stages": add_stages, "subnormals": subnormals},
+        psum={"add_stages": psum_stages},
+        sbuf={"word_bytes": word_bytes},
+        bus={"data_bytes": max(tiny.bus.data_bytes, word_bytes)},
+        dma={"burst_bytes": max(tiny.dma.burst_bytes, word_bytes)},
+    )

@@ -2,13 +2,13 @@
 
 from makalu.hw.tensor.pe import Pe
 from verif.lib.cases import Case, Config
-from verif.tensor.configs import tensor_core
+from verif.lib.variants import bench_config
 
 __all__ = ["CASES"]
 
 
 def pe(config: Config) -> Pe:
-    return Pe(tensor=tensor_core(config).tensor)
+    return Pe(tensor=bench_config(config).tensor)
 
 
 CUTS = tuple(

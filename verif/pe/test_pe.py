@@ -18,15 +18,15 @@ from verif.arith.vectors import bf16_operands, bf16_partners, chain_partners
 from verif.lib.compare import compare
 from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
+from verif.lib.variants import bench_config
 from verif.psum.chain import chain_word
-from verif.tensor.configs import tensor_core
 from verif.tensor.encoding import finalised, operand_words
 
 SMALLEST_NORMAL = 0x00800000
 
 
 def tensor() -> TensorConfig:
-    return tensor_core(bench_params()["config"]).tensor
+    return bench_config(bench_params()["config"]).tensor
 
 
 class Bench:
@@ -46,6 +46,7 @@ class Bench:
     async def start(self) -> None:
         start_clock(self.dut)
         await reset(self.dut, {"x_in": 0, "w": 0, "load": 0, "p_in": 0})
+        await RisingEdge(self.dut.clk)
 
     def _word(self, bits: int, *, stationary: bool) -> int:
         return int(self.words[stationary][bits])

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from verif.lib.cases import Case, Config
+from verif.lib.cut import Cut
 from verif.lib.variants import bench_config
-from verif.psum.assembly import PsumAssembly
+from verif.psum.tb import psum_cut
 
 __all__ = ["CASES"]
 
 
-def psum(config: Config) -> PsumAssembly:
-    return PsumAssembly(config=bench_config(str(config)))
+def psum(config: Config) -> Cut:
+    return psum_cut(bench_config(config))
 
 
 TINY = Case(

@@ -17,8 +17,8 @@ POINTS = ("overwrite", "accumulate", "outside columns", "commit", "read 0", "rea
 
 async def run(dut: Any, *, density: float) -> None:
     config = bench_config(PARAMS["config"])
-    bench = PsumBench(dut, config)
-    await bench.run(Traffic(config, random.Random(cocotb.RANDOM_SEED), density=density), PARAMS["cycles"])
+    bench = PsumBench(dut, config, Traffic(config, random.Random(cocotb.RANDOM_SEED), density=density))
+    await bench.run(PARAMS["cycles"])
     sums = count_sums(*bench.sums())
     cocotb.log.info("seen: %s, of the sums: %s", dict(bench.seen), sums)
     missing = [point for point in POINTS if not bench.seen[point]]
@@ -42,8 +42,8 @@ async def sparse_traffic(dut: Any) -> None:
 async def cancellation(dut: Any) -> None:
     """A subnormal sum of each exponent and leading place."""
     config = bench_config(PARAMS["config"])
-    bench = PsumBench(dut, config)
     traffic = Cancelling(config, random.Random(cocotb.RANDOM_SEED))
-    await bench.run(traffic, traffic.cycles)
+    bench = PsumBench(dut, config, traffic)
+    await bench.run(traffic.cycles)
     absent = absent_cancellations(*bench.sums())
     assert not absent, f"{len(absent)} never came, first {absent[0]}"

@@ -90,6 +90,10 @@ class Traffic:
         """Of the next cycle, in which the columns are added to `old` where their waves accumulate."""
         return self._cycle(self.wave(), reads=True, old=old)
 
+    def quiet(self) -> dict[str, Any]:
+        """A cycle without a wave or a read."""
+        return self._cycle(self._idle(), reads=False)
+
     def warm_up(self) -> list[dict[str, Any]]:
         """A write of every element that the traffic uses, then a read of each bank by each reader."""
         all_columns = {"valid": 1, "columns": self.config.partitions}
@@ -97,14 +101,14 @@ class Traffic:
         flat = [address for bank in self.pool for address in bank]
         script = [self._cycle({**all_columns, "address": a, "accumulate": 0}, reads=False) for a in flat]
         drain = self.config.partitions + self.config.psum.add_stages + 2
-        script += [self._cycle(self._idle(), reads=False) for _ in range(drain)]
+        script += [self.quiet() for _ in range(drain)]
         for bank in self.pool:
-            step = self._cycle(self._idle(), reads=False)
+            step = self.quiet()
             step["access"][0] = {**everywhere, "address": bank[0]}
             script.append(step)
         # the wave's own reads: its stages are defined from here on
         script += [self._cycle({**all_columns, "address": a, "accumulate": 1}, reads=False) for a in flat]
-        return [*script, *(self._cycle(self._idle(), reads=False) for _ in range(drain))]
+        return [*script, *(self.quiet() for _ in range(drain))]
 
     def _numbers(self, old: NDArray[np.uint32] | None) -> list[int]:
         """A column a slice, whose wave came a cycle ago, a cycle more for each slice."""

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from verif.lib.cases import Case, Config
+from verif.lib.cut import Cut
 from verif.lib.variants import bench_config
-from verif.sbuf.assembly import SbufAssembly
+from verif.sbuf.tb import sbuf_cut
 
 __all__ = ["CASES"]
 
 
-def sbuf(config: Config) -> SbufAssembly:
-    return SbufAssembly(config=bench_config(str(config)))
+def sbuf(config: Config) -> Cut:
+    return sbuf_cut(bench_config(config))
 
 
 TINY = Case(

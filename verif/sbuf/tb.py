@@ -1,106 +1,106 @@
-"""RTL and models of the SBUF assembly side by side; every port is compared in every cycle."""
+"""SBUF slices behind the access arbiter, cut from the core, beside their models."""
 
-from collections import Counter
+from functools import cache
 from typing import Any
 
-from cocotb.triggers import RisingEdge
-
-from makalu.hw.psum.layouts import psum_commands, psum_requests
-from makalu.hw.sbuf.layouts import access_commands, access_requests
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
 from makalu.spec.config import CoreConfig
-from makalu.spec.memory_map import ENGINES
-from verif.lib.compare import compare
-from verif.lib.pack import bytes_to_word, pack
-from verif.lib.sampling import drive, reset, sample, start_clock
-from verif.sbuf.assembly import SbufAssembly
+from makalu.spec.engines import ACCESS_ENGINES
+from verif.lib.cut import Cut
+from verif.lib.side_by_side import SideBySide
 
-__all__ = ["SbufBench"]
+__all__ = ["SbufBench", "sbuf_cut"]
 
-DEFINED = ("grant", "command", "psum_grant", "psum_command", "written_b")
-"""Outputs that are defined from reset on."""
-OUTPUTS = (*DEFINED, "read_data", "b_data", "written_a")
+ARBITER = ("grant", "command", "psum_grant", "psum_command")
+ASKED = ("request", "psum_request")
+READ = ("sbuf_slice__read_data", "sbuf_slice__b_data", "sbuf_slice__written_a")
+"""Undefined until the first reads."""
 
 
-class SbufBench:
-    """Drives the inputs of `traffic`, compares, and counts what happened in `seen`."""
+@cache
+def sbuf_cut(config: CoreConfig) -> Cut:
+    """AccessArbiter in front of P SbufSlices."""
+    asked = [f"{engine}.{port}" for port in ASKED for engine in ACCESS_ENGINES]
+    words = [f"{engine}_lane.write_data" for engine in ACCESS_ENGINES]
+    return Cut(
+        config=config,
+        blocks=("arbiter", "sbuf_slice"),
+        drive=(*asked, *words, "head.owned", "tensor_edge.sbuf", "dma_lane.sbuf"),
+        show=(*(f"arbiter.{port}" for port in ARBITER), *(r.replace("__", ".") for r in READ), "sbuf_slice.written_b"),
+    )
 
-    def __init__(self, dut: Any, config: CoreConfig) -> None:
-        self.dut, self.config = dut, config
-        self.arbiter, self.memory = AccessArbiterModel(config), SbufModel(config)
-        self.layout = {name: member.shape for name, member in SbufAssembly(config=config).signature.members.items()}
-        self.seen: Counter[str] = Counter()
 
-    def _packed_inputs(self, inputs: dict[str, Any]) -> dict[str, int]:
-        rows = range(self.config.partitions)
-        tensor, dma = inputs["tensor"], inputs["dma"]
+class _Models:
+    def __init__(self, config: CoreConfig) -> None:
+        self.arbiter, self.memory, self.rows = AccessArbiterModel(config), SbufModel(config), range(config.partitions)
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        arbiter = self.arbiter.comb(inputs)
+        memory = self.memory.comb({**inputs, "access": arbiter["command"]})
+        rows = [[{name: v[p] for name, v in w.items()} for w in memory["written_a"]] for p in self.rows]
         return {
-            "request": pack(access_requests(self.config), inputs["request"]),
-            "psum_request": pack(psum_requests(self.config.psum), inputs["psum_request"]),
-            "owned": inputs["owned"],
-            "write_data": pack(self.layout["write_data"], [inputs["write_data"][:, p] for p in rows]),
-            "tensor": pack(self.layout["tensor"], [{k: v[p] for k, v in tensor.items()} for p in rows]),
-            "dma": pack(self.layout["dma"], [{k: v[p] for k, v in dma.items()} for p in rows]),
+            "slices": memory,
+            **{f"arbiter__{port}": arbiter[port] for port in ARBITER},
+            "sbuf_slice__read_data": memory["read_data"].swapaxes(0, 1),
+            "sbuf_slice__b_data": memory["b_data"],
+            "sbuf_slice__written_a": rows,
+            "sbuf_slice__written_b": memory["written_b"],
         }
 
-    def _expected(self, arbiter: dict[str, Any], memory: dict[str, Any]) -> dict[str, int]:
-        rows = range(self.config.partitions)
-        written_a, written_b = memory["written_a"], memory["written_b"]
-        return {
-            "grant": arbiter["grant"],
-            "command": pack(access_commands(self.config), arbiter["command"]),
-            "psum_grant": arbiter["psum_grant"],
-            "psum_command": pack(psum_commands(self.config.psum), arbiter["psum_command"]),
-            "read_data": pack(self.layout["read_data"], [memory["read_data"][:, p] for p in rows]),
-            "b_data": pack(self.layout["b_data"], [bytes_to_word(memory["b_data"][p]) for p in rows]),
-            "written_a": pack(
-                self.layout["written_a"], [[{k: v[p] for k, v in w.items()} for w in written_a] for p in rows]
-            ),
-            "written_b": pack(self.layout["written_b"], [{k: v[p] for k, v in written_b.items()} for p in rows]),
-        }
+    def tick(self, inputs: dict[str, Any], out: dict[str, Any]) -> None:
+        self.memory.tick({**inputs, "access": out["arbiter__command"]}, out["slices"])
+        self.arbiter.tick(inputs)
 
-    def _count(self, inputs: dict[str, Any], arbiter: dict[str, Any]) -> None:
+
+class SbufBench(SideBySide):
+    """Drives the inputs of `traffic` and counts what they led to."""
+
+    unreset = READ
+
+    def __init__(self, dut: Any, config: CoreConfig, traffic: Any) -> None:
+        cut = sbuf_cut(config)
+        super().__init__(dut, cut, _Models(config), name="sbuf", whole=tuple(cut.signature.members))
+        self.config, self.traffic = config, traffic
+
+    def idle(self) -> dict[str, Any]:
+        return self.traffic.quiet()
+
+    def packed(self, inputs: dict[str, Any]) -> dict[str, int]:
+        named = {"head__owned": inputs["owned"], "tensor_edge__sbuf": inputs["tensor"], "dma_lane__sbuf": inputs["dma"]}
+        for e, engine in enumerate(ACCESS_ENGINES):
+            named |= {f"{engine}__{port}": inputs[port][e] for port in ASKED}
+            named[f"{engine}_lane__write_data"] = inputs["write_data"][e]
+        return super().packed(named)
+
+    def count(self, inputs: dict[str, Any], out: dict[str, Any]) -> None:
         words, elems = self.config.sbuf.bank_words, self.config.psum.bank_elems
         request, psum = inputs["request"], inputs["psum_request"]
-        same = request[0]["address"] // words == request[1]["address"] // words
-        conflict = bool(request[0]["valid"] and request[1]["valid"] and same)
+        grant, merging = out["arbiter__grant"], any(self.model.arbiter.merging)
         both = request[0]["valid"] and request[1]["valid"]
-        owned = [p["valid"] and inputs["owned"] >> (p["address"] // elems) & 1 for p in psum]
-        self.seen["sbuf conflict"] += conflict
-        self.seen["sbuf both granted"] += arbiter["grant"] == (1 << ENGINES) - 1
-        self.seen["merge under conflict"] += bool(conflict and any(self.arbiter.merging))
-        self.seen["merge alone"] += bool(not both and any(self.arbiter.merging))
-        self.seen["psum owned"] += any(owned)
-        banks = {p["address"] // elems for p in psum}
-        self.seen["psum conflict"] += all(p["valid"] for p in psum) and not any(owned) and len(banks) == 1
-        for e in range(ENGINES):
-            self.seen[f"engine {e} waits"] += bool(request[e]["valid"]) and not arbiter["grant"] >> e & 1
+        conflict = both and request[0]["address"] // words == request[1]["address"] // words
+        owned = any(p["valid"] and inputs["owned"] >> (p["address"] // elems) & 1 for p in psum)
+        one_bank = len({p["address"] // elems for p in psum}) == 1
+        self.seen["sbuf conflict"] += bool(conflict)
+        self.seen["sbuf both granted"] += grant == (1 << len(request)) - 1
+        self.seen["merge under conflict"] += bool(conflict and merging)
+        self.seen["merge alone"] += bool(not both and merging)
+        self.seen["psum owned"] += owned
+        self.seen["psum conflict"] += all(p["valid"] for p in psum) and not owned and one_bank
+        for e, asked in enumerate(request):
+            self.seen[f"engine {e} waits"] += bool(asked["valid"]) and not grant >> e & 1
         for kind in ("tensor", "dma"):
             self.seen[f"{kind} slots"] += int(inputs[kind]["enable"].sum())
 
-    async def run(self, traffic: Any, cycles: int) -> None:
+    async def run(self, cycles: int) -> None:
         """From reset on; memories keep their words through a reset, so the warm-up fixes those that are used."""
-        start_clock(self.dut)
-        script = traffic.warm_up()
-        inputs = script[0]
-        await reset(self.dut, {name: 0 for name in self._packed_inputs(inputs)})
-        drive(self.dut, self._packed_inputs(inputs))
-        for cycle in range(len(script) + cycles):
-            await RisingEdge(self.dut.clk)
-            arbiter = self.arbiter.comb(inputs)
-            slices = {**inputs, "access": arbiter["command"]}
-            expected = self._expected(arbiter, self.memory.comb(slices))
-            names = OUTPUTS if cycle >= len(script) else DEFINED
-            compare(cycle, sample(self.dut, names), {name: expected[name] for name in names}, "sbuf")
-            self._count(inputs, arbiter)
-            self.arbiter.tick(inputs)
-            self.memory.tick(slices)
-            if cycle + 1 < len(script):
-                inputs = script[cycle + 1]
-            else:
-                traffic.advance(arbiter["grant"], arbiter["psum_grant"])
-                inputs = traffic.inputs(self.arbiter.command)
-            drive(self.dut, self._packed_inputs(inputs))
-        assert not self.memory.collisions, f"the traffic must keep ports A and B apart: {self.memory.collisions[:3]}"
-        assert not self.memory.undefined, f"the warm-up must write every word: {self.memory.undefined[:3]}"
+        await self.start()
+        for inputs in self.traffic.warm_up():
+            await self.step(inputs)
+        self.undefined = ()
+        for _ in range(cycles):
+            out = await self.step(self.traffic.inputs(self.model.arbiter.command))
+            self.traffic.advance(out["arbiter__grant"], out["arbiter__psum_grant"])
+        memory = self.model.memory
+        assert not memory.collisions, f"the traffic must keep ports A and B apart: {memory.collisions[:3]}"
+        assert not memory.undefined, f"the warm-up must write every word: {memory.undefined[:3]}"

@@ -27,9 +27,9 @@ POINTS = (
 
 async def run(dut: Any, *, density: float, shared: float, points: tuple[str, ...]) -> None:
     config = bench_config(PARAMS["config"])
-    bench = SbufBench(dut, config)
     traffic = Traffic(config, random.Random(cocotb.RANDOM_SEED), density=density, shared=shared)
-    await bench.run(traffic, PARAMS["cycles"])
+    bench = SbufBench(dut, config, traffic)
+    await bench.run(PARAMS["cycles"])
     cocotb.log.info("seen: %s", dict(bench.seen))
     missing = [point for point in points if not bench.seen[point]]
     assert not missing, f"the traffic never showed {missing}"

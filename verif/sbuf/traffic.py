@@ -39,12 +39,12 @@ class Traffic:
         script = []
         for bank in self.pool:
             for address in bank:
-                script.append(self._quiet(dma=address, write=1))
+                script.append(self.quiet(dma=address, write=1))
         for bank in self.pool:
-            script.append(self._quiet(dma=bank[0], write=0, read=bank[0]))
-        return [*script, self._quiet(), self._quiet()]
+            script.append(self.quiet(dma=bank[0], write=0, read=bank[0]))
+        return [*script, self.quiet(), self.quiet()]
 
-    def _quiet(self, *, dma: int | None = None, write: int = 0, read: int | None = None) -> dict[str, Any]:
+    def quiet(self, *, dma: int | None = None, write: int = 0, read: int | None = None) -> dict[str, Any]:
         """A cycle in which at most DMA, in all partitions, and engine 0 do something."""
         count, sbuf = self.config.partitions, self.config.sbuf
         request = [self._idle() for _ in range(ENGINES)]

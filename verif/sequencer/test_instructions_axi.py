@@ -107,6 +107,7 @@ async def outside_instruction_memory(dut):
     rules = AxiRules("instructions", data_bytes=config.bus.instruction_bytes, channels=("ar",))
     others = dict.fromkeys((*FINISHES.values(), *ERRORS.values(), "active", "stalled"), 0)
     await reset(dut, {**IDLE_CONTROL, **others, **{f"{name}__ready": 0 for name in STREAMS}})
+    await RisingEdge(dut.clk)
     names = [*(f"control__{c}__{p}" for c, p in HOST_SEES), "irq", "trace_issue"]
     names += [f"{name}__{part}" for name in STREAMS for part in ("valid", "payload")]
     issued: dict[Queue, list[int]] = {queue: [] for queue in Queue}

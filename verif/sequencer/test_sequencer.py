@@ -60,6 +60,25 @@ async def random_programs_run(dut):
 
 
 @cocotb.test()
+async def reset_in_traffic(dut):
+    """A reset while queues fetch, wait and have instructions in engines: nothing of it is left, a start works."""
+    env = await environment(dut, chance=0.9, delay=30)
+    for _ in range(2):
+        env.memory, starts = random_programs(env.rng, env.config, 24).image(BASE, SPACING)
+        await env.start(starts)
+        while len(env.issued) < 8 or env.drained():
+            await env.step()
+        await env.restart()
+        env.issued.clear()
+        programs = random_programs(env.rng, env.config, 8)
+        assert await _run(env, programs) == Status.DONE
+        for semaphore, count in programs.increments.items():
+            assert env.model.semaphores[semaphore] == count
+        await env.expect_interrupt(Status.DONE)
+    assert env.seen["reset in traffic"] == 2
+
+
+@cocotb.test()
 async def decoded_pair_issues_in_consecutive_cycles(dut):
     """Two decoded instructions that wait for one semaphore issue in t and t + 1."""
     env = await environment(dut, chance=1.0, delay=1)

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from verif.lib.cases import Case, Config
-from verif.tensor.assembly import TensorAssembly
-from verif.tensor.configs import tensor_core
+from verif.lib.cut import Cut
+from verif.lib.variants import bench_config
+from verif.tensor.tb import tensor_cut
 
 __all__ = ["CASES"]
 
@@ -13,14 +14,14 @@ DEEP = {"partitions": 4, "word_bytes": 8, "mul_stages": 1, "add_stages": 3, "psu
 EIGHT = {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "psum_stages": 2}
 
 
-def tensor(config: Config) -> TensorAssembly:
-    return TensorAssembly(config=tensor_core(config))
+def tensor(config: Config) -> Cut:
+    return tensor_cut(bench_config(config))
 
 
 SMALL = Case(
     name="4x4",
     module="verif.tensor.test_tensor",
-    tests=4,
+    tests=5,
     component=tensor,
     config=FOUR,
     params={"commands": 140},

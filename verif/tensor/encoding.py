@@ -1,5 +1,8 @@
 """Words of the array as the RTL carries them, from the numbers that the models know."""
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +18,18 @@ from makalu.spec.chain import (
 )
 from makalu.spec.formats import BF16, FP32, SIGNIFICAND_BITS
 
-__all__ = ["finalised", "operand_words"]
+__all__ = ["finalised", "finalised_words", "operand_words"]
 
 
 def operand_words(bits: NDArray[np.uint16], *, stationary: bool, subnormals: str) -> NDArray[np.int64]:
     """Operands (24 bits) of bf16 bits."""
-    values = bits.astype(np.int64)
+    return _table(stationary, subnormals)[bits]
+
+
+@cache
+def _table(stationary: bool, subnormals: str) -> NDArray[np.int64]:
+    """Of every bf16 number."""
+    values = np.arange(1 << BF16.bits)
     fraction = values & ((1 << BF16.fraction_bits) - 1)
     exponent = (values >> BF16.fraction_bits) & BF16.exponent_mask
     sign = values >> (BF16.bits - 1)
@@ -38,16 +47,19 @@ def operand_words(bits: NDArray[np.uint16], *, stationary: bool, subnormals: str
 
 
 def finalised(word: int, *, subnormals: str) -> int:
-    """fp32 bits of a chain word: {exponent, fraction} + increment, specials by exponent."""
-    fraction_bits = FP32.fraction_bits
-    magnitude = word & ((1 << (fraction_bits + CHAIN_EXPONENT_BITS)) - 1)
-    exponent = magnitude >> fraction_bits
-    sign = word >> (fraction_bits + CHAIN_EXPONENT_BITS) & 1
-    if exponent == CHAIN_NAN_EXPONENT:
-        return FP32.canonical_nan
-    if exponent == 0 and subnormals == "flush":
-        return sign << (FP32.bits - 1)
-    magnitude += word >> (fraction_bits + CHAIN_EXPONENT_BITS + 1)
-    if magnitude >> fraction_bits >= CHAIN_INFINITY_EXPONENT:
-        magnitude = FP32.exponent_mask << fraction_bits
-    return sign << (FP32.bits - 1) | magnitude
+    """`finalised_words` of one."""
+    return int(finalised_words(np.array([word]), subnormals=subnormals)[0])
+
+
+def finalised_words(words: NDArray[Any], *, subnormals: str) -> NDArray[np.int64]:
+    """fp32 bits of chain words: {exponent, fraction} + increment, specials by exponent."""
+    fraction, words = FP32.fraction_bits, words.astype(np.int64)
+    magnitude = words & ((1 << (fraction + CHAIN_EXPONENT_BITS)) - 1)
+    sign = (words >> (fraction + CHAIN_EXPONENT_BITS) & 1) << (FP32.bits - 1)
+    exponent = magnitude >> fraction
+    rounded = magnitude + (words >> (fraction + CHAIN_EXPONENT_BITS + 1))
+    infinite = rounded >> fraction >= CHAIN_INFINITY_EXPONENT
+    out = sign | np.where(infinite, FP32.exponent_mask << fraction, rounded)
+    if subnormals == "flush":
+        out = np.where(exponent == 0, sign, out)
+    return np.where(exponent == CHAIN_NAN_EXPONENT, FP32.canonical_nan, out).astype(np.int64)

@@ -7,24 +7,22 @@ import cocotb
 import numpy as np
 
 from makalu.sim_models.golden.check import check
-from makalu.sim_models.golden.memory import PartitionedMemory
 from makalu.sim_models.golden.tensor import GoldenTensor
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.sw.rtl.params import bench_params
-from verif.tensor.configs import tensor_core
+from verif.lib.golden import golden_memories
+from verif.lib.variants import bench_config
 from verif.tensor.programs import Command, back_to_back, hazards, ragged, streams_without_bubbles, warm_up
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()
-CONFIG = tensor_core(PARAMS["config"])
+CONFIG = bench_config(PARAMS["config"])
 COMMANDS = PARAMS["commands"]
 
 
 async def started(dut: Any) -> TensorBench:
     bench = TensorBench(dut, CONFIG, random.Random(cocotb.RANDOM_SEED))
-    await bench.start()
-    await bench.run(warm_up(CONFIG))
-    bench.data_defined = True
+    await bench.fill()
     return bench
 
 
@@ -33,16 +31,8 @@ class Golden:
 
     def __init__(self, bench: TensorBench) -> None:
         self.reports: list[str] = []
-        self.memories = {}
-        for space, bytes_ in ((Space.SBUF, CONFIG.sbuf.partition_bytes), (Space.PSUM, CONFIG.psum.partition_bytes)):
-            self.memories[space] = PartitionedMemory(
-                space=space, partitions=CONFIG.partitions, partition_bytes=bytes_, report=self.reports.append
-            )
+        self.memories = golden_memories(bench.model.sbuf, bench.model.psum, report=self.reports.append)
         sbuf, psum = self.memories[Space.SBUF], self.memories[Space.PSUM]
-        sbuf.data[:] = bench.model.sbuf.memory.reshape(CONFIG.partitions, -1)
-        sbuf.written[:] = True
-        psum.data[:] = bench.model.psum.memory.view(np.uint8)
-        psum.written[:] = True
         self.engine = GoldenTensor(config=CONFIG, sbuf=sbuf, psum=psum, report=self.reports.append)
         self.engine.load_stationary(warm_up(CONFIG)[0].instruction)
 
@@ -130,3 +120,16 @@ async def tiles_back_to_back(dut: Any) -> None:
         assert len(bench.columns) == 4 * free and bubbles == 0, f"N={free}, offset {offset}: {bubbles} bubbles"
         seen += 1
     assert seen > 5
+
+
+@cocotb.test()
+async def reset_in_traffic(dut: Any) -> None:
+    """A reset while columns, words and finishes are on their way: none of them comes out; sums are right afterwards."""
+    bench = await started(dut)
+    for _ in range(3):
+        await bench.run(hazards(CONFIG, bench.rng, commands=40), until=bench.cycle + bench.rng.randint(50, 100))
+        assert (await bench.step(bench.idle()))["active"]
+        await bench.restart()
+        await bench.warm_up()
+        await against_golden(bench, ragged(CONFIG, bench.rng, commands=6))
+    assert not missing(bench, ("reset in traffic",))

@@ -3,18 +3,19 @@
 from dataclasses import replace
 
 from verif.lib.cases import Case, Config
-from verif.vector.assembly import LanesAssembly
-from verif.vector.configs import SLOW_RATES, lanes_config
+from verif.lib.cut import Cut
+from verif.lib.variants import bench_config
+from verif.vector.tb import lanes_cut
 
 __all__ = ["CASES", "lanes"]
 
-SOME = ("sbuf conflict", "both granted", "merge")
+SOME = ("sbuf conflict", "both granted", "merge", "top read", "top written", "top of psum")
 ALL = (*SOME, "psum conflict", "owned")
 """What the traffic of both engines must have shown."""
 
 
-def lanes(config: Config) -> LanesAssembly:
-    return LanesAssembly(config=lanes_config(str(config)))
+def lanes(config: Config) -> Cut:
+    return lanes_cut(bench_config(config))
 
 
 TINY = Case(
@@ -28,6 +29,6 @@ TINY = Case(
 
 CASES = (
     TINY,
-    replace(TINY, name=SLOW_RATES, config=SLOW_RATES, slow=True),
+    replace(TINY, name="slow-rates", config="slow-rates", slow=True),
     TINY.on_icarus(count=12, points=SOME),
 )

@@ -1,66 +1,137 @@
-"""RTL and models of both engines side by side; every port is compared in every cycle, memories at the end."""
+"""Vector and Scalar, the arbiter, all partitions' memories and lanes, cut from the core, beside their models."""
 
-from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Any
 
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.psum.layouts import wave
 from makalu.sim_models.golden.elementwise import GoldenElementwise
-from makalu.sim_models.golden.memory import PartitionedMemory
 from makalu.sim_models.lockstep.arbiter import AccessArbiterModel
 from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
 from makalu.sim_models.lockstep.lanes import LanesModel
 from makalu.sim_models.lockstep.psum import PsumModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
 from makalu.spec.config import CoreConfig
-from makalu.spec.encoding import Instruction, encode
+from makalu.spec.encoding import Instruction
+from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Space
-from makalu.spec.memory_map import ENGINES
-from verif.lib.compare import after, compare
-from verif.lib.lane_programs import corner_values
-from verif.lib.pack import pack
-from verif.lib.sampling import drive, reset, start_clock
+from verif.lib.compare import Known
+from verif.lib.cut import Cut
+from verif.lib.golden import golden_memories
+from verif.lib.lane_programs import corner_values, windows
+from verif.lib.sampling import drive
+from verif.lib.side_by_side import SideBySide, stream, with_memory
 from verif.psum.chain import chain_word
-from verif.vector.ports import NAMES, LanePorts
 
-__all__ = ["LanesBench"]
+__all__ = ["LanesBench", "lanes_cut"]
 
 DRAIN = 8
 """Cycles after the last finish: nothing may happen any more."""
+ASKED = ("request", "psum_request")
+BITS = ("finish", "active", "stalled")
 
 
-class LanesBench:
-    """Fills the memories, runs a list of instructions a engine, compares, counts what happened in `seen`."""
+@cache
+def lanes_cut(config: CoreConfig) -> Cut:
+    """Both engines and the arbiter over P partitions; the memories are filled through the DMA's port and the wave."""
+    engines = [f"{engine}.{port}" for engine in ACCESS_ENGINES for port in (*BITS, *ASKED, "to_lanes")]
+    lanes = [f"{engine}_lane" for engine in ACCESS_ENGINES]
+    return Cut(
+        config=config,
+        blocks=(*ACCESS_ENGINES, "arbiter", *lanes, "sbuf_slice", "psum_slice"),
+        drive=(*(f"sequencer.{e}" for e in ACCESS_ENGINES), "head.owned", "dma_lane.sbuf", "head.wave", "array.p"),
+        show=(
+            *("arbiter.grant", "arbiter.psum_grant", "sbuf_slice.written_a"),
+            *engines,
+            *(f"{lane}.write_data" for lane in lanes),
+        ),
+    )
+
+
+class _Models:
+    """The engines' models, the arbiter's, and those of all partitions."""
+
+    def __init__(self, config: CoreConfig, sbuf: SbufModel, psum: PsumModel) -> None:
+        self.arbiter, self.sbuf, self.psum = AccessArbiterModel(config), sbuf, psum
+        self.engines = [LaneEngineModel(config, engine=name) for name in ACCESS_ENGINES]
+        self.lanes = [LanesModel(config) for _ in ACCESS_ENGINES]
+        count, self.rows = config.partitions, range(config.partitions)
+        nothing = np.zeros(count, np.int64)
+        data = np.zeros((count, config.sbuf.word_bytes), np.uint8)
+        dma = {**dict.fromkeys(("enable", "write", "address", "granules"), nothing), "data": data}
+        self.idle = {"tensor": {"enable": nothing, "address": nothing}, "dma": dma}
+        wave = dict.fromkeys(("valid", "address", "accumulate", "columns"), nothing)
+        self.no_wave = {"column": np.zeros(count, np.uint32), "wave_in": wave}
+
+    def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        seen = [engine.registered() for engine in self.engines]
+        asked = {name: [out[name] for out in seen] for name in ASKED} | {"owned": inputs["owned"]}
+        arbiter = self.arbiter.comb(asked)
+        given = [
+            {"command": offer, "grant": arbiter["grant"] >> e & 1, "psum_grant": arbiter["psum_grant"] >> e & 1}
+            for e, offer in enumerate(inputs["offers"])
+        ]
+        outs = [engine.comb(one) for engine, one in zip(self.engines, given, strict=True)]
+        lanes = [model.comb({}) for model in self.lanes]
+        slices = {**self.idle, "access": arbiter["command"], "write_data": np.stack([w["write_data"] for w in lanes])}
+        memory = self.sbuf.comb(slices)
+        written = [[{name: v[p] for name, v in w.items()} for w in memory["written_a"]] for p in self.rows]
+        ports = {"arbiter__grant": arbiter["grant"], "arbiter__psum_grant": arbiter["psum_grant"]}
+        for name, out, lane in zip(ACCESS_ENGINES, outs, lanes, strict=True):
+            ports |= {f"{name}__{port}": out[port] for port in (*BITS, *ASKED, "to_lanes")}
+            ports[f"{name}_lane__write_data"] = Known(lane["write_data"], 255 * lane["known"].astype(np.uint8))
+            ports[f"sequencer__{name}__ready"] = out["ready"]
+        inner = {"asked": asked, "given": given, "outs": outs, "slices": slices, "memory": memory, "arbiter": arbiter}
+        return inner | ports | {"sbuf_slice__written_a": written}
+
+    def tick(self, inputs: dict[str, Any], out: dict[str, Any]) -> None:
+        psum = self.no_wave | {"access": out["arbiter"]["psum_command"]}
+        elements = self.psum.comb(psum)["read_data"]
+        words = out["memory"]["read_data"]
+        for e, engine in enumerate(self.engines):
+            engine.tick(out["given"][e])
+            orders = out["outs"][e]["to_lanes"]
+            self.lanes[e].tick({"control": orders, "sbuf_data": words[e], "psum_data": elements[e]})
+        self.arbiter.tick(out["asked"])
+        self.sbuf.tick(out["slices"], out["memory"])
+        self.psum.tick(psum)
+
+
+class LanesBench(SideBySide):
+    """Fills the memories, runs a list of instructions an engine, and counts what happened."""
 
     def __init__(self, dut: Any, config: CoreConfig, rng: Random, *, window: int) -> None:
-        self.dut, self.config, self.rng, self.window = dut, config, rng, window
-        self.arbiter, self.sbuf, self.psum = AccessArbiterModel(config), SbufModel(config), PsumModel(config)
-        self.engines = [LaneEngineModel(config, engine=name) for name in NAMES]
-        self.lanes = [LanesModel(config) for _ in NAMES]
-        self.ports = LanePorts(dut, config)
-        self.layout = self.ports.layout
-        self.seen: Counter[str] = Counter()
-        self.durations: list[list[int]] = [[] for _ in NAMES]
-        self._tags: dict[str, int] = {}
-        count = config.partitions
-        self.idle_dma = {
-            **{name: np.zeros(count, np.int64) for name in ("enable", "write", "address", "granules")},
-            "data": np.zeros((count, config.sbuf.word_bytes), np.uint8),
-        }
-        self.idle_tensor = {name: np.zeros(count, np.int64) for name in ("enable", "address")}
-        self.idle_wave = dict.fromkeys(("valid", "address", "accumulate", "columns"), 0)
+        whole = [f"{engine}__{port}" for engine in ACCESS_ENGINES for port in ASKED]
+        models = _Models(config, SbufModel(config), PsumModel(config))
+        super().__init__(dut, lanes_cut(config), models, name="lanes", whole=whole)
+        self.config, self.rng, self.window = config, rng, window
+        self.durations: dict[str, list[int]] = {name: [] for name in ACCESS_ENGINES}
 
-    # memories: the same words in RTL, lockstep models and golden memories
+    def idle(self) -> dict[str, Any]:
+        return {"offers": [None for _ in ACCESS_ENGINES], "owned": 0, "dma": 0, "wave": 0, "column": 0}
+
+    def packed(self, inputs: dict[str, Any]) -> dict[str, int]:
+        named = {"head__owned": inputs["owned"], "head__wave": inputs["wave"]}
+        named |= {"dma_lane__sbuf": inputs["dma"], "array__p": inputs["column"]}
+        for name, offer in zip(ACCESS_ENGINES, inputs["offers"], strict=True):
+            named |= stream(f"sequencer__{name}", offer)
+        return super().packed(named)
+
+    def renewed(self) -> _Models:
+        new = SbufModel(self.config), PsumModel(self.config)
+        return _Models(self.config, with_memory(new[0], self.model.sbuf), with_memory(new[1], self.model.psum))
 
     async def fill(self) -> None:
-        """Sources: any element; the whole of PSUM; the destinations too, so that merges are defined."""
+        """From reset on: the windows of SBUF and the whole of PSUM get the same words in RTL and models."""
+        await self.start()
         config, sbuf, psum = self.config, self.config.sbuf, self.config.psum
+        models, rows = self.model, np.arange(config.partitions)
         values = np.random.default_rng(self.rng.getrandbits(32))
-        words = [b * sbuf.bank_words + i for b in range(sbuf.banks) for i in range(2 * self.window // sbuf.word_bytes)]
+        bounds = [(low // sbuf.word_bytes, high // sbuf.word_bytes) for low, high in windows(config, self.window)]
+        words = [word for bound in bounds for word in range(*bound)]
         shape = (config.partitions, sbuf.words * sbuf.word_bytes // 4)
         content = corner_values(values, shape).view(np.uint8).reshape(config.partitions, -1, sbuf.word_bytes)
         elements = corner_values(values, (config.partitions, psum.banks * psum.bank_elems))
@@ -68,150 +139,85 @@ class LanesBench:
         elements = np.where(is_nan, np.uint32(0x7FC00000), elements)  # the only NaN that PSUM can hold
         columns = [[chain_word(int(v), self.rng) for v in row] for row in elements]
         count, skew = elements.shape[1], config.partitions + psum.add_stages + 2
+        ones = np.ones(config.partitions, np.int64)
         for cycle in range(max(len(words), count + skew)):
-            dma = dict(self.idle_dma)
+            inputs = self.idle()
             if cycle < len(words):
-                word = words[cycle]
-                everyone = np.ones(config.partitions, np.int64)
-                whole = (1 << sbuf.word_bytes // 4) - 1
-                dma = {"enable": everyone, "write": everyone, "address": word * everyone, "granules": whole * everyone}
-                dma["data"] = content[:, word]
-                self.sbuf.memory[:, word], self.sbuf.known[:, word] = content[:, word], True
-            moving = dict(self.idle_wave)
+                word, whole = words[cycle], (1 << sbuf.word_bytes // 4) - 1
+                inputs["dma"] = {"enable": ones, "write": ones, "address": word * ones, "granules": whole * ones}
+                inputs["dma"]["data"] = content[:, word]
+                models.sbuf.memory[:, word], models.sbuf.known[:, word] = content[:, word], True
             if cycle < count:
-                moving = {"valid": 1, "address": cycle, "accumulate": 0, "columns": config.partitions}
-            at_column = [cycle - 1 - p for p in range(config.partitions)]
-            chain = [columns[p][d] if 0 <= d < count else 0 for p, d in enumerate(at_column)]
-            drive(self.dut, self._memory_inputs(dma, moving, chain))
+                inputs["wave"] = {"valid": 1, "address": cycle, "accumulate": 0, "columns": config.partitions}
+            at_column = cycle - 1 - rows
+            inputs["column"] = [columns[p][d] if 0 <= d < count else 0 for p, d in enumerate(at_column.tolist())]
+            drive(self.dut, self.packed(inputs))
             await RisingEdge(self.dut.clk)
-            self._idle_tick()
-        self.psum.memory[:], self.psum.known[:] = elements, True
-        drive(self.dut, self._memory_inputs(self.idle_dma, self.idle_wave, [0] * config.partitions))
-
-    def _idle_tick(self) -> None:
-        for engine in self.engines:
-            engine.tick({"command": None, "grant": 0, "psum_grant": 0})
-
-    def _memory_inputs(self, dma: dict[str, Any], moving: dict[str, int], chain: list[int]) -> dict[str, int]:
-        rows = range(self.config.partitions)
-        return {
-            "dma": pack(self.layout["dma"], [{name: value[p] for name, value in dma.items()} for p in rows]),
-            "wave": pack(wave(self.config.psum), moving),
-            "column": pack(self.layout["column"], chain),
-        }
-
-    def _golden(self) -> tuple[GoldenElementwise, PartitionedMemory, list[str]]:
-        reports: list[str] = []
-        memories = []
-        for space, data in ((Space.SBUF, self.sbuf.memory), (Space.PSUM, self.psum.memory)):
-            rows = self.config.partitions
-            raw = np.ascontiguousarray(data).view(np.uint8).reshape(rows, -1)
-            memory = PartitionedMemory(
-                space=space, partitions=rows, partition_bytes=raw.shape[1], report=reports.append
-            )
-            memory.data[:], memory.written[:] = raw, True
-            memories.append(memory)
-        return GoldenElementwise(sbuf=memories[0], psum=memories[1], report=reports.append), memories[0], reports
-
-    # run
+            for engine in models.engines:
+                engine.tick({"command": None, "grant": 0, "psum_grant": 0})
+        models.psum.memory[:], models.psum.known[:] = elements, True
+        self._driven = {}
 
     async def run(
-        self, programs: dict[str, list[Instruction]], *, gap: int, owned: Callable[[int], int], limit: int
+        self,
+        programs: dict[str, list[Instruction]],
+        *,
+        gap: int,
+        owned: Callable[[int], int],
+        limit: int,
+        until: int | None = None,
     ) -> None:
-        start_clock(self.dut)
-        idle = self._memory_inputs(self.idle_dma, self.idle_wave, [0] * self.config.partitions)
-        commands = {f"{name}__{port}": 0 for name in NAMES for port in ("valid", "payload")}
-        await reset(self.dut, {**idle, **commands, "owned": 0})
-        self._idle_tick()  # the cycle that the reset has left behind: clocks of the engines already count
-        await self.fill()
-        golden, golden_sbuf, reports = self._golden()
-        for name in NAMES:
+        """All of `programs`, then SBUF is golden's; or `until` cycles of it."""
+        reports: list[str] = []
+        memories = golden_memories(self.model.sbuf, self.model.psum, report=reports.append)
+        golden_sbuf = memories[Space.SBUF]
+        golden = GoldenElementwise(sbuf=golden_sbuf, psum=memories[Space.PSUM], report=reports.append)
+        for name in ACCESS_ENGINES:
             for instruction in programs[name]:
                 golden.execute(instruction)
         assert not reports, f"the programs must be legal: {reports[:2]}"
-
-        left = [list(programs[name]) for name in NAMES]
-        issued: list[int | None] = [None] * ENGINES
-        waits = [0] * ENGINES
+        left = {name: list(programs[name]) for name in ACCESS_ENGINES}
+        issued: dict[str, int | None] = dict.fromkeys(ACCESS_ENGINES)
+        waits = dict.fromkeys(ACCESS_ENGINES, 0)
         quiet = 0
-        for cycle in range(limit):
-            offers = [q[0] if q and not waits[e] else None for e, q in enumerate(left)]
-            waits = [max(0, w - 1) for w in waits]
-            mask = owned(cycle)
-            for name, offer in zip(NAMES, offers, strict=True):
-                payload = 0 if offer is None else int.from_bytes(encode(offer), "little")
-                drive(self.dut, {f"{name}__valid": int(offer is not None), f"{name}__payload": payload})
-            drive(self.dut, {"owned": mask})
-            await RisingEdge(self.dut.clk)
-            outs = self._cycle(cycle, offers, mask)
-            for e, out in enumerate(outs):
-                if out["finish"]:
-                    started = issued[e]
-                    assert started is not None, f"cycle {cycle}: {NAMES[e]} finishes what was not issued"
-                    self.durations[e].append(cycle - started)
-                    issued[e] = None
-                if out["ready"] and offers[e] is not None:
-                    issued[e] = cycle
-                    self._tags[NAMES[e]] = left[e].pop(0)["tag"]
-                    waits[e] = self.rng.randint(0, gap)
-            quiet = 0 if any(left) or any(i is not None for i in issued) else quiet + 1
+        for cycle in range(limit if until is None else until):
+            offers = [left[name][0] if left[name] and not waits[name] else None for name in ACCESS_ENGINES]
+            waits = {name: max(0, wait - 1) for name, wait in waits.items()}
+            out = await self.step(self.idle() | {"offers": offers, "owned": owned(cycle)})
+            for name, offer in zip(ACCESS_ENGINES, offers, strict=True):
+                if out[f"{name}__finish"]:
+                    started = issued[name]
+                    assert started is not None, f"cycle {cycle}: {name} finishes what was not issued"
+                    self.durations[name].append(cycle - started)
+                    issued[name] = None
+                if out[f"sequencer__{name}__ready"] and offer is not None:
+                    issued[name] = cycle
+                    self.tags[name] = left[name].pop(0)["tag"]
+                    waits[name] = self.rng.randint(0, gap)
+            quiet = 0 if any(left.values()) or any(i is not None for i in issued.values()) else quiet + 1
             if quiet > DRAIN:
                 break
-        assert not any(left), f"not finished after {limit} cycles: {[len(q) for q in left]} instructions are left"
-        assert not self.sbuf.undefined and not self.psum.undefined
-        same = self.sbuf.memory.reshape(golden_sbuf.data.shape) == golden_sbuf.data
+        if until is not None:
+            assert any(i is not None for i in issued.values()), "nothing was in flight"
+            return
+        assert not any(left.values()), f"not finished after {limit} cycles: {left} are left"
+        assert not self.model.sbuf.undefined and not self.model.psum.undefined
+        same = self.model.sbuf.memory.reshape(golden_sbuf.data.shape) == golden_sbuf.data
         assert same.all(), f"SBUF differs from golden at (partition, byte) {np.argwhere(~same)[0].tolist()}"
 
-    def _cycle(self, cycle: int, offers: list[Instruction | None], mask: int) -> list[dict[str, Any]]:
-        """Compare the cycle that has just ended and step all models."""
-        seen = [engine.registered() for engine in self.engines]
-        asked = {name: [out[name] for out in seen] for name in ("request", "psum_request")}
-        arbiter_inputs = {**asked, "owned": mask}
-        arbiter = self.arbiter.comb(arbiter_inputs)
-        inputs = [
-            {"command": offer, "grant": arbiter["grant"] >> e & 1, "psum_grant": arbiter["psum_grant"] >> e & 1}
-            for e, offer in enumerate(offers)
-        ]
-        outs = [engine.comb(given) for engine, given in zip(self.engines, inputs, strict=True)]
-        lanes = [model.comb({}) for model in self.lanes]
-        slices = {
-            "access": arbiter["command"],
-            "write_data": np.stack([lane["write_data"] for lane in lanes]),
-            "tensor": self.idle_tensor,
-            "dma": self.idle_dma,
-        }
-        memory = self.sbuf.comb(slices)
-        columns = np.zeros(self.config.partitions, np.uint32)
-        no_wave = {name: np.zeros(self.config.partitions, np.int64) for name in self.idle_wave}
-        psum_inputs = {"column": columns, "wave_in": no_wave, "access": arbiter["psum_command"]}
-        psum = self.psum.comb(psum_inputs)
-
-        expected = self.ports.expected(outs, arbiter, lanes, memory)
-        compare(cycle, self.ports.sampled(lanes), expected, after("lanes", self._tags))
-        self._count(asked, arbiter, mask)
-
-        for e, engine in enumerate(self.engines):
-            engine.tick(inputs[e])
-            self.lanes[e].tick(
-                {
-                    "control": outs[e]["to_lanes"],
-                    "sbuf_data": memory["read_data"][e],
-                    "psum_data": psum["read_data"][e],
-                }
-            )
-        self.arbiter.tick(arbiter_inputs)
-        self.sbuf.tick(slices)
-        self.psum.tick(psum_inputs)
-        return outs
-
-    def _count(self, asked: dict[str, Any], arbiter: dict[str, Any], mask: int) -> None:
-        words, elems = self.config.sbuf.bank_words, self.config.psum.bank_elems
-        request, psum = asked["request"], asked["psum_request"]
+    def count(self, inputs: dict[str, Any], out: dict[str, Any]) -> None:
+        sbuf, elems = self.config.sbuf, self.config.psum.bank_elems
+        request, psum = out["asked"]["request"], out["asked"]["psum_request"]
         both = request[0]["valid"] and request[1]["valid"]
-        self.seen["sbuf conflict"] += bool(both and request[0]["address"] // words == request[1]["address"] // words)
-        self.seen["both granted"] += arbiter["grant"] == (1 << ENGINES) - 1
-        self.seen["merge"] += any(self.arbiter.merging)
-        self.seen["psum conflict"] += bool(
-            psum[0]["valid"] and psum[1]["valid"] and psum[0]["address"] // elems == psum[1]["address"] // elems
-        )
-        self.seen["owned"] += any(p["valid"] and mask >> p["address"] // elems & 1 for p in psum)
+        same = request[0]["address"] // sbuf.bank_words == request[1]["address"] // sbuf.bank_words
+        top = sbuf.words - 2 * self.window // sbuf.word_bytes
+        one_bank = psum[0]["address"] // elems == psum[1]["address"] // elems
+        self.seen["sbuf conflict"] += bool(both and same)
+        self.seen["both granted"] += out["arbiter__grant"] == (1 << len(request)) - 1
+        self.seen["merge"] += any(self.model.arbiter.merging)
+        for write, name in enumerate(("read", "written")):
+            self.seen[f"top {name}"] += any(r["valid"] and r["write"] == write and r["address"] >= top for r in request)
+        last_bank = (self.config.psum.banks - 1) * elems
+        self.seen["top of psum"] += any(p["valid"] and p["address"] >= last_bank for p in psum)
+        self.seen["psum conflict"] += bool(psum[0]["valid"] and psum[1]["valid"] and one_bank)
+        self.seen["owned"] += any(p["valid"] and inputs["owned"] >> p["address"] // elems & 1 for p in psum)

@@ -6,25 +6,35 @@ from typing import Any
 
 import cocotb
 
+from makalu.spec.engines import ACCESS_ENGINES
 from makalu.sw.rtl.params import bench_params
 from verif.lib.lane_programs import random_instructions
-from verif.vector.configs import lanes_config
-from verif.vector.ports import NAMES
+from verif.lib.variants import bench_config
 from verif.vector.tb import LanesBench
 
 PARAMS = bench_params()
 WINDOW = 512
 
 
-async def run(dut: Any, *, engines: tuple[str, ...], gap: int, owned: float, points: Sequence[str]) -> None:
-    config = lanes_config(PARAMS["config"])
-    rng = Random(cocotb.RANDOM_SEED)
-    bench = LanesBench(dut, config, rng, window=WINDOW)
+async def run(dut: Any, *, engines: Sequence[str], gap: int, owned: float, points: Sequence[str]) -> LanesBench:
+    """Fill, random programs of `engines`, and what they must have shown."""
+    bench = LanesBench(dut, bench_config(PARAMS["config"]), Random(cocotb.RANDOM_SEED), window=WINDOW)
+    await bench.fill()
+    await play(bench, engines=engines, gap=gap, owned=owned, count=PARAMS["count"])
+    missing = [point for point in points if not bench.seen[point]]
+    assert not missing, f"the traffic never showed {missing}"
+    return bench
+
+
+async def play(
+    bench: LanesBench, *, engines: Sequence[str], gap: int, owned: float, count: int, until: int | None = None
+) -> None:
+    rng, config = bench.rng, bench.config
     programs = {
-        name: random_instructions(config, engine=name, count=PARAMS["count"], seed=rng.getrandbits(32), window=WINDOW)
+        name: random_instructions(config, engine=name, count=count, seed=rng.getrandbits(32), window=WINDOW)
         if name in engines
         else []
-        for name in NAMES
+        for name in ACCESS_ENGINES
     }
     state = {"mask": 0}
 
@@ -34,16 +44,22 @@ async def run(dut: Any, *, engines: tuple[str, ...], gap: int, owned: float, poi
             state["mask"] = rng.getrandbits(config.psum.banks) & rng.getrandbits(config.psum.banks)
         return state["mask"] if rng.random() < owned or state["mask"] else 0
 
-    await bench.run(programs, gap=gap, owned=banks if owned else (lambda cycle: 0), limit=400 * PARAMS["count"])
+    await bench.run(programs, gap=gap, owned=banks if owned else (lambda cycle: 0), limit=400 * count, until=until)
     cocotb.log.info("seen: %s, cycles: %s", dict(bench.seen), bench.durations)
-    missing = [point for point in points if not bench.seen[point]]
-    assert not missing, f"the traffic never showed {missing}"
 
 
 @cocotb.test()
 async def both_engines(dut: Any) -> None:
-    """Both without a pause, in the same banks, with banks of the tensor engine coming and going."""
-    await run(dut, engines=NAMES, gap=0, owned=0.5, points=PARAMS["points"])
+    """Both without a pause, in the same banks, with banks of the tensor engine coming and going; then a reset.
+
+    The reset comes while both work: nothing of it is left, what follows is right.
+    """
+    bench = await run(dut, engines=ACCESS_ENGINES, gap=0, owned=0.5, points=PARAMS["points"])
+    for cycles in (70, 71):
+        await play(bench, engines=ACCESS_ENGINES, gap=0, owned=0, count=4, until=cycles)
+        await bench.restart()
+        await play(bench, engines=ACCESS_ENGINES, gap=0, owned=0, count=2)
+    assert bench.seen["reset in traffic"] == 2
 
 
 @cocotb.test()

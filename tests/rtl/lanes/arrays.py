@@ -9,7 +9,7 @@ from makalu.hw.tensor.array import PeArray
 from makalu.spec.config import CoreConfig
 from makalu.sw.rtl.lanes.model import Model
 from tests.rtl.lanes.bench import TOP, Bench, model_of
-from verif.tensor.configs import small_core
+from verif.lib.variants import small_core
 
 __all__ = ["Array", "array_bench", "config_of"]
 

@@ -13,7 +13,7 @@ from makalu.spec.isa import Queue
 from makalu.sw.rtl.machine import Machine, RunResult
 from makalu.sw.rtl.soak import Case
 from makalu.sw.rtl.trace import Trace, read_trace
-from verif.core.configs import core_config
+from verif.lib.variants import bench_config
 
 __all__ = ["Ran", "case_arguments", "first_difference", "lanes_machine", "ran"]
 
@@ -23,7 +23,7 @@ MOST_CYCLES = 4_000_000
 @functools.cache
 def lanes_machine(name: str, observe: str = "trace", kind: type[Machine] = Machine) -> Machine:
     """Built in little time, as a machine that starts at random where it is not told another seed."""
-    return kind(config=core_config(name), simulator="lanes", observe=observe)
+    return kind(config=bench_config(name), simulator="lanes", observe=observe)
 
 
 @dataclass(frozen=True, eq=False)

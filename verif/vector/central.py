@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.sim import Simulator
 
 from makalu.hw.lanes.engine import LaneEngine
@@ -13,11 +13,11 @@ from makalu.sim_models.lockstep.lane_engine import LaneEngineModel
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
 from verif.lib.compare import after, compare
-from verif.lib.lane_ports import lane_port_fields, request_fields
 
 __all__ = ["ENGINES", "run_engines"]
 
 ENGINES = ("vector", "scalar")
+PORTS = ("finish", "active", "stalled", "request", "psum_request", "to_lanes")
 
 
 def run_engines(
@@ -68,21 +68,15 @@ def run_engines(
                 ctx.set(engine.grant, inputs["grant"])
                 ctx.set(engine.psum_grant, inputs["psum_grant"])
                 out = model.comb(inputs)
-                expected = {
-                    **{port: out[port] for port in ("ready", "finish", "active", "stalled")},
-                    **request_fields(out),
-                    **lane_port_fields(out["to_lanes"]),
-                }
-                lanes = engine.to_lanes
-                sampled = {
-                    "ready": ctx.get(engine.command.ready),
-                    **{port: ctx.get(getattr(engine, port)) for port in ("finish", "active", "stalled")},
-                }
-                sampled |= request_fields(
-                    {"request": _struct(ctx.get(engine.request)), "psum_request": _struct(ctx.get(engine.psum_request))}
+                seen = {port: ctx.get(Value.cast(getattr(engine, port))) for port in PORTS}
+                compare(
+                    cycle,
+                    {"ready": ctx.get(engine.command.ready), **seen},
+                    {"ready": out["ready"], **{port: out[port] for port in PORTS}},
+                    after(f"{name} engine", tags),
+                    layouts={port: engine.signature.members[port].shape for port in PORTS},
+                    whole=("request", "psum_request"),
                 )
-                sampled |= lane_port_fields(_struct(ctx.get(lanes)))
-                compare(cycle, sampled, expected, after(f"{name} engine", tags))
                 if out["finish"]:
                     times[name].append((issued.pop(name), cycle))
                 if out["ready"] and offer is not None:
@@ -101,14 +95,3 @@ def run_engines(
     simulator.add_testbench(bench)
     simulator.run()
     return times
-
-
-def _struct(value: Any) -> Any:
-    """A constant of a struct or array layout as dicts and tuples."""
-    shape = value.shape() if hasattr(value, "shape") else None
-    members = getattr(shape, "members", None)
-    if members is not None:
-        return {name: _struct(value[name]) for name in members}
-    if hasattr(shape, "length"):
-        return tuple(_struct(value[i]) for i in range(shape.length))
-    return int(value)
