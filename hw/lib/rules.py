@@ -46,9 +46,19 @@ class Rules:
 
     def stays(self, valid: ValueLike, ready: ValueLike, payload: ValueLike, text: str) -> None:
         """The rule of a stream: once `valid` it stays, with the same `payload`, until `ready` (a bit each)."""
-        waited = self.before(Value.cast(valid).any() & ~Value.cast(ready).any(), reset_less=False)
-        same = self.before(payload) == Value.cast(payload)
-        self.follows(waited, Value.cast(valid).any() & same, text)
+        self.keeps(Value.cast(valid).any() & ~Value.cast(ready).any(), payload, text, and_has=valid)
+
+    def keeps(self, waits: ValueLike, value: ValueLike, text: str, *, and_has: ValueLike = 1) -> None:
+        """In the cycle after one with `waits` (a bit) `value` is what it was, and `and_has` is 1."""
+        if not self._on:
+            return
+        value = Value.cast(value)
+        waited = Signal(name="rule_waited")
+        kept = Signal(len(value), name="rule_kept", reset_less=True)
+        self._m.d.sync += waited.eq(waits)
+        with self._m.If(waits):  # not in every cycle: what moves costs a simulator time
+            self._m.d.sync += kept.eq(value)
+        self.follows(waited, (kept == value) & Value.cast(and_has).any(), text)
 
     def before(self, value: ValueLike, *, reset_less: bool = True) -> Value:
         """What `value` was in the cycle before; for rules only, so it is 0 where there are none."""

@@ -106,8 +106,7 @@ class Decoder(wiring.Component):
             code = Mux(violations[rule], rule, code)
         m.d.comb += self.code.eq(code)
 
-        at_hand = asserted.before(s1_busy & ~self.push & ~self.clear, reset_less=False)
-        asserted.never(at_hand & (asserted.before(self.word) != self.word), "an instruction stays while it is decoded")
+        asserted.stays(s1_busy, self.push | self.clear, self.word, "an instruction stays while it is decoded")
         asserted.never(self.push & ~self.room, "only where a decoded instruction has a place it is pushed")
         asserted.always(s1_step <= AP_DIMS + 1, "there is a step for each dimension, and one")
         return m

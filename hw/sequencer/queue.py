@@ -156,8 +156,7 @@ class IssueQueue(wiring.Component):
         rules.one_at_most(self.request, "an instruction goes to one channel")
         rules.never(self.request & ~self.channel_room, "an instruction goes to a channel that has room")
         rules.never(self.expired & self.issue, "the watchdog does not expire while something issues")
-        waited = rules.before(self.here & ~self.issue, reset_less=False)
-        rules.never(waited & self.here & (rules.before(head) != head.as_value()), "the head stays until it issues")
+        rules.keeps(self.here & ~self.issue, head, "the head stays until it issues")
         asked = rules.before(self.request & ~self.accept, reset_less=False)
         rules.never(Mux(running, asked & ~self.request, 0), "a request stays until it is accepted or the queue stops")
         return m

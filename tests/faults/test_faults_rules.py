@@ -358,7 +358,7 @@ PLANTS = [
     Plant(
         component=LaneEngine,
         options={**OF_CORE, "engine": "vector"},
-        cycles=[{}, {"command.valid": 1, "command.payload": {"opcode": Opcode.MATMUL}}],
+        cycles=[{}, {"command.valid": 1, "command.payload": tile(Opcode.MATMUL, dst_space=Space.SBUF)}],
         text="vector gets instructions that it has a program for",
     ),
 ]
