@@ -1,9 +1,10 @@
 """Calls in processes of their own, some at a time, each with a limit of time.
 
-A job is forked: what this process has imported is there at once. It leads a process group, so that at its limit, or when
-the caller has enough, all that it started ends with it.
+A job is forked: what this process has imported is there at once. It leads a process group, so that at its limit, or
+when the caller has enough, all that it started ends with it.
 
-Does not: work on Windows, nor in a process that has threads (a lock that one of them holds would stay held in the job).
+Does not: give an exception back (`call` must catch what it expects); work in a process that has threads, because a lock
+that one of them holds would stay held in the job.
 """
 
 import os
@@ -38,6 +39,7 @@ class _Running:
     process: ForkProcess
     answer: Connection
     began: float
+    end: float
 
 
 def _work(call: Callable[[int], Any], number: int, answer: Connection) -> None:
@@ -57,9 +59,9 @@ def _end(running: _Running) -> None:
 
 
 def run_jobs(
-    call: Callable[[int], Any], numbers: Iterable[int], *, workers: int, limit: float | None
+    call: Callable[[int], Any], numbers: Iterable[int], *, workers: int, limit: Callable[[int], float]
 ) -> Iterator[Done]:
-    """`call(number)` of each, `workers` at a time, in the order in which they end; `limit` in seconds for each."""
+    """`call(number)` of each, `workers` at a time, in the order in which they end; `limit(number)` in seconds."""
     todo = iter(numbers)
     running: list[_Running] = []
     try:
@@ -69,24 +71,22 @@ def run_jobs(
                 process = _FORK.Process(target=_work, args=(call, number, theirs), daemon=False)
                 process.start()
                 theirs.close()
-                running.append(_Running(number, process, mine, time.monotonic()))
+                now = time.monotonic()
+                running.append(_Running(number, process, mine, now, now + limit(number)))
             if not running:
                 return
-            first = min(each.began for each in running)
-            left = None if limit is None else max(0.0, first + limit - time.monotonic())
-            wait([each.answer for each in running], left)
+            wait([each.answer for each in running], max(0.0, min(each.end for each in running) - time.monotonic()))
             for each in list(running):
-                seconds = time.monotonic() - each.began
-                late = limit is not None and seconds >= limit and not each.answer.poll()
-                if not late and not each.answer.poll():
+                now, answered = time.monotonic(), each.answer.poll()
+                if not answered and now < each.end:
                     continue
                 value = None
-                if not late:
+                if answered:
                     with suppress(EOFError):  # it died
                         value = each.answer.recv()
                 running.remove(each)
                 _end(each)
-                yield Done(each.number, value, late, seconds)
+                yield Done(each.number, value, not answered, now - each.began)
     finally:
         for each in running:
             _end(each)
