@@ -95,11 +95,11 @@ def _say(run: MutantRun, console: Console, *, seed: int, whole: bool) -> int:
 
 
 def _counts(run: MutantRun) -> dict[str, int]:
-    """A survivor without a reason is alive."""
+    """A survivor without a reason is alive; equivalent is what is proved or reviewed to be."""
     entries = [entry_of(run.block, mutant) for mutant in run.survivors]
-    equivalent = sum(entry is not None and entry.kind == EQUIVALENT for entry in entries)
-    killed = len(run.mutated.mutants) - len(entries)
-    return {"killed": killed, "alive": len(entries) - equivalent, "equivalent": equivalent}
+    reviewed = sum(entry is not None and entry.kind == EQUIVALENT for entry in entries)
+    killed = len(run.mutated.mutants) - len(entries) - run.equal
+    return {"killed": killed, "alive": len(entries) - reviewed, "equivalent": run.equal + reviewed}
 
 
 def _score(counts: dict[str, int]) -> float:

