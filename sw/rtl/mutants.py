@@ -70,8 +70,8 @@ class Mutant:
     @property
     def name(self) -> str:
         """For reports: the same as long as the description of the cell is."""
-        wire = f" {self.wire}[{self.wire_bit}]" if self.wire else ""
         mode = self.mode if self.control is None else f"{self.mode}({self.control})"
+        wire = f" {self.wire}[{self.wire_bit}]" if self.wire else ""
         cell = f"{self.cell}." if self.cell else ""
         where = f" at {', '.join(self.sources)}" if self.sources else ""
         return f"{self.part}:{wire} {mode} of {cell}{self.port}[{self.bit}]{where}"

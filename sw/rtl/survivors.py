@@ -9,6 +9,7 @@ reason must hold for all of them. A mutant that is killed is killed, whatever an
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,14 @@ class Entry:
     kind: str
     reason: str
     part: str
+    """May have * for anything, as `wire`."""
     wire: str | None = None
     """A signal of the description; "" where the bit is in none."""
     bits: str | None = None
-    """One bit or a range, of the wire; of the port where there is no wire."""
+    """As 3 or 0-3 or 0-3,7: of the wire, of the port where there is no wire."""
     mode: str | None = None
+    control: str | None = None
+    """As `bits`: of the port, the other bit of `cnot0` and `cnot1`."""
     port: str | None = None
     """With an instance's name in front, as the report has it: `Q`, `adder.i`."""
     line: str | None = None
@@ -53,9 +57,10 @@ class Entry:
     def matches(self, mutant: Mutant) -> bool:
         port = f"{mutant.cell}.{mutant.port}" if mutant.cell else mutant.port
         return (
-            self.part == mutant.part
-            and self.wire in (None, mutant.wire)
+            fnmatchcase(mutant.part, self.part)
+            and (self.wire is None or fnmatchcase(mutant.wire, self.wire))
             and self.mode in (None, mutant.mode)
+            and (self.control is None or mutant.control in _bits(self.control))
             and self.port in (None, port)
             and (self.line is None or any(self.line in line for line in mutant.lines))
             and (self.bits is None or (mutant.wire_bit if mutant.wire else mutant.bit) in _bits(self.bits))
@@ -73,11 +78,12 @@ class MutatedBlock:
     survivors: Sequence[Entry]
 
 
-def _bits(text: str) -> range:
-    match = _RANGE.fullmatch(text)
-    if match is None:
-        raise ReviewError(f'bits must be like 3 or 0-3, not "{text}"')
-    return range(int(match[1]), int(match[2] or match[1]) + 1)
+def _bits(text: str) -> set[int]:
+    matches = [_RANGE.fullmatch(each) for each in text.split(",")]
+    found = [range(int(match[1]), int(match[2] or match[1]) + 1) for match in matches if match is not None]
+    if len(found) != len(matches):
+        raise ReviewError(f'bits must be like 3 or 0-3 or 0-3,7, not "{text}"')
+    return {bit for each in found for bit in each}
 
 
 def entry_of(block: MutatedBlock, mutant: Mutant) -> Entry | None:
@@ -111,5 +117,6 @@ def _entry(given: dict[str, Any]) -> Entry:
     entry = Entry(**texts)
     if entry.kind not in (EQUIVALENT, ALIVE) or not entry.reason:
         raise ReviewError(f"kind must be {EQUIVALENT} or {ALIVE}, and a reason be given: {entry}")
-    _bits(entry.bits or "0")
+    for bits in (entry.bits, entry.control):
+        _bits(bits or "0")
     return entry

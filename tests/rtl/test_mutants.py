@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from makalu.sw.paths import ROOT
+from makalu.sw.rtl.equal import is_equal
 from makalu.sw.rtl.jobs import run_jobs
 from makalu.sw.rtl.mutants import MutantError, mutated, parsed, selected
 from makalu.sw.rtl.survivors import ReviewError, entry_of, load_blocks, stale
@@ -109,7 +110,7 @@ def test_an_entry_names_a_place(tmp_path, mutants):
     ("old", "new", "message"),
     [
         ("kind: alive", "kind: dead", "kind must be equivalent or alive"),
-        ("bits: 5", "bits: 5+", 'bits must be like 3 or 0-3, not "5\\+"'),
+        ("bits: 5", "bits: 5+", 'bits must be like 3 or 0-3 or 0-3,7, not "5\\+"'),
         ("reason: never 1", 'reason: ""', "and a reason be given"),
         ("mode:", "mood:", "mood"),
         ("parts: [Lane]", "", "parts"),
@@ -127,3 +128,31 @@ def test_the_projects_lists_name_cases():
     assert len(blocks) >= 12
     for block in blocks.values():
         find_case(block.bench, block.case)
+
+
+def cell(kind, inputs, output):
+    """Of Yosys' JSON, one bit wide."""
+    wires = {**inputs, ("Q" if kind == "$dff" else "Y"): output}
+    ways = {port: "output" if port in "QY" else "input" for port in wires}
+    names = [name for port in inputs if port in "AB" for name in (f"{port}_SIGNED", f"{port}_WIDTH")]
+    sizes = {"$dff": ("CLK_POLARITY", "WIDTH"), "$mux": ("WIDTH",)}.get(kind, (*names, "Y_WIDTH"))
+    parameters = {name: "0" if name.endswith("SIGNED") else "1" for name in sizes}
+    connections = {port: [wire] for port, wire in wires.items()}
+    return {"type": kind, "parameters": parameters, "port_directions": ways, "connections": connections}
+
+
+@pytest.mark.parametrize(("kind", "equal"), [("$or", True), ("$xor", False)])
+def test_what_changes_nothing_is_proved(mutants, kind, equal):
+    """The register takes `a | a & x` or `a ^ a & x`; the mutant holds x, otherwise b, at 1."""
+    ports = {"mutant": 2, "a": 3, "b": 4, "o": 5, "clk": 6}
+    cells = {
+        "fault": cell("$mux", {"A": 4, "B": "1", "S": 2}, 7),
+        "inner": cell("$and", {"A": 3, "B": 7}, 8),
+        "outer": cell(kind, {"A": 3, "B": 8}, 9),
+        "kept": cell("$dff", {"D": 9, "CLK": 6}, 5),
+    }
+    module = {
+        "ports": {n: {"direction": "output" if n == "o" else "input", "bits": [b]} for n, b in ports.items()},
+        "cells": cells,
+    }
+    assert is_equal({"lane": module}, replace(mutants[0], module="lane", number=1)) == equal

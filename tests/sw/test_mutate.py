@@ -17,16 +17,16 @@ from makalu.sw.rtl.survivors import Entry, MutatedBlock
 from verif.lib import cases
 
 BLOCK = MutatedBlock(name="emitted", bench="emit", case="emitted-icarus", parts=("StepCell",), survivors=())
-PLACE = {"part": "Lane", "mode": "inv", "port": "A"}
+PLACE = {"module": "lane", "part": "Lane", "mode": "inv", "port": "A"}
 
 
 def a_run(path, killed, *entries):
     """A block whose mutants are killed or not."""
     mutants = tuple(Mutant(number=n, bit=n, **PLACE) for n in range(1, len(killed) + 1))
     block = replace(BLOCK, name="own", survivors=entries)
-    run = MutantRun(block=block, case=None, mutated=Mutated("", mutants), path=path / "own.jsonl")
+    run = MutantRun(block=block, case=None, mutated=Mutated("", mutants, {}), path=path / "own.jsonl")
     for number, dead in enumerate([False, *killed]):
-        run.keep(Outcome(number=number, name=f"m{number}", killed=dead, seen="", seconds=2.0))
+        run.keep(Outcome(number=number, name=f"m{number}", killed=dead, equal=False, seen="", seconds=2.0))
     return run
 
 
