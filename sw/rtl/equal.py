@@ -31,7 +31,8 @@ def is_equal(netlist: Mapping[str, Any], mutant: Mutant) -> bool:
     sides = {"gold": _chosen(module, CONTROL), "gate": _chosen(module, mutant.number)}
     # what both sides compute alike is one cell after `opt`, so the proof is about what is left
     script = [
-        "read_json sides.json; miter -equiv -flatten -ignore_gold_x gold gate both; hierarchy -top both; opt -full; opt -full",
+        "read_json sides.json; miter -equiv -flatten -ignore_gold_x gold gate both",
+        "hierarchy -top both; opt -full; opt -full",
         f"sat -enable_undef -set-def-inputs -prove trigger 0 -timeout {_SECONDS} both",
     ]
     with tempfile.TemporaryDirectory() as name:

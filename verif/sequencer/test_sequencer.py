@@ -372,7 +372,7 @@ async def every_channel_signals_every_semaphore(dut):
     programs = Programs()
     for opcode in {channel: opcode for opcode, channel in CHANNEL_OF.items()}.values():
         for s in range(count):
-            signals = {"signal0_kind": 1, "signal0_semaphore": s, "signal1_kind": 1, "signal1_semaphore": (s + 1) % count}
+            signals = dict(signal0_kind=1, signal0_semaphore=s, signal1_kind=1, signal1_semaphore=(s + 1) % count)
             fields = legal(env.rng, opcode, env.config) | {"after": 0} | signals
             programs.words[INSTRUCTIONS[opcode].queues[-1]].append(_word(opcode, **fields))
     for queue in Queue:
