@@ -44,6 +44,17 @@ def test_results_page_has_a_row_a_figure():
     assert "| share | 0.5000 | cycles | 9 | must | no |" in page
 
 
+def test_mutants_have_a_row_a_block():
+    counts = [(f"sbuf_slice_{column}", value) for column, value in (("killed", 57), ("alive", 1), ("equivalent", 2))]
+    found = sections(record("mutate", *counts, ("sbuf_slice_score", 0.9828, "1", 0.95), ("score", 0.99), preset="tiny"))
+    assert "| block | killed | alive | equivalent | score |" in found["`makalu mutate`"]
+    assert (
+        "| sbuf_slice | 57 (must 0: met) | 1 (must 0: met) | 2 (must 0: met) | 0.9828 (must 0.9500: met) |"
+        in "".join(found.values())
+    )
+    assert "\n| score | 0.9900 |" in found["`makalu mutate`"]
+
+
 def record(command, *figures, preset="trn2-mini", **more):
     keys = ("name", "value", "unit", "bar", "kind", "met")
     rows = [dict(zip(keys, (*figure, "values", 0, "must", True)[:6], strict=False)) for figure in figures]
