@@ -34,7 +34,7 @@ CONTROL = 0
 INPUT = "mutant"
 _BITS = 12
 _CLEAN = ["opt -full", "wreduce", "opt_clean", "opt_hier", "opt -full", "opt_clean", "opt_hier", "opt_clean"]
-_CLOCKS = re.compile(r" -port \\?CLK(_\w+)? | -wire \\?clk ")
+_CLOCKS = re.compile(r" -port \\?(\w+_)?(CLK|clk) | -wire \\?clk ")
 _OWN = re.compile(r"[A-Za-z_]\w*")
 """Names that the description gave; Yosys' and Amaranth's begin with a dollar and change with every edit."""
 
