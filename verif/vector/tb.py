@@ -33,14 +33,6 @@ DRAIN = 8
 """Cycles after the last finish: nothing may happen any more."""
 
 
-def often_near(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
-    """A third becomes one of three fp32 numbers, of either sign, up to 2^12 last places away: many sums cancel."""
-    few = np.array([0x00A00000, 0x0B400000, 0x3FC00000], np.uint32)
-    away = rng.integers(0, 1 << 12, values.shape, np.uint32) >> rng.integers(0, 13, values.shape, np.uint32)
-    near = (rng.choice(few, values.shape) + away) | rng.integers(0, 2, values.shape, np.uint32) << 31
-    return np.where(rng.random(values.shape) < 1 / 3, near, values).astype(np.uint32)
-
-
 class LanesBench:
     """Fills the memories, runs a list of instructions a engine, compares, counts what happened in `seen`."""
 
@@ -227,3 +219,11 @@ class LanesBench:
             psum[0]["valid"] and psum[1]["valid"] and psum[0]["address"] // elems == psum[1]["address"] // elems
         )
         self.seen["owned"] += any(p["valid"] and mask >> p["address"] // elems & 1 for p in psum)
+
+
+def often_near(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
+    """A third becomes one of three fp32 numbers, of either sign, up to 2^12 last places away: many sums cancel."""
+    few = np.array([0x00A00000, 0x0B400000, 0x3FC00000], np.uint32)
+    away = rng.integers(0, 1 << 12, values.shape, np.uint32) >> rng.integers(0, 13, values.shape, np.uint32)
+    near = (rng.choice(few, values.shape) + away) | rng.integers(0, 2, values.shape, np.uint32) << 31
+    return np.where(rng.random(values.shape) < 1 / 3, near, values).astype(np.uint32)
