@@ -18,7 +18,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install sim smoke test soak bench scaling verilog lint clean
+.PHONY: help install sim smoke test soak mutate bench scaling verilog lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test: $(STAMP) lint ## lint, types, every test and bench: what .ci/run calls
 soak: $(STAMP) ## 5,000 random programs and the longest tests, for hours; goes on where it stopped
 	$(MAKALU) soak $(ARGS)
 	MAKALU_SOAK=1 $(BIN)/python -m pytest -q tests/soak
+
+mutate: $(STAMP) ## faults in each block's Verilog, and how many its bench sees; for an hour; goes on where it stopped
+	$(MAKALU) mutate --workers "$(WORKERS)" $(ARGS)
 
 bench: $(STAMP) ## figures into build/results
 	$(MAKALU) bench $(ARGS)

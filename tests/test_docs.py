@@ -45,6 +45,15 @@ def test_results_page_has_a_row_a_figure():
     assert "| share | 0.5000 | cycles | 9 | must | no |" in page
 
 
+def test_mutants_have_a_row_a_block():
+    values = {"killed": 57, "alive": 1, "equivalent": 2, "score": 0.9828}
+    block = ((f"sbuf_slice_{column}", value) for column, value in values.items())
+    (text,) = sections(record("mutate", *block, ("score", 0.99), preset="tiny")).values()
+    assert "| block | killed | alive | equivalent | score |" in text and "\n| score | 0.9900 |" in text
+    (row,) = re.findall(r"(?m)^\| sbuf_slice \|.*$", text)
+    assert re.findall(r"\| ([\d.]+) \(must", row) == ["57", "1", "2", "0.9828"]
+
+
 def record(command, *figures, preset="trn2-mini", **more):
     keys = ("name", "value", "unit", "bar", "kind", "met")
     rows = [dict(zip(keys, (*figure, "values", 0, "must", True)[:6], strict=False)) for figure in figures]

@@ -260,6 +260,13 @@ class Emission:
         hierarchical = [inner for inner, part in placed.items() if getattr(part, "hier_block", False)]
         return _mark_hierarchical(_to_verilog(texts), hierarchical)
 
+    def rtlil(self, component: wiring.Component, *, name: str) -> tuple[str, dict[str, str]]:
+        """RTLIL of `component` as module `name` and of every module placed below it, cells with their source lines; and
+        the class of each of these by the name of its module.
+        """
+        texts, placed = self._convert(component, name, source=True)
+        return "\n".join(texts), {inner: type(part).__name__ for inner, part in {name: component, **placed}.items()}
+
     def netlist(self, component: wiring.Component, *, name: str, boxes: Collection[str]) -> dict[str, Any]:
         """The same modules as Yosys' JSON, cells with their source lines: those whose component's class is named in
         `boxes` and the top, each with all other modules that it places flattened into it.

@@ -18,6 +18,7 @@ from makalu.sw.blocks.drawings import DRAWINGS
 from makalu.sw.blocks.tables import BLOCKS, shown_presets, tables_of
 from makalu.sw.cli.bench import anchors, bram, dma
 from makalu.sw.cli.bench.pace import SIMULATORS
+from makalu.sw.cli.mutate import PRESET as MUTATE_PRESET
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.docs import isa_page, registers_page
@@ -36,7 +37,7 @@ does. Nothing here is a claim about AWS silicon.
 """
 _SECTION = re.compile(r"(?m)^## (.*)$")
 _SHOWN = re.compile(r"(<!-- begin ([^\n]*) -->\n).*?(<!-- end -->)", re.S)
-_SHOWING = ("anchors.md", "simulators.md")
+_SHOWING = ("anchors.md", "mutants.md", "simulators.md")
 """Written by hand but for the sections that they show."""
 
 _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -80,6 +81,7 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             ),
         ),
     ),
+    "mutate": (("", ("killed", "alive", "equivalent", "score")),),
 }
 """Figures `<prefix><case>_<column>` that make one table a prefix, a row a case; the others are rows of their own."""
 _BY_PREFIX = {"scaling": ("trn1", "trn2", "trn3", "trn2_over_trn1", "trn3_over_trn2")}
@@ -87,6 +89,7 @@ _BY_PREFIX = {"scaling": ("trn1", "trn2", "trn3", "trn2_over_trn1", "trn3_over_t
 _PROMISED = {
     "sim": (SIM_PRESET, ("logits_mismatched", "accuracy", "accuracy_difference")),
     "soak": (", ".join(SOAK_PRESETS), ("programs", "failed")),
+    "mutate": (MUTATE_PRESET, ("blocks_left_out", "score", "unreviewed")),
 }
 """Commands that also make trials: the preset of a measurement, and what it judges. The figures of a trial stay out."""
 
@@ -158,14 +161,19 @@ def _tables(command: str, figures: Figures) -> list[str]:
     lines: list[str] = []
     rest = list(figures)
     for prefix, columns in _TABLES.get(command, ()):
-        mine = [figure for figure in rest if figure["name"].startswith(prefix)]
-        rest = [figure for figure in rest if not figure["name"].startswith(prefix)]
+        mine = [figure for figure in rest if _is_cell(figure["name"], prefix, columns)]
+        rest = [figure for figure in rest if figure not in mine]
         if mine:
             lines += [*_cases(mine, prefix, columns), ""]
     if rest:
         lines.append("| figure | value | unit | bar | kind | met |\n|---|---:|---|---:|---|---|")
         lines += [_row(figure) for figure in rest]
     return lines
+
+
+def _is_cell(name: str, prefix: str, columns: tuple[str, ...]) -> bool:
+    """Of a table without a prefix only what ends as a column does."""
+    return name.startswith(prefix) and (prefix != "" or name.endswith(tuple(f"_{column}" for column in columns)))
 
 
 def _cases(figures: Figures, prefix: str, columns: tuple[str, ...]) -> list[str]:
@@ -175,7 +183,7 @@ def _cases(figures: Figures, prefix: str, columns: tuple[str, ...]) -> list[str]
         column = max((c for c in columns if figure["name"].endswith(f"_{c}")), key=len)
         case = figure["name"].removeprefix(prefix).removesuffix(f"_{column}")
         cells.setdefault(case, {})[column] = _with_bar(figure)
-    return _grid(prefix.rstrip("_"), columns, cells)
+    return _grid(prefix.rstrip("_") or "block", columns, cells)
 
 
 def _pivot(figures: Figures, prefixes: tuple[str, ...]) -> list[str]:

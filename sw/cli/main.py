@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from makalu.spec.errors import MakaluError
 from makalu.spec.preset import PRESETS, load_preset
 from makalu.spec.versions import versions
-from makalu.sw.cli import generate, lint, verify
+from makalu.sw.cli import generate, lint, mutate, verify
 from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.disassemble import disassemble as print_program
@@ -143,6 +143,7 @@ def sim(
 
 
 app.command("verify")(verify.command)
+app.command("mutate")(mutate.command)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from makalu.sw.rtl.runner import BenchFailure
 from makalu.sw.rtl.simulators import have_icarus
 from makalu.sw.rtl.waves import Waves
 
-__all__ = ["VerifyError", "command"]
+__all__ = ["VerifyError", "command", "from_checkout"]
 
 
 class VerifyError(MakaluError, RuntimeError):
@@ -28,13 +28,13 @@ class Simulator(StrEnum):
     ICARUS = "icarus"
 
 
-def _library() -> Any:
-    """`verif.lib.cases`: benches are not installed, they are found from the checkout."""
+def from_checkout(module: str) -> Any:
+    """A module of `verif`: benches are not installed, they are found from the checkout. Errors: `VerifyError`."""
     if not (ROOT / "verif").is_dir():
         raise VerifyError("benches are in a checkout of the project, not in an installed package: there is no verif")
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
-    return importlib.import_module("verif.lib.cases")
+    return importlib.import_module(module)
 
 
 def _chosen(library: Any, block: str, name: str | None, simulator: str | None, preset: str | None) -> list[Any]:
@@ -95,7 +95,7 @@ def command(
     show: Annotated[bool, typer.Option("--list", help="show the cases and run none")] = False,
 ) -> None:
     """Run the cocotb benches of one block, from a checkout."""
-    library = _library()
+    library = from_checkout("verif.lib.cases")
     if show:
         _show(library, block)
         return

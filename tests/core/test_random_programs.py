@@ -44,4 +44,4 @@ def test_one_wrong_byte_is_a_fault():
         def run(self, image, programs, **arguments):
             return observed_machine("tiny").run(case.random.program.image(inputs), programs, **arguments)
 
-    assert "(words)" in run_case(Tampered(), case).fault
+    assert "(fp32)" in run_case(Tampered(), case).fault

@@ -36,8 +36,11 @@ from makalu.sw.results import at_most, read_results
 from makalu.sw.rtl.lanes.build import build_lanes
 from makalu.sw.rtl.machine import Machine, MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
+from makalu.sw.rtl.mutant_run import RecordError
+from makalu.sw.rtl.mutants import MutantError
 from makalu.sw.rtl.runner import BenchFailure
 from makalu.sw.rtl.soak import Soaker
+from makalu.sw.rtl.survivors import ReviewError
 from makalu.sw.rtl.synthesis import FpgaError
 from makalu.sw.rtl.waves import WavesError
 from tests.rtl.fst import read_fst
@@ -58,10 +61,13 @@ USER_ERRORS = (
     MachineBuildError,
     MachineError,
     MissedError,
+    MutantError,
     NotBuiltError,
     NotInNkiError,
     OutputError,
     ProgramError,
+    RecordError,
+    ReviewError,
     ScheduleError,
     SimError,
     SoakError,

@@ -158,12 +158,13 @@ async def fail(bench: DmaBench, rng: Random, opcode: Opcode, response: Response)
     config, regions = bench.config, Regions(bench.config)
     low = regions.memory[opcode][0]
     good = rows(opcode, partitions=2, row_bytes=16, address=low, offset=regions.sbuf[opcode][0][0], pitch=64)
-    row = (config.dma.partition_lines + 6) * config.bus.data_bytes  # more than a lane has room for
+    lines = 12 + (config.dma.partition_lines if opcode == Opcode.DMA_LOAD else 0)  # more than its lane has room for
+    row = lines * config.bus.data_bytes
     broken = rows(
-        opcode, partitions=4, row_bytes=row, address=low + 512, offset=regions.sbuf[opcode][0][0] + 128, pitch=2 * row
+        opcode, partitions=1, row_bytes=row, address=low + 512, offset=regions.sbuf[opcode][0][0] + 128, pitch=0
     )
-    second = bursts(config, broken)[: len(bursts(config, broken)) // 2]
-    beat = (second[-1].address + second[-1].length - 1) // config.bus.data_bytes
+    chosen = bursts(config, broken)[-2]
+    beat = (chosen.address + chosen.length - 1) // config.bus.data_bytes
     bench.slave.bad = {beat: response}
     before = bench.seen.copy()
     for instruction in (good, good, broken, good):

@@ -11,7 +11,7 @@ from makalu.sim_models.golden.arithmetic import fma_chain_step
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
 from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
-from makalu.spec.formats import BF16
+from makalu.spec.formats import BF16, FP32
 from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
 from verif.arith.vectors import bf16_operands, bf16_partners, chain_partners
@@ -22,7 +22,7 @@ from verif.lib.variants import bench_config
 from verif.psum.chain import chain_word
 from verif.tensor.encoding import finalised, operand_words
 
-SMALLEST_NORMAL = 0x00800000
+SMALLEST_NORMAL, LARGEST = 0x00800000, 0x7F7FFFFF
 
 
 def tensor() -> TensorConfig:
@@ -139,12 +139,8 @@ async def random_cycles(dut):
     assert sums["deep cancellation"] > count // 20 and sums["subnormal sum"] > least, sums
 
 
-@cocotb.test()
-async def cancellation(dut):
-    """A subnormal sum of each exponent and leading place, another weight in each cycle."""
-    b = Bench(dut)
-    await b.start()
-    a, weights, sums, _ = cancelling_triples(np.random.default_rng(bench_params()["seed"]))
+async def play_triples(b: Bench, a: np.ndarray, weights: np.ndarray, sums: np.ndarray) -> None:
+    """Each `a * weights + sums`, another weight in each cycle; `sums` are numbers that a chain can hold."""
     behind = 1 + b.tensor.mul_stages
     cycles = len(a) + 1 + behind + b.tensor.add_stages + 1
 
@@ -160,9 +156,33 @@ async def cancellation(dut):
         swap=from_cycle(1, on),
         p=from_cycle(1 + behind, chains(sums, b.tensor.subnormals)),
     )
+
+
+@cocotb.test()
+async def cancellation(dut):
+    """A subnormal sum of each exponent and leading place."""
+    b = Bench(dut)
+    await b.start()
+    a, weights, sums, _ = cancelling_triples(np.random.default_rng(bench_params()["seed"]))
+    await play_triples(b, a, weights, sums)
     absent = absent_cancellations(*b.sums())
     # some of the sums begin at a subnormal number, which a chain that flushes cannot hold
     assert not absent or b.tensor.subnormals == "flush", f"{len(absent)} never came, first {absent[0]}"
+
+
+@cocotb.test()
+async def largest_numbers(dut):
+    """Just below the overflow, as chain words with a pending increment: all of the fraction's ones but one, each often.
+
+    Zeros are added, so the word's own exponent and increment decide alone.
+    """
+    b = Bench(dut)
+    await b.start()
+    missing = np.uint32(1) << np.arange(FP32.fraction_bits, dtype=np.uint32)
+    words = np.repeat(np.concatenate([[0], missing]).astype(np.uint32), 8)
+    # a number is the word's fraction and the increment; one word in two has it
+    sums = (np.uint32(LARGEST) - words + 1).astype(np.uint32)
+    await play_triples(b, np.zeros(len(sums), np.uint16), np.zeros(len(sums), np.uint16), sums)
 
 
 @cocotb.test()

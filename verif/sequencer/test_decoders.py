@@ -19,8 +19,15 @@ from verif.sequencer.programs import BROKEN, broken, legal, replace_field
 
 
 def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
-    """A legal instruction with up to three fields changed, most of them by a little, now and then any bit."""
-    word = encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()}))
+    """A legal instruction with up to three fields changed, most of them by a little, now and then any bit.
+
+    An eighth waits or signals, for a semaphore that there is or is not.
+    """
+    fields = legal(rng, opcode, config)
+    if rng.random() < 1 / 8:
+        slot = rng.choice(("wait0", "wait1", "signal0", "signal1"))
+        fields |= {f"{slot}_kind": 1, f"{slot}_semaphore": rng.randrange(2 * config.sequencer.semaphores)}
+    word = encode(Instruction(opcode, {k: int(v) for k, v in fields.items()}))
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
         f = FIELDS[rng.choice(list(FIELDS))]
         old = int.from_bytes(word, "little") >> f.lsb & (1 << f.bits) - 1

@@ -12,6 +12,7 @@ from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
+from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.rtl.params import bench_params
 from verif.sequencer.environment import Environment
 from verif.sequencer.programs import BROKEN, Programs, broken, legal, random_programs, replace_field
@@ -28,7 +29,7 @@ async def environment(dut, **options) -> Environment:
 
 
 def _word(opcode: Opcode, **values: int) -> bytes:
-    return encode(Instruction(opcode, values))
+    return encode(Instruction(opcode, {name: int(value) for name, value in values.items()}))
 
 
 def _halt(**values: int) -> bytes:
@@ -299,7 +300,7 @@ async def watchdog_lets_engines_work(dut):
     env.least_delay = 600
     programs = Programs({q: [_halt()] for q in Queue})
     load = legal(env.rng, Opcode.DMA_LOAD, env.config) | {"after": 0, "signal0_kind": 1, "signal0_semaphore": 1}
-    programs.words[Queue.SYNC].insert(0, encode(Instruction(Opcode.DMA_LOAD, {k: int(v) for k, v in load.items()})))
+    programs.words[Queue.SYNC].insert(0, _word(Opcode.DMA_LOAD, **load))
     programs.words[Queue.VECTOR].insert(0, _word(Opcode.NOP, wait0_kind=1, wait0_semaphore=1, wait0_value=1))
     assert await _run(env, programs, watchdog=100) == Status.DONE
 
@@ -353,26 +354,50 @@ async def waits_compare_across_the_carry(dut):
 
 @cocotb.test()
 async def increments_of_one_cycle_are_summed(dut):
-    """Every queue signals one semaphore twice in the same cycle: ten increments at once."""
+    """Every queue signals one semaphore twice in the same cycle: ten increments at once, of each semaphore in turn.
+
+    An engine that is slow enough for all queues to wait gives the mark each time.
+    """
     env = await environment(dut, chance=1.0, delay=1)
-    programs = Programs()
-    signals = dict(signal0_kind=1, signal0_semaphore=7, signal1_kind=1, signal1_semaphore=7)
-    together = dict(wait0_kind=1, wait0_semaphore=1, wait0_value=1)
+    env.least_delay = 100  # six instructions are fetched meanwhile
+    count = env.config.sequencer.semaphores
+    programs, at_once = Programs(), 2 * len(Queue)
+    for turn, semaphore in enumerate((*range(1, count), 0)):
+        # the marks are counted by semaphore 0, whose own turn is the last
+        together = dict(wait0_kind=1, wait0_semaphore=0, wait0_value=turn + 1)
+        signals = dict(signal0_kind=1, signal0_semaphore=semaphore, signal1_kind=1, signal1_semaphore=semaphore)
+        mark = legal(env.rng, Opcode.DMA_LOAD, env.config) | {"after": 0, "signal0_kind": 1, "signal0_semaphore": 0}
+        programs.words[Queue.SYNC].append(_word(Opcode.DMA_LOAD, **mark))
+        for queue in Queue:
+            programs.words[queue].append(_word(Opcode.NOP, **together, **signals))
     for queue in Queue:
-        programs.words[queue] = [_word(Opcode.NOP, **together, **signals), _halt()]
-    # an engine that is slow enough for all of them to be decoded gives the mark
-    env.least_delay = 100
-    mark = legal(env.rng, Opcode.DMA_LOAD, env.config) | {"signal0_kind": 1, "signal0_semaphore": 1}
-    programs.words[Queue.SYNC].insert(0, encode(Instruction(Opcode.DMA_LOAD, mark)))
+        programs.words[queue].append(_halt())
     env.memory, starts = programs.image(BASE, SPACING)
     await env.start(starts)
-    most = 0
-    for _ in range(1000):
-        out = await env.step()
-        most = max(most, (out["semaphore_update"] >> (5 * 7)) & 31)
-    assert most == 2 * len(Queue)
-    assert env.model.semaphores[7] == 2 * len(Queue)
+    most = [0] * count
+    for _ in range(2000):
+        update = (await env.step())["semaphore_update"]
+        most = [max(old, update >> (5 * s) & 31) for s, old in enumerate(most)]
+    assert most == [at_once] * count
+    assert list(env.model.semaphores[1:]) == [at_once] * (count - 1)
     assert await env.finish() == Status.DONE
+
+
+@cocotb.test()
+async def every_channel_signals_every_semaphore(dut):
+    """With both signals of an instruction."""
+    env = await environment(dut, chance=1.0, delay=1)
+    count = env.config.sequencer.semaphores
+    programs = Programs()
+    for opcode in {channel: opcode for opcode, channel in CHANNEL_OF.items()}.values():
+        for s in range(count):
+            signals = dict(signal0_kind=1, signal0_semaphore=s, signal1_kind=1, signal1_semaphore=(s + 1) % count)
+            fields = legal(env.rng, opcode, env.config) | {"after": 0} | signals
+            programs.words[INSTRUCTIONS[opcode].queues[-1]].append(_word(opcode, **fields))
+    for queue in Queue:
+        programs.words[queue].append(_halt())
+    assert await _run(env, programs) == Status.DONE
+    assert list(env.model.semaphores) == [2 * len(set(CHANNEL_OF.values()))] * count
 
 
 @cocotb.test()

@@ -1,0 +1,122 @@
+"""`verif/mutants/<block>.yaml`: what is mutated of a block, which bench judges it, and the reviewed survivors.
+
+An entry of `survivors` names a place and says why a mutant there lives: `kind: equivalent`, no stimulus of the bench's
+configuration can tell it from the original, or `kind: alive`, one could. A field that an entry leaves out matches
+everything, and cells' numbers are no field, so an entry outlives edits elsewhere; one place has several mutants, and a
+reason must hold for all of them. A mutant that is killed is killed, whatever an entry says.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from makalu.spec.errors import MakaluError
+from makalu.sw.rtl.mutants import Mutant
+
+__all__ = ["ALIVE", "EQUIVALENT", "Entry", "MutatedBlock", "ReviewError", "entry_of", "load_blocks", "stale"]
+
+EQUIVALENT, ALIVE = "equivalent", "alive"
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+class ReviewError(MakaluError, ValueError):
+    """A file of a block is not as it must be, or there is no such block."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A place with survivors; see `Mutant` for the fields."""
+
+    kind: str
+    reason: str
+    part: str
+    """May have * for anything, as `wire`."""
+    wire: str | None = None
+    """A signal of the description; "" where the bit is in none."""
+    bits: str | None = None
+    """As 3 or 0-3 or 0-3,7: of the wire, of the port where there is no wire."""
+    mode: str | None = None
+    control: str | None = None
+    """As `bits`: of the port, the other bit of `cnot0` and `cnot1`."""
+    port: str | None = None
+    """With an instance's name in front, as the report has it: `Q`, `adder.i`."""
+    line: str | None = None
+    """A piece of the text of one of the lines that made the cell."""
+    seed: int | None = None
+    """Of another list of mutants than the recorded one."""
+
+    def __str__(self) -> str:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("reason", "kind")}
+        return ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+
+    def matches(self, mutant: Mutant) -> bool:
+        port = f"{mutant.cell}.{mutant.port}" if mutant.cell else mutant.port
+        return (
+            fnmatchcase(mutant.part, self.part)
+            and (self.wire is None or fnmatchcase(mutant.wire, self.wire))
+            and self.mode in (None, mutant.mode)
+            and (self.control is None or mutant.control in _bits(self.control))
+            and self.port in (None, port)
+            and (self.line is None or any(self.line in line for line in mutant.lines))
+            and (self.bits is None or (mutant.wire_bit if mutant.wire else mutant.bit) in _bits(self.bits))
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutatedBlock:
+    """`case` of the bench `bench`; `parts` as `mutated` takes them."""
+
+    name: str
+    bench: str
+    case: str
+    parts: Sequence[str]
+    survivors: Sequence[Entry]
+
+
+def _bits(text: str) -> set[int]:
+    matches = [_RANGE.fullmatch(each) for each in text.split(",")]
+    found = [range(int(match[1]), int(match[2] or match[1]) + 1) for match in matches if match is not None]
+    if len(found) != len(matches):
+        raise ReviewError(f'bits must be like 3 or 0-3 or 0-3,7, not "{text}"')
+    return {bit for each in found for bit in each}
+
+
+def entry_of(block: MutatedBlock, mutant: Mutant) -> Entry | None:
+    """The first that matches."""
+    return next((entry for entry in block.survivors if entry.matches(mutant)), None)
+
+
+def stale(block: MutatedBlock, survivors: Sequence[Mutant], *, seed: int, recorded: int) -> list[Entry]:
+    """The entries for `seed` that explain no survivor."""
+    used = {id(entry_of(block, mutant)) for mutant in survivors}
+    mine = [e for e in block.survivors if (recorded if e.seed is None else e.seed) == seed]
+    return [entry for entry in mine if id(entry) not in used]
+
+
+def load_blocks(folder: Path) -> dict[str, MutatedBlock]:
+    """All blocks by name. Errors: `ReviewError`."""
+    return {path.stem: _load(path) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _load(path: Path) -> MutatedBlock:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        survivors = [_entry(each) for each in found.pop("survivors") or ()]
+        return MutatedBlock(name=path.stem, survivors=survivors, **found)
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise ReviewError(f"{path.name}: {error}") from error
+
+
+def _entry(given: dict[str, Any]) -> Entry:
+    texts: dict[str, Any] = {name: value if name == "seed" else str(value) for name, value in given.items()}
+    entry = Entry(**texts)
+    if entry.kind not in (EQUIVALENT, ALIVE) or not entry.reason:
+        raise ReviewError(f"kind must be {EQUIVALENT} or {ALIVE}, and a reason be given: {entry}")
+    for bits in (entry.bits, entry.control):
+        _bits(bits or "0")
+    return entry
