@@ -195,7 +195,8 @@ def test_a_block_is_verified_on_a_preset_of_ones_own(tmp_path):
     mine.write_text(TINY.replace("name: tiny", "name: mine").replace("  mul_stages: 2 ", "  mul_stages: 1 "))
     options = ("--preset", str(mine), "--seed", "5", "--junit", str(tmp_path), "--waves", str(tmp_path))
     result = call("verify", "pe", "--case", "2-1-keep-icarus", *options)
-    assert result.exit_code == 0 and "pe-2-1-keep-icarus on icarus: 3 tests passed in " in result.output, result.output
+    assert result.exit_code == 0, result.output
+    assert re.search(r"pe-2-1-keep-icarus on icarus: \d+ tests passed in ", result.output), result.output
     shown = " ".join(read_fst(tmp_path / "pe-2-1-keep-icarus.fst"))
     assert "dut.product.addend" in shown and "s1_exact" not in shown  # the second of the two stages that tiny has
     assert 'name="random_seed" value="5"' in (tmp_path / "pe-2-1-keep-icarus.xml").read_text()
