@@ -9,11 +9,9 @@ from dataclasses import replace
 import pytest
 
 from makalu.sw.paths import ROOT
-from makalu.sw.rtl.equal import is_equal
 from makalu.sw.rtl.jobs import run_jobs
-from makalu.sw.rtl.mutants import MutantError, mutated, parsed, selected
+from makalu.sw.rtl.mutants import MutantError, parsed, selected
 from makalu.sw.rtl.survivors import ReviewError, entry_of, load_blocks, stale
-from verif.emit.assembly import Row
 from verif.lib.cases import find_case
 
 CLASSES = {"dut": "Assembly", "lane_8": "Lane"}
@@ -62,18 +60,6 @@ def test_parts_are_chosen_by_class():
     }
     with pytest.raises(MutantError, match=r"\['Lanes'\] are none of"):
         selected(CLASSES, modules, ("Lane", "Lanes"))
-
-
-def test_all_mutants_are_in_one_text():
-    made = mutated(Row(cells=2), top="dut", parts=("StepCell",), count=5, seed=1)
-    assert [each.number for each in made.mutants] == [1, 2, 3, 4, 5]
-    assert {each.part for each in made.mutants} == {"StepCell"} and all("clk" not in each.name for each in made.mutants)
-    assert all(each.sources[-1].startswith("verif/emit/assembly.py:") and each.lines[-1] for each in made.mutants)
-    assert made.verilog.count('$value$plusargs("mutant=%d", mutant)') == 1
-    assert all(f"mutant == 12'h{number:03x}" in made.verilog for number in range(1, 6))
-    assert str(ROOT) not in made.verilog
-    other = mutated(Row(cells=2), top="dut", parts=("StepCell",), count=5, seed=2)
-    assert [each.name for each in other.mutants] != [each.name for each in made.mutants]
 
 
 def test_a_job_ends_with_all_that_it_started(tmp_path):
@@ -128,31 +114,3 @@ def test_the_projects_lists_name_cases():
     assert len(blocks) >= 12
     for block in blocks.values():
         find_case(block.bench, block.case)
-
-
-def cell(kind, inputs, output):
-    """Of Yosys' JSON, one bit wide."""
-    wires = {**inputs, ("Q" if kind == "$dff" else "Y"): output}
-    ways = {port: "output" if port in "QY" else "input" for port in wires}
-    names = [name for port in inputs if port in "AB" for name in (f"{port}_SIGNED", f"{port}_WIDTH")]
-    sizes = {"$dff": ("CLK_POLARITY", "WIDTH"), "$mux": ("WIDTH",)}.get(kind, (*names, "Y_WIDTH"))
-    parameters = {name: "0" if name.endswith("SIGNED") else "1" for name in sizes}
-    connections = {port: [wire] for port, wire in wires.items()}
-    return {"type": kind, "parameters": parameters, "port_directions": ways, "connections": connections}
-
-
-@pytest.mark.parametrize(("kind", "equal"), [("$or", True), ("$xor", False)])
-def test_what_changes_nothing_is_proved(mutants, kind, equal):
-    """The register takes `a | a & x` or `a ^ a & x`; the mutant holds x, otherwise b, at 1."""
-    ports = {"mutant": 2, "a": 3, "b": 4, "o": 5, "clk": 6}
-    cells = {
-        "fault": cell("$mux", {"A": 4, "B": "1", "S": 2}, 7),
-        "inner": cell("$and", {"A": 3, "B": 7}, 8),
-        "outer": cell(kind, {"A": 3, "B": 8}, 9),
-        "kept": cell("$dff", {"D": 9, "CLK": 6}, 5),
-    }
-    module = {
-        "ports": {n: {"direction": "output" if n == "o" else "input", "bits": [b]} for n, b in ports.items()},
-        "cells": cells,
-    }
-    assert is_equal({"lane": module}, replace(mutants[0], module="lane", number=1)) == equal

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +18,11 @@ from makalu.spec.errors import MakaluError
 from makalu.spec.preset import load_preset
 from makalu.spec.whole_file import OutputError
 from makalu.sw.cli import main
-from makalu.sw.cli import soak as soak_module
 from makalu.sw.cli.conclusion import MissedError, conclude
 from makalu.sw.cli.kernels import StoppedError
 from makalu.sw.cli.main import app
 from makalu.sw.cli.sim import SimError
-from makalu.sw.cli.soak import SoakError, soak
+from makalu.sw.cli.soak import SoakError
 from makalu.sw.cli.verify import VerifyError
 from makalu.sw.compile.allocate import AllocationError
 from makalu.sw.compile.compiler import CompileError
@@ -33,13 +31,11 @@ from makalu.sw.compile.schedule import ScheduleError
 from makalu.sw.nki.errors import KernelError, LanguageError, NotBuiltError, NotInNkiError
 from makalu.sw.paths import ROOT
 from makalu.sw.results import at_most, read_results
-from makalu.sw.rtl.lanes.build import build_lanes
 from makalu.sw.rtl.machine import Machine, MachineError
 from makalu.sw.rtl.machine_build import MachineBuildError
 from makalu.sw.rtl.mutant_run import RecordError
 from makalu.sw.rtl.mutants import MutantError
 from makalu.sw.rtl.runner import BenchFailure
-from makalu.sw.rtl.soak import Soaker
 from makalu.sw.rtl.survivors import ReviewError
 from makalu.sw.rtl.synthesis import FpgaError
 from makalu.sw.rtl.waves import WavesError
@@ -304,38 +300,6 @@ def test_presets_are_listed():
     result = call("presets")
     assert result.exit_code == 0 and "trn2-mini    32 x 32 PEs" in result.output
 
-
-@pytest.mark.slow
-def test_soak_goes_on_where_it_stopped(monkeypatch, tmp_path):
-    """One build; of the second call only the second program runs, and then it fails."""
-    seeds = []
-
-    class Watched(Soaker):
-        def run(self, cases):
-            seeds.extend(case.random.seed for case in cases)
-            return super().run(cases)
-
-    class Broken(Soaker):
-        def run(self, cases):
-            return [replace(verdict, fault="a byte differs") for verdict in super().run(cases)]
-
-    monkeypatch.setattr(main, "run_soak", partial(soak, folder=tmp_path))
-    monkeypatch.setattr("makalu.sw.rtl.fleet.build_lanes", partial(build_lanes, fast=False))
-    monkeypatch.setattr(soak_module, "Soaker", Watched)
-    first = call("soak", "--preset", "tiny", "--programs", "1")
-    assert first.exit_code == 0, first.output
-    figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "soak.json")}
-    assert figures["programs"].value == figures["tiny_programs"].value == 1 and figures["failed"].met
-    assert figures["tiny_cycles"].value > 0 and figures["tiny_bytes_compared"].value > 0
-    second = call("soak", "--preset", "tiny", "--programs", "2")
-    assert second.exit_code == 0 and seeds == [0, 1], second.output
-    monkeypatch.setattr(soak_module, "Soaker", Broken)
-    assert "programs failed (tiny: seeds 2)" in refused("soak", "--preset", "tiny", "--programs", "3")
-    figures = {figure.name: figure for figure in read_results(tmp_path / "results" / "soak.json")}
-    assert (figures["programs"].value, figures["failed"].value, figures["failed"].met) == (3, 1, False)
-    (record,) = (tmp_path / "soak").iterdir()
-    assert record.name.startswith("tiny-x")
-    assert json.loads(record.read_text())["failed"] == {"2": "a byte differs"}
 
 
 def test_soak_wants_presets_of_different_names(tmp_path):

@@ -1,16 +1,12 @@
 """`makalu mutate`: a small block from its text to the figures, what is judged, and what a stopped call leaves."""
 
-import json
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
-from makalu.sw.cli import mutate as mutate_module
-from makalu.sw.cli.conclusion import MissedError
 from makalu.sw.cli.main import app
-from makalu.sw.cli.mutate import figures_of, mutate
+from makalu.sw.cli.mutate import figures_of
 from makalu.sw.results import failed
 from makalu.sw.rtl.mutant_run import MutantRun, Outcome, RecordError, run_controls
 from makalu.sw.rtl.mutants import Mutant, Mutated
@@ -87,35 +83,3 @@ def test_a_control_must_pass(monkeypatch, tmp_path):
 def test_a_block_that_is_not_there_is_named():
     result = CliRunner().invoke(app, ["mutate", "pe", "nothing"])
     assert result.exit_code == 1 and "not ['nothing']" in result.stderr and "'chain_adder'" in result.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.icarus
-def test_a_small_block_from_its_text_to_the_figures(tmp_path, monkeypatch):
-    """Every mutant of the cells' sums is seen; what ran is not run again; a survivor that nobody explains is named."""
-    console = Console(record=True, width=200)
-
-    def run(block=BLOCK, **options):
-        mutate([block], cases, console, every=1, folder=tmp_path, **options)
-
-    run(count=4)
-    (path,) = (tmp_path / "mutate").iterdir()
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["killed"] for line in lines] == [False, True, True, True, True]
-    assert all("test_emit" in line["seen"] for line in lines[1:])
-    record = json.loads((tmp_path / "results/mutate.json").read_text())
-    values = {figure["name"]: figure["value"] for figure in record["figures"]}
-    assert (values["emitted_killed"], values["score"], values["unreviewed"]) == (4, 1.0, 0)
-    monkeypatch.setattr(cases, "run_case", lambda *_, **__: 1)  # from here on every bench passes
-    run(count=4)
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(MissedError, match=r"score is 0\.75"):
-        run(count=4)
-    monkeypatch.setattr(mutate_module, "COUNT", 4)
-    with pytest.raises(MissedError, match=r"score is 0\.75, must be 0\.98; unreviewed is 1, must be 0"):
-        run(count=4)
-    text = console.export_text()
-    assert (
-        f"alive, without a reason: {lines[-1]['name']}" in text
-        and "emitted: 3 killed, 1 alive, 0 equivalent: 75.0%" in text
-    )
