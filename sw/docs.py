@@ -32,7 +32,7 @@ from makalu.spec.sequencer import CHANNEL_OF
 
 __all__ = ["docs_behind", "isa_page", "registers_page"]
 
-_HEADER = ("opcode", "after", "tag", "wait", "signal")
+_HEADER = ("opcode", "after", "version", "tag", "wait", "signal")
 """What every instruction has; the table of an instruction leaves it out."""
 
 
