@@ -354,13 +354,13 @@ async def waits_compare_across_the_carry(dut):
 
 @cocotb.test()
 async def increments_of_one_cycle_are_summed(dut):
-    """Every queue signals one semaphore twice in the same cycle: ten increments at once, of each semaphore in turn.
+    """Every queue signals one semaphore twice in the same cycle: ten increments at once, of the first 16 in turn.
 
     An engine that is slow enough for all queues to wait gives the mark each time.
     """
     env = await environment(dut, chance=1.0, delay=1)
     env.least_delay = 100  # six instructions are fetched meanwhile
-    count = env.config.sequencer.semaphores
+    count = min(16, env.config.sequencer.semaphores)
     programs, at_once = Programs(), 2 * len(Queue)
     for turn, semaphore in enumerate((*range(1, count), 0)):
         # the marks are counted by semaphore 0, whose own turn is the last
@@ -379,7 +379,7 @@ async def increments_of_one_cycle_are_summed(dut):
         update = (await env.step())["semaphore_update"]
         most = [max(old, update >> (5 * s) & 31) for s, old in enumerate(most)]
     assert most == [at_once] * count
-    assert list(env.model.semaphores[1:]) == [at_once] * (count - 1)
+    assert list(env.model.semaphores[1:count]) == [at_once] * (count - 1)
     assert await env.finish() == Status.DONE
 
 
