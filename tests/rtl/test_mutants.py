@@ -13,7 +13,7 @@ from makalu.sw.rtl.equal import is_equal
 from makalu.sw.rtl.jobs import run_jobs
 from makalu.sw.rtl.mutants import MutantError, mutated, parsed, selected
 from makalu.sw.rtl.survivors import ReviewError, entry_of, load_blocks, stale
-from verif.emit.assembly import Row
+from verif.emit.nest import Row
 from verif.lib.cases import find_case
 
 CLASSES = {"dut": "Assembly", "lane_8": "Lane"}
@@ -68,7 +68,7 @@ def test_all_mutants_are_in_one_text():
     made = mutated(Row(cells=2), top="dut", parts=("StepCell",), count=5, seed=1)
     assert [each.number for each in made.mutants] == [1, 2, 3, 4, 5]
     assert {each.part for each in made.mutants} == {"StepCell"} and all("clk" not in each.name for each in made.mutants)
-    assert all(each.sources[-1].startswith("verif/emit/assembly.py:") and each.lines[-1] for each in made.mutants)
+    assert all(each.sources[-1].startswith("verif/emit/nest.py:") and each.lines[-1] for each in made.mutants)
     assert made.verilog.count('$value$plusargs("mutant=%d", mutant)') == 1
     assert all(f"mutant == 12'h{number:03x}" in made.verilog for number in range(1, 6))
     assert str(ROOT) not in made.verilog
