@@ -22,7 +22,7 @@ def decoders(config: Config) -> Decoders:
 TINY = Case(
     name="tiny",
     module="verif.sequencer.test_sequencer",
-    tests=15,
+    tests=16,
     component=sequencer,
     config="tiny",
     params={"length": 120, "rounds": 3, "mutants": 10, "seed": 1},
