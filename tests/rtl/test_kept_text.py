@@ -23,7 +23,8 @@ def made(monkeypatch, tmp_path):
     """Empty folder; what was generated is listed, and stands for the Verilog."""
     calls = []
 
-    def generate(core, *, idle_clocks):
+    def generate(core, *, assertions, idle_clocks):
+        assert assertions  # what is kept is for simulation
         core._MustUse__used = True  # Amaranth reports a component that is never elaborated
         calls.append((core.config, idle_clocks))
         return f"module core; // {len(calls)}"

@@ -184,7 +184,7 @@ def test_a_simulator_takes_its_own_cases_or_the_first(monkeypatch):
 
 def test_cases_are_listed():
     result = call("verify", "dma", "--list")
-    assert result.exit_code == 0 and re.search(r"(?m)^dma +wide-bus +verilator +7 tests +wide-bus$", result.output)
+    assert result.exit_code == 0 and re.search(r"(?m)^dma +wide-bus +verilator +\d+ tests +wide-bus$", result.output)
     assert len(call("verify", "--list").output.splitlines()) > 80
 
 
