@@ -1,7 +1,8 @@
 """Mutants of blocks, run by the blocks' own benches; what came of each is kept, a line a mutant.
 
 A record's name has a digest of all that decides an outcome: text, bench with all that it imports, seed, versions of
-tools. So a call that was stopped goes on where it was, and a block of which one of these is another begins anew.
+tools. So a call that was stopped goes on where it was, one for more mutants runs only those, and a block of which one
+of these is another begins anew.
 """
 
 import json
@@ -88,7 +89,7 @@ class MutantRun:
             file.write(json.dumps(asdict(outcome)) + "\n")
 
     def read(self) -> None:
-        """What earlier calls left; a last line that is not whole goes. Errors: `RecordError`."""
+        """What earlier calls left, of more mutants or of fewer; half a line at the end goes. Errors: `RecordError`."""
         if not self.path.is_file():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -99,7 +100,10 @@ class MutantRun:
             found = [Outcome(**json.loads(line)) for line in whole]
         except (TypeError, ValueError) as error:
             raise RecordError(f"{self.path} is no record of mutants; delete it to begin anew") from error
-        self.outcomes = {outcome.number: outcome for outcome in found}
+        names = ["control", *(mutant.name for mutant in self.mutated.mutants)]
+        self.outcomes = {outcome.number: outcome for outcome in found if outcome.number < len(names)}
+        if any(outcome.name != names[number] for number, outcome in self.outcomes.items()):
+            raise RecordError(f"{self.path} is of other mutants; delete it to begin anew")
 
 
 def prepared(library: Any, block: MutatedBlock, *, seed: int, count: int, folder: Path) -> MutantRun:
@@ -113,8 +117,8 @@ def prepared(library: Any, block: MutatedBlock, *, seed: int, count: int, folder
     modules = [case.module, *([case.prepare.__module__] if case.prepare else [])]
     bench = [imported_digest(ROOT, module) for module in modules]
     judges = [repr(case.config), repr(case.params), case.seed, bench, versions()]
-    digest = sha256(json.dumps([faults.verilog, *judges]).encode()).hexdigest()[:12]
-    run = MutantRun(block=block, case=case, mutated=faults, path=folder / f"{block.name}-{seed}-{count}-{digest}.jsonl")
+    digest = sha256(json.dumps([faults.plain, block.parts, *judges]).encode()).hexdigest()[:12]
+    run = MutantRun(block=block, case=case, mutated=faults, path=folder / f"{block.name}-{seed}-{digest}.jsonl")
     run.read()
     return run
 
