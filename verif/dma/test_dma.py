@@ -20,8 +20,8 @@ from verif.lib.variants import bench_config
 
 PARAMS = bench_params()
 LIMIT = 60_000
-LONG = 1024 + 64
-"""Bytes of a row."""
+LONG = (1 << 11) - 4
+"""Bytes of a row, with all bits of that number that a whole element can have."""
 POINTS = (
     "ar waits",
     "aw waits",
