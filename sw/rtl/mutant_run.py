@@ -1,7 +1,8 @@
 """Mutants of blocks, run by the blocks' own benches; what came of each is kept, a line a mutant.
 
-A record's name has a digest of all that decides an outcome: text, bench, models, seed, versions of tools. So a call
-that was stopped goes on where it was, and anything else begins anew.
+A record's name has a digest of all that decides an outcome: text, bench with all that it imports, seed, versions of
+tools. So a call that was stopped goes on where it was, one for more mutants runs only those, and a block of which one
+of these is another begins anew.
 """
 
 import json
@@ -17,8 +18,8 @@ from makalu.spec.versions import versions
 from makalu.spec.whole_file import write_whole
 from makalu.sw.paths import ROOT
 from makalu.sw.rtl.equal import is_equal
+from makalu.sw.rtl.imports import imported_digest
 from makalu.sw.rtl.jobs import Done, run_jobs
-from makalu.sw.rtl.kept_text import source_digest
 from makalu.sw.rtl.mutants import CONTROL, Mutant, Mutated, mutated, plusarg
 from makalu.sw.rtl.runner import BENCHES, BenchFailure
 from makalu.sw.rtl.survivors import MutatedBlock
@@ -28,7 +29,6 @@ __all__ = ["MutantRun", "Outcome", "RecordError", "prepared", "run_controls", "r
 _TIMES, _MORE = 10, 30
 """A mutant has so many times the seconds of the control, and so many seconds more: the machine may be busy."""
 _BUILD_SECONDS = 3600
-_JUDGES = ("verif", "sim_models", "spec")
 _MESSAGE = 300
 
 
@@ -89,7 +89,7 @@ class MutantRun:
             file.write(json.dumps(asdict(outcome)) + "\n")
 
     def read(self) -> None:
-        """What earlier calls left; a last line that is not whole goes. Errors: `RecordError`."""
+        """What earlier calls left, of more mutants or of fewer; half a line at the end goes. Errors: `RecordError`."""
         if not self.path.is_file():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -100,7 +100,10 @@ class MutantRun:
             found = [Outcome(**json.loads(line)) for line in whole]
         except (TypeError, ValueError) as error:
             raise RecordError(f"{self.path} is no record of mutants; delete it to begin anew") from error
-        self.outcomes = {outcome.number: outcome for outcome in found}
+        names = ["control", *(mutant.name for mutant in self.mutated.mutants)]
+        self.outcomes = {outcome.number: outcome for outcome in found if outcome.number < len(names)}
+        if any(outcome.name != names[number] for number, outcome in self.outcomes.items()):
+            raise RecordError(f"{self.path} is of other mutants; delete it to begin anew")
 
 
 def prepared(library: Any, block: MutatedBlock, *, seed: int, count: int, folder: Path) -> MutantRun:
@@ -111,9 +114,11 @@ def prepared(library: Any, block: MutatedBlock, *, seed: int, count: int, folder
     case = replace(library.find_case(block.bench, block.case), hierarchical=False, build=f"mutants-{block.name}")
     component = case.component() if case.config is None else case.component(case.config)
     faults = mutated(component, top=case.top, parts=block.parts, count=count, seed=seed)
-    judges = [repr(case.config), repr(case.params), case.seed, source_digest(ROOT, *_JUDGES), versions()]
-    digest = sha256(json.dumps([faults.verilog, *judges]).encode()).hexdigest()[:12]
-    run = MutantRun(block=block, case=case, mutated=faults, path=folder / f"{block.name}-{seed}-{count}-{digest}.jsonl")
+    modules = [case.module, *([case.prepare.__module__] if case.prepare else [])]
+    bench = [imported_digest(ROOT, module) for module in modules]
+    judges = [repr(case.config), repr(case.params), case.seed, bench, versions()]
+    digest = sha256(json.dumps([faults.plain, block.parts, *judges]).encode()).hexdigest()[:12]
+    run = MutantRun(block=block, case=case, mutated=faults, path=folder / f"{block.name}-{seed}-{digest}.jsonl")
     run.read()
     return run
 

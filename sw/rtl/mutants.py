@@ -79,10 +79,11 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Mutated:
-    """Verilog with all mutants in it; number n is `mutants[n - 1]`. `netlist` is the same as modules of Yosys' JSON,
-    with registers that have neither enable nor reset.
+    """Verilog with all mutants in it, and `plain`, as it was before; number n is `mutants[n - 1]`, whatever the count.
+    `netlist` is the first as modules of Yosys' JSON, with registers that have neither enable nor reset.
     """
 
+    plain: str
     verilog: str
     mutants: tuple[Mutant, ...]
     netlist: Mapping[str, Any]
@@ -173,15 +174,14 @@ def mutated(component: wiring.Component, *, top: str, parts: Sequence[str], coun
     text, classes = Emission().rtlil(component, name=top)
     modules = re.findall(r"(?m)^module \\(\S+)$", text)
     chosen = selected(classes, modules, parts)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         (folder / "emitted.il").write_text(text)
         # as the emission does, then without what nothing reads
         read = [f"read_rtlil emitted.il; hierarchy -top {top}", "proc", "memory_collect", "opt_clean -purge", *_CLEAN]
         # a longer list begins as a shorter one: some more, since clocks are left out
-        _yosys(
-            folder, *read, "write_rtlil clean.il", f"mutate -list {2 * count} -seed {seed} -o list {' '.join(chosen)}"
-        )
+        listed = f"mutate -list {2 * count} -seed {seed} -o list {' '.join(chosen)}"
+        _yosys(folder, *read, "write_rtlil clean.il", listed, "write_verilog -noattr plain.v")
         lines = [line for line in (folder / "list").read_text().splitlines() if not _CLOCKS.search(f"{line} ")][:count]
         mutants = parsed("\n".join(lines), chosen)
         if not mutants:
@@ -193,9 +193,9 @@ def mutated(component: wiring.Component, *, top: str, parts: Sequence[str], coun
         _yosys(
             folder, "read_rtlil clean.il", *planted, "write_verilog -noattr mutated.v", "dffunmap; write_json net.json"
         )
-        verilog = (folder / "mutated.v").read_text()
+        plain, verilog = ((folder / name).read_text() for name in ("plain.v", "mutated.v"))
         netlist = json.loads((folder / "net.json").read_text())["modules"]
-    return Mutated(_with_register(verilog, top), mutants, netlist)
+    return Mutated(plain, _with_register(verilog, top), mutants, netlist)
 
 
 def _yosys(folder: Path, *script: str) -> None:

@@ -21,9 +21,10 @@ def a_run(path, killed, *entries):
     """A block whose mutants are killed or not."""
     mutants = tuple(Mutant(number=n, bit=n, **PLACE) for n in range(1, len(killed) + 1))
     block = replace(BLOCK, name="own", survivors=entries)
-    run = MutantRun(block=block, case=None, mutated=Mutated("", mutants, {}), path=path / "own.jsonl")
+    run = MutantRun(block=block, case=None, mutated=Mutated("", "", mutants, {}), path=path / "own.jsonl")
     for number, dead in enumerate([False, *killed]):
-        run.keep(Outcome(number=number, name=f"m{number}", killed=dead, equal=False, seen="", seconds=2.0))
+        name = mutants[number - 1].name if number else "control"
+        run.keep(Outcome(number=number, name=name, killed=dead, equal=False, seen="", seconds=2.0))
     return run
 
 
@@ -59,6 +60,12 @@ def test_a_record_is_read_again_but_for_half_a_line(tmp_path):
     again = replace(run, outcomes={})
     again.read()
     assert again.outcomes == run.outcomes and again.todo == [] and again.limit == 50
+    fewer = replace(again, mutated=replace(run.mutated, mutants=run.mutated.mutants[:1]), outcomes={})
+    fewer.read()
+    assert list(fewer.outcomes) == [0, 1] and fewer.survivors == []
+    other = replace(run, mutated=replace(run.mutated, mutants=run.mutated.mutants[::-1]), outcomes={})
+    with pytest.raises(RecordError, match="is of other mutants"):
+        other.read()
     run.path.write_text(run.path.read_text()[:-4])
     cut = replace(run, outcomes={})
     cut.read()

@@ -20,6 +20,8 @@ from verif.lib.variants import bench_config
 
 PARAMS = bench_params()
 LIMIT = 60_000
+LONG = (1 << 11) - 4
+"""Bytes of a row, with all bits of that number that a whole element can have."""
 POINTS = (
     "ar waits",
     "aw waits",
@@ -144,6 +146,8 @@ async def far_addresses(dut: Any) -> None:
         pitch = FIELDS["memory_stride0"].low  # the longest there is, downwards
         edge = {"partitions": config.partitions, "row_bytes": row, "offset": config.sbuf.partition_bytes - row}
         program = [rows(opcode, **edge, address=top - row, pitch=pitch)]
+        # a piece is counted off what is left of its row: that is long, and all that is shorter once
+        program.append(rows(opcode, partitions=1, row_bytes=LONG, address=top // 2 + 3, offset=row, pitch=0))
         for place in ("top", "bottom", *["middle"] * PARAMS["far"]):
             for last_byte in (True, False):
                 program.append(far_descriptor(rng, config, opcode, place=place, last_byte=last_byte))

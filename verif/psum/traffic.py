@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
+from makalu.spec.formats import FP32
 from makalu.spec.memory_map import ENGINES
 from verif.arith.cancellation import cancelling_pairs
 from verif.psum.chain import chain_word, random_fp32
@@ -16,6 +17,8 @@ __all__ = ["Cancelling", "Traffic"]
 
 LOW_BANKS = (0, 1)
 """Of numbers with small exponents: what they cancel to is subnormal."""
+SMALLEST = (0, 1, 0x400000, 0x7FFFFF, 0x800000, 0x800001, 0xFFFFFF)
+"""fp32 bits: zero, subnormals, and normal numbers with the smallest exponent."""
 
 
 class Traffic:
@@ -129,13 +132,22 @@ class Traffic:
         }
 
 
+def _smallest_pairs() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Each of SMALLEST less each: their exponents are alike, so either may be the one that is taken off."""
+    first, second = np.meshgrid(np.array(SMALLEST, np.uint32), np.array(SMALLEST, np.uint32))
+    return first.ravel(), second.ravel() | np.uint32(1 << (FP32.bits - 1))
+
+
 class Cancelling(Traffic):
-    """Writes one number of each of `cancelling_pairs` and adds the other: a pair a slice and element, then the next."""
+    """Writes one number of each of `cancelling_pairs` and of the smallest, and adds the other: a pair a slice and
+    element, then the next.
+    """
 
     def __init__(self, config: CoreConfig, rng: random.Random) -> None:
         super().__init__(config, rng, density=1.0)
         apart = config.psum.add_stages + 2  # an element is read so many cycles after its column at the earliest
-        pairs = cancelling_pairs(np.random.default_rng(rng.getrandbits(32)))
+        random_pairs = cancelling_pairs(np.random.default_rng(rng.getrandbits(32)))
+        pairs = [np.concatenate(both) for both in zip(random_pairs, _smallest_pairs(), strict=True)]
         rounds = -(-len(pairs[0]) // (apart * config.partitions))
         shape = (rounds, apart, config.partitions)
         self.columns = np.stack([np.resize(numbers, shape) for numbers in pairs], axis=1).reshape(-1, config.partitions)

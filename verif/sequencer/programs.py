@@ -63,7 +63,7 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
         sizes = [rng.randint(1, config.tensor.columns), 1, 1, 1]
     # one size may be large where the operands stand still along it: all bits of the field
     still = None if opcode is Opcode.LOAD_STATIONARY or rng.random() < 0.8 else rng.randrange(AP_DIMS)
-    large = rng.randint(1, FIELDS["dst_size0"].high)
+    large = rng.choice((rng.randint(1, FIELDS["dst_size0"].high), 1 << rng.randrange(FIELDS["dst_size0"].bits)))
     if still is not None:
         sizes = [1 if d == still else rng.randint(1, 2) for d in range(AP_DIMS)]
         if large << sum(size - 1 for size in sizes) > config.sequencer.elements // 2:

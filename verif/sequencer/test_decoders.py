@@ -12,7 +12,7 @@ from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, QUEUES, Opcode
 from makalu.spec.preset import load_preset
-from makalu.spec.sequencer import DECODE_PERIOD
+from makalu.spec.sequencer import DECODE_PERIOD, allowed_bits
 from makalu.sw.rtl.params import bench_params
 from verif.lib.sampling import known, start_clock
 from verif.sequencer.programs import BROKEN, broken, legal, replace_field
@@ -40,6 +40,14 @@ def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
     return word
 
 
+def flipped(rng: random.Random, queue: Any, config: Any, bit: int) -> bytes:
+    """A legal instruction of the queue but for this bit, if there is one that has a field there."""
+    own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
+    opcode = rng.choice([each for each in own if allowed_bits(each) >> bit & 1] or own)
+    word = encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()}))
+    return (int.from_bytes(word, "little") ^ 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
+
+
 def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
     """One for this queue, or broken in one chosen rule."""
     if rng.random() < 1 / 4:
@@ -64,8 +72,9 @@ async def verdicts(dut: Any) -> None:
     dut.rst.value = 0
     while not known(dut.push):
         await RisingEdge(dut.clk)
-    for _ in range(params["words"]):
-        data = {queue: instruction(rng, queue, config) for queue in QUEUES}
+    bits = 8 * INSTRUCTION_BYTES
+    for n in range(params["words"]):  # every bit for itself at first
+        data = {q: flipped(rng, q, config, n) if n < bits else instruction(rng, q, config) for q in QUEUES}
         for queue, word in data.items():
             words[queue].value = int.from_bytes(word, "little")
         await RisingEdge(dut.clk)

@@ -322,11 +322,13 @@ async def waits_compare_modulo(dut):
 async def waits_compare_across_the_carry(dut):
     """A counter goes past 2^16, and past 2^32: who waits for a value beyond is served in that step, not before.
 
-    The counter begins 3 below; eight nops add 2 each. Vector waits for -1 (served by the first), Scalar for +5.
+    The counter begins 3 below; eight nops add 2 each. Vector waits for -1 (served by the first), Scalar for +5. The
+    other counters have values that must stay as they are, each bit once 0 and once 1.
     """
     env = await environment(dut, chance=1.0, delay=1)
     modulus = 1 << FIELDS["wait0_value"].bits
     add = dict(signal0_kind=1, signal0_semaphore=2, signal1_kind=1, signal1_semaphore=2)
+    others = {s: env.rng.getrandbits(COUNTER_BITS) for s in range(env.config.sequencer.semaphores)}
     for first in (modulus - 3, 0xABCD_0000 - 3, (1 << COUNTER_BITS) - 3):
         programs = Programs({q: [_halt()] for q in Queue})
         for queue, ahead in ((Queue.VECTOR, 2), (Queue.SCALAR, 8)):
@@ -337,7 +339,8 @@ async def waits_compare_across_the_carry(dut):
         await env.start(starts, watchdog=300)
         while env.model.starting:
             await env.step()
-        env.preset_semaphores({2: first})
+        others = {s: value ^ (1 << COUNTER_BITS) - 1 for s, value in others.items()}
+        env.preset_semaphores(others | {2: first})
         served = {}
         for _ in range(1000):
             counter = env.model.semaphores[2]
