@@ -66,6 +66,7 @@ class Opcode(IntEnum):
     TENSOR_COPY = 0x20
     TENSOR_TENSOR = 0x21
     TENSOR_SCALAR = 0x22
+    MEMSET = 0x23
     ACTIVATION = 0x30
     DMA_LOAD = 0x40
     DMA_STORE = 0x41
@@ -195,6 +196,13 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             {"dst": Operand(_SBUF, LANE_ELEMENTS), "src0": Operand(_ANY, LANE_ELEMENTS, _SAME), "src1": _SCALAR},
             ("partitions", "operand0_tensor", "op0", "op1", "reverse0", "reverse1", "immediate0", "immediate1"),
             "dst[P, N] = cast(op1(op0(src0[P, N], operand0), immediate1)); operand0 = src1[P, 1] or immediate0",
+        ),
+        InstructionSpec(
+            Opcode.MEMSET,
+            Channel.VECTOR,
+            {"dst": Operand(_SBUF, LANE_ELEMENTS)},
+            ("partitions", "immediate0"),
+            "dst[P, N] = cast(immediate0)",
         ),
         InstructionSpec(
             Opcode.ACTIVATION,

@@ -40,6 +40,7 @@ ROLES: Mapping[Opcode, Roles] = {
             "reverse1": "reverse1",
         },
     ),
+    Opcode.MEMSET: Roles({"dst": "dst"}, numbers={"value": "immediate0"}),
     Opcode.ACTIVATION: Roles(
         {"dst": "dst", "data": "src0"},
         {"bias": "src1"},

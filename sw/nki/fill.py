@@ -1,6 +1,6 @@
 """Constants: tiles of one value, the identity, arrays of the kernel; in memory once a program, loaded once.
 
-A fill of SBUF is a Vector copy of a column that one small load brings. A fill of PSUM, which only a matmul can write,
+A fill of SBUF is one memset of Vector. A fill of PSUM, which only a matmul can write,
 is one: the value's parts, operands of the array (three at most, exact), times ones. Zeros of a whole PSUM tile are
 written where the kernel asked for them, but only if something reads one later: matmuls that overwrite need none.
 """
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS, Format
+from makalu.sim_models.golden.formats import widen
+from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS
 from makalu.spec.isa import Opcode
 from makalu.sw.elements import from_bits, to_bits
 
@@ -44,10 +45,9 @@ def fill(dst: Tensor, value: float) -> None:
         dst.storage.mark(dst, Written.VALUE)
         return
     if dst.buffer is Buffer.SBUF:
-        rows = slice(dst.partition, dst.partition + dst.shape[0])
-        one = _column(value, dst.dtype)[rows]
-        source = Tensor(one.storage, one.dtype, dst.shape, (1, *[0] * (dst.ndim - 1)), one.start, one.partition)
-        current().append(Opcode.TENSOR_COPY, {"dst": dst, "src": source}, {})
+        # a number of dst's type, so that the instruction's cast rounds nothing
+        (bits,) = widen(dst.dtype, to_bits(np.array([value], np.float64), dst.dtype))
+        current().append(Opcode.MEMSET, {"dst": dst}, {"value": int(bits)})
         dst.storage.mark(dst, Written.VALUE)
         return
     _fill_memory(dst, value)
@@ -80,18 +80,6 @@ def _loaded(source: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     tile.storage.mark(tile, Written.VALUE)
     current().fix(tile)
     return tile
-
-
-def _column(value: float, dtype: Format) -> Tensor:
-    """[partitions, 1], every element `value`."""
-    bits = to_bits(np.array([[value]], np.float64), dtype)
-
-    def load() -> Tensor:
-        rows = current().config.partitions
-        source = current().constant(bits, dtype, "fill")
-        return _loaded(source.broadcast(0, rows), (rows, 1), "fill")
-
-    return current().once(("fill", dtype, int(bits[0, 0])), load)
 
 
 def _fill_psum(dst: Tensor, value: float) -> None:

@@ -131,7 +131,7 @@ def tensor_copy(dst: Tensor, src: Tensor, engine: Any = engine.unknown, name: st
 
 @call("nisa")
 def memset(dst: Tensor, value: float, engine: Any = engine.unknown, name: str | None = None) -> None:
-    """dst = value; a Vector copy of a constant column, in PSUM a matmul of constants."""
+    """dst = value; one instruction of Vector, in PSUM a matmul of constants."""
     del name
     _check_engine(engine, (vector_engine, gpsimd_engine), dst)
     fp32_bits("value", value)

@@ -71,7 +71,7 @@ def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
 def test_planted_fault_in_the_lane_is_caught(fault):
     engine, old, new = LANE[fault]
     config = load_preset("tiny")
-    program = random_instructions(config, engine=engine, count=12, seed=2)
+    program = random_instructions(config, engine=engine, count=40, seed=2)
     with pytest.raises(AssertionError, match=rf"last tags issued: {engine} \d+: cycle \d+, port write_data: RTL"):
         run_lane(config, program, engine=engine, partition=1, lane=planted_class("lanes.lane.Lane", old, new))
 

@@ -48,6 +48,8 @@ def legal(opcode: Opcode) -> dict[str, int]:
                 "partitions": 4,
                 "columns": 4,
             }
+        case Opcode.MEMSET:
+            return {**operand_values("dst", sbuf, "fp32", offset=64, **row), "partitions": 4, "immediate0": 0x3FC00000}
         case Opcode.TENSOR_COPY | Opcode.TENSOR_TENSOR | Opcode.TENSOR_SCALAR | Opcode.ACTIVATION:
             values = {
                 **operand_values("dst", sbuf, "fp32", offset=64, **row),

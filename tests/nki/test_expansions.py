@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from makalu.spec.isa import Opcode
 from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
@@ -101,6 +102,19 @@ def test_fills_of_sbuf_and_memory(value, dtype):
     rounded = np.float32(value) if dtype == nl.float32 else bf16(np.float32(value) * np.float32(1 + 2**-9))
     want[1:3, 2:20:3] = rounded
     assert (got["tile"] == want).all() and (got["all"] == rounded).all()
+
+
+@pytest.mark.parametrize(("value", "bits"), [(1 + 2**-8 + 2**-20, 0x3F81), (1 + 2**-8, 0x3F80), (-0.0, 0x8000)])
+def test_a_fill_is_one_instruction(value, bits):
+    """Just above a tie, a tie, and the sign of a zero."""
+
+    def kernel(a):
+        return stored(nl.full((4, 5), value, nl.bfloat16), "out"), a
+
+    program = compile_kernel(kernel, TINY, TensorSpec((4, 5), nl.float32))
+    opcodes = [i.opcode for stream in program.executed().values() for i in stream]
+    assert opcodes.count(Opcode.MEMSET) == 1 and Opcode.DMA_LOAD not in opcodes
+    assert (results(kernel, DATA)["out"].view(np.uint32) == bits << 16).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 2.0, 0.1, -1e-3, 3.4028235e38])

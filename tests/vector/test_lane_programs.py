@@ -24,6 +24,7 @@ CONFIG = load_preset("tiny")
 OTHER = {
     Opcode.TENSOR_COPY: (AluOp.ADD, AluOp.MAX, Function.IDENTITY),
     Opcode.TENSOR_TENSOR: (AluOp.MULTIPLY, AluOp.MIN, Function.RELU),
+    Opcode.MEMSET: (AluOp.ADD, AluOp.SUBTRACT, Function.RELU),
     Opcode.TENSOR_SCALAR: (AluOp.SUBTRACT, AluOp.ADD, Function.RELU),
     Opcode.ACTIVATION: (AluOp.MAX, AluOp.SUBTRACT, Function.IDENTITY),
 }
@@ -48,11 +49,12 @@ def test_every_reader_follows_every_row(monkeypatch):
         assert not any(plan.sources) and not timing.lane_shape(fill(opcode), CONFIG).used
     numbers = {"immediate0": 0xC0000000, "immediate1": 0x3F800000}  # -2, 1
     values = {o: float(golden.element(Instruction(o, numbers), {}).view(np.float32)) for o in OTHER}
-    assert list(values.values()) == [1, 1, 1, -3]  # max(-4, 1), relu(min(4, 1)), relu(0 + 1), -2 - 1
+    # max(-4, 1), relu(min(4, 1)), relu(-4 - 1), relu(0 + 1), -2 - 1
+    assert list(values.values()) == [1, 1, 0, 1, -3]
     # the RTL: as lockstep in every cycle, so in what the lanes are told
     programs = {name: [fill(o) for o, row in LANE_PROGRAMS.items() if row.engine == name] for name in ENGINES}
     times = run_engines(CONFIG, programs)
-    assert [len(times[name]) for name in ENGINES] == [3, 1]
+    assert [len(times[name]) for name in ENGINES] == [4, 1]
 
 
 ADD = Instruction(
