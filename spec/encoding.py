@@ -7,7 +7,7 @@ from functools import cache
 from .errors import MakaluError
 from .isa import ENCODING_VERSION, FIELDS, INSTRUCTION_BYTES, Opcode, used_fields
 
-__all__ = ["Instruction", "InstructionError", "decode", "disassemble", "encode", "field_value"]
+__all__ = ["Instruction", "InstructionError", "decode", "disassemble", "encode", "field_value", "foreign"]
 
 _FIXED = ("opcode", "version")
 """Fields that are no value of an instruction."""
@@ -63,9 +63,9 @@ def decode(data: bytes) -> Instruction:
     if len(data) != INSTRUCTION_BYTES:
         raise InstructionError(f"an instruction has {INSTRUCTION_BYTES} bytes, not {len(data)}")
     word = int.from_bytes(data, "little")
-    version, code = field_value(word, "version"), field_value(word, "opcode")
-    if version != ENCODING_VERSION:
-        raise InstructionError(f"the instruction is of version {version} of the encoding, this is {ENCODING_VERSION}")
+    if (text := foreign(word)) is not None:
+        raise InstructionError(text)
+    code = field_value(word, "opcode")
     if code not in Opcode._value2member_map_:
         raise InstructionError(f"opcode {code:#04x} is unknown")
     opcode = Opcode(code)
@@ -86,6 +86,14 @@ def field_value(word: int, name: str) -> int:
     f = FIELDS[name]
     raw = word >> f.lsb & (1 << f.bits) - 1
     return raw - (1 << f.bits) if f.signed and raw >> f.bits - 1 else raw
+
+
+def foreign(word: int) -> str | None:
+    """Why an instruction's bits mean nothing here: it is of another version of the encoding. None where it is not."""
+    version = field_value(word, "version")
+    if version == ENCODING_VERSION:
+        return None
+    return f"the instruction is of version {version} of the encoding, this is {ENCODING_VERSION}"
 
 
 def disassemble(data: bytes) -> str:

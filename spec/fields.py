@@ -96,7 +96,7 @@ def _header() -> list[Field]:
     return rows
 
 
-OPERAND_BITS = 32 + 2 * 16 * AP_DIMS
+_OPERAND_BITS = 32 + 2 * 16 * AP_DIMS
 
 
 def _operand(name: str, lsb: int) -> list[Field]:
@@ -140,7 +140,7 @@ _NUMBERS = [
     Field("immediate0", 672, 32, "fp32 bits"),
     Field("immediate1", 704, 32, "fp32 bits"),
 ]
-_PLACES = {name: _operand(name, 128 + OPERAND_BITS * i) for i, name in enumerate(OPERANDS)}
+_PLACES = {name: _operand(name, 128 + _OPERAND_BITS * i) for i, name in enumerate(OPERANDS)}
 
 HEADER: tuple[str, ...] = tuple(f.name for f in _header())
 """Fields of every instruction."""
@@ -148,8 +148,8 @@ FIELDS: dict[str, Field] = {f.name: f for f in (*_header(), *_FLAGS, *chain(*_PL
 """Every named field."""
 
 _OVERRIDES = Bits("overrides", 960, 64, "registers that replace fields")
-_SOURCE_2 = Bits("src2", 736, OPERAND_BITS, "a third source operand, where a DMA has its memory side")
-_INDEX = Bits("index", 448, OPERAND_BITS, "an index operand, where other formats have src1")
+_SOURCE_2 = Bits("src2", 736, _OPERAND_BITS, "a third source operand, where a DMA has its memory side")
+_INDEX = Bits("index", 448, _OPERAND_BITS, "an index operand, where other formats have src1")
 
 
 @dataclass(frozen=True)

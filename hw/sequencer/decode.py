@@ -38,13 +38,13 @@ class Decoder(wiring.Component):
         Forget the instruction at hand.
     available, read : In(1), Out(1)
         An instruction is in the buffer; it is read in this cycle.
-    word, fault : In(1024), In(1)
+    word, fault : In(8 * INSTRUCTION_BYTES), In(1)
         The instruction that was read last and whether its fetch failed.
     room : In(1)
         The queue can take another decoded instruction.
     push : Out(1)
         `word` moves into the queue in this cycle.
-    code : Out(5)
+    code : Out(CODE_BITS)
         Verdict on the instruction pushed in the previous cycle.
 
     Timing: read in cycle r; `word` and step 0 in r + 1; push in r + 5 or, without room, in the first later cycle with

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.encoding import Instruction, InstructionError, decode, field_value
+from makalu.spec.encoding import Instruction, InstructionError, decode, field_value, foreign
 from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
 from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import (
     AP_DIMS,
-    ENCODING_VERSION,
     FIELDS,
     INSTRUCTIONS,
     MEMORY_DIMS,
@@ -46,9 +45,9 @@ _NONE: Violation = (ErrorCode.NONE, "")
 def check_bytes(data: bytes, queue: Queue, config: CoreConfig) -> Violation:
     """`check` of an encoded instruction; reports unknown opcodes and reserved bits too."""
     word = int.from_bytes(data, "little")
-    version, code = field_value(word, "version"), field_value(word, "opcode")
-    if version != ENCODING_VERSION:
-        return ErrorCode.VERSION, f"the instruction is of version {version} of the encoding, this is {ENCODING_VERSION}"
+    if (text := foreign(word)) is not None:
+        return ErrorCode.VERSION, text
+    code = field_value(word, "opcode")
     if code not in Opcode._value2member_map_:
         return ErrorCode.OPCODE, f"opcode {code:#04x} is unknown"
     opcode = Opcode(code)
