@@ -17,13 +17,20 @@ def dma(config: Config) -> Cut:
 TINY = Case(
     name="tiny",
     module="verif.dma.test_dma",
-    tests=8,
+    tests=9,
     component=dma,
     config="tiny",
     # `points`: what the random traffic must show with this configuration, beside what it must show with all
-    params={"descriptors": 30, "ragged": 30, "far": 4, "points": ["w before aw", "store queue full"]},
+    params={
+        "descriptors": 30,
+        "ragged": 30,
+        "far": 4,
+        "every_long_size": 1,
+        "points": ["w before aw", "store queue full"],
+    },
     elsewhere={"points": []},
 )
+FEW = {"every_long_size": 8}
 AXI = replace(TINY, name="tiny-axi", module="verif.dma.test_dma_axi", tests=1, params={"descriptors": 25})
 
 CASES = (
@@ -32,10 +39,10 @@ CASES = (
         TINY,
         name="wide-bus",
         config="wide-bus",
-        params={**TINY.params, "descriptors": 18, "points": ["store queue full"]},
+        params={**TINY.params, **FEW, "descriptors": 18, "points": ["store queue full"]},
     ),
-    replace(TINY, name="narrow", config="narrow", params={**TINY.params, "descriptors": 10, "points": []}),
-    TINY.on_icarus(collisions="x", descriptors=8, ragged=6, far=1, points=[]),
+    replace(TINY, name="narrow", config="narrow", params={**TINY.params, **FEW, "descriptors": 10, "points": []}),
+    TINY.on_icarus(collisions="x", **FEW, descriptors=8, ragged=6, far=1, points=[]),
     AXI,
     replace(AXI, name="wide-bus-axi", config="wide-bus"),
 )

@@ -13,7 +13,7 @@ from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS, Opcode, Space
 from verif.dma.sparse_memory import SparseMemory
 
-__all__ = ["MEMORY_BYTES", "TOP_BYTES", "Regions", "copy", "far_descriptor", "random_descriptor", "rows"]
+__all__ = ["MEMORY_BYTES", "TOP_BYTES", "Regions", "copy", "far_descriptor", "random_descriptor", "rows", "standing"]
 
 MEMORY_BYTES = 1 << 16
 """Of the bench's memory: loads read the lower half, stores write the upper half."""
@@ -157,6 +157,13 @@ def _descriptor(
         "tag": rng.getrandbits(16),
     }
     return Instruction(opcode, {name: int(value) for name, value in values.items() if value})
+
+
+def standing(rng: Random, config: CoreConfig, opcode: Opcode, sizes: list[int]) -> Instruction:
+    """One element of each partition that comes again and again: `sizes` may be long."""
+    regions, still = Regions(config), [0] * MEMORY_DIMS
+    where = rng.randrange(config.partitions), regions.sbuf[opcode][0][0], still[:AP_DIMS]
+    return _descriptor(rng, opcode, FP32, sizes, 1, where, (regions.memory[opcode][0], still))
 
 
 def _far_strides(rng: Random, counts: list[int], first: int) -> list[int]:

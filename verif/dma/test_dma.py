@@ -13,12 +13,14 @@ from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import FIELDS, MEMORY_DIMS, Opcode
 from makalu.sw.rtl.params import bench_params
 from verif.dma.memory_slave import MemorySlave
-from verif.dma.programs import MEMORY_BYTES, Regions, copy, far_descriptor, random_descriptor, rows
+from verif.dma.programs import MEMORY_BYTES, Regions, copy, far_descriptor, random_descriptor, rows, standing
 from verif.dma.sparse_memory import SparseMemory
 from verif.dma.tb import DmaBench
+from verif.lib.sizes import long_sizes
 from verif.lib.variants import bench_config
 
 PARAMS = bench_params()
+EVERY = PARAMS["every_long_size"]
 LIMIT = 60_000
 LONG = (1 << 11) - 4
 """Bytes of a row, with all bits of that number that a whole element can have."""
@@ -219,3 +221,16 @@ async def reset_in_traffic(dut: Any) -> None:
         await bench.restart()
         await check(bench, [random_descriptor(rng, bench.config, o, most=20) for o in both for _ in range(2)])
     assert bench.seen["reset in traffic"] == 2
+
+
+@cocotb.test()
+async def long_sizes_begin(dut: Any) -> None:
+    """Each upper bit of a size, in both directions, with a reset after the first elements."""
+    bench, rng = await prepare(dut, busy=1.0, latency=0)
+    for sizes in long_sizes(rng, every=EVERY):
+        for opcode in (Opcode.DMA_LOAD, Opcode.DMA_STORE):
+            bench.add(standing(rng, bench.config, opcode, sizes))
+        for _ in range(60):
+            await bench.play()
+        assert bench.held()
+        await bench.restart()

@@ -57,6 +57,10 @@ def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[n
 
 
 def _sizes(rng: Random) -> list[int]:
+    """Up to `LONGEST` elements; now and then nearly half of them in one dimension, and twice in the next."""
+    if rng.random() < 0.1:
+        d, size = rng.randrange(AP_DIMS - 1), rng.randint(LONGEST // 3, LONGEST // 2)
+        return [{d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS)]
     if rng.random() < 0.5:
         return [rng.randint(1, LONGEST), 1, 1, 1]
     while True:
@@ -107,15 +111,24 @@ def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
     return [(b * sbuf.bank_bytes + low, b * sbuf.bank_bytes + low + size) for b in range(sbuf.banks) for low in ends]
 
 
-def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: int) -> Instruction:
+def random_instruction(
+    rng: Random, config: CoreConfig, *, engine: str, window: int, sizes: list[int] | None = None
+) -> Instruction:
     """One legal instruction: any row of the engine's lane programs, with all that the row reads and looks at.
+
+    `sizes` in place of random ones may be long: then nothing is in place, and all operands that a row may have are read
+    in two of three cases.
 
     Sources lie in the first half of one of `windows`, destinations in the second. Each engine has its own part for
     destinations, in every bank: engines often meet in one bank, but no result depends on which comes first.
     """
-    program = rng.choice(list(lane_programs(engine)))
+    programs = list(lane_programs(engine))
+    if sizes and rng.random() < 2 / 3:
+        most = max(len(program.sources) for program in programs)
+        programs = [program for program in programs if len(program.sources) == most]
+    program = rng.choice(programs)
     operands = INSTRUCTIONS[program.opcode].operands
-    sizes = _sizes(rng)
+    given, sizes = sizes is not None, sizes or _sizes(rng)
     count = rng.randint(1, config.partitions)
     start = rng.randint(0, config.partitions - count)
     values: dict[str, int] = {"partitions": count, "tag": rng.getrandbits(16)}
@@ -140,7 +153,7 @@ def random_instruction(rng: Random, config: CoreConfig, *, engine: str, window: 
     form = rng.choice(operands["dst"].dtypes)
     values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, low + window // 2))
     streamed = [source.slot for source in program.sources if not source.once]
-    if streamed and rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
+    if streamed and not given and rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
         dense = _strides(rng, sizes, "dense")
         bytes_all = form.bytes * int(np.prod(sizes))
         values["dst_offset"] = low + FP32.bytes * rng.randint(0, (window // 2 - bytes_all) // FP32.bytes)

@@ -38,10 +38,10 @@ DECODERS = Case(
     tests=1,
     component=decoders,
     config="tiny",
-    params={"words": 6000, "seed": 1},
+    params={"words": 8000, "seed": 1},
     build="decoders",
 )
-"""30,000 instructions, each queue its share."""
+"""40,000 instructions, each queue its share."""
 
 CASES = (
     TINY,

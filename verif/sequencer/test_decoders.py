@@ -17,6 +17,8 @@ from makalu.sw.rtl.params import bench_params
 from verif.lib.sampling import known, start_clock
 from verif.sequencer.programs import BROKEN, broken, legal, replace_field
 
+BITS = 8 * INSTRUCTION_BYTES
+
 
 def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
     """A legal instruction with up to three fields changed, most of them by a little, now and then any bit.
@@ -35,15 +37,21 @@ def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
         value = rng.choice((0, 1, f.high, f.low, near_by, near_by, rng.getrandbits(64)))
         word = replace_field(word, f.name, value)
     if rng.random() < 1 / 16:
-        flipped = int.from_bytes(word, "little") ^ 1 << rng.randrange(8 * INSTRUCTION_BYTES)
+        flipped = int.from_bytes(word, "little") ^ 1 << rng.randrange(BITS)
         word = flipped.to_bytes(INSTRUCTION_BYTES, "little")
     return word
 
 
-def flipped(rng: random.Random, queue: Any, config: Any, bit: int) -> bytes:
-    """A legal instruction of the queue but for this bit, if there is one that has a field there."""
+def flipped(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
+    """A legal instruction of the queue but for one bit: each bit in turn as `n` counts up.
+
+    In the first turn one that has a field there, in each later one another of those that have none.
+    """
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
-    opcode = rng.choice([each for each in own if allowed_bits(each) >> bit & 1] or own)
+    turn, bit = divmod(n, BITS)
+    have = [each for each in own if allowed_bits(each) >> bit & 1]
+    lack = [each for each in own if each not in have]
+    opcode = lack[turn % len(lack)] if turn and lack else rng.choice(have or own)
     word = encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()}))
     return (int.from_bytes(word, "little") ^ 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
 
@@ -72,9 +80,9 @@ async def verdicts(dut: Any) -> None:
     dut.rst.value = 0
     while not known(dut.push):
         await RisingEdge(dut.clk)
-    bits = 8 * INSTRUCTION_BYTES
-    for n in range(params["words"]):  # every bit for itself at first
-        data = {q: flipped(rng, q, config, n) if n < bits else instruction(rng, q, config) for q in QUEUES}
+    for n in range(params["words"]):
+        one_bit = n < params["words"] // 2
+        data = {q: flipped(rng, q, config, n) if one_bit else instruction(rng, q, config) for q in QUEUES}
         for queue, word in data.items():
             words[queue].value = int.from_bytes(word, "little")
         await RisingEdge(dut.clk)

@@ -21,16 +21,18 @@ def tensor(config: Config) -> Cut:
 SMALL = Case(
     name="4x4",
     module="verif.tensor.test_tensor",
-    tests=5,
+    tests=6,
     component=tensor,
     config=FOUR,
-    params={"commands": 140},
+    params={"commands": 140, "every_long_size": 1},
 )
+
+FEW = {"every_long_size": 8}
 
 CASES = (
     SMALL,
     replace(SMALL, name="4x4-seed-2", seed=2, soak=True),
-    replace(SMALL, name="4x4-deep", config=DEEP, params={"commands": 150}, slow=True),
-    replace(SMALL, name="8x8", config=EIGHT, params={"commands": 90}, hierarchical=True, slow=True),
-    SMALL.on_icarus(commands=40, slow=True),  # registers without a value stay X: nothing undefined is compared
+    replace(SMALL, name="4x4-deep", config=DEEP, params={**FEW, "commands": 150}, slow=True),
+    replace(SMALL, name="8x8", config=EIGHT, params={**FEW, "commands": 90}, hierarchical=True, slow=True),
+    SMALL.on_icarus(**FEW, commands=40, slow=True),  # registers without a value stay X: nothing undefined is compared
 )

@@ -17,8 +17,10 @@ __all__ = [
     "back_to_back",
     "hazards",
     "load",
+    "longest",
     "matmul",
     "ragged",
+    "returning",
     "streams_without_bubbles",
     "warm_up",
 ]
@@ -124,6 +126,10 @@ def streams_without_bubbles(config: CoreConfig) -> list[tuple[int, int]]:
 
 
 def _sizes(rng: random.Random, most: int) -> Sizes:
+    """Of few elements in any dimension; now and then nearly half of them in one, and twice in the next."""
+    if rng.random() < 0.1:
+        d, size = rng.randrange(AP_DIMS - 1), rng.randint(most // 3, most // 2)
+        return tuple({d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS))
     while True:
         sizes = [1] * AP_DIMS
         for d in range(rng.choice((1, 1, 2, 3, 4))):
@@ -219,3 +225,27 @@ def ragged(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Com
 def hazards(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
     """Short matmuls that accumulate on few addresses, stride 0 among them."""
     return _random(config, rng, commands=commands, most=10, loads=0.15, accumulate=0.85, gaps=0.1, narrow=True)
+
+
+def longest(config: CoreConfig, sizes: Sizes) -> Command:
+    """A matmul of one column that comes again and again, for more cycles than a bench has."""
+    still, tile = (0,) * AP_DIMS, {"start": 0, "count": config.tensor.rows, "columns": config.tensor.columns}
+    return Command(matmul(moving=0, dst=0, sizes=sizes, moving_strides=still, dst_strides=still, **tile))
+
+
+def returning(config: CoreConfig, rng: random.Random, *, pairs: int) -> list[Command]:
+    """Two matmuls a pair: one defines 1 to 6 elements anywhere in a bank, the next adds to each of them five times.
+
+    An element comes again after as many columns as there are elements; addresses differ in any of their bits.
+    """
+    psum, tile = config.psum, {"start": 0, "count": config.tensor.rows, "columns": config.tensor.columns}
+    out = [Command(load(offset=0, **tile))]
+    for n in range(pairs):
+        count, stride = 1 + n % 6, rng.randint(1, psum.bank_elems // 6)
+        first = rng.randrange(psum.bank_elems - (count - 1) * stride)
+        dst = rng.randrange(psum.banks) * psum.bank_bytes + FP32.bytes * first
+        for times, accumulate in ((1, False), (5, True)):
+            sizes, strides = (count, times, 1, 1), (stride, 0, 0, 0)
+            where = {"moving": 0, "moving_strides": (1, count, 0, 0), "dst": dst, "dst_strides": strides}
+            out.append(Command(matmul(sizes=sizes, accumulate=accumulate, **where, **tile)))
+    return out

@@ -11,11 +11,22 @@ from makalu.sim_models.golden.tensor import GoldenTensor
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.sw.rtl.params import bench_params
 from verif.lib.golden import golden_memories
+from verif.lib.sizes import long_sizes
 from verif.lib.variants import bench_config
-from verif.tensor.programs import Command, back_to_back, hazards, ragged, streams_without_bubbles, warm_up
+from verif.tensor.programs import (
+    Command,
+    back_to_back,
+    hazards,
+    longest,
+    ragged,
+    returning,
+    streams_without_bubbles,
+    warm_up,
+)
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()
+EVERY = PARAMS["every_long_size"]
 CONFIG = bench_config(PARAMS["config"])
 COMMANDS = PARAMS["commands"]
 
@@ -80,6 +91,7 @@ async def destinations_that_return(dut: Any) -> None:
     bench = await started(dut)
     await against_golden(bench, hazards(CONFIG, bench.rng, commands=COMMANDS))
     assert not missing(bench, ("stalled", "accumulate", "all buffers held"))
+    await against_golden(bench, returning(CONFIG, bench.rng, pairs=COMMANDS // 4))
 
 
 @cocotb.test()
@@ -133,3 +145,15 @@ async def reset_in_traffic(dut: Any) -> None:
         await bench.warm_up()
         await against_golden(bench, ragged(CONFIG, bench.rng, commands=6))
     assert not missing(bench, ("reset in traffic",))
+
+
+@cocotb.test()
+async def long_sizes_begin(dut: Any) -> None:
+    """Each upper bit of a size, with a reset after the first columns."""
+    bench = await started(dut)
+    for sizes in long_sizes(bench.rng, every=EVERY):
+        await bench.run([longest(CONFIG, tuple(sizes))], until=bench.cycle)
+        for _ in range(20):
+            await bench.step(bench.idle())
+        assert bench.columns[-1] > bench.accepted[-1].cycle + 10, "few columns were sent"
+        await bench.restart()

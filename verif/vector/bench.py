@@ -21,14 +21,16 @@ def lanes(config: Config) -> Cut:
 TINY = Case(
     name="tiny",
     module="verif.vector.test_vector",
-    tests=2,
+    tests=3,
     component=lanes,
     config="tiny",
-    params={"count": 45, "points": ALL},
+    params={"count": 45, "points": ALL, "every_long_size": 1},
 )
+
+FEW = {"every_long_size": 8}
 
 CASES = (
     TINY,
-    replace(TINY, name="slow-rates", config="slow-rates", slow=True),
-    TINY.on_icarus(count=12, points=SOME),
+    replace(TINY, name="slow-rates", config="slow-rates", params={**TINY.params, **FEW}, slow=True),
+    TINY.on_icarus(**FEW, count=16, points=SOME),
 )

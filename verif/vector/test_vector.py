@@ -8,11 +8,13 @@ import cocotb
 
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.sw.rtl.params import bench_params
-from verif.lib.lane_programs import random_instructions
+from verif.lib.lane_programs import random_instruction, random_instructions
+from verif.lib.sizes import long_sizes
 from verif.lib.variants import bench_config
 from verif.vector.tb import LanesBench
 
 PARAMS = bench_params()
+EVERY = PARAMS["every_long_size"]
 WINDOW = 512
 
 
@@ -60,6 +62,20 @@ async def both_engines(dut: Any) -> None:
         await bench.restart()
         await play(bench, engines=ACCESS_ENGINES, gap=0, owned=0, count=2)
     assert bench.seen["reset in traffic"] == 2
+
+
+@cocotb.test()
+async def long_sizes_begin(dut: Any) -> None:
+    """Each upper bit of a size, on both engines, with a reset after the first elements."""
+    bench = LanesBench(dut, bench_config(PARAMS["config"]), Random(cocotb.RANDOM_SEED), window=WINDOW)
+    await bench.fill()
+    for sizes in long_sizes(bench.rng, every=EVERY):
+        programs = {
+            name: [random_instruction(bench.rng, bench.config, engine=name, window=WINDOW, sizes=sizes)]
+            for name in ACCESS_ENGINES
+        }
+        await bench.run(programs, gap=0, owned=lambda cycle: 0, limit=0, until=60)
+        await bench.restart()
 
 
 @cocotb.test()
