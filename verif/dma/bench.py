@@ -41,7 +41,9 @@ CASES = (
         config="wide-bus",
         params={**TINY.params, **FEW, "descriptors": 18, "points": ["store queue full"]},
     ),
-    replace(TINY, name="narrow", config="narrow", params={**TINY.params, **FEW, "descriptors": 10, "points": []}),
+    replace(
+        TINY, name="narrow", config="narrow", params={**TINY.params, **FEW, "descriptors": 10, "far": 1, "points": []}
+    ),
     TINY.on_icarus(collisions="x", **FEW, descriptors=8, ragged=6, far=1, points=[]),
     AXI,
     replace(AXI, name="wide-bus-axi", config="wide-bus"),
