@@ -21,7 +21,6 @@ from tests.core.bad_input import OUTSIDE, SettlingMachine, place_of, spoil, with
 from tests.core.machines import observed_machine
 from tests.core.replay import check_replay
 from verif.core.observation import row_bytes
-from verif.lib.variants import bench_config
 
 MOST_CYCLES = 20_000
 WATCHDOG = 400
@@ -51,8 +50,8 @@ def replay(machine, image, programs, memory, *, watchdog=0, tamper=None):
     return result
 
 
-def random_case(seed, instructions=60, config=TINY):
-    case = random_program(config, seed=seed, instructions=instructions, elements=8)
+def random_case(seed, instructions=60):
+    case = random_program(TINY, seed=seed, instructions=instructions, elements=8)
     return case.program.image(case.inputs), case.program.addresses
 
 
@@ -60,14 +59,6 @@ def random_case(seed, instructions=60, config=TINY):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_programs(seed, memory):
     replay(observed_machine("tiny"), *random_case(seed), memory)
-
-
-def test_random_program_with_other_clocks():
-    """L = 2, words of 16 bytes, six banks, engines at 2/5 and 1/2 of the array's clock."""
-    config = bench_config("slow-engines")
-    replay(
-        observed_machine("slow-engines"), *random_case(42, config=config), MemoryTiming.of(config.memory, latency=20)
-    )
 
 
 def test_gemm():

@@ -63,7 +63,8 @@ def test_wrong_sign_of_a_zero_sum_is_caught(monkeypatch):
     adder = planted_class("arith.chain_adder.ChainAdder", rule, "self._sign & ~zero")
     monkeypatch.setattr("makalu.hw.arith.assembly.ChainAdder", adder)
     with pytest.raises(BenchFailure, match=r"test_arith.chain: .*operation='fma'.*: 0x0, not 0x80000000"):
-        run_case(find_case("arith", "units"), params={"vectors": 8, "enabled_vectors": 8, "least": 0}, kept=False)
+        params = {"vectors": 8, "enabled_vectors": 8, "least": 0}
+        run_case(find_case("arith", "units"), simulator=SIMULATOR, params=params, kept=False)
 
 
 @pytest.mark.slow

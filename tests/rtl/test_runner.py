@@ -1,6 +1,5 @@
 """The runner itself: a bench that fails, that has no test, or that does not build must not pass."""
 
-import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.lib.emit import Emission
 from makalu.sw.rtl import runner
 from makalu.sw.rtl.runner import BENCHES, BenchFailure, cocotb_bench, run_bench
-from makalu.sw.rtl.simulators import environment
 
 CELLS = 2
 
@@ -39,22 +37,6 @@ def test_a_right_bench_passes_and_is_built_once():
     before = {path: path.stat().st_mtime_ns for path in BENCHES.glob("runner-verilator-*/dut")}
     assert run(seed=2) == 1
     assert before == {path: path.stat().st_mtime_ns for path in BENCHES.glob("runner-verilator-*/dut")}
-
-
-def test_what_two_benches_share_is_compiled_once(monkeypatch, tmp_path):
-    monkeypatch.setattr(runner, "BENCHES", tmp_path / "benches")
-    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "ccache"))
-    ccache = environment()["OBJCACHE"]
-
-    def misses():
-        run = subprocess.run([ccache, "--print-stats"], capture_output=True, text=True, check=True)
-        return int(dict(line.split("\t") for line in run.stdout.splitlines())["cache_miss"])
-
-    assert run(name="first") == 1
-    compiled = misses()
-    assert compiled > 0
-    assert run(name="second") == 1
-    assert misses() == compiled + 1  # the bench's own text, in which Verilator names its folder
 
 
 def test_a_wrong_bench_fails_with_its_message():

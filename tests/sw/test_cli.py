@@ -301,7 +301,6 @@ def test_presets_are_listed():
     assert result.exit_code == 0 and "trn2-mini    32 x 32 PEs" in result.output
 
 
-
 def test_soak_wants_presets_of_different_names(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(TINY)

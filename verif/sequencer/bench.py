@@ -28,6 +28,13 @@ TINY = Case(
     params={"length": 120, "rounds": 3, "mutants": 10, "seed": 1},
     inner=INNER,
 )
+WIDE_BUS = replace(
+    TINY,
+    name="wide-bus",
+    config="trn2-mini",
+    params={"length": 40, "rounds": 1, "mutants": 3, "seed": 3},
+    soak=True,
+)
 INSTRUCTIONS = replace(
     TINY, name="instructions-axi", module="verif.sequencer.test_instructions_axi", tests=1, params={"seed": 1}
 )
@@ -46,14 +53,9 @@ DECODERS = Case(
 CASES = (
     TINY,
     replace(TINY, name="tiny-seed-2", params={**TINY.params, "seed": 2}, soak=True),
-    replace(
-        TINY,
-        name="wide-bus",
-        config="trn2-mini",
-        params={"length": 40, "rounds": 1, "mutants": 3, "seed": 3},
-        slow=True,
-    ),
-    TINY.on_icarus(length=12, rounds=1, mutants=3, slow=True),
+    WIDE_BUS,
+    replace(WIDE_BUS.on_icarus(length=12, slow=True), soak=False),
+    replace(TINY.on_icarus(length=12, rounds=1, mutants=3, slow=True), soak=True),
     replace(TINY, name="control-axi", module="verif.sequencer.test_control_axi", tests=1, params={}),
     INSTRUCTIONS,
     replace(INSTRUCTIONS, name="instructions-axi-seed-2", params={"seed": 2}),
