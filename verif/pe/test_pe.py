@@ -23,6 +23,8 @@ from verif.psum.chain import chain_word
 from verif.tensor.encoding import finalised, operand_words
 
 SMALLEST_NORMAL, LARGEST = 0x00800000, 0x7F7FFFFF
+BF16_HALF, BF16_MINUS_ONE = 0x7F00, 0xBF80
+"""2^127, half of what is too large; -1."""
 
 
 def tensor() -> TensorConfig:
@@ -174,7 +176,8 @@ async def cancellation(dut):
 async def largest_numbers(dut):
     """Just below the overflow, as chain words with a pending increment: all of the fraction's ones but one, each often.
 
-    Zeros are added, so the word's own exponent and increment decide alone.
+    Zeros are added, so the word's own exponent and increment decide alone; and to an infinity the negative of nearly as
+    much, beside which it stays one.
     """
     b = Bench(dut)
     await b.start()
@@ -182,7 +185,10 @@ async def largest_numbers(dut):
     words = np.repeat(np.concatenate([[0], missing]).astype(np.uint32), 8)
     # a number is the word's fraction and the increment; one word in two has it
     sums = (np.uint32(LARGEST) - words + 1).astype(np.uint32)
-    await play_triples(b, np.zeros(len(sums), np.uint16), np.zeros(len(sums), np.uint16), sums)
+    beside = 16
+    a = np.repeat(np.array([0, BF16_HALF], np.uint16), (len(sums), beside))
+    weights = np.where(a == 0, 0, BF16_MINUS_ONE).astype(np.uint16)
+    await play_triples(b, a, weights, np.append(sums, np.full(beside, LARGEST + 1, np.uint32)))
 
 
 @cocotb.test()

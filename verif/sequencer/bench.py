@@ -22,7 +22,7 @@ def decoders(config: Config) -> Decoders:
 TINY = Case(
     name="tiny",
     module="verif.sequencer.test_sequencer",
-    tests=16,
+    tests=18,
     component=sequencer,
     config="tiny",
     params={"length": 120, "rounds": 3, "mutants": 10, "seed": 1},
@@ -45,10 +45,10 @@ DECODERS = Case(
     tests=1,
     component=decoders,
     config="tiny",
-    params={"words": 8000, "seed": 1},
+    params={"turns": 5, "words": 4000, "seed": 1},
     build="decoders",
 )
-"""40,000 instructions, each queue its share."""
+"""45,000 instructions, each queue its share."""
 
 CASES = (
     TINY,
@@ -60,5 +60,5 @@ CASES = (
     INSTRUCTIONS,
     replace(INSTRUCTIONS, name="instructions-axi-seed-2", params={"seed": 2}),
     DECODERS,
-    replace(DECODERS, name="decoders-trn2", config="trn2", params={"words": 2500, "seed": 2}, slow=True),
+    replace(DECODERS, name="decoders-trn2", config="trn2", params={"turns": 1, "words": 1500, "seed": 2}, slow=True),
 )

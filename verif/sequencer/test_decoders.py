@@ -45,13 +45,12 @@ def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
 def flipped(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
     """A legal instruction of the queue but for one bit: each bit in turn as `n` counts up.
 
-    In the first turn one that has a field there, in each later one another of those that have none.
+    In the first turn one that has a field there, if there is one; later another opcode each turn, the last row first.
     """
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
     turn, bit = divmod(n, BITS)
     have = [each for each in own if allowed_bits(each) >> bit & 1]
-    lack = [each for each in own if each not in have]
-    opcode = lack[turn % len(lack)] if turn and lack else rng.choice(have or own)
+    opcode = own[-turn % len(own)] if turn else rng.choice(have or own)
     word = encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()}))
     return (int.from_bytes(word, "little") ^ 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
 
@@ -80,9 +79,9 @@ async def verdicts(dut: Any) -> None:
     dut.rst.value = 0
     while not known(dut.push):
         await RisingEdge(dut.clk)
-    for n in range(params["words"]):
-        one_bit = n < params["words"] // 2
-        data = {q: flipped(rng, q, config, n) if one_bit else instruction(rng, q, config) for q in QUEUES}
+    flips = params["turns"] * BITS
+    for n in range(flips + params["words"]):
+        data = {q: flipped(rng, q, config, n) if n < flips else instruction(rng, q, config) for q in QUEUES}
         for queue, word in data.items():
             words[queue].value = int.from_bytes(word, "little")
         await RisingEdge(dut.clk)

@@ -71,6 +71,8 @@ async def reset_in_traffic(dut):
             await env.step()
         await env.restart()
         env.issued.clear()
+        for register in REGISTERS:
+            assert (await env.value(register) == 0) or register in ("identity", "digest"), register
         programs = random_programs(env.rng, env.config, 8)
         assert await _run(env, programs) == Status.DONE
         for semaphore, count in programs.increments.items():
@@ -126,6 +128,36 @@ async def broken_rules_stop_the_queue(dut):
             assert await env.value(f"{other.name.lower()}_state") == QueueState.HALTED
         await env.expect_interrupt(Status.ERROR)
         await env.counters_add_up()
+
+
+@cocotb.test()
+async def all_queues_stop(dut):
+    """At once, with the highest code, and with each bit of an address both 0 and 1."""
+    env = await environment(dut)
+    ones = (1 << env.config.bus.address_bits) - INSTRUCTION_BYTES * 2 * len(Queue)
+    for mask in (0x5555_5555_5555_5555, 0xAAAA_AAAA_AAAA_AAAA):
+        base = mask & ones
+        word = replace_field(_word(Opcode.NOP, tag=base >> 16 & 0xFFFF), "version", FIELDS["version"].high)
+        programs = Programs({q: [_word(Opcode.NOP), word] for q in Queue})
+        env.memory, starts = programs.image(base, 2 * INSTRUCTION_BYTES)
+        await env.start(starts)
+        assert await env.finish() == Status.ERROR
+        for queue in Queue:
+            wanted = (ErrorCode.VERSION, starts[queue] + INSTRUCTION_BYTES, base >> 16 & 0xFFFF)
+            assert await env.error_of(queue) == wanted, queue.name
+        await env.expect_interrupt(Status.ERROR)
+
+
+@cocotb.test()
+async def each_queue_alone(dut):
+    """Done when the one that was started has halted."""
+    env = await environment(dut)
+    for queue in Queue:
+        programs = Programs({queue: [_word(Opcode.NOP), _halt()]})
+        env.memory = {BASE + n * INSTRUCTION_BYTES: word for n, word in enumerate(programs.words[queue])}
+        await env.start({queue: BASE})
+        assert await env.finish() == Status.DONE, queue.name
+        await env.expect_interrupt(Status.DONE)
 
 
 @cocotb.test()

@@ -23,10 +23,11 @@ __all__ = [
     "returning",
     "streams_without_bubbles",
     "warm_up",
+    "window",
 ]
 
 SBUF_WINDOW = 512
-"""Bytes at the start of each SBUF bank that programs read (and benches initialise)."""
+"""Bytes of each SBUF bank that programs read (and benches initialise): see `window`."""
 PSUM_WINDOW = 16
 """Elements at the start of each PSUM bank that programs write."""
 
@@ -38,6 +39,11 @@ class Command:
     instruction: Instruction
     gap: int = 0
     """Cycles without a valid command in front of this one, counted from the acceptance of the one before."""
+
+
+def window(config: CoreConfig, bank: int) -> int:
+    """First byte of a bank's window: at the start of an even bank, at the end of an odd one."""
+    return bank * config.sbuf.bank_bytes + bank % 2 * (config.sbuf.bank_bytes - SBUF_WINDOW)
 
 
 def _operand(
@@ -143,7 +149,7 @@ def _sizes(rng: random.Random, most: int) -> Sizes:
 
 def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes) -> tuple[int, Sizes]:
     """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0."""
-    base = rng.randrange(config.sbuf.banks) * config.sbuf.bank_bytes
+    base = window(config, rng.randrange(config.sbuf.banks))
     while True:
         strides = [rng.choice((1, 1, 1, 2, 3, 0, -1, rng.randint(-9, 9)))]
         strides += [rng.choice((0, 1, sizes[0], rng.randint(-20, 20))) for _ in range(AP_DIMS - 1)]
@@ -188,7 +194,7 @@ def _random(
             count = rng.choice((tensor.rows, rng.randint(1, tensor.rows)))
             columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
             tile = (rng.randint(0, tensor.rows - count), count, columns)
-            offset = rng.randrange(config.sbuf.banks) * config.sbuf.bank_bytes
+            offset = window(config, rng.randrange(config.sbuf.banks))
             offset += word * rng.randrange((SBUF_WINDOW - BF16.bytes * tensor.columns) // word)
             out.append(Command(load(offset=offset, columns=columns, start=tile[0], count=count, tag=tag), gap))
             continue

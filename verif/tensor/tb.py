@@ -16,7 +16,7 @@ from makalu.spec.isa import Opcode
 from verif.lib.cut import Cut
 from verif.lib.side_by_side import SideBySide, stream, with_memory
 from verif.tensor.encoding import finalised_words, operand_words
-from verif.tensor.programs import SBUF_WINDOW, Command, warm_up
+from verif.tensor.programs import SBUF_WINDOW, Command, warm_up, window
 
 __all__ = ["Accepted", "TensorBench", "tensor_cut"]
 
@@ -118,8 +118,9 @@ class TensorBench(SideBySide):
         """From reset on: every word of the windows gets random bf16 numbers, then registers and PSUM are defined."""
         await self.start()
         for bank in range(self.config.sbuf.banks):
+            first = window(self.config, bank) // self.config.sbuf.word_bytes
             for word in range(SBUF_WINDOW // self.config.sbuf.word_bytes):
-                await self.step(self.idle() | {"dma": self._write(bank * self.config.sbuf.bank_words + word)})
+                await self.step(self.idle() | {"dma": self._write(first + word)})
         await self.warm_up()
 
     async def warm_up(self) -> None:
