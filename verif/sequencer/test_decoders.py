@@ -45,13 +45,17 @@ def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
 def flipped(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
     """A legal instruction of the queue but for one bit: each bit in turn as `n` counts up.
 
-    In the first turn one that has a field there, if there is one; later another opcode each turn, the last row first.
+    In the first turn one that has a field there, if there is one; later another opcode each turn, the last row first,
+    and no scalar operand in SBUF, so that its fields are reserved too.
     """
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
     turn, bit = divmod(n, BITS)
     have = [each for each in own if allowed_bits(each) >> bit & 1]
     opcode = own[-turn % len(own)] if turn else rng.choice(have or own)
-    word = encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()}))
+    fields = legal(rng, opcode, config)
+    while turn and fields.get("operand0_tensor"):
+        fields = legal(rng, opcode, config)
+    word = encode(Instruction(opcode, {k: int(v) for k, v in fields.items()}))
     return (int.from_bytes(word, "little") ^ 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
 
 
