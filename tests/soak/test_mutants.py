@@ -59,6 +59,32 @@ def test_what_changes_nothing_is_proved(kind, equal):
     assert is_equal({"lane": module}, MUTANT) == equal
 
 
+@pytest.mark.parametrize(("kind", "equal"), [("$or", True), ("$xor", False)])
+def test_what_is_used_nowhere_is_proved(kind, equal):
+    """As above, but the mutant is in a module without a state, whose own output does change."""
+    ways = {"mutant": "input", "a": "input", "b": "input", "y": "output"}
+    part = {
+        "ports": {name: {"direction": way, "bits": [n]} for n, (name, way) in enumerate(ways.items(), start=2)},
+        "cells": {
+            "fault": cell("$mux", {"A": 4, "B": "1", "S": 2}, 7),
+            "inner": cell("$and", {"A": 3, "B": 7}, 5),
+        },
+        "netnames": {},
+    }
+    ports = {"mutant": 2, "a": 3, "b": 4, "o": 5, "clk": 6}
+    inner = {"mutant": [2], "a": [3], "b": [4], "y": [8]}
+    whole = {
+        "ports": {n: {"direction": "output" if n == "o" else "input", "bits": [b]} for n, b in ports.items()},
+        "cells": {
+            "part": {"type": "lane", "parameters": {}, "port_directions": ways, "connections": inner},
+            "outer": cell(kind, {"A": 3, "B": 8}, 9),
+            "kept": cell("$dff", {"D": 9, "CLK": 6}, 5),
+        },
+        "netnames": {},
+    }
+    assert is_equal({"lane": part, "whole": whole}, MUTANT) == equal
+
+
 @pytest.mark.icarus
 def test_a_small_block_from_its_text_to_the_figures(tmp_path, monkeypatch):
     """Every mutant of the cells' sums is seen; what ran is not run again; a survivor that nobody explains is named."""

@@ -160,10 +160,12 @@ def _descriptor(
 
 
 def standing(rng: Random, config: CoreConfig, opcode: Opcode, sizes: list[int]) -> Instruction:
-    """One element of each partition that comes again and again: `sizes` may be long."""
-    regions, still = Regions(config), [0] * MEMORY_DIMS
-    where = rng.randrange(config.partitions), regions.sbuf[opcode][0][0], still[:AP_DIMS]
-    return _descriptor(rng, opcode, FP32, sizes, 1, where, (regions.memory[opcode][0], still))
+    """Elements of one partition that come again and again: the longest of `sizes` may be long."""
+    regions = Regions(config)
+    steps = [0 if size > 2 else rng.randint(1, 4) for size in sizes]
+    where = rng.randrange(config.partitions), regions.sbuf[opcode][0][0], steps
+    memory = [*(FP32.bytes * step for step in steps), 0]
+    return _descriptor(rng, opcode, FP32, sizes, 1, where, (regions.memory[opcode][0], memory))
 
 
 def _far_strides(rng: Random, counts: list[int], first: int) -> list[int]:

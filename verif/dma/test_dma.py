@@ -20,7 +20,6 @@ from verif.lib.sizes import long_sizes
 from verif.lib.variants import bench_config
 
 PARAMS = bench_params()
-EVERY = PARAMS["every_long_size"]
 LIMIT = 60_000
 LONG = (1 << 11) - 4
 """Bytes of a row, with all bits of that number that a whole element can have."""
@@ -227,7 +226,7 @@ async def reset_in_traffic(dut: Any) -> None:
 async def long_sizes_begin(dut: Any) -> None:
     """Each upper bit of a size, in both directions, with a reset after the first elements."""
     bench, rng = await prepare(dut, busy=1.0, latency=0)
-    for sizes in long_sizes(rng, every=EVERY):
+    for sizes in long_sizes(rng, every=PARAMS["every_long_size"]):
         for opcode in (Opcode.DMA_LOAD, Opcode.DMA_STORE):
             bench.add(standing(rng, bench.config, opcode, sizes))
         for _ in range(60):

@@ -46,14 +46,23 @@ _CODES = {rule.field: rule.names for rule in FIELD_RULES if rule.names is not No
 
 
 def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint32]:
-    """fp32 bits: a third near one another (cancellation), a third of any exponent, a third corners."""
+    """fp32 bits: of each kind as many: near one another (their sums cancel), of any exponent, corners, subnormals with
+    any leading place, numbers whose products are subnormal, numbers that bring a subnormal back.
+    """
     near = rng.integers(0x3F000000, 0x41000000, shape, dtype=np.uint32) | (
         rng.integers(0, 2, shape, dtype=np.uint32) << np.uint32(31)
     )
     anything = rng.integers(0, 1 << 32, shape, dtype=np.uint32)
     corner = rng.choice(np.array(CORNERS, np.uint32), shape)
-    kind = rng.integers(0, 3, shape)
-    return np.where(kind == 0, near, np.where(kind == 1, anything, corner)).astype(np.uint32)
+    sign = rng.integers(0, 2, shape, dtype=np.uint32) << np.uint32(31)
+    fraction = anything & np.uint32((1 << FP32.fraction_bits) - 1)
+    tiny = sign | fraction >> rng.integers(0, FP32.fraction_bits, shape, dtype=np.uint32)
+    small, large = (
+        sign | fraction | rng.integers(low, high, shape, dtype=np.uint32) << np.uint32(FP32.fraction_bits)
+        for low, high in ((50, 70), (180, 255))
+    )
+    kind = rng.integers(0, 6, shape)
+    return np.choose(kind, [near, anything, corner, tiny, small, large]).astype(np.uint32)
 
 
 def _sizes(rng: Random) -> list[int]:
@@ -94,6 +103,15 @@ def _operand(
         fields[f"{slot}_size{d}"] = sizes[d]
         fields[f"{slot}_stride{d}"] = strides[d]
     return fields
+
+
+def _apart(rng: Random, values: dict[str, int], slot: str, form: Format, lows: list[int], low: int) -> None:
+    """The stride of a dimension of two goes from the operand's window to another; the second half may be elsewhere."""
+    d = rng.choice([d for d in range(AP_DIMS) if values[f"{slot}_size{d}"] == 2])
+    near = values[f"{slot}_stride{d}"]
+    stride = near + (rng.choice(lows) - low) // form.bytes
+    if abs(stride) < 1 << FIELDS[f"{slot}_stride{d}"].bits - 1:
+        values[f"{slot}_stride{d}"] = stride
 
 
 def _field(rng: Random, name: str) -> int:
@@ -147,6 +165,8 @@ def random_instruction(
             form = rng.choice(allowed.dtypes)
             low, _ = rng.choice(windows(config, window))
             values.update(_operand(rng, slot, shape, form, space, low, low + window))
+            if 2 in shape and rng.random() < 0.3:  # from one window to another, whatever lies between
+                _apart(rng, values, slot, form, [other for other, _ in windows(config, window)], low)
 
     low, _ = rng.choice(windows(config, window))
     low += window + (window // 2 if engine == "scalar" else 0)

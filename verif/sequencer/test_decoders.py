@@ -10,7 +10,7 @@ from cocotb.triggers import RisingEdge
 from makalu.sim_models.golden.check import check_bytes
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
-from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, QUEUES, Opcode
+from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, OPERANDS, QUEUES, Opcode
 from makalu.spec.preset import load_preset
 from makalu.spec.sequencer import DECODE_PERIOD, allowed_bits
 from makalu.sw.rtl.params import bench_params
@@ -18,6 +18,7 @@ from verif.lib.sampling import known, start_clock
 from verif.sequencer.programs import BROKEN, broken, legal, replace_field
 
 BITS = 8 * INSTRUCTION_BYTES
+STRIDE_BITS = FIELDS["src0_stride0"].bits
 
 
 def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
@@ -59,12 +60,25 @@ def flipped(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
     return (int.from_bytes(word, "little") ^ 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
 
 
+def far(rng: random.Random, word: bytes) -> bytes:
+    """Of an operand two dimensions, or all, each reach the same power of two of elements, up or down."""
+    slot, reach = rng.choice(list(OPERANDS)), rng.randrange(2 * STRIDE_BITS - 2)
+    down, share = rng.random() < 1 / 2, rng.randint(max(0, reach - STRIDE_BITS + 2), min(reach, STRIDE_BITS - 1))
+    for d in rng.choice((rng.sample(range(AP_DIMS), 2), range(AP_DIMS))):
+        word = replace_field(word, f"{slot}_size{d}", (1 << share) + 1)
+        word = replace_field(word, f"{slot}_stride{d}", (-1 if down else 1) << (reach - share))
+    return word
+
+
 def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
-    """One for this queue, or broken in one chosen rule."""
+    """One for this queue, or broken in one chosen rule, or with an operand that reaches far."""
     if rng.random() < 1 / 4:
-        where, word = broken(rng, rng.choice(BROKEN), config)
+        where, word = broken(rng, rng.choice((*BROKEN, *[ErrorCode.ELEMENTS] * 3)), config)
         if where == queue:
             return word
+    if rng.random() < 1 / 8:
+        opcode = rng.choice([opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues and spec.operands])
+        return far(rng, encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()})))
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
     opcodes = own if rng.random() < 31 / 32 else list(Opcode)
     return near(rng, rng.choice(opcodes), config)

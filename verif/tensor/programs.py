@@ -131,9 +131,12 @@ def streams_without_bubbles(config: CoreConfig) -> list[tuple[int, int]]:
     return out
 
 
+ENOUGH = 20
+
+
 def _sizes(rng: random.Random, most: int) -> Sizes:
-    """Of few elements in any dimension; now and then nearly half of them in one, and twice in the next."""
-    if rng.random() < 0.1:
+    """Of few elements in any dimension; of `ENOUGH` now and then nearly half of them in one, and twice in the next."""
+    if most >= ENOUGH and rng.random() < 0.1:
         d, size = rng.randrange(AP_DIMS - 1), rng.randint(most // 3, most // 2)
         return tuple({d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS))
     while True:
@@ -234,9 +237,10 @@ def hazards(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Co
 
 
 def longest(config: CoreConfig, sizes: Sizes) -> Command:
-    """A matmul of one column that comes again and again, for more cycles than a bench has."""
-    still, tile = (0,) * AP_DIMS, {"start": 0, "count": config.tensor.rows, "columns": config.tensor.columns}
-    return Command(matmul(moving=0, dst=0, sizes=sizes, moving_strides=still, dst_strides=still, **tile))
+    """A matmul that stands still in its longest dimension, for more cycles than a bench has."""
+    tile = {"start": 0, "count": config.tensor.rows, "columns": config.tensor.columns}
+    strides = tuple(0 if size > 2 else 1 + d for d, size in enumerate(sizes))
+    return Command(matmul(moving=0, dst=0, sizes=sizes, moving_strides=strides, dst_strides=strides, **tile))
 
 
 def returning(config: CoreConfig, rng: random.Random, *, pairs: int) -> list[Command]:

@@ -26,7 +26,6 @@ from verif.tensor.programs import (
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()
-EVERY = PARAMS["every_long_size"]
 STREAMS = 30
 """Of those without a bubble, so many at least where there are as many."""
 CONFIG = bench_config(PARAMS["config"])
@@ -152,7 +151,7 @@ async def reset_in_traffic(dut: Any) -> None:
 async def long_sizes_begin(dut: Any) -> None:
     """Each upper bit of a size, with a reset after the first columns."""
     bench = await started(dut)
-    for sizes in long_sizes(bench.rng, every=EVERY):
+    for sizes in long_sizes(bench.rng, every=PARAMS["every_long_size"]):
         await bench.run([longest(CONFIG, tuple(sizes))], until=bench.cycle)
         for _ in range(20):
             await bench.step(bench.idle())

@@ -14,7 +14,6 @@ from verif.lib.variants import bench_config
 from verif.vector.tb import LanesBench
 
 PARAMS = bench_params()
-EVERY = PARAMS["every_long_size"]
 WINDOW = 512
 
 
@@ -69,7 +68,7 @@ async def long_sizes_begin(dut: Any) -> None:
     """Each upper bit of a size, on both engines, with a reset after the first elements."""
     bench = LanesBench(dut, bench_config(PARAMS["config"]), Random(cocotb.RANDOM_SEED), window=WINDOW)
     await bench.fill()
-    for sizes in long_sizes(bench.rng, every=EVERY):
+    for sizes in long_sizes(bench.rng, every=PARAMS["every_long_size"]):
         programs = {
             name: [random_instruction(bench.rng, bench.config, engine=name, window=WINDOW, sizes=sizes)]
             for name in ACCESS_ENGINES
