@@ -132,10 +132,11 @@ def streams_without_bubbles(config: CoreConfig) -> list[tuple[int, int]]:
 
 
 ENOUGH = 20
+"""Elements of a matmul from which on one dimension may have nearly half of them."""
 
 
 def _sizes(rng: random.Random, most: int) -> Sizes:
-    """Of few elements in any dimension; of `ENOUGH` now and then nearly half of them in one, and twice in the next."""
+    """Of few elements in any dimension; from `ENOUGH` on at times nearly half of them in one, and twice in the next."""
     if most >= ENOUGH and rng.random() < 0.1:
         d, size = rng.randrange(AP_DIMS - 1), rng.randint(most // 3, most // 2)
         return tuple({d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS))
