@@ -86,12 +86,12 @@ class ArithAssembly(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         results = []
-        for number, output in enumerate(OUTPUTS):
+        for output in OUTPUTS:
             inner = Module()
             result, latency = getattr(self, f"_{output.operation}")(inner, output, INPUTS(self.i))
             if latency != output.latency:
                 raise ValueError(f"{output} must have its latency, not {latency}")
-            m.submodules[f"unit_{number}"] = inner
+            m.submodules[output.name.replace("-", "_")] = inner
             results.append(result)
         m.d.comb += self.o.eq(Cat(results))
         return m

@@ -84,6 +84,10 @@ class LaneEngine(wiring.Component):
     def emit_key(self) -> tuple[object, ...]:
         return (self.config, self.engine)
 
+    @property
+    def emit_label(self) -> str:
+        return f"{type(self).__name__}.{self.engine}"
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         streams = [SourceStream(config=self.config, slot=slot) for slot in SOURCES]

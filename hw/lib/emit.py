@@ -5,8 +5,8 @@ an `Emission` as platform the submodule is an `Instance` of a module that is con
 with any other platform (the simulator's None) it is the component itself: the *inlined* variant, same behaviour.
 
 A component that is placed defines the property `emit_key`, a tuple of everything that changes its hardware (numbers,
-text, frozen configurations). It may define `module_name`, and `hier_block = True` on its class makes Verilator compile
-the module apart (`--hierarchical`).
+text, frozen configurations). It may define `module_name`, and `emit_label`, what reports of mutants call it where its
+class has several; `hier_block = True` on its class makes Verilator compile the module apart (`--hierarchical`).
 
 Ports of every module that is written: `clk`, `rst`, then the signature's members joined by `__`; a struct or
 `ArrayLayout` is one packed vector. Inner modules of a conversion are `\\top.inner`, so two conversions never collide.
@@ -262,10 +262,13 @@ class Emission:
 
     def rtlil(self, component: wiring.Component, *, name: str) -> tuple[str, dict[str, str]]:
         """RTLIL of `component` as module `name` and of every module placed below it, cells with their source lines; and
-        the class of each of these by the name of its module.
+        by the name of each of these modules its component's class, or `emit_label` where that has one.
         """
         texts, placed = self._convert(component, name, source=True)
-        return "\n".join(texts), {inner: type(part).__name__ for inner, part in {name: component, **placed}.items()}
+        parts = {name: component, **placed}
+        return "\n".join(texts), {
+            inner: getattr(part, "emit_label", type(part).__name__) for inner, part in parts.items()
+        }
 
     def netlist(self, component: wiring.Component, *, name: str, boxes: Collection[str]) -> dict[str, Any]:
         """The same modules as Yosys' JSON, cells with their source lines: those whose component's class is named in

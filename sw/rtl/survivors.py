@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 from makalu.spec.errors import MakaluError
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, Queue
+from makalu.spec.sequencer import queue_bits
 from makalu.sw.rtl.mutants import Mutant
 
 __all__ = ["ALIVE", "EQUIVALENT", "Entry", "MutatedBlock", "ReviewError", "entry_of", "load_blocks", "stale"]
@@ -35,11 +37,13 @@ class Entry:
     kind: str
     reason: str
     part: str
-    """May have * for anything, as `wire`."""
+    """May have * for anything, as `wire`, `mode` and `port`."""
     wire: str | None = None
     """A signal of the description; "" where the bit is in none."""
     bits: str | None = None
-    """As 3 or 0-3 or 0-3,7: of the wire, of the port where there is no wire."""
+    """As 3 or 0-3 or 0-3,7: of the wire, of the port where there is no wire; `unused tensor`: bits of an instruction that
+    none of the queue has.
+    """
     mode: str | None = None
     control: str | None = None
     """As `bits`: of the port, the other bit of `cnot0` and `cnot1`."""
@@ -59,9 +63,9 @@ class Entry:
         return (
             fnmatchcase(mutant.part, self.part)
             and (self.wire is None or fnmatchcase(mutant.wire, self.wire))
-            and self.mode in (None, mutant.mode)
+            and (self.mode is None or fnmatchcase(mutant.mode, self.mode))
             and (self.control is None or mutant.control in _bits(self.control))
-            and self.port in (None, port)
+            and (self.port is None or fnmatchcase(port, self.port))
             and (self.line is None or any(self.line in line for line in mutant.lines))
             and (self.bits is None or (mutant.wire_bit if mutant.wire else mutant.bit) in _bits(self.bits))
         )
@@ -79,11 +83,17 @@ class MutatedBlock:
 
 
 def _bits(text: str) -> set[int]:
-    matches = [_RANGE.fullmatch(each) for each in text.split(",")]
-    found = [range(int(match[1]), int(match[2] or match[1]) + 1) for match in matches if match is not None]
-    if len(found) != len(matches):
-        raise ReviewError(f'bits must be like 3 or 0-3 or 0-3,7, not "{text}"')
-    return {bit for each in found for bit in each}
+    found: set[int] = set()
+    for each in text.split(","):
+        match, (word, _, queue) = _RANGE.fullmatch(each), each.partition(" ")
+        if match is not None:
+            found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+        elif word == "unused" and queue.upper() in Queue.__members__:
+            used = queue_bits(Queue[queue.upper()]) | FIELDS["version"].mask
+            found |= {bit for bit in range(8 * INSTRUCTION_BYTES) if not used >> bit & 1}
+        else:
+            raise ReviewError(f'bits must be like 3 or 0-3 or 0-3,7 or unused tensor, not "{text}"')
+    return found
 
 
 def entry_of(block: MutatedBlock, mutant: Mutant) -> Entry | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from makalu.spec.isa import FIELDS
 from makalu.sw.paths import ROOT
 from makalu.sw.rtl.jobs import run_jobs
 from makalu.sw.rtl.mutants import MutantError, parsed, selected
@@ -92,11 +93,20 @@ def test_an_entry_names_a_place(tmp_path, mutants):
     assert stale(block, [], seed=7, recorded=20) == [block.survivors[2]]
 
 
+def test_unused_bits_are_those_of_no_instruction_of_the_queue(tmp_path, mutants):
+    (tmp_path / "own.yaml").write_text(BLOCK.replace("bits: 0-3, port", "bits: 'unused tensor,3', port"))
+    (block,) = load_blocks(tmp_path).values()
+    of_src1, of_src0 = FIELDS["src1_offset"].lsb, FIELDS["src0_offset"].lsb
+    for bit, matches in ((3, True), (FIELDS["version"].lsb, False), (of_src1, True), (of_src0, False)):
+        assert (entry_of(block, replace(mutants[1], wire_bit=bit)) is block.survivors[0]) == matches, bit
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("kind: alive", "kind: dead", "kind must be equivalent or alive"),
-        ("bits: 5", "bits: 5+", 'bits must be like 3 or 0-3 or 0-3,7, not "5\\+"'),
+        ("bits: 5", "bits: 5+", 'bits must be like 3 or 0-3 or 0-3,7 or unused tensor, not "5\\+"'),
+        ("bits: 5", "bits: unused cpu", 'not "unused cpu"'),
         ("reason: never 1", 'reason: ""', "and a reason be given"),
         ("mode:", "mood:", "mood"),
         ("parts: [Lane]", "", "parts"),

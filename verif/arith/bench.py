@@ -1,5 +1,7 @@
 """Every arithmetic unit against SoftFloat, on Verilator, and a sample on Icarus."""
 
+from dataclasses import replace
+
 from makalu.hw.arith.assembly import ArithAssembly
 from verif.lib.cases import Case
 
@@ -15,4 +17,10 @@ UNITS = Case(
     params={"vectors": 66_000, "enabled_vectors": 63_000, "specials": True, "least": 50_000, "seed": 11},
 )
 
-CASES = (UNITS, UNITS.on_icarus(vectors=300, enabled_vectors=300, specials=False, least=0))
+CASES = (
+    UNITS,
+    UNITS.on_icarus(vectors=300, enabled_vectors=300, specials=False, least=0),
+    # what `makalu mutate` asks
+    replace(UNITS, name="chain-units", only="chain", tests=1, soak=True),
+    replace(UNITS, name="lane-units", only="add_and_compare|multiply", tests=2, soak=True),
+)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from verif.dma.tb import dma_cut
+from verif.dma.walk import Walk
 from verif.lib.cases import Case, Config
 from verif.lib.cut import Cut
 from verif.lib.variants import bench_config
@@ -12,6 +13,10 @@ __all__ = ["CASES"]
 
 def dma(config: Config) -> Cut:
     return dma_cut(bench_config(config))
+
+
+def walk(config: Config) -> Walk:
+    return Walk(config=bench_config(config))
 
 
 TINY = Case(
@@ -25,13 +30,21 @@ TINY = Case(
         "descriptors": 30,
         "ragged": 30,
         "far": 4,
-        "every_long_size": 1,
+        "every_long_size": 4,
         "points": ["w before aw", "store queue full"],
     },
     elsewhere={"points": []},
 )
 FEW = {"every_long_size": 8}
 AXI = replace(TINY, name="tiny-axi", module="verif.dma.test_dma_axi", tests=1, params={"descriptors": 25})
+WALK = Case(
+    name="walk",
+    module="verif.dma.test_walk",
+    tests=2,
+    component=walk,
+    config="tiny",
+    params={"descriptors": 100, "longest": 11},
+)
 
 CASES = (
     TINY,
@@ -47,4 +60,5 @@ CASES = (
     TINY.on_icarus(collisions="x", **FEW, descriptors=8, ragged=6, far=1, points=[]),
     AXI,
     replace(AXI, name="wide-bus-axi", config="wide-bus"),
+    WALK,
 )

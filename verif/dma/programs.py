@@ -179,17 +179,29 @@ def _far_strides(rng: Random, counts: list[int], first: int) -> list[int]:
 
 
 def far_descriptor(
-    rng: Random, config: CoreConfig, opcode: Opcode, *, place: str, last_byte: bool = True, most: int = 24
+    rng: Random,
+    config: CoreConfig,
+    opcode: Opcode,
+    *,
+    place: str,
+    last_byte: bool = True,
+    most: int = 24,
+    sizes: list[int] | None = None,
 ) -> Instruction:
     """Long strides in memory, whose last byte is the bus's (`place` top), or first byte 0 (bottom), or any (middle).
 
-    Bytes of a store never meet. In SBUF the pattern ends at the last byte of the partitions, or begins at the first.
+    Bytes of a store never meet. In SBUF the pattern ends at the last byte of the partitions, or begins at the first;
+    with `sizes` it has one partition and stands still in a
+    dimension that is too long.
     """
-    room = 1 << config.bus.address_bits
+    room, given = 1 << config.bus.address_bits, sizes
     while True:
-        form, sizes = rng.choice((FP32, BF16)), _sizes(rng, most)
-        count = rng.randint(1, config.partitions)
+        form, sizes = rng.choice((FP32, BF16)), given or _sizes(rng, most)
+        count = 1 if given else rng.randint(1, config.partitions)
         strides, memory = _apart(rng, sizes, 1), _far_strides(rng, [*sizes, count], form.bytes)
+        if given:
+            most = config.sbuf.partition_bytes // AP_DIMS // form.bytes
+            strides = [s if abs(s) * n < most else 0 for s, n in zip(strides, sizes, strict=True)]
         steps = [(n - 1) * stride for n, stride in zip([*sizes, count], memory, strict=True)]
         down, up = sum(min(0, s) for s in steps), sum(max(0, s) for s in steps) + form.bytes
         inner = [(n - 1) * stride * form.bytes for n, stride in zip(sizes, strides, strict=True)]

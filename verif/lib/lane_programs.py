@@ -130,15 +130,15 @@ def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
 
 
 def random_instruction(
-    rng: Random, config: CoreConfig, *, engine: str, window: int, sizes: list[int] | None = None
+    rng: Random, config: CoreConfig, *, engine: str, window: int, upper: str = "scalar", sizes: list[int] | None = None
 ) -> Instruction:
     """One legal instruction: any row of the engine's lane programs, with all that the row reads and looks at.
 
     `sizes` in place of random ones may be long: then nothing is in place, and all operands that a row may have are read
     in two of three cases.
 
-    Sources lie in the first half of one of `windows`, destinations in the second. Each engine has its own part for
-    destinations, in every bank: engines often meet in one bank, but no result depends on which comes first.
+    Sources lie in the first half of one of `windows`, destinations in the second, of which each engine has its own
+    part, `upper` the upper one: engines often meet in one bank, but no result depends on which comes first.
     """
     programs = list(lane_programs(engine))
     if sizes and rng.random() < 2 / 3:
@@ -152,12 +152,13 @@ def random_instruction(
     values: dict[str, int] = {"partitions": count, "tag": rng.getrandbits(16)}
     values |= {name: _field(rng, name) for name in program.fields}
 
+    together = rng.random() < 0.3  # all of PSUM that can be: its reads wait for one another
     for source in program.sources:
         if source.when and not values[source.when]:
             continue
         slot, allowed = source.slot, operands[source.slot]
         shape = [1] * AP_DIMS if source.once else sizes
-        space = rng.choice(allowed.spaces)
+        space = Space.PSUM if together and Space.PSUM in allowed.spaces else rng.choice(allowed.spaces)
         if space == Space.PSUM:
             bank = config.psum.bank_bytes * rng.choice((0, 0, config.psum.banks - 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
@@ -169,7 +170,7 @@ def random_instruction(
                 _apart(rng, values, slot, form, [other for other, _ in windows(config, window)], low)
 
     low, _ = rng.choice(windows(config, window))
-    low += window + (window // 2 if engine == "scalar" else 0)
+    low += window + (window // 2 if engine == upper else 0)
     form = rng.choice(operands["dst"].dtypes)
     values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, low + window // 2))
     streamed = [source.slot for source in program.sources if not source.once]
@@ -186,8 +187,8 @@ def random_instruction(
 
 
 def random_instructions(
-    config: CoreConfig, *, engine: str, count: int, seed: int, window: int = 512
+    config: CoreConfig, *, engine: str, count: int, seed: int, window: int = 512, upper: str = "scalar"
 ) -> list[Instruction]:
     """`count` instructions of one engine, the same for the same seed."""
     rng = Random(f"{engine}-{seed}")
-    return [random_instruction(rng, config, engine=engine, window=window) for _ in range(count)]
+    return [random_instruction(rng, config, engine=engine, window=window, upper=upper) for _ in range(count)]

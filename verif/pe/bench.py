@@ -15,7 +15,7 @@ CUTS = tuple(
     Case(
         name=f"{mul_stages}-{add_stages}-{subnormals}",
         module="verif.pe.test_pe",
-        tests=4,
+        tests=5,
         component=pe,
         config={
             "partitions": 4,
@@ -24,7 +24,7 @@ CUTS = tuple(
             "add_stages": add_stages,
             "subnormals": subnormals,
         },
-        params={"cycles": 2000, "seed": 1},
+        params={"cycles": 1800, "seed": 1},
     )
     for mul_stages in (1, 2)
     for add_stages in (1, 2, 3)

@@ -14,7 +14,7 @@ from makalu.spec.config import TensorConfig
 from makalu.spec.formats import BF16, FP32
 from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
-from verif.arith.vectors import bf16_operands, bf16_partners, chain_partners
+from verif.arith.vectors import absent_classes, bf16_operands, bf16_partners, chain_partners, special_triples
 from verif.lib.compare import compare
 from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
@@ -25,6 +25,8 @@ from verif.tensor.encoding import finalised, operand_words
 SMALLEST_NORMAL, LARGEST = 0x00800000, 0x7F7FFFFF
 BF16_HALF, BF16_MINUS_ONE = 0x7F00, 0xBF80
 """2^127, half of what is too large; -1."""
+SPECIALS = 20
+"""Values that `special_triples` has of each operand."""
 
 
 def tensor() -> TensorConfig:
@@ -170,6 +172,19 @@ async def cancellation(dut):
     absent = absent_cancellations(*b.sums())
     # some of the sums begin at a subnormal number, which a chain that flushes cannot hold
     assert not absent or b.tensor.subnormals == "flush", f"{len(absent)} never came, first {absent[0]}"
+
+
+@cocotb.test()
+async def every_pair_of_classes(dut):
+    """Zeros, subnormals, numbers, infinities and NaNs of both signs times each, any of these as the chain."""
+    b = Bench(dut)
+    await b.start()
+    numbers = np.random.default_rng(bench_params()["seed"])
+    triples = [column.reshape(-1, SPECIALS) for column in special_triples()]  # a row has every chain
+    chosen = np.arange(SPECIALS**2), numbers.integers(0, SPECIALS, SPECIALS**2)
+    a, weights, sums = (column[chosen] for column in triples)
+    assert not absent_classes(a, weights)
+    await play_triples(b, a, weights, sums)
 
 
 @cocotb.test()

@@ -54,7 +54,7 @@ CASES = (
     TINY,
     replace(TINY, name="tiny-seed-2", params={**TINY.params, "seed": 2}, soak=True),
     WIDE_BUS,
-    replace(WIDE_BUS.on_icarus(length=12, slow=True), soak=False),
+    replace(WIDE_BUS.on_icarus(length=8, rounds=1, mutants=2, slow=True), soak=False),
     replace(TINY.on_icarus(length=12, rounds=1, mutants=3, slow=True), soak=True),
     replace(TINY, name="control-axi", module="verif.sequencer.test_control_axi", tests=1, params={}),
     INSTRUCTIONS,

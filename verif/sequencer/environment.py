@@ -51,6 +51,8 @@ class Environment(Host, SideBySide):
         self.silent = False
         """Engines keep what they have, stalled."""
         self.memory: dict[int, bytes] = {}
+        self.base = 0
+        """Where a test's programs begin."""
         self.broken_addresses: set[int] = set()
         self.bus_error_tags: set[int] = set()
         self.issued: list[tuple[Channel, int]] = []

@@ -60,14 +60,22 @@ def flipped(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
     return (int.from_bytes(word, "little") ^ 1 << bit).to_bytes(INSTRUCTION_BYTES, "little")
 
 
-def far(rng: random.Random, word: bytes) -> bytes:
-    """Of an operand two dimensions, or all, each reach the same power of two of elements, up or down."""
-    slot, reach = rng.choice(list(OPERANDS)), rng.randrange(2 * STRIDE_BITS - 2)
-    down, share = rng.random() < 1 / 2, rng.randint(max(0, reach - STRIDE_BITS + 2), min(reach, STRIDE_BITS - 1))
-    for d in rng.choice((rng.sample(range(AP_DIMS), 2), range(AP_DIMS))):
-        word = replace_field(word, f"{slot}_size{d}", (1 << share) + 1)
-        word = replace_field(word, f"{slot}_stride{d}", (-1 if down else 1) << (reach - share))
-    return word
+def far(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
+    """Of an operand one dimension, two or all each reach the same power of two of elements, up or down.
+
+    Operands that must have its sizes have them, and stay where they begin.
+    """
+    fields = legal(rng, opcode, config)
+    slots = [slot for slot in OPERANDS if fields.get(f"{slot}_size0")]
+    sizes = {slot: [fields.get(f"{slot}_size{d}", 0) for d in range(AP_DIMS)] for slot in slots}
+    chosen, reach = rng.choice(slots), rng.randrange(2 * STRIDE_BITS - 1)
+    down = reach > 2 * STRIDE_BITS - 3 or rng.random() < 1 / 2
+    share = rng.randint(max(0, reach - STRIDE_BITS + (1 if down else 2)), min(reach, STRIDE_BITS - 1))
+    for d in rng.sample(range(AP_DIMS), rng.choice((1, 1, 2, AP_DIMS))):
+        for slot in (slot for slot in slots if sizes[slot] == sizes[chosen]):
+            stride = (-1 if down else 1) << (reach - share) if slot == chosen else 0
+            fields |= {f"{slot}_size{d}": (1 << share) + 1, f"{slot}_stride{d}": stride}
+    return encode(Instruction(opcode, {k: int(v) for k, v in fields.items()}))
 
 
 def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
@@ -78,7 +86,7 @@ def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
             return word
     if rng.random() < 1 / 8:
         opcode = rng.choice([opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues and spec.operands])
-        return far(rng, encode(Instruction(opcode, {k: int(v) for k, v in legal(rng, opcode, config).items()})))
+        return far(rng, opcode, config)
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
     opcodes = own if rng.random() < 31 / 32 else list(Opcode)
     return near(rng, rng.choice(opcodes), config)

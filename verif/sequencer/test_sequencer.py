@@ -1,5 +1,6 @@
 """The sequencer against its lockstep model, every port in every cycle, and against what a host sees."""
 
+import itertools
 import random
 
 import cocotb
@@ -17,13 +18,22 @@ from makalu.sw.rtl.params import bench_params
 from verif.sequencer.environment import Environment
 from verif.sequencer.programs import BROKEN, Programs, broken, legal, random_programs, replace_field
 
-BASE, SPACING = 0x1_0000_0F80, 0x1_0000
+SPACING = 0x1_0000
+"""Between the programs of two queues."""
+_TURNS = itertools.count()
+
+
+def _base(config, seed: int) -> int:
+    """Of the first program, another one in each test: any upper bits; the next page is near."""
+    upper = random.Random(f"base {seed} {next(_TURNS)}").getrandbits(config.bus.address_bits - 20)
+    return upper << 20 | 0xF80
 
 
 async def environment(dut, **options) -> Environment:
     params = bench_params()
     config = load_preset(params["config"])
     env = Environment(dut, config, seed=params["seed"], **options)
+    env.base = _base(config, params["seed"])
     await env.reset()
     return env
 
@@ -37,7 +47,7 @@ def _halt(**values: int) -> bytes:
 
 
 async def _run(env: Environment, programs: Programs, *, watchdog: int = 0, limit: int = 20_000) -> int:
-    words, starts = programs.image(BASE, SPACING)
+    words, starts = programs.image(env.base, SPACING)
     env.memory = words
     await env.start(starts, watchdog=watchdog)
     return await env.finish(limit)
@@ -65,7 +75,7 @@ async def reset_in_traffic(dut):
     """A reset while queues fetch, wait and have instructions in engines: nothing of it is left, a start works."""
     env = await environment(dut, chance=0.9, delay=30)
     for _ in range(2):
-        env.memory, starts = random_programs(env.rng, env.config, 24).image(BASE, SPACING)
+        env.memory, starts = random_programs(env.rng, env.config, 24).image(env.base, SPACING)
         await env.start(starts)
         while len(env.issued) < 8 or env.drained():
             await env.step()
@@ -94,7 +104,7 @@ async def decoded_pair_issues_in_consecutive_cycles(dut):
     programs.words[Queue.TENSOR].append(_halt())
     programs.words[Queue.SYNC] = [_word(Opcode.NOP)] * 10
     programs.words[Queue.SYNC] += [_word(Opcode.NOP, signal1_kind=1, signal1_semaphore=3), _halt()]
-    env.memory, starts = programs.image(BASE, SPACING)
+    env.memory, starts = programs.image(env.base, SPACING)
     await env.start({q: starts[q] for q in (Queue.TENSOR, Queue.SYNC)})
     cycles = []
     while len(cycles) < 2:
@@ -122,7 +132,7 @@ async def broken_rules_stop_the_queue(dut):
         status = await _run(env, programs, watchdog=200)
         assert status == Status.ERROR
         tag = int.from_bytes(word[2:4], "little")
-        _, starts = programs.image(BASE, SPACING)
+        _, starts = programs.image(env.base, SPACING)
         assert await env.error_of(queue) == (code, starts[queue] + INSTRUCTION_BYTES * place, tag), code.name
         for other in set(Queue) - {queue}:
             assert await env.value(f"{other.name.lower()}_state") == QueueState.HALTED
@@ -154,8 +164,8 @@ async def each_queue_alone(dut):
     env = await environment(dut)
     for queue in Queue:
         programs = Programs({queue: [_word(Opcode.NOP), _halt()]})
-        env.memory = {BASE + n * INSTRUCTION_BYTES: word for n, word in enumerate(programs.words[queue])}
-        await env.start({queue: BASE})
+        env.memory = {env.base + n * INSTRUCTION_BYTES: word for n, word in enumerate(programs.words[queue])}
+        await env.start({queue: env.base})
         assert await env.finish() == Status.DONE, queue.name
         await env.expect_interrupt(Status.DONE)
 
@@ -199,8 +209,8 @@ async def fetch_error(dut):
     """An instruction that the bus does not give stops its queue when all before it have issued."""
     env = await environment(dut)
     for queue in Queue:
-        programs = random_programs(env.rng, env.config, 16)
-        words, starts = programs.image(BASE, SPACING)
+        programs = random_programs(env.rng, env.config, 8)
+        words, starts = programs.image(env.base, SPACING)
         place = len(programs.words[queue]) - 1
         env.memory = words
         env.broken_addresses = {starts[queue] + INSTRUCTION_BYTES * place}
@@ -208,8 +218,8 @@ async def fetch_error(dut):
         assert await env.finish() & Status.ERROR
         assert await env.error_of(queue) == (ErrorCode.FETCH, starts[queue] + INSTRUCTION_BYTES * place, 0)
     # beyond a halt nothing counts
-    programs = random_programs(env.rng, env.config, 16)
-    env.memory, starts = programs.image(BASE, SPACING)
+    programs = random_programs(env.rng, env.config, 8)
+    env.memory, starts = programs.image(env.base, SPACING)
     env.broken_addresses = {starts[q] + INSTRUCTION_BYTES * len(programs.words[q]) for q in Queue}
     await env.start(starts)
     assert await env.finish() == Status.DONE
@@ -218,12 +228,12 @@ async def fetch_error(dut):
 @cocotb.test()
 async def unaligned_program(dut):
     env = await environment(dut)
-    await env.start({Queue.SCALAR: BASE + 64})
+    await env.start({Queue.SCALAR: env.base + 64})
     assert await env.finish() == Status.ERROR
-    assert await env.error_of(Queue.SCALAR) == (ErrorCode.ALIGNMENT, BASE + 64, 0)
+    assert await env.error_of(Queue.SCALAR) == (ErrorCode.ALIGNMENT, env.base + 64, 0)
     await env.expect_interrupt(Status.ERROR)
     # from error to error: that is an event too
-    await env.start({Queue.SCALAR: BASE + 32})
+    await env.start({Queue.SCALAR: env.base + 32})
     assert await env.finish() == Status.ERROR
     await env.expect_interrupt(Status.ERROR)
 
@@ -246,7 +256,7 @@ async def dma_bus_errors(dut):
         others = set(Queue) - {queue}
         env.bus_error_tags = {0x10 * opcode + 3}
         assert await _run(env, programs) == Status.ERROR
-        _, starts = programs.image(BASE, SPACING)
+        _, starts = programs.image(env.base, SPACING)
         assert await env.error_of(queue) == (code, starts[queue] + INSTRUCTION_BYTES * 3, 0x10 * opcode + 3)
         for other in others:
             assert await env.value(f"{other.name.lower()}_state") == QueueState.HALTED
@@ -260,15 +270,19 @@ async def dma_bus_errors(dut):
 async def watchdog_stops_waiting_queues(dut):
     """A wait that nobody serves: the queue stops after the programmed cycles and names its instruction."""
     env = await environment(dut, chance=0.9)
-    programs = Programs({q: [_halt()] for q in Queue})
-    waits = dict(tag=77, wait0_kind=1, wait0_semaphore=5, wait0_value=1)
-    programs.words[Queue.VECTOR] = [_word(Opcode.NOP), _word(Opcode.NOP, **waits), _halt()]
-    assert await _run(env, programs, watchdog=100) == Status.ERROR
-    _, starts = programs.image(BASE, SPACING)
-    assert await env.error_of(Queue.VECTOR) == (ErrorCode.WATCHDOG, starts[Queue.VECTOR] + INSTRUCTION_BYTES, 77)
+    for flip in (0, 0xFFFF):
+        tags = {queue: 0xA53C + queue ^ flip for queue in Queue}
+        waits = dict(wait0_kind=1, wait0_semaphore=5, wait0_value=1)
+        programs = Programs(
+            {q: [_word(Opcode.NOP), _word(Opcode.NOP, tag=tag, **waits), _halt()] for q, tag in tags.items()}
+        )
+        assert await _run(env, programs, watchdog=100) == Status.ERROR
+        _, starts = programs.image(env.base, SPACING)
+        for queue, tag in tags.items():
+            assert await env.error_of(queue) == (ErrorCode.WATCHDOG, starts[queue] + INSTRUCTION_BYTES, tag), queue.name
     await env.counters_add_up()
     # without a limit it waits: the watchdog is armed later
-    words, starts = programs.image(BASE, SPACING)
+    words, starts = programs.image(env.base, SPACING)
     env.memory = words
     await env.start(starts)
     for _ in range(400):
@@ -307,7 +321,7 @@ async def watchdog_names_what_is_unfinished(dut):
             fields |= {"signal0_kind": 1, "signal0_semaphore": queue}
             programs.words[queue].append(encode(Instruction(opcode, {k: int(v) for k, v in fields.items()})))
         programs.words[queue].append(_halt())
-    env.memory, starts = programs.image(BASE, SPACING)
+    env.memory, starts = programs.image(env.base, SPACING)
     env.silent = True
     await env.start(starts, watchdog=300)
     await _until(env, Status.ERROR)
@@ -367,7 +381,7 @@ async def waits_compare_across_the_carry(dut):
             waits = dict(wait0_kind=1, wait0_semaphore=2, wait0_value=(first + ahead) % modulus)
             programs.words[queue] = [_word(Opcode.NOP, tag=ahead, **waits), _halt()]
         programs.words[Queue.SYNC] = [*(_word(Opcode.NOP, tag=0, **add) for _ in range(8)), _halt()]
-        env.memory, starts = programs.image(BASE, SPACING)
+        env.memory, starts = programs.image(env.base, SPACING)
         await env.start(starts, watchdog=300)
         while env.model.starting:
             await env.step()
@@ -407,7 +421,7 @@ async def increments_of_one_cycle_are_summed(dut):
             programs.words[queue].append(_word(Opcode.NOP, **together, **signals))
     for queue in Queue:
         programs.words[queue].append(_halt())
-    env.memory, starts = programs.image(BASE, SPACING)
+    env.memory, starts = programs.image(env.base, SPACING)
     await env.start(starts)
     most = [0] * count
     for _ in range(2000):

@@ -151,11 +151,15 @@ def _sizes(rng: random.Random, most: int) -> Sizes:
             return tuple(sizes)
 
 
-def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes) -> tuple[int, Sizes]:
-    """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0."""
+def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes, *, odd: bool) -> tuple[int, Sizes]:
+    """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0; `odd`: or nearly so,
+    with a stride of 1 but for one bit.
+    """
     base = window(config, rng.randrange(config.sbuf.banks))
     while True:
         strides = [rng.choice((1, 1, 1, 2, 3, 0, -1, rng.randint(-9, 9)))]
+        if odd and rng.random() < 0.15:
+            strides = [1 ^ 1 << rng.randrange(8)]
         strides += [rng.choice((0, 1, sizes[0], rng.randint(-20, 20))) for _ in range(AP_DIMS - 1)]
         low, high = extent(0, BF16.bytes, sizes, strides)
         if high - low < SBUF_WINDOW:
@@ -205,7 +209,7 @@ def _random(
         start, count, columns = tile
         taken = rng.choice((count, rng.randint(1, count)))
         sizes = _sizes(rng, most)
-        moving, moving_strides = _moving(rng, config, sizes)
+        moving, moving_strides = _moving(rng, config, sizes, odd=not narrow)
         dst, dst_strides = _target(rng, config, sizes, narrow=narrow)
         out.append(
             Command(

@@ -9,8 +9,8 @@ from verif.vector.tb import lanes_cut
 
 __all__ = ["CASES", "lanes"]
 
-SOME = ("sbuf conflict", "both granted", "merge", "top read", "top written", "top of psum")
-ALL = (*SOME, "psum conflict", "owned")
+SOME = ("sbuf conflict", "both granted", "merge", "top read", "top written", "psum conflict", "owned")
+ALL = (*SOME, "top of psum")
 """What the traffic of both engines must have shown."""
 
 
@@ -24,7 +24,7 @@ TINY = Case(
     tests=3,
     component=lanes,
     config="tiny",
-    params={"count": 45, "points": ALL, "every_long_size": 1},
+    params={"count": 46, "points": ALL, "every_long_size": 1},
 )
 
 FEW = {"every_long_size": 8}

@@ -6,6 +6,7 @@ from typing import Any
 
 import cocotb
 
+from makalu.spec.encoding import Instruction
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.sw.rtl.params import bench_params
 from verif.lib.lane_programs import random_instruction, random_instructions
@@ -15,28 +16,37 @@ from verif.vector.tb import LanesBench
 
 PARAMS = bench_params()
 WINDOW = 512
+RESETS = (30, 50, 70, 71)
+"""Cycles after which they come: reads and writes wait for their bank in some of them."""
 
 
 async def run(dut: Any, *, engines: Sequence[str], gap: int, owned: float, points: Sequence[str]) -> LanesBench:
     """Fill, random programs of `engines`, and what they must have shown."""
     bench = LanesBench(dut, bench_config(PARAMS["config"]), Random(cocotb.RANDOM_SEED), window=WINDOW)
     await bench.fill()
-    await play(bench, engines=engines, gap=gap, owned=owned, count=PARAMS["count"])
+    for upper in ACCESS_ENGINES:
+        await play(bench, engines=engines, gap=gap, owned=owned, count=PARAMS["count"] // 2, upper=upper)
     missing = [point for point in points if not bench.seen[point]]
     assert not missing, f"the traffic never showed {missing}"
     return bench
 
 
 async def play(
-    bench: LanesBench, *, engines: Sequence[str], gap: int, owned: float, count: int, until: int | None = None
+    bench: LanesBench,
+    *,
+    engines: Sequence[str],
+    gap: int,
+    owned: float,
+    count: int,
+    upper: str = "scalar",
+    until: int | None = None,
 ) -> None:
+    """`count` random instructions an engine; `upper` has the upper destinations."""
     rng, config = bench.rng, bench.config
-    programs = {
-        name: random_instructions(config, engine=name, count=count, seed=rng.getrandbits(32), window=WINDOW)
-        if name in engines
-        else []
-        for name in ACCESS_ENGINES
-    }
+    programs: dict[str, list[Instruction]] = {name: [] for name in ACCESS_ENGINES}
+    for name in engines:
+        seed = rng.getrandbits(32)
+        programs[name] = random_instructions(config, engine=name, count=count, seed=seed, window=WINDOW, upper=upper)
     state = {"mask": 0}
 
     def banks(cycle: int) -> int:
@@ -56,11 +66,11 @@ async def both_engines(dut: Any) -> None:
     The reset comes while both work: nothing of it is left, what follows is right.
     """
     bench = await run(dut, engines=ACCESS_ENGINES, gap=0, owned=0.5, points=PARAMS["points"])
-    for cycles in (70, 71):
-        await play(bench, engines=ACCESS_ENGINES, gap=0, owned=0, count=4, until=cycles)
+    for cycles in RESETS:
+        await play(bench, engines=ACCESS_ENGINES, gap=0, owned=0.5, count=4, until=cycles)
         await bench.restart()
-        await play(bench, engines=ACCESS_ENGINES, gap=0, owned=0, count=2)
-    assert bench.seen["reset in traffic"] == 2
+        await play(bench, engines=ACCESS_ENGINES, gap=0, owned=0, count=1)
+    assert bench.seen["reset in traffic"] == len(RESETS)
 
 
 @cocotb.test()
