@@ -41,8 +41,8 @@ class Entry:
     wire: str | None = None
     """A signal of the description; "" where the bit is in none."""
     bits: str | None = None
-    """As 3 or 0-3 or 0-3,7: of the wire, of the port where there is no wire; `unused tensor`: bits of an instruction that
-    none of the queue has.
+    """As 3 or 0-3 or 0-3,7: of the wire, of the port where there is no wire; `unused tensor`: those of an instruction
+    that none of the queue uses.
     """
     mode: str | None = None
     control: str | None = None

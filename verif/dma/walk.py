@@ -18,9 +18,7 @@ class Walk(wiring.Component):
 
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
-        super().__init__(
-            {"command": In(stream.Signature(INSTRUCTION)), "bursts": Out(stream.Signature(burst(config)))}
-        )
+        super().__init__({"command": In(stream.Signature(INSTRUCTION)), "bursts": Out(stream.Signature(burst(config)))})
 
     @property
     def emit_key(self) -> tuple[str]:
