@@ -61,4 +61,6 @@ CASES = (
     AXI,
     replace(AXI, name="wide-bus-axi", config="wide-bus"),
     WALK,
+    # what `makalu mutate` asks
+    replace(WALK, name="walk-long", params={**WALK.params, "longest": 13}, soak=True),
 )

@@ -66,7 +66,9 @@ def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[n
 
 
 def _sizes(rng: Random) -> list[int]:
-    """Up to `LONGEST` elements; now and then nearly half of them in one dimension, and twice in the next."""
+    """Up to `LONGEST` elements; now and then one, or nearly half of them in one dimension, and twice in the next."""
+    if rng.random() < 0.1:
+        return [1] * AP_DIMS
     if rng.random() < 0.1:
         d, size = rng.randrange(AP_DIMS - 1), rng.randint(LONGEST // 3, LONGEST // 2)
         return [{d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS)]
@@ -189,6 +191,12 @@ def random_instruction(
 def random_instructions(
     config: CoreConfig, *, engine: str, count: int, seed: int, window: int = 512, upper: str = "scalar"
 ) -> list[Instruction]:
-    """`count` instructions of one engine, the same for the same seed."""
+    """`count` instructions of one engine, the same for the same seed; now and then one comes twice in a row."""
     rng = Random(f"{engine}-{seed}")
-    return [random_instruction(rng, config, engine=engine, window=window, upper=upper) for _ in range(count)]
+    out: list[Instruction] = []
+    for _ in range(count):
+        if out and rng.random() < 0.15:  # it begins with the word that was read last, if it has one element
+            out.append(out[-1])
+        else:
+            out.append(random_instruction(rng, config, engine=engine, window=window, upper=upper))
+    return out

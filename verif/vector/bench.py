@@ -24,7 +24,7 @@ TINY = Case(
     tests=3,
     component=lanes,
     config="tiny",
-    params={"count": 46, "points": ALL, "every_long_size": 1},
+    params={"count": 52, "points": ALL, "every_long_size": 1},
 )
 
 FEW = {"every_long_size": 8}
