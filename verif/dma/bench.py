@@ -62,5 +62,5 @@ CASES = (
     replace(AXI, name="wide-bus-axi", config="wide-bus"),
     WALK,
     # what `makalu mutate` asks
-    replace(WALK, name="walk-long", params={**WALK.params, "longest": 13}, soak=True),
+    replace(WALK, name="walk-long", params={**WALK.params, "longest": 14}, soak=True),
 )

@@ -156,6 +156,10 @@ async def all_queues_stop(dut):
             wanted = (ErrorCode.VERSION, starts[queue] + INSTRUCTION_BYTES, base >> 16 & 0xFFFF)
             assert await env.error_of(queue) == wanted, queue.name
         await env.expect_interrupt(Status.ERROR)
+    # a start forgets them
+    assert await _run(env, Programs({q: [_halt()] for q in Queue})) == Status.DONE
+    for queue in Queue:
+        assert await env.error_of(queue) == (ErrorCode.NONE, 0, 0), queue.name
 
 
 @cocotb.test()
