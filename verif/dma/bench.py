@@ -55,7 +55,10 @@ CASES = (
         params={**TINY.params, **FEW, "descriptors": 18, "points": ["store queue full"]},
     ),
     replace(
-        TINY, name="narrow", config="narrow", params={**TINY.params, **FEW, "descriptors": 10, "far": 1, "points": []}
+        TINY,
+        name="narrow",
+        config="narrow",
+        params={**TINY.params, **FEW, "descriptors": 10, "ragged": 15, "far": 1, "points": []},
     ),
     TINY.on_icarus(collisions="x", **FEW, descriptors=8, ragged=6, far=1, points=[]),
     AXI,
