@@ -66,11 +66,11 @@ def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[n
 
 
 def _sizes(rng: Random) -> list[int]:
-    """Up to `LONGEST` elements; now and then one, or nearly half of them in one dimension, and twice in the next."""
+    """Up to `LONGEST` elements; now and then one, or up to half of them in one dimension, and twice in the next."""
     if rng.random() < 0.1:
         return [1] * AP_DIMS
     if rng.random() < 0.1:
-        d, size = rng.randrange(AP_DIMS - 1), rng.randint(LONGEST // 3, LONGEST // 2)
+        d, size = rng.randrange(AP_DIMS - 1), rng.randint(LONGEST // 5, LONGEST // 2)
         return [{d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS)]
     if rng.random() < 0.5:
         return [rng.randint(1, LONGEST), 1, 1, 1]
