@@ -212,8 +212,8 @@ def _mutant(rng: random.Random, opcode: Opcode, config) -> bytes:
 async def fetch_error(dut):
     """An instruction that the bus does not give stops its queue when all before it have issued."""
     env = await environment(dut)
-    for queue in Queue:
-        programs = random_programs(env.rng, env.config, 8)
+    for n, queue in enumerate(Queue):
+        programs = random_programs(env.rng, env.config, 8 + n)  # in any place of the buffer
         words, starts = programs.image(env.base, SPACING)
         place = len(programs.words[queue]) - 1
         env.memory = words

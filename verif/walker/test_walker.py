@@ -115,9 +115,9 @@ class Bench:
             await self.cycle(step=step, advance=advance)
 
 
-def long_sizes(rng: Random, longest: int) -> Iterator[Sizes]:
+def long_sizes(rng: Random, *, longest: int, rounds: int) -> Iterator[Sizes]:
     """Every bit of a size, in each dimension: those below `longest` come to their end, dimension 0 does at once."""
-    for d in range(AP_DIMS):
+    for d in [*range(AP_DIMS)] * rounds:
         for bit in range(SIZE_BITS if d == 0 else longest):
             sizes = [rng.randint(1, 2) for _ in range(AP_DIMS)]
             sizes[d] = (1 << bit) + rng.getrandbits(bit)
@@ -142,13 +142,13 @@ async def random_patterns(dut: Any) -> None:
 @cocotb.test()
 async def long_patterns(dut: Any) -> None:
     """Of each dimension each bit of a size; a row is stepped over at once, now and then one waits."""
-    rng, bench, longest = Random(cocotb.RANDOM_SEED), Bench(dut), bench_params()["longest"]
+    rng, bench, params = Random(cocotb.RANDOM_SEED), Bench(dut), bench_params()
     await bench.start()
-    for sizes in long_sizes(rng, longest):
+    for sizes in long_sizes(rng, longest=params["longest"], rounds=params["rounds"]):
         pattern = random_pattern(rng, sizes)
         await bench.cycle(step=bench.now.left if bench.now else 0, advance=True, following=pattern)
         if pattern.strides[0] == 1 and pattern.left > 1:
             await bench.cycle(step=rng.randrange(1, pattern.left), advance=True)
         while bench.now is not None and not (bench.now.last_row and rng.random() < 0.5):
             await bench.cycle(step=bench.now.left, advance=rng.random() < 0.95)
-    assert bench.lasts > longest
+    assert bench.lasts > params["longest"]
