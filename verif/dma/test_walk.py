@@ -10,6 +10,7 @@ from cocotb.triggers import RisingEdge
 from makalu.hw.dma.layouts import burst
 from makalu.sim_models.lockstep.dma_bursts import bursts
 from makalu.spec.encoding import Instruction, encode
+from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.isa import AP_DIMS, FIELDS, Opcode
 from makalu.sw.rtl.params import bench_params
 from verif.dma.programs import far_descriptor
@@ -66,6 +67,13 @@ async def run(dut: Any, program: list[Instruction], rng: Random, *, pause: float
     assert not left
 
 
+def mirrored(load: Instruction) -> Instruction:
+    """The same elements of SBUF, dimension 0 from its other end."""
+    stride, size = load["dst_stride0"], FORMAT_OF_CODE[load["dst_dtype"]].bytes
+    offset = load["dst_offset"] + (load["dst_size0"] - 1) * stride * size
+    return Instruction(load.opcode, {**load.values, "dst_stride0": -stride, "dst_offset": offset})
+
+
 @cocotb.test()
 async def far_descriptors(dut: Any) -> None:
     """Long strides of either sign, any shape, at both ends of the bus and between; pauses on both sides."""
@@ -86,6 +94,7 @@ async def long_descriptors(dut: Any) -> None:
         for bit in range(PARAMS["longest"]):
             sizes = [rng.randint(1, 2) for _ in range(AP_DIMS)]
             sizes[d] = (1 << bit) + rng.getrandbits(bit)
-            program.append(far_descriptor(rng, CONFIG, Opcode.DMA_LOAD, place="middle", sizes=sizes))
+            made = far_descriptor(rng, CONFIG, Opcode.DMA_LOAD, place="middle", sizes=sizes)
+            program.append(mirrored(made) if rng.random() < 0.5 else made)
     assert max(each["dst_size3"] for each in program).bit_length() == PARAMS["longest"] < FIELDS["dst_size3"].bits
     await run(dut, program, rng, pause=0)
