@@ -15,7 +15,7 @@ from makalu.sw.cli.verify import from_checkout
 from makalu.sw.paths import BUILD, ROOT
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.mutant_run import MutantRun, prepared, run_controls, run_mutants
-from makalu.sw.rtl.survivors import EQUIVALENT, MutatedBlock, ReviewError, entry_of, load_blocks, stale
+from makalu.sw.rtl.survivors import EQUIVALENT, MutatedBlock, ReviewError, entry_of, load_blocks
 
 __all__ = ["BLOCK_SCORE", "COUNT", "PRESET", "SCORE", "SEED", "command", "figures_of", "mutate"]
 
@@ -69,28 +69,19 @@ def mutate(
         task = bar.add_task("mutants", total=total, completed=total - todo)
         for run in run_mutants(library, runs, workers=workers):
             bar.update(task, advance=1, description=run.block.name, refresh=True)
-    unknown = sum(_say(run, console, seed=seed, whole=count >= COUNT) for run in runs)
+    unknown = sum(_say(run, console) for run in runs)
     reviewed = seed == SEED and count == COUNT
     figures = figures_of(runs, unknown, reviewed=reviewed, every=every)
     conclude("mutate", load_preset(PRESET), figures, console, folder=folder / "results")
 
 
-def _say(run: MutantRun, console: Console, *, seed: int, whole: bool) -> int:
-    """What came of a block, and how many of its survivors have no reason.
-
-    `whole`: the list is not shorter than the one that was reviewed, so an entry without a survivor is stale.
-    """
+def _say(run: MutantRun, console: Console) -> int:
+    """What came of a block, and how many of its survivors have no reason."""
     name, counts = run.block.name, _counts(run)
     console.print(f"{name}: {', '.join(f'{value} {kind}' for kind, value in counts.items())}: {_score(counts):.1%}")
     unknown = [mutant for mutant in run.survivors if entry_of(run.block, mutant) is None]
-    lines = [f"  alive, without a reason: {mutant.name}" for mutant in unknown]
-    if whole:
-        lines += [
-            f"  stale, explains no survivor: {entry}"
-            for entry in stale(run.block, run.survivors, seed=seed, recorded=SEED)
-        ]
-    for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    for mutant in unknown:
+        console.print(f"  alive, without a reason: {mutant.name}", soft_wrap=True, markup=False, highlight=False)
     return len(unknown)
 
 

@@ -3,7 +3,8 @@
 An entry of `survivors` names a place and says why a mutant there lives: `kind: equivalent`, no stimulus of the bench's
 configuration can tell it from the original, or `kind: alive`, one could. A field that an entry leaves out matches
 everything, and cells' numbers are no field, so an entry outlives edits elsewhere; one place has several mutants, and a
-reason must hold for all of them. A mutant that is killed is killed, whatever an entry says.
+reason must hold for all of them that live, in any list of mutants. One that is killed is killed, whatever an entry
+says.
 """
 
 import re
@@ -20,7 +21,7 @@ from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, Queue
 from makalu.spec.sequencer import queue_bits
 from makalu.sw.rtl.mutants import Mutant
 
-__all__ = ["ALIVE", "EQUIVALENT", "Entry", "MutatedBlock", "ReviewError", "entry_of", "load_blocks", "stale"]
+__all__ = ["ALIVE", "EQUIVALENT", "Entry", "MutatedBlock", "ReviewError", "entry_of", "load_blocks"]
 
 EQUIVALENT, ALIVE = "equivalent", "alive"
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
@@ -51,8 +52,6 @@ class Entry:
     """With an instance's name in front, as the report has it: `Q`, `adder.i`."""
     line: str | None = None
     """A piece of the text of one of the lines that made the cell."""
-    seed: int | None = None
-    """Of another list of mutants than the recorded one."""
 
     def __str__(self) -> str:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("reason", "kind")}
@@ -101,13 +100,6 @@ def entry_of(block: MutatedBlock, mutant: Mutant) -> Entry | None:
     return next((entry for entry in block.survivors if entry.matches(mutant)), None)
 
 
-def stale(block: MutatedBlock, survivors: Sequence[Mutant], *, seed: int, recorded: int) -> list[Entry]:
-    """The entries for `seed` that explain no survivor."""
-    used = {id(entry_of(block, mutant)) for mutant in survivors}
-    mine = [e for e in block.survivors if (recorded if e.seed is None else e.seed) == seed]
-    return [entry for entry in mine if id(entry) not in used]
-
-
 def load_blocks(folder: Path) -> dict[str, MutatedBlock]:
     """All blocks by name. Errors: `ReviewError`."""
     return {path.stem: _load(path) for path in sorted(folder.glob("*.yaml"))}
@@ -123,8 +115,7 @@ def _load(path: Path) -> MutatedBlock:
 
 
 def _entry(given: dict[str, Any]) -> Entry:
-    texts: dict[str, Any] = {name: value if name == "seed" else str(value) for name, value in given.items()}
-    entry = Entry(**texts)
+    entry = Entry(**{name: str(value) for name, value in given.items()})
     if entry.kind not in (EQUIVALENT, ALIVE) or not entry.reason:
         raise ReviewError(f"kind must be {EQUIVALENT} or {ALIVE}, and a reason be given: {entry}")
     for bits in (entry.bits, entry.control):
