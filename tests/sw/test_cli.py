@@ -175,7 +175,13 @@ def test_a_simulator_takes_its_own_cases_or_the_first(monkeypatch):
     monkeypatch.setattr("verif.lib.cases.run_case", lambda case, simulator, **_: ran.append(f"{case} {simulator}") or 1)
     for options in (("dma", "--simulator", "icarus"), ("scalar", "--simulator", "icarus"), ("dma", "--preset", "tiny")):
         assert call("verify", *options).exit_code == 0
-    assert ran == ["dma-tiny-icarus icarus", "scalar-tiny icarus", "dma-tiny verilator", "dma-tiny-axi verilator"]
+    assert ran == [
+        "dma-tiny-icarus icarus",
+        "scalar-tiny icarus",
+        "dma-tiny verilator",
+        "dma-tiny-axi verilator",
+        "dma-walk verilator",
+    ]
 
 
 def test_cases_are_listed():

@@ -43,7 +43,7 @@ WALK = Case(
     tests=2,
     component=walk,
     config="tiny",
-    params={"descriptors": 100, "longest": 11},
+    params={"descriptors": 100, "longest": 10},
 )
 
 CASES = (
@@ -58,7 +58,7 @@ CASES = (
         TINY,
         name="narrow",
         config="narrow",
-        params={**TINY.params, **FEW, "descriptors": 10, "ragged": 15, "far": 1, "points": []},
+        params={**TINY.params, **FEW, "descriptors": 6, "ragged": 15, "far": 1, "points": []},
     ),
     TINY.on_icarus(collisions="x", **FEW, descriptors=8, ragged=6, far=1, points=[]),
     AXI,

@@ -33,6 +33,6 @@ CASES = (
     SMALL,
     replace(SMALL, name="4x4-seed-2", seed=2, soak=True),
     replace(SMALL, name="4x4-deep", config=DEEP, params={**FEW, "commands": 150}, slow=True),
-    replace(SMALL, name="8x8", config=EIGHT, params={**FEW, "commands": 90}, hierarchical=True, slow=True),
+    replace(SMALL, name="8x8", config=EIGHT, params={**FEW, "commands": 65}, hierarchical=True, slow=True),
     SMALL.on_icarus(**FEW, commands=50, slow=True),  # registers without a value stay X: nothing undefined is compared
 )

@@ -31,6 +31,6 @@ FEW = {"every_long_size": 8}
 
 CASES = (
     TINY,
-    replace(TINY, name="slow-rates", config="slow-rates", params={**TINY.params, **FEW}, slow=True),
+    replace(TINY, name="slow-rates", config="slow-rates", params={**TINY.params, **FEW, "count": 30}, slow=True),
     TINY.on_icarus(**FEW, count=16, points=SOME),
 )
