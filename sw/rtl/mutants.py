@@ -45,8 +45,8 @@ class MutantError(MakaluError, RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """One fault. `part` is the class of the shared module and the path of submodules in it; `lines` are those of the
-    description that made the cell, as they are written there.
+    """One fault. `part` is the class of the shared module, or its `emit_label`, and the path of submodules in it;
+    `lines` are those of the description that made the cell, as they are written there.
     """
 
     number: int

@@ -14,6 +14,7 @@ from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.isa import AP_DIMS, FIELDS, Opcode
 from makalu.sw.rtl.params import bench_params
 from verif.dma.programs import far_descriptor
+from verif.lib.pack import unpack
 from verif.lib.sampling import drive, known, reset, sample, start_clock
 from verif.lib.variants import bench_config
 
@@ -51,9 +52,7 @@ async def run(dut: Any, program: list[Instruction], rng: Random, *, pause: float
                 offered = False
                 dut.command__valid.value = 0
             if valid:
-                word = known(dut.bursts__payload)
-                assert word is not None
-                got = {name: word >> LAYOUT[name].offset & (1 << LAYOUT[name].width) - 1 for name in want}
+                got = unpack(LAYOUT, dut.bursts__payload.value.to_unsigned())
                 assert got == want, f"burst {number}: {got}, must be {want}"
                 if ready:
                     break

@@ -51,7 +51,7 @@ DECODERS = Case(
 """45,000 instructions, each queue its share."""
 
 ON_ICARUS = "random|reset|pair|all_queues|alone|mutated|unaligned|registers"
-"""Tests of which each shows another kind of state; the others take as long and show the same kinds."""
+"""Where a register without a value is X: programs, resets, registers. `make soak` has all tests on Icarus."""
 
 CASES = (
     TINY,
