@@ -20,6 +20,7 @@ from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
+from makalu.sw.rtl.nameless import nameless
 from makalu.sw.rtl.synthesis import FpgaError, run_tool
 
 __all__ = ["COMPONENTS", "place_and_route"]
@@ -42,10 +43,13 @@ COMPONENTS: Mapping[str, Callable[[CoreConfig], wiring.Component]] = {"pe": _pe,
 
 
 def _synthesise(text: str, folder: Path, options: list[str]) -> dict[str, int]:
-    """Cells of the flat netlist by type; leaves `netlist.json`."""
+    """Cells of the flat netlist by type; leaves `netlist.json`, which is the same for a circuit under other names."""
     (folder / "dut.v").write_text(text)
     command = f"synth_ecp5 {' '.join(options)} -top dut -json netlist.json; tee -o stat.json stat -json"
     run_tool(_SCRIPTS["yosys"], ["-q", "-p", command, "dut.v"], folder)
+    netlist = json.loads((folder / "netlist.json").read_text())
+    netlist["modules"]["dut"] |= nameless(netlist["modules"]["dut"])
+    (folder / "netlist.json").write_text(json.dumps(netlist))
     cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
     return {name: int(count) for name, count in cells.items()}
 
