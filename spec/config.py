@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 from .config_rules import check
-from .formats import FP32
+from .formats import ACCUMULATOR, FORMATS, FP32, Format
 
 __all__ = [
     "BusConfig",
@@ -44,6 +44,21 @@ class TensorConfig:
     """`keep`: IEEE gradual underflow; `flush`: subnormal operands and results become zeros of their sign."""
     formats: tuple[str, ...]
     """Operand formats of stationary and moving."""
+
+    @property
+    def operands(self) -> tuple[Format, ...]:
+        """`formats` as records."""
+        return tuple(FORMATS[name] for name in self.formats)
+
+    @property
+    def smallest(self) -> int:
+        """log2 of the bytes of the smallest operand: places in a word are counted in these."""
+        return min(form.size_log2 for form in self.operands)
+
+    @property
+    def splits(self) -> bool:
+        """Some operand format has a lower part."""
+        return any(form.splits for form in self.operands)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +203,8 @@ class CoreConfig:
     """The preset's; part of file names."""
     partitions: int
     """Partitions of SBUF and PSUM, and lanes of Vector and Scalar."""
+    integers: tuple[str, ...]
+    """Integer types that Vector, Scalar and the DMA have beside fp32 and the array's."""
     tensor: TensorConfig
     """PE array."""
     psum: PsumConfig
@@ -215,6 +232,12 @@ class CoreConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def elements(self) -> tuple[Format, ...]:
+        """Types of elements that the core has at all: PSUM's, those that its array multiplies, and integers."""
+        names = (ACCUMULATOR.name, *self.tensor.formats, *self.integers)
+        return tuple(form for form in FORMATS.values() if form.name in names)
 
     @property
     def digest(self) -> str:

@@ -4,15 +4,17 @@ A size out of range is a `ConfigError` that names the key, the rule, the value a
 """
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from .axi import LONGEST_BURST, PAGE_BYTES
 from .errors import MakaluError
-from .formats import TENSOR_OPERANDS
+from .formats import INTEGERS, TENSOR_OPERANDS
+from .loading import swap_lead
 
 if TYPE_CHECKING:
-    from .config import CoreConfig
+    from .config import CoreConfig, TensorConfig
 
 __all__ = ["GENERATIONS", "KNOWN_FEATURES", "RATE_LIMIT", "ConfigError", "check"]
 
@@ -48,6 +50,27 @@ def _whole_partition(partition_bytes: int) -> int:
     return 1 << (16 * partition_bytes - 1).bit_length()
 
 
+def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, object], None]) -> None:
+    built, names = [form.name for form in TENSOR_OPERANDS], list(tensor.formats)
+    need(names == [name for name in built if name in names], "tensor.formats", f"some of {built}, in that order", names)
+    need(built[0] in names, "tensor.formats", f"a list with {built[0]}, in which kernels' constants are written", names)
+    forms = tensor.operands
+    need(
+        tensor.subnormals == "keep" or not tensor.splits,
+        "tensor.subnormals",
+        "keep where a format of tensor.formats has a lower part, which is not normalised",
+        tensor.subnormals,
+    )
+    late = [form.name for form in forms if swap_lead(tensor, form)]
+    need(
+        not late,
+        "tensor.formats",
+        f"without {late}: groups of {tensor.load_columns} columns come so slowly that the first moving column of"
+        f" {tensor.columns} would overtake them",
+        names,
+    )
+
+
 def check(config: "CoreConfig") -> None:
     """Raise `ConfigError` for the first rule that a value of `config` breaks."""
 
@@ -78,13 +101,10 @@ def check(config: "CoreConfig") -> None:
     power_of_two("tensor.load_columns", tensor.load_columns, 2, tensor.tile)
     power_of_two("tensor.moving_buffers", tensor.moving_buffers, 4, 8)
     need(tensor.subnormals in ("keep", "flush"), "tensor.subnormals", "keep or flush", tensor.subnormals)
-    built = [form.name for form in TENSOR_OPERANDS]
-    need(
-        list(tensor.formats) == built,
-        "tensor.formats",
-        f"[{', '.join(built)}] (no other format is built yet)",
-        list(tensor.formats),
-    )
+    _check_formats(tensor, need)
+    integers, given = [form.name for form in INTEGERS], list(config.integers)
+    some = given == [name for name in integers if name in given]
+    need(some, "integers", f"some of {integers}, in that order", given)
     need(psum.banks == 8, "psum.banks", "8", psum.banks)
     power_of_two("psum.bank_bytes", psum.bank_bytes, 64, 2048)
     between("psum.add_stages", psum.add_stages, 1, 3)

@@ -134,6 +134,7 @@ _FLAGS = [
 _NUMBERS = [
     Field("partitions", 608, 8, "that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA"),
     Field("columns", 616, 8, "M of a matmul: PE columns, PSUM partitions 0 to M - 1"),
+    Field("part", 624, 2, "a `Part`: which of an element's significand is the operand"),
     Field("op0", 624, 8, "an `AluOp`"),
     Field("op1", 632, 8, "an `AluOp`"),
     Field("function", 640, 8, "a `Function`"),
@@ -185,12 +186,12 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
     row.name: row
     for row in (
         InstructionFormat("control", (None,)),
-        InstructionFormat("tensor", ("tensor",), ("dst", "src0"), ("partitions", "columns", "accumulate")),
+        InstructionFormat("tensor", ("tensor",), ("dst", "src0"), ("partitions", "columns", "part", "accumulate")),
         InstructionFormat(
             "lane",
             ("vector", "scalar"),
             ("dst", "src0", "src1"),
-            (*(f.name for f in _FLAGS if f.name != "accumulate"), *(f.name for f in _NUMBERS if f.name != "columns")),
+            tuple(f.name for f in (*_FLAGS, *_NUMBERS) if f.name not in ("accumulate", "columns", "part")),
             (_SOURCE_2, _OVERRIDES),
         ),
         InstructionFormat(

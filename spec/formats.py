@@ -18,6 +18,7 @@ __all__ = [
     "FORMATS",
     "FORMAT_OF_CODE",
     "FP32",
+    "INTEGERS",
     "LANE_ELEMENTS",
     "SIGNIFICAND_BITS",
     "TENSOR_OPERANDS",
@@ -124,6 +125,11 @@ class Format:
     def has_nan(self) -> bool:
         return self.kind in (FormatKind.IEEE, FormatKind.FINITE_NAN, FormatKind.SCALE)
 
+    @cached_property
+    def splits(self) -> bool:
+        """Its significand does not fit an operand of the array: it has a lower part (`spec/tensor_types.py`)."""
+        return self.kind is not FormatKind.INTEGER and self.fraction_bits >= SIGNIFICAND_BITS
+
     @property
     def infinity(self) -> int:
         """Bits of the positive infinity. Raises `ValueError` where there is none."""
@@ -146,18 +152,68 @@ class Format:
             raise ValueError(f"{self.name} has no NaN")
         return self.infinity | (1 << (self.fraction_bits - 1)) if self.has_infinity else self.magnitude_mask
 
+    @property
+    def lowest(self) -> int:
+        """Of an integer: its smallest value."""
+        return -1 << self.fraction_bits if self.signed else 0
+
+    @property
+    def beyond(self) -> int:
+        """Bits of what is rounded to more than the largest finite number, without its sign."""
+        if self.overflow is Overflow.SATURATE:
+            return self.largest
+        return self.infinity if self.overflow is Overflow.INFINITY else self.canonical_nan
+
 
 FP32 = Format(name="fp32", long_name="float32", code=1, size_log2=2, exponent_bits=8, fraction_bits=23)
 BF16 = Format(name="bf16", long_name="bfloat16", code=2, size_log2=1, exponent_bits=8, fraction_bits=7)
+FP16 = Format(name="fp16", long_name="float16", code=3, size_log2=1, exponent_bits=5, fraction_bits=10)
+TF32 = Format(name="tf32", long_name="tfloat32", code=4, size_log2=2, exponent_bits=8, fraction_bits=10)
+E5M2 = Format(name="e5m2", long_name="float8_e5m2", code=5, size_log2=0, exponent_bits=5, fraction_bits=2)
+E4M3 = Format(name="e4m3", long_name="float8_e4m3", code=6, size_log2=0, exponent_bits=4, fraction_bits=3)
+E3M4 = Format(name="e3m4", long_name="float8_e3m4", code=7, size_log2=0, exponent_bits=3, fraction_bits=4)
+E4M3FN = Format(
+    name="e4m3fn",
+    long_name="float8_e4m3fn",
+    code=8,
+    size_log2=0,
+    exponent_bits=4,
+    fraction_bits=3,
+    kind=FormatKind.FINITE_NAN,
+    overflow=Overflow.NAN,
+)
 
-FORMATS: Mapping[str, Format] = {f.name: f for f in (FP32, BF16)}
+
+def _integer(name: str, code: int, size_log2: int, *, signed: bool) -> Format:
+    return Format(
+        name=name,
+        long_name=name,
+        code=code,
+        size_log2=size_log2,
+        exponent_bits=0,
+        fraction_bits=(8 << size_log2) - signed,
+        kind=FormatKind.INTEGER,
+        signed=signed,
+        overflow=Overflow.SATURATE,
+    )
+
+
+INTEGERS = tuple(
+    _integer(f"{'u' * (not signed)}int{8 << size}", 9 + 2 * size + (not signed), size, signed=signed)
+    for size in range(3)
+    for signed in (True, False)
+)
+"""int8, uint8, int16, ...: what Vector, Scalar and the DMA may have beside the array's types."""
+
+FORMATS: Mapping[str, Format] = {f.name: f for f in (FP32, BF16, FP16, TF32, E5M2, E4M3, E3M4, E4M3FN, *INTEGERS)}
 FORMAT_OF_CODE: Mapping[int, Format] = {f.code: f for f in FORMATS.values()}
 
 ACCUMULATOR = FP32
-"""Chain, PSUM, the lanes' steps, immediates and scalar operands: every element widens to it, every result leaves it."""
-TENSOR_OPERANDS = (BF16,)
-"""What the array multiplies. A kernel that does not choose takes the first."""
-LANE_ELEMENTS = (FP32, BF16)
+"""Chain, PSUM, the lanes' steps, immediates and scalar operands: every element widens to it, every result leaves it.
+Every core has it; the others are those of its preset (`CoreConfig.formats`)."""
+TENSOR_OPERANDS = (BF16, FP16, TF32, FP32, E5M2, E4M3, E3M4, E4M3FN)
+"""What the array multiplies. A kernel that does not choose takes the first, which every preset has."""
+LANE_ELEMENTS = tuple(FORMATS.values())
 """What Vector and Scalar read and write in SBUF."""
-DMA_ELEMENTS = (FP32, BF16)
+DMA_ELEMENTS = tuple(FORMATS.values())
 """What a DMA moves; it looks at sizes only."""

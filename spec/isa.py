@@ -156,21 +156,24 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             Channel.TENSOR_LOAD,
             {
                 "src0": Operand(
-                    _SBUF, TENSOR_OPERANDS, (OperandRule.TILE, OperandRule.WORD_ALIGNED, OperandRule.UNIT_STRIDE)
+                    _SBUF,
+                    TENSOR_OPERANDS,
+                    (OperandRule.TILE, OperandRule.WORD_ALIGNED, OperandRule.UNIT_STRIDE),
+                    array=True,
                 )
             },
-            ("partitions",),
-            "shadow[K, M] = src0[K, M]",
+            ("partitions", "part"),
+            "shadow[K, M] = part of src0[K, M]",
         ),
         InstructionSpec(
             Opcode.MATMUL,
             Channel.MATMUL,
             {
                 "dst": Operand(_PSUM, _FP32, (OperandRule.FROM_ZERO, OperandRule.ONE_BANK), count="columns"),
-                "src0": Operand(_SBUF, TENSOR_OPERANDS, (OperandRule.SAME_SIZES,)),
+                "src0": Operand(_SBUF, TENSOR_OPERANDS, (OperandRule.SAME_SIZES, OperandRule.MIXABLE), array=True),
             },
-            ("partitions", "columns", "accumulate"),
-            "dst[M, N] (+)= stationary[K, M].T @ src0[K, N]",
+            ("partitions", "columns", "part", "accumulate"),
+            "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N]",
         ),
         InstructionSpec(
             Opcode.TENSOR_COPY,

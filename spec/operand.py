@@ -7,9 +7,14 @@ The rules of a slot are data beside its row in `isa.py`. The RTL (`hw/sequencer`
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
 
 from .errors import ErrorCode
 from .formats import Format
+from .tensor_types import MIXING
+
+if TYPE_CHECKING:
+    from .config import CoreConfig
 
 __all__ = ["EVERY_OPERAND", "Operand", "OperandRule", "Space", "counted_elements"]
 
@@ -28,7 +33,7 @@ class OperandRule(Enum):
     def __init__(self, code: ErrorCode, text: str) -> None:
         self.code, self.text = code, text
 
-    KIND = ErrorCode.OPERAND, "space and element type are among those of the row; in PSUM the element is fp32"
+    KIND = ErrorCode.OPERAND, "space and element type are among those of the row and the core; in PSUM it is fp32"
     FILLED = ErrorCode.SIZE, "no size is 0"
     WITHIN = ErrorCode.PARTITION, "first partition + partitions (or columns) does not go beyond the geometry"
     ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the element"
@@ -44,6 +49,7 @@ class OperandRule(Enum):
     WORD_ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the SBUF word"
     UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
     ONE_BANK = ErrorCode.PSUM_ADDRESS, "first and last byte lie in one PSUM bank"
+    MIXABLE = ErrorCode.OPERAND, f"the queue's last load_stationary was of a type that may meet it: {MIXING}"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
 
 
@@ -82,8 +88,16 @@ class Operand:
     """Beside those of `EVERY_OPERAND`."""
     scalar: bool = False
     """One element a partition: used when `operand0_tensor` is set, else the slot is zero."""
+    array: bool = False
+    """What the array multiplies."""
     count: str = "partitions"
     """The field that counts its partitions."""
+
+    def types(self, config: "CoreConfig") -> tuple[Format, ...]:
+        """Those of `dtypes` that the core has there."""
+        return tuple(
+            form for form in self.dtypes if form in (config.tensor.operands if self.array else config.elements)
+        )
 
     @property
     def rules(self) -> tuple[OperandRule, ...]:

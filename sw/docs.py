@@ -6,17 +6,20 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
+
 from makalu.spec.engines import CHANNELS
 from makalu.spec.errors import ErrorCode
 from makalu.spec.field_rules import FIELD_RULES, FieldRule
 from makalu.spec.fields import INSTRUCTION_FORMATS, Bits
-from makalu.spec.formats import FORMATS
+from makalu.spec.formats import FORMATS, FormatKind
 from makalu.spec.isa import (
     ENCODING_VERSION,
     FIELDS,
     INSTRUCTIONS,
     AluOp,
     Function,
+    Operand,
     OperandRule,
     Queue,
     SignalKind,
@@ -26,9 +29,12 @@ from makalu.spec.isa import (
 )
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneStep
 from makalu.spec.operand import EVERY_OPERAND
-from makalu.spec.preset import load_preset
+from makalu.spec.preset import PRESETS, load_preset
 from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
 from makalu.spec.sequencer import CHANNEL_OF
+from makalu.spec.tensor_types import Part
+
+from .elements import bits_type, from_bits
 
 __all__ = ["docs_behind", "isa_page", "registers_page"]
 
@@ -50,7 +56,7 @@ def isa_page() -> str:
     ]
     for opcode, spec in INSTRUCTIONS.items():
         operands = "; ".join(
-            f"{slot}: {_names(o.spaces)} {_names(o.dtypes)}{', one a partition' * o.scalar}"
+            f"{slot}: {_names(o.spaces)} {_types(o)}{', one a partition' * o.scalar}"
             for slot, o in spec.operands.items()
         )
         slots = tuple(f"{slot}_" for slot in spec.operands)
@@ -87,10 +93,13 @@ def isa_page() -> str:
         "the byte.",
     ]
     lines += _encoding()
-    for kind in (Queue, Space, WaitKind, SignalKind, AluOp, Function):
+    for kind in (Queue, Space, Part, WaitKind, SignalKind, AluOp, Function):
         lines += ["", f"## {kind.__name__}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
-        lines += ["| code | name |", "|---|---|"]
-        lines += [f"| {int(member)} | {member.name.lower()} |" for member in kind]
+        texts = _member_docs(kind)
+        lines += ["| code | name | what it is |", "|---|---|---|"] if texts else ["| code | name |", "|---|---|"]
+        lines += [
+            f"| {int(member)} | {member.name.lower()} |{f' {texts[member.name]} |' if texts else ''}" for member in kind
+        ]
     lines += ["", "## Rules of operands", "", "Every operand keeps the first of these; a row of the table adds others."]
     lines += ["", "| rule | code | what it says | operands |", "|---|---|---|---|"]
     for rule in OperandRule:
@@ -98,8 +107,7 @@ def isa_page() -> str:
         keepers = [f"{name} {slot}" for name, slot, o in rows if rule in o.own_rules]
         where = "every operand" if rule in EVERY_OPERAND else ", ".join(keepers)
         lines.append(f"| {rule.name.lower()} | {rule.code.name.lower()} | {rule.text} | {where} |")
-    lines += ["", "## Element types", "", "| code | name | bytes |", "|---|---|---|"]
-    lines += [f"| {form.code} | {form.name} | {form.bytes} |" for form in FORMATS.values()]
+    lines += ["", "## Element types", "", *_element_types()]
     lines += ["", "## Rules of fields", "", "In every instruction that has the field.", ""]
     lines += ["| field | code | legal |", "|---|---|---|"]
     lines += [f"| {rule.field} | {rule.code.name.lower()} | {_legal(rule)} |" for rule in FIELD_RULES]
@@ -112,6 +120,32 @@ def isa_page() -> str:
         rules += [rule.field for rule in FIELD_RULES if rule.code is code]
         lines.append(f"| {int(code)} | {code.name.lower()} | {texts.get(code.name, '')} | {', '.join(rules)} |")
     return "\n".join(lines) + "\n"
+
+
+def _types(operand: Operand) -> str:
+    if operand.array:
+        return "of the array's types"
+    return "of any type" if len(operand.dtypes) == len(FORMATS) else _names(operand.dtypes)
+
+
+def _element_types() -> list[str]:
+    """Each format's row, and the presets whose array multiplies it."""
+    heads = ["code", "name", "NKI's name", "bytes", "exponent, fraction [bits]", "largest", "smallest normal"]
+    heads += ["infinity", "NaN", "arrays that multiply it"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    presets = {name: load_preset(name) for name in PRESETS}
+    for form in FORMATS.values():
+        largest = float(from_bits(np.array([form.largest << form.padding], bits_type(form)), form)[0])
+        where = [name for name, config in presets.items() if form in config.tensor.operands]
+        cells = [form.code, form.name, form.long_name, form.bytes, f"{form.exponent_bits}, {form.fraction_bits}"]
+        smallest = "1" if form.kind is FormatKind.INTEGER else f"2^{form.emin}"
+        cells += [f"{largest:.6g}", smallest, _yes(form.has_infinity), _yes(form.has_nan), ", ".join(where)]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _lane_programs() -> list[str]:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from makalu.sim_models.golden.formats import narrow, storage, widen
 from makalu.spec.errors import MakaluError
-from makalu.spec.formats import ACCUMULATOR, Format
+from makalu.spec.formats import ACCUMULATOR, Format, FormatKind
 
 __all__ = ["Bits", "ElementError", "bits_type", "from_bits", "to_bits"]
 
@@ -45,6 +45,11 @@ def to_bits(values: ArrayLike | Bits, dtype: Format, place: str = "values") -> N
             raise ElementError(f"{place}: bits of {dtype.name} are {bits_type(dtype)}, not {values.array.dtype}")
         return values.array
     array = np.asarray(values)
+    if dtype.kind is FormatKind.INTEGER and array.dtype.kind in "iub":
+        wide = array.astype(object)
+        outside = np.array((wide < dtype.lowest) | (wide > dtype.largest), np.bool_)
+        _refuse(place, array, outside, f"is no number of {dtype.name}, which has {dtype.lowest} to {dtype.largest}")
+        return array.astype(np.int64).astype(bits_type(dtype))
     floating = array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat16", "float"))
     if not floating and array.dtype.kind not in "iub":
         raise ElementError(f"{place} must be real numbers, not {array.dtype.name} ({_first(array)})")
@@ -61,7 +66,7 @@ def to_bits(values: ArrayLike | Bits, dtype: Format, place: str = "values") -> N
 
 
 def from_bits(bits: NDArray[np.unsignedinteger], dtype: Format) -> NDArray[np.float32]:
-    """The values, exact, as float32."""
+    """The values as float32: exact, but for integers beyond 2^24."""
     return widen(dtype, bits).view(np.float32)
 
 

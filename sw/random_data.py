@@ -9,7 +9,7 @@ from makalu.sim_models.golden.formats import narrow
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
-from makalu.spec.formats import ACCUMULATOR, Format
+from makalu.spec.formats import Format, FormatKind
 from makalu.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
 
 from .compile.compiler import Queues
@@ -17,13 +17,13 @@ from .compile.compiler import Queues
 __all__ = ["RandomPatterns", "decorated", "random_bits"]
 
 SPECIAL_SHARE = 1 / 1024
+INTEGER_SPREAD = 50
 
 
 def random_bits(random: np.random.Generator, form: Format, count: int) -> NDArray[np.unsignedinteger]:
     """Mostly small numbers, so that sums stay finite, and a few of every special class."""
-    wide = random.normal(size=count).astype(np.float32).view(np.uint32)
-    cut = ~np.uint32((1 << ACCUMULATOR.fraction_bits - form.fraction_bits) - 1)
-    bits = narrow(form, wide & cut)
+    spread = INTEGER_SPREAD if form.kind is FormatKind.INTEGER else 1
+    bits = narrow(form, (spread * random.normal(size=count)).astype(np.float32).view(np.uint32))
     special = random.random(count) < SPECIAL_SHARE
     bits[special] = random.choice(np.array(_specials(form), bits.dtype), int(special.sum()))
     return bits

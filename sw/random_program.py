@@ -13,9 +13,10 @@ import numpy as np
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.field_rules import FIELD_RULES
-from makalu.spec.formats import FP32, LANE_ELEMENTS, TENSOR_OPERANDS, Format
+from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
 from makalu.spec.isa import FIELDS, Queue
 from makalu.spec.lane_programs import LaneProgram, lane_programs
+from makalu.spec.tensor_types import mixable
 
 from .compile.compiler import compile_trace
 from .compile.program import Program
@@ -34,7 +35,8 @@ from .random_data import RandomPatterns, decorated, random_bits
 
 __all__ = ["RandomProgram", "random_program"]
 
-OPERAND = TENSOR_OPERANDS[0]
+TYPES = 3
+"""Element types of a program: fp32, the array's first and another one."""
 ROOM = 4
 """Memory that one partition's share of a transfer may spread over, in multiples of `elements`."""
 INPUT_ROOMS = 4
@@ -60,35 +62,51 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
     """About `instructions` instructions, each of at most `elements` elements a partition."""
     random = np.random.default_rng(seed)
     count = INPUT_ROOMS * ROOM * elements * config.partitions
-    builder = _Builder(config, random, instructions, elements)
-    traced = trace(builder.kernel, config, **{form.name: TensorSpec((count,), form) for form in LANE_ELEMENTS})
+    forms = _forms(config, random)
+    builder = _Builder(config, random, instructions, elements, forms)
+    traced = trace(builder.kernel, config, **{form.name: TensorSpec((count,), form) for form in forms})
     program = compile_trace(traced, whole_outputs=False, transform=lambda queues: decorated(queues, config, random))
-    inputs = {form.name: Bits(random_bits(random, form, count)) for form in LANE_ELEMENTS}
+    inputs = {form.name: Bits(random_bits(random, form, count)) for form in forms}
     return RandomProgram(config=config, seed=seed, program=program, inputs=inputs)
+
+
+def _forms(config: CoreConfig, random: np.random.Generator) -> tuple[Format, ...]:
+    """Up to `TYPES` of the core's types."""
+    always = [FP32, TENSOR_OPERANDS[0]]
+    others = [form for form in config.elements if form not in always]
+    chosen = random.permutation(len(others))[: TYPES - len(always)]
+    return (*always, *(others[i] for i in chosen))
 
 
 class _Builder:
     """Records one random kernel. Every tile is written wholly before anything reads it."""
 
-    def __init__(self, config: CoreConfig, random: np.random.Generator, instructions: int, elements: int) -> None:
-        self._config, self._random = config, random
+    def __init__(
+        self,
+        config: CoreConfig,
+        random: np.random.Generator,
+        instructions: int,
+        elements: int,
+        forms: tuple[Format, ...],
+    ) -> None:
+        self._config, self._random, self._forms = config, random, forms
         self._budget, self._elements = instructions, elements
         self._shapes = RandomPatterns(random, elements)
         self._output_elements = OUTPUT_ROOMS * ROOM * elements * config.partitions
-        self._tiles: dict[Format, list[Tensor]] = {form: [] for form in LANE_ELEMENTS}
+        self._tiles: dict[Format, list[Tensor]] = {form: [] for form in forms}
         self._psum: list[Tensor] = []
         self._sources: dict[Format, Tensor] = {}
         self._outputs: dict[Format, Tensor] = {}
-        self._used = dict.fromkeys(LANE_ELEMENTS, 0)
+        self._used = dict.fromkeys(forms, 0)
 
     def kernel(self, **sources: Tensor) -> tuple[Tensor, ...]:
         recording = current()
-        self._sources = {form: sources[form.name] for form in LANE_ELEMENTS}
+        self._sources = {form: sources[form.name] for form in self._forms}
         self._outputs = {
             form: recording.allocate((self._output_elements,), form, Buffer.SHARED_HBM, f"out_{form.name}")
-            for form in LANE_ELEMENTS
+            for form in self._forms
         }
-        for form in LANE_ELEMENTS:
+        for form in self._forms:
             self._new_tile(form)
         self._matmul_new()
         # Scalar's rows first: the programs of seeds that tests and records name stay
@@ -115,7 +133,7 @@ class _Builder:
         return items[self._shapes.integer(0, len(items) - 1)]
 
     def _form(self) -> Format:
-        return LANE_ELEMENTS[int(self._random.random() * len(LANE_ELEMENTS))]
+        return self._forms[int(self._random.random() * len(self._forms))]
 
     def _new_tile(self, form: Format | None = None) -> None:
         """A tile whose rows come from memory; it replaces an old one, which is stored."""
@@ -238,7 +256,7 @@ class _Builder:
 
     def _split(self) -> None:
         """Fills both sides of an odd column inside an SBUF word, of small elements: one by DMA, one by an engine."""
-        smallest = min(LANE_ELEMENTS, key=lambda form: form.bytes)
+        smallest = min(self._forms, key=lambda form: form.bytes)
         tile = self._pick(self._tiles[smallest])
         if tile.shape[1] < 2:
             return
@@ -269,9 +287,13 @@ class _Builder:
 
     def _matmul_operands(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Stationary view, moving tile, rows."""
-        stationary, moving = self._pick(self._tiles[OPERAND]), self._pick(self._tiles[OPERAND])
+        operands = [form for form in self._forms if form in self._config.tensor.operands]
+        weight = operands[self._shapes.integer(0, len(operands) - 1)]
+        others = [form for form in operands if mixable(weight, form)]
+        stationary = self._pick(self._tiles[weight])
+        moving = self._pick(self._tiles[others[self._shapes.integer(0, len(others) - 1)]])
         rows = self._rows(stationary, moving)
-        word = self._config.sbuf.word_bytes // OPERAND.bytes
+        word = self._config.sbuf.word_bytes // weight.bytes
         start = word * self._shapes.integer(0, (stationary.shape[1] - 1) // word)
         count = self._shapes.integer(1, min(self._config.tensor.columns, stationary.shape[1] - start))
         return stationary[rows[0] : sum(rows), start : start + count], moving, rows

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from makalu.sim_models.golden.arithmetic import matmul_column_chain
+from makalu.sim_models.lockstep.operand import operand_words
 from makalu.sim_models.lockstep.run import run_core
 from makalu.spec.encoding import decode, encode
 from makalu.spec.engines import Channel
@@ -181,7 +182,7 @@ def recorded(tour):
     assert (load.opcode, matmul.opcode) == (Opcode.LOAD_STATIONARY, Opcode.MATMUL)
     assert {role: t.shape for role, t in load.tensors.items()} == {"stationary": (K, M)}
     assert {role: t.shape for role, t in matmul.tensors.items()} == {"dst": (M, N), "moving": (K, N)}
-    assert matmul.numbers == {"accumulate": 0}
+    assert (load.numbers, matmul.numbers) == ({"part": 0}, {"part": 0, "accumulate": 0})
     assert [(Path(site.file).name, site.line) for site in matmul.sites] == [("kernel.py", tour.line)]
 
 
@@ -254,11 +255,11 @@ def issued(tour):
 def cut(tour):
     _, matmul = instruction(tour, Opcode.MATMUL)
     a, h = issue_of(tour, Opcode.LOAD_STATIONARY), columns(tour)
-    in_word = TINY.sbuf.word_bytes // BF16.bytes
+    in_word, larger = TINY.sbuf.word_bytes // BF16.bytes, BF16.size_log2 - TINY.tensor.smallest
     assert h[0] == a + FIRST_COLUMN
     assert h == list(range(h[0], h[0] + N))
     sent = [tour.cycles[t].control.column for t in h]
-    assert [(c.swap, c.element) for c in sent] == [(int(n == 0), n % in_word) for n in range(N)]
+    assert [(c.swap, c.place) for c in sent] == [(int(n == 0), n % in_word << larger) for n in range(N)]
     reads = when(tour, lambda c: c.control.read is not None and c.control.read.moving)
     words = [matmul["src0_offset"] // TINY.sbuf.word_bytes + i for i in range(-(-N // in_word))]
     assert [tour.cycles[t].control.read.address for t in reads] == words
@@ -272,11 +273,12 @@ def at_the_edge(tour):
     for p in range(K):
         moving = [tour.cycles[t + p * delay].x for t in h]
         assert all(x["active"][p] for x in moving)
-        assert [int(x["bits"][p]) for x in moving] == tour.bits["rhs"][p].tolist()
+        elements = operand_words(tour.bits["rhs"][p], form=BF16, stationary=False)
+        assert [int(x["operand"][p]) for x in moving] == elements.tolist()
         groups = [tour.cycles[a + LOAD_LEAD + g + p * delay].w for g in range(-(-M // each))]
         assert all(w["valid"][p] for w in groups)
-        weights = np.concatenate([w["bits"][p] for w in groups])[:M]
-        assert weights.tolist() == tour.bits["lhsT"][p].tolist()
+        weights = np.concatenate([w["operands"][p] for w in groups])[:M]
+        assert weights.tolist() == operand_words(tour.bits["lhsT"][p], form=BF16, stationary=True).tolist()
 
 
 @station("Summed")

@@ -2,29 +2,34 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.accumulator import Accumulator
 from makalu.hw.arith.chain_adder import ChainAdder
-from makalu.hw.arith.convert import Narrow, Widen
+from makalu.hw.arith.convert import NarrowElement, WidenElement
 from makalu.hw.arith.finalise import Finalise
 from makalu.hw.arith.fp32_add import Fp32Add
 from makalu.hw.arith.fp32_minmax import Fp32MinMax
 from makalu.hw.arith.fp32_mul import Fp32Mul
-from makalu.hw.arith.operand import OperandDecode
+from makalu.hw.arith.operand import PART_BITS, OperandDecode
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD
+from makalu.hw.lib.element import CODE_BITS
 from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
 from makalu.spec.formats import TENSOR_OPERANDS
 
 __all__ = ["FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
 
 INPUTS = data.StructLayout(
-    {"a": 16, "b": 16, "word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1}
+    {
+        **{"a": 32, "a_dtype": CODE_BITS, "a_part": PART_BITS, "b": 32, "b_dtype": CODE_BITS, "b_part": PART_BITS},
+        **{"word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1},
+    }
 )
-"""a * b + word; word + x if accumulate; x op y (`select`: subtract, or the smaller), its registers by `enable`."""
+"""a * b + word, parts of elements; word + x if accumulate; x op y (`select`: subtract, or the smaller), its registers
+by `enable`; x as an element of `a_dtype`, and the element a as fp32. Dtype 0 is that of TENSOR_OPERANDS' first."""
 
 FLUSHING = ("fma", "psum")
 """Operations with units that flush subnormals; the vector engines' keep them."""
@@ -97,9 +102,10 @@ class ArithAssembly(wiring.Component):
         return m
 
     def _fma(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        form = TENSOR_OPERANDS[0]
-        m.submodules.moving = moving = OperandDecode(form=form, stationary=False, subnormals=output.subnormals)
-        m.submodules.stationary = stationary = OperandDecode(form=form, stationary=True, subnormals=output.subnormals)
+        subnormals = output.subnormals
+        forms = [form for form in TENSOR_OPERANDS if subnormals == "keep" or not form.splits]
+        m.submodules.moving = moving = OperandDecode(forms=forms, stationary=False, subnormals=subnormals)
+        m.submodules.stationary = stationary = OperandDecode(forms=forms, stationary=True, subnormals=subnormals)
         m.submodules.product = product = Product(mul_stages=output.mul_stages, subnormals=output.subnormals)
         m.submodules.adder = adder = ChainAdder(add_stages=output.add_stages, subnormals=output.subnormals)
         m.submodules.finalise = finalise = Finalise(subnormals=output.subnormals)
@@ -110,8 +116,8 @@ class ArithAssembly(wiring.Component):
             m.d.sync += s_word.eq(word)
             word = s_word
         m.d.comb += [
-            moving.bits.eq(i.a),
-            stationary.bits.eq(i.b),
+            *(moving.bits.eq(i.a), moving.dtype.eq(i.a_dtype), moving.part.eq(i.a_part)),
+            *(stationary.bits.eq(i.b), stationary.dtype.eq(i.b_dtype), stationary.part.eq(i.b_part)),
             product.active.eq(i.active),
             product.moving.eq(moving.operand),
             product.stationary.eq(stationary.operand),
@@ -144,11 +150,11 @@ class ArithAssembly(wiring.Component):
         return unit.o, unit.latency_cycles
 
     def _narrow(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = Narrow(TENSOR_OPERANDS[0])
-        m.d.comb += unit.i.eq(i.x)
-        return Cat(unit.o, Const(0, 16)), unit.latency_cycles
+        m.submodules.unit = unit = NarrowElement(formats=TENSOR_OPERANDS)
+        m.d.comb += [unit.i.eq(i.x), unit.dtype.eq(i.a_dtype)]
+        return unit.o, unit.latency_cycles
 
     def _widen(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = Widen(TENSOR_OPERANDS[0])
-        m.d.comb += unit.i.eq(i.a)
+        m.submodules.unit = unit = WidenElement(formats=TENSOR_OPERANDS, word_bytes=len(i.a) // 8)
+        m.d.comb += [unit.word.eq(i.a), unit.dtype.eq(i.a_dtype)]
         return unit.o, unit.latency_cycles

@@ -5,35 +5,31 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from makalu.hw.lib.element import CODE_BITS, element_at
+from makalu.hw.arith.count import leading_zeros
+from makalu.hw.arith.integer import NarrowInteger, WidenInteger
+from makalu.hw.lib.element import CODE_BITS, chosen, element_at
+from makalu.hw.lib.emit import place
 from makalu.spec.formats import ACCUMULATOR, Format, FormatKind
 
 __all__ = ["Narrow", "NarrowElement", "Widen", "WidenElement"]
 
 
-def _dropped_bits(form: Format) -> int:
-    """Low bits of the accumulator's fraction that `form` lacks; sign and exponent must be the same."""
-    if form.kind is not FormatKind.IEEE or form.exponent_bits != ACCUMULATOR.exponent_bits:
-        raise ValueError(f"conversions need the accumulator's sign and exponent, which {form.name} does not have")
-    return ACCUMULATOR.fraction_bits - form.fraction_bits
-
-
-def _chosen(dtype: Value, formats: Sequence[Format], results: Sequence[Value]) -> Value:
-    """The result of the format whose code is `dtype`; the first where no code matches."""
-    chosen = results[0]
-    for form, result in zip(formats[1:], results[1:], strict=True):
-        chosen = Mux(dtype == form.code, result, chosen)
-    return chosen
+def _checked(form: Format) -> Format:
+    if form.kind in (FormatKind.INTEGER, FormatKind.SCALE) or form.elements > 1:
+        raise ValueError(f"{form.name} has no conversion here: it is packed, a scale or an integer")
+    return form
 
 
 class Widen(wiring.Component):
-    """o = i, exact; a NaN keeps sign and payload.
+    """o = i, exact; a NaN keeps its sign, and its payload at the top of the fraction.
 
-    Does not: convert formats of another exponent than the accumulator's (`ValueError`).
+    The only NaN of a format without infinities becomes the canonical one, with its sign.
+
+    Does not: convert integers, scales and packed elements (`ValueError`).
 
     Parameters
     ----------
@@ -50,21 +46,50 @@ class Widen(wiring.Component):
     latency_cycles = 0
 
     def __init__(self, form: Format) -> None:
-        self._added = _dropped_bits(form)
+        self._form = _checked(form)
         super().__init__({"i": In(form.bits), "o": Out(ACCUMULATOR.bits)})
+
+    @property
+    def emit_key(self) -> tuple[str]:
+        return (self._form.name,)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.o.eq(Cat(Const(0, self._added), self.i))
+        form, added = self._form, ACCUMULATOR.fraction_bits - self._form.fraction_bits
+        if form.exponent_bits == ACCUMULATOR.exponent_bits:
+            m.d.comb += self.o.eq(Cat(Const(0, added), self.i))
+            return m
+        fraction, exponent = self.i[: form.fraction_bits], self.i[form.fraction_bits : -1]
+        sign, full = self.i[-1], Const(ACCUMULATOR.exponent_mask, ACCUMULATOR.exponent_bits)
+        wide, normal = Signal(ACCUMULATOR.fraction_bits), Signal(ACCUMULATOR.exponent_bits)
+        first, raised = Signal.like(normal), Signal.like(wide)
+        places = leading_zeros(m, fraction, name=f"{form.name}_subnormal")
+        m.d.comb += [
+            wide.eq(Cat(Const(0, added), fraction)),
+            normal.eq(exponent + (ACCUMULATOR.bias - form.bias)),
+            first.eq(ACCUMULATOR.bias - form.bias - places),
+            raised.eq(wide << 1 << places),  # the leading one leaves at the top
+            self.o.eq(Cat(wide, normal, sign)),
+        ]
+        with m.If(exponent == 0):
+            # a subnormal of the format is a normal number here; 0 stays 0
+            m.d.comb += self.o.eq(Cat(Mux(fraction.any(), Cat(raised, first), 0), sign))
+        if form.has_infinity:
+            with m.If(exponent.all()):
+                m.d.comb += self.o.eq(Cat(wide, full, sign))
+        elif form.has_nan:
+            with m.If(self.i[:-1] == form.canonical_nan):
+                m.d.comb += self.o.eq(Cat(Const(ACCUMULATOR.canonical_nan, ACCUMULATOR.bits - 1), sign))
         return m
 
 
 class Narrow(wiring.Component):
-    """o = round(i), nearest even; too large becomes infinity, a NaN the format's canonical one.
+    """o = round(i), nearest even; what is too large becomes what the format's row says, a NaN its canonical one.
 
-    The accumulator's own format keeps its bits, a NaN's payload included.
+    The accumulator's own format keeps its bits, a NaN's payload included. A format without NaN makes a NaN the number
+    that is beyond its largest.
 
-    Does not: convert to formats of another exponent than the accumulator's (`ValueError`).
+    Does not: convert to integers, scales and packed elements (`ValueError`).
 
     Parameters
     ----------
@@ -81,26 +106,63 @@ class Narrow(wiring.Component):
     latency_cycles = 0
 
     def __init__(self, form: Format) -> None:
-        self._form, self._dropped = form, _dropped_bits(form)
+        self._form = _checked(form)
         super().__init__({"i": In(ACCUMULATOR.bits), "o": Out(form.bits)})
+
+    @property
+    def emit_key(self) -> tuple[str]:
+        return (self._form.name,)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if not self._dropped:
+        form, fraction = self._form, ACCUMULATOR.fraction_bits
+        dropped = fraction - form.fraction_bits
+        if not dropped:
             m.d.comb += self.o.eq(self.i)
             return m
-        kept, dropped = self.i[self._dropped :], self.i[: self._dropped]
-        increment, nan = Signal(), Signal()
-        fraction = ACCUMULATOR.fraction_bits
+        exponent = self.i[fraction:-1]
+        if form.exponent_bits == ACCUMULATOR.exponent_bits:
+            kept, rest = self.i[dropped:-1], self.i[:dropped]
+        else:
+            kept, rest = self._placed(m, exponent, dropped)
+        rounded = Signal(len(kept) + 1)
+        nan, increment = Signal(), Signal()
         m.d.comb += [
-            increment.eq(dropped[-1] & (dropped[:-1].any() | kept[0])),
-            nan.eq(self.i[fraction:-1].all() & self.i[:fraction].any()),
-            # the carry out of the fraction is the next exponent, up to infinity; it cannot reach the sign
-            self.o.eq(kept + increment),
+            increment.eq(rest[-1] & (rest[:-1].any() | kept[0])),
+            nan.eq(exponent.all() & self.i[:fraction].any()),
+            # the carry out of the fraction is the next exponent
+            rounded.eq(kept + increment),
+            self.o.eq(Cat(rounded[: form.bits - 1], self.i[-1])),
         ]
-        with m.If(nan):
-            m.d.comb += self.o.eq(self._form.canonical_nan)
+        if form.exponent_bits != ACCUMULATOR.exponent_bits:  # else the carry makes an infinity by itself
+            with m.If(rounded > form.largest):
+                positive = form.has_nan and form.beyond == form.canonical_nan
+                m.d.comb += self.o.eq(Cat(Const(form.beyond, form.bits - 1), self.i[-1] & (not positive)))
+        if form.has_nan:
+            with m.If(nan):
+                m.d.comb += self.o.eq(form.canonical_nan)
         return m
+
+    def _placed(self, m: Module, exponent: Value, dropped: int) -> tuple[Value, Value]:
+        """Magnitude in the format, as long as the accumulator's exponent makes it, and the bits below its last."""
+        form, fraction = self._form, ACCUMULATOR.fraction_bits
+        most = form.fraction_bits + 2  # two places more than a subnormal has: nothing, and less than one half
+        target, down = Signal(signed(ACCUMULATOR.exponent_bits + 1)), Signal(range(most + 1))
+        subnormal = Signal()
+        significand = Cat(Const(0, most), self.i[:fraction], exponent.any())
+        lowered = Signal(len(significand))
+        steps = Signal(ACCUMULATOR.exponent_bits)
+        m.d.comb += [
+            target.eq(exponent - (ACCUMULATOR.bias - form.bias)),
+            subnormal.eq(target < 1),
+            down.eq(Mux(target < 1 - most, most, Mux(subnormal, 1 - target, 0))),
+            lowered.eq(significand >> down),
+            # the leading bit of a normal number is the last step of its exponent
+            steps.eq(Mux(subnormal, 0, target - 1)),
+        ]
+        placed = Signal(ACCUMULATOR.exponent_bits + form.fraction_bits + 1)
+        m.d.comb += placed.eq((steps << form.fraction_bits) + lowered[most + dropped :])
+        return placed, lowered[: most + dropped]
 
 
 class WidenElement(wiring.Component):
@@ -142,10 +204,11 @@ class WidenElement(wiring.Component):
         m = Module()
         results: list[Value] = []
         for form in self._formats:
-            m.submodules[form.name] = widen = Widen(form)
+            widen = WidenInteger(form) if form.kind is FormatKind.INTEGER else Widen(form)
+            m.submodules[form.name] = place(widen, platform)
             m.d.comb += widen.i.eq(element_at(self.word, self.position, form.size_log2)[form.padding :])
             results.append(widen.o)
-        m.d.comb += self.o.eq(_chosen(self.dtype, self._formats, results))
+        m.d.comb += self.o.eq(chosen(self.dtype, self._formats, results))
         return m
 
 
@@ -178,8 +241,9 @@ class NarrowElement(wiring.Component):
         m = Module()
         results: list[Value] = []
         for form in self._formats:
-            m.submodules[form.name] = narrow = Narrow(form)
+            narrow = NarrowInteger(form) if form.kind is FormatKind.INTEGER else Narrow(form)
+            m.submodules[form.name] = place(narrow, platform)
             m.d.comb += narrow.i.eq(self.i)
             results.append(Cat(Const(0, form.padding), narrow.o))
-        m.d.comb += self.o.eq(_chosen(self.dtype, self._formats, results))
+        m.d.comb += self.o.eq(chosen(self.dtype, self._formats, results))
         return m

@@ -1,34 +1,51 @@
 """An element's bits to the array's operand, at the edge of the array."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.words import OPERAND
-from makalu.spec.chain import STATIONARY_BIAS, ZERO_EXPONENT, Kind
+from makalu.hw.lib.element import chosen, code_bits
+from makalu.spec.chain import OPERAND_EXPONENT_BITS, STATIONARY_BIAS, ZERO_EXPONENT, Kind
 from makalu.spec.formats import SIGNIFICAND_BITS, Format, FormatKind
+from makalu.spec.tensor_types import Part
 
-__all__ = ["OperandDecode"]
+__all__ = ["PART_BITS", "OperandDecode", "part_bits"]
+
+PART_BITS = max(Part).bit_length()
+_FRACTION = SIGNIFICAND_BITS - 1
+
+
+def part_bits(forms: Sequence[Format]) -> int:
+    """Width of a part's number: none where every element fits an operand."""
+    return PART_BITS if any(form.splits for form in forms) else 0
 
 
 class OperandDecode(wiring.Component):
-    """operand = the element, unpacked; a stationary operand's exponent is larger by STATIONARY_BIAS.
+    """operand = a part of the element, unpacked; a stationary operand's exponent is larger by STATIONARY_BIAS.
 
-    Does not: normalise subnormals (leading bit 0, exponent of the smallest normal number); the PE normalises products.
-    Nor know formats other than IEEE's kind with a significand of SIGNIFICAND_BITS or less (`ValueError`).
+    Does not: normalise subnormals and lower parts (leading bit 0); the PE normalises products. Nor know integers,
+    scales and packed elements (`ValueError`).
 
     Parameters
     ----------
-    form : Format
-        Of the element.
+    forms : sequence of Format
+        Among which `dtype` chooses.
     stationary : bool
         For the stationary side of the multiplier.
     subnormals : str
-        `keep`, or `flush`: a subnormal is a zero of its sign.
+        `keep`, or `flush`: a subnormal is a zero of its sign. Formats with a lower part need `keep` (`ValueError`).
 
     Members
     -------
-    bits : In(form.bits)
+    bits : In(8 * bytes of the largest)
+        The element in the low bits.
+    dtype : In
+        Code of its format; any other counts as the first of `forms`. No bit where there is one format.
+    part : In
+        A `Part`. No bit where every format fits an operand.
     operand : Out(OPERAND)
 
     Timing: combinational.
@@ -36,44 +53,99 @@ class OperandDecode(wiring.Component):
 
     latency_cycles = 0
 
-    def __init__(self, *, form: Format, stationary: bool, subnormals: str) -> None:
-        if form.kind is not FormatKind.IEEE or form.fraction_bits >= SIGNIFICAND_BITS:
-            raise ValueError(f"an operand is an IEEE format of up to {SIGNIFICAND_BITS} bits, not {form.name}")
+    def __init__(self, *, forms: Sequence[Format], stationary: bool, subnormals: str) -> None:
+        for form in forms:
+            if form.kind not in (FormatKind.IEEE, FormatKind.FINITE_NAN, FormatKind.FINITE) or form.elements > 1:
+                raise ValueError(f"{form.name} is no operand: it is packed, a scale or an integer")
         if subnormals not in ("keep", "flush"):
             raise ValueError(f"subnormals must be keep or flush, not {subnormals!r}")
-        self.form, self.stationary, self.subnormals = form, stationary, subnormals
-        super().__init__({"bits": In(form.bits), "operand": Out(OPERAND)})
+        if subnormals == "flush" and any(form.splits for form in forms):
+            raise ValueError("a lower part is not normalised, so its subnormals cannot be flushed")
+        self.forms, self.stationary, self.subnormals = tuple(forms), stationary, subnormals
+        super().__init__(
+            {
+                "bits": In(8 * max(form.bytes for form in forms)),
+                "dtype": In(code_bits(forms)),
+                "part": In(part_bits(forms)),
+                "operand": Out(OPERAND),
+            }
+        )
 
     @property
     def emit_key(self) -> tuple[object, ...]:
-        return (self.form.name, "stationary" if self.stationary else "moving", self.subnormals)
+        names = "-".join(form.name for form in self.forms)
+        return (names, "stationary" if self.stationary else "moving", self.subnormals)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        form = self.form
-        fraction = self.bits[: form.fraction_bits]
-        exponent = self.bits[form.fraction_bits : -1]
-        low, full, empty, zero = Signal(), Signal(), Signal(), Signal()
-        biased = Signal(form.exponent_bits)
-        m.d.comb += [
-            low.eq(~exponent.any()),
-            full.eq(exponent.all()),
-            empty.eq(~fraction.any()),
-            zero.eq(low if self.subnormals == "flush" else low & empty),
-        ]
-        bias = STATIONARY_BIAS if self.stationary else 0
-        below = SIGNIFICAND_BITS - 1 - form.fraction_bits
+        added = STATIONARY_BIAS if self.stationary else 0
+        fields = [self._fields(m, form) for form in self.forms]
+        sign, low, infinite, nan, fraction, lower, biased, bias = (
+            chosen(self.dtype, self.forms, column) for column in zip(*fields, strict=True)
+        )
+        special, zero = infinite | nan, Signal()
         operand = self.operand
+        exponent = Signal(signed(OPERAND_EXPONENT_BITS))
+        significand = Signal(SIGNIFICAND_BITS)
         m.d.comb += [
-            operand.sign.eq(self.bits[-1]),
-            operand.significand.eq(Mux(zero, 0, Cat(fraction, ~low) << below)),
-            # 1 for a subnormal; 254 for infinity and NaN, whose exponent means nothing but must fit with the bias
-            biased.eq(Cat((exponent[0] | low) & ~full, exponent[1:])),
-            operand.exponent.eq(Mux(zero, ZERO_EXPONENT + bias, biased - (form.bias - bias))),
+            significand.eq(Cat(fraction, ~low)),
+            exponent.eq(biased - bias),
+            zero.eq(low if self.subnormals == "flush" else low & ~fraction.any()),
+            operand.sign.eq(sign),
+            operand.significand.eq(significand),
+            operand.exponent.eq(exponent),
             operand.kind.eq(Kind.FINITE),
         ]
-        with m.If(zero):
-            m.d.comb += operand.kind.eq(Kind.ZERO)
-        with m.If(full):
-            m.d.comb += operand.kind.eq(Mux(empty, Kind.INFINITE, Kind.NAN))
+        with m.If(infinite):
+            m.d.comb += operand.kind.eq(Kind.INFINITE)
+        with m.If(nan):
+            m.d.comb += operand.kind.eq(Kind.NAN)
+        nothing = zero
+        if len(self.part):
+            nothing = Signal()
+            m.d.comb += nothing.eq(Mux(self.part == Part.UPPER, zero, zero | special))
+            with m.If(self.part == Part.LOWER):
+                m.d.comb += [
+                    nothing.eq(special | ~lower.any()),
+                    operand.significand.eq(lower),
+                    operand.exponent.eq(exponent - SIGNIFICAND_BITS),
+                    operand.kind.eq(Kind.FINITE),
+                ]
+        with m.If(nothing):
+            m.d.comb += [
+                operand.significand.eq(0),
+                operand.exponent.eq(ZERO_EXPONENT + added),
+                operand.kind.eq(Kind.ZERO),
+            ]
         return m
+
+    def _fields(self, m: Module, form: Format) -> tuple[Value, ...]:
+        """Of the element as one of `form`: sign; no exponent; infinity; NaN; upper fraction; lower part; exponent; what
+        is subtracted from it.
+        """
+        bits = self.bits[form.padding : form.padding + form.bits]
+        fraction, exponent = bits[: form.fraction_bits], bits[form.fraction_bits : -1]
+        cut = form.fraction_bits - _FRACTION
+        upper = fraction[cut:] if form.splits else Cat(Const(0, -cut), fraction)
+        lower = fraction[:cut] if form.splits else Const(0, 1)
+        low, full, empty = (Signal(name=f"{form.name}_{name}") for name in ("low", "full", "empty"))
+        m.d.comb += [low.eq(~exponent.any()), full.eq(exponent.all()), empty.eq(~fraction.any())]
+        infinite, nan = Const(0, 1), Const(0, 1)
+        if form.has_infinity:
+            infinite, nan = full & empty, full & ~empty
+        elif form.has_nan:
+            nan = full & fraction.all()
+        # 1 for a subnormal; of an infinity or NaN the exponent means nothing, but it must fit with the bias
+        last = exponent[0] | low
+        biased = Cat(last & ~full if form.has_infinity else last, exponent[1:])
+        added = STATIONARY_BIAS if self.stationary else 0
+        return (
+            bits[-1],
+            low,
+            infinite,
+            nan,
+            upper,
+            lower,
+            biased,
+            Const(form.bias - added, signed(OPERAND_EXPONENT_BITS)),
+        )

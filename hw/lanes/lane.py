@@ -11,7 +11,7 @@ from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FP32, LANE_ELEMENTS
+from makalu.spec.formats import FP32
 from makalu.spec.isa import Function
 from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
@@ -68,8 +68,8 @@ class Lane(wiring.Component):
 
     @property
     def emit_key(self) -> tuple[object, ...]:
-        sbuf = self.config.sbuf
-        return (sbuf.word_bytes,)
+        names = "-".join(form.name for form in self.config.elements)
+        return (self.config.sbuf.word_bytes, names)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -104,7 +104,7 @@ class Lane(wiring.Component):
             passing = alu.result
 
         # function and cast
-        m.submodules.narrow = narrow = NarrowElement(formats=LANE_ELEMENTS)
+        m.submodules.narrow = narrow = NarrowElement(formats=self.config.elements)
         magnitude = Signal(FP32.bits - 1)
         is_nan = Signal()
         function = Signal(FP32.bits)
@@ -134,7 +134,7 @@ class Lane(wiring.Component):
         element = Signal(FP32.bits, name=f"element{s}")
         push = Signal(name=f"push{s}")
         buffer = Signal(data.ArrayLayout(FP32.bits, ELEMENT_BUFFER), name=f"buffer{s}", reset_less=True)
-        widen = WidenElement(formats=LANE_ELEMENTS, word_bytes=self.config.sbuf.word_bytes)
+        widen = WidenElement(formats=self.config.elements, word_bytes=self.config.sbuf.word_bytes)
         m.submodules[f"widen{s}"] = widen
         m.d.comb += [
             push.eq(takes_part & control.push[s]),
@@ -151,7 +151,7 @@ class Lane(wiring.Component):
     def _destination(self, m: Module, takes_part: Signal, result: Signal) -> None:
         """Combining buffer and the word to be written; masks are central."""
         control, setup = self.control, self.control.setup
-        sizes = sorted({form.size_log2 for form in LANE_ELEMENTS})
+        sizes = sorted({form.size_log2 for form in self.config.elements})
         piece = sizes[0]
         pieces = self.config.sbuf.word_bytes >> piece
         combined = Signal(data.ArrayLayout(8 << piece, pieces), reset_less=True)

@@ -1,9 +1,10 @@
 """Decode of one queue: reads the prefetch buffer, walks the ranges, gives each instruction its `ErrorCode`."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import CODE_BITS as TYPE_BITS
 from makalu.hw.lib.element import element_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
@@ -15,6 +16,7 @@ from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, OperandRule, Queue
+from makalu.spec.tensor_types import mixable
 
 __all__ = ["CODE_BITS", "Decoder"]
 
@@ -100,16 +102,45 @@ class Decoder(wiring.Component):
         violations = {code: s2_static[code.name.lower()] for code in STATIC_CODES}
         violations[ErrorCode.FETCH] = s2_fault
         violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_one_bank)
+        legal = Signal()
+        violations[ErrorCode.OPERAND] = violations[ErrorCode.OPERAND] | self._mixed(m, i, legal)
 
         code = ErrorCode.NONE
         for rule in reversed([code for code in PRECEDENCE if code in violations]):
             code = Mux(violations[rule], rule, code)
-        m.d.comb += self.code.eq(code)
+        m.d.comb += [self.code.eq(code), legal.eq(self.code == ErrorCode.NONE)]
 
         asserted.stays(s1_busy, self.push | self.clear, self.word, "an instruction stays while it is decoded")
         asserted.never(self.push & ~self.room, "only where a decoded instruction has a place it is pushed")
         asserted.always(s1_step <= AP_DIMS + 1, "there is a step for each dimension, and one")
         return m
+
+    def _mixed(self, m: Module, i: data.View, legal: Signal) -> Value:
+        """The instruction that was pushed in the cycle before must not meet the type of the last legal load.
+
+        `legal` is the verdict on that instruction; a load that has it is the last one from the next cycle on, long
+        before the next instruction is pushed.
+        """
+        forms = self._config.tensor.operands
+        pairs = [(a, b) for a in forms for b in forms if not mixable(a, b)]
+        opcodes = self._keeping(OperandRule.MIXABLE).get("src0")
+        if not pairs or not opcodes:
+            return Const(0, 1)
+        known, loaded = Signal(), Signal(TYPE_BITS, reset_less=True)
+        s2_load, s2_mixed = Signal(), Signal(reset_less=True)
+        s2_dtype = Signal.like(loaded)
+        meets = Cat((loaded == a.code) & (i.src0_dtype == b.code) for a, b in pairs).any()
+        looks = Cat(i.opcode == opcode for opcode in opcodes).any()
+        m.d.sync += [
+            s2_mixed.eq(looks & known & meets),
+            s2_dtype.eq(i.src0_dtype),
+            s2_load.eq(self.push & (i.opcode == Opcode.LOAD_STATIONARY)),
+        ]
+        with m.If(s2_load & legal):
+            m.d.sync += [known.eq(1), loaded.eq(s2_dtype)]
+        with m.If(self.clear):
+            m.d.sync += [known.eq(0), s2_load.eq(0)]
+        return s2_mixed
 
     def _keeping(self, rule: OperandRule) -> dict[str, list[Opcode]]:
         """Slots of this queue's operands that keep a rule, each with its opcodes."""

@@ -150,7 +150,7 @@ class _Slot:
     def kind(self) -> Value:
         space, dtype = self._field("space"), self._field("dtype")
         spaces = Cat(space == s for s in self._operand.spaces).any()
-        dtypes = Cat(dtype == form.code for form in self._operand.dtypes).any()
+        dtypes = Cat(dtype == form.code for form in self._operand.types(self._config)).any()
         return ~spaces | ~dtypes | ((space == Space.PSUM) & (dtype != ACCUMULATOR.code))
 
     def filled(self) -> Value:

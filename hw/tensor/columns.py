@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.lib.element import of_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
@@ -39,9 +40,9 @@ class ColumnUnit(wiring.Component):
     -------
     waiting: In(1), next: In(destination())
         A matmul waits for this unit; `take: Out(1)`: it goes in, in this cycle.
-    push: In(1), segment: In({element, length})
+    push: In(1), segment: In({place, length, dtype, part})
         A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`.
-    column: Out({valid, swap, buffer, element})
+    column: Out({valid, swap, buffer, place, dtype, part})
         The column at the array's edge in this cycle (a register).
     wave: Out({valid, address, accumulate, columns}), last: Out(1)
         Its destination; it is its matmul's last.
@@ -133,13 +134,17 @@ class ColumnUnit(wiring.Component):
             send.eq(walker.valid & (held != 0) & ~(accumulate & hazard.hit)),
             self.swap_sent.eq(send & swap & walker.first),
         ]
+        forms, smallest = config.tensor.operands, config.tensor.smallest
+        steps = {size: position << (size - smallest) for size in {form.size_log2 for form in forms}}
         s1_busy = Signal()
         m.d.sync += [
             s1_busy.eq(busy),
             self.column.valid.eq(send),
             self.column.swap.eq(self.swap_sent),
             self.column.buffer.eq(tail),
-            self.column.element.eq(current.element + position),
+            self.column.place.eq(current.place + of_size(current.dtype, forms, steps)),
+            self.column.dtype.eq(current.dtype),
+            self.column.part.eq(current.part),
             self.wave.valid.eq(send),
             self.wave.address.eq(hazard.address),
             self.wave.accumulate.eq(accumulate),

@@ -5,48 +5,57 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
+from makalu.hw.arith.operand import part_bits
+from makalu.hw.lib.element import code_bits
 from makalu.hw.lib.gated import GatedLayout
 from makalu.hw.sbuf.layouts import word_address_bits
 from makalu.hw.tensor.layouts import tag_bits
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import TENSOR_OPERANDS
 from makalu.spec.isa import FIELDS
+from makalu.spec.loading import WORD_GROUPS
 from makalu.spec.memory_map import INDEX_BITS
 
 __all__ = [
-    "GROUPS_OF_A_WORD",
-    "OPERAND",
     "STATIONARY_BUFFERS",
     "buffer_bits",
     "column_control",
     "edge_control",
-    "element_bits",
     "group_control",
+    "group_place_bits",
+    "operand_type",
+    "place_bits",
     "read_control",
-    "word_elements",
+    "word_units",
 ]
 
-(OPERAND,) = TENSOR_OPERANDS
-"""What the edge of the array reads. A second format brings its code into `group_control` and `column_control`."""
 STATIONARY_BUFFERS = 2
 """Stationary words that a partition holds: one sends its groups while the other arrives."""
-GROUPS_OF_A_WORD = 2
-"""Groups of F elements in an SBUF word (the preset loader checks 4 F = word_bytes)."""
 
 
-def word_elements(config: CoreConfig) -> int:
-    """Moving elements in an SBUF word."""
-    return config.sbuf.word_bytes // OPERAND.bytes
+def word_units(config: CoreConfig) -> int:
+    """Places of the smallest operand in an SBUF word."""
+    return config.sbuf.word_bytes >> config.tensor.smallest
 
 
-def element_bits(config: CoreConfig) -> int:
+def place_bits(config: CoreConfig) -> int:
     """Width of an element's place in its word."""
-    return ceil_log2(word_elements(config))
+    return ceil_log2(word_units(config))
+
+
+def group_place_bits(config: CoreConfig) -> int:
+    """Width of a group's place in its word, in groups of the smallest operand."""
+    return ceil_log2(WORD_GROUPS >> config.tensor.smallest)
 
 
 def buffer_bits(config: CoreConfig) -> int:
     """Width of a line buffer's number."""
     return ceil_log2(config.tensor.moving_buffers)
+
+
+def operand_type(config: CoreConfig) -> dict[str, int]:
+    """What an operand is: the code of its format and the part of the element, with the bits that tell them apart."""
+    forms = config.tensor.operands
+    return {"dtype": code_bits(forms), "part": part_bits(forms)}
 
 
 @cache
@@ -67,15 +76,16 @@ def read_control(config: CoreConfig) -> data.StructLayout:
 
 @cache
 def group_control(config: CoreConfig) -> data.StructLayout:
-    """Half `half` of stationary buffer `buffer` is at the array's edge in this cycle, as group `tag`."""
-    return GatedLayout({"valid": 1, "buffer": 1, "half": 1, "tag": tag_bits(config.tensor)}, go="valid")
+    """The group at `place` in stationary buffer `buffer` is at the array's edge in this cycle, as group `tag`."""
+    fields = {"valid": 1, "buffer": 1, "place": group_place_bits(config), "tag": tag_bits(config.tensor)}
+    return GatedLayout(fields | operand_type(config), go="valid")
 
 
 @cache
 def column_control(config: CoreConfig) -> data.StructLayout:
-    """Element `element` of line buffer `buffer` is at the array's edge in this cycle."""
-    fields = {"valid": 1, "swap": 1, "buffer": buffer_bits(config), "element": element_bits(config)}
-    return GatedLayout(fields, go="valid")
+    """The element at `place` in line buffer `buffer` is at the array's edge in this cycle."""
+    fields = {"valid": 1, "swap": 1, "buffer": buffer_bits(config), "place": place_bits(config)}
+    return GatedLayout(fields | operand_type(config), go="valid")
 
 
 @cache

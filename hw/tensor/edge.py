@@ -5,11 +5,12 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.operand import OperandDecode
+from makalu.hw.lib.element import narrowed, of_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import tensor_read
-from makalu.hw.tensor.control import OPERAND, STATIONARY_BUFFERS, buffer_bits, edge_control, word_elements
+from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control
 from makalu.hw.tensor.layouts import X_OPERAND, group
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import INDEX_BITS
@@ -129,19 +130,23 @@ class TensorEdge(wiring.Component):
         tensor, control = self.config.tensor, self.control_in.group
         words, actives = buffers
         word = Signal(8 * self.config.sbuf.word_bytes, name="stationary_word")
-        half = Signal(len(word) // 2, name="stationary_half")
-        m.d.comb += [
-            word.eq(words[control.buffer]),
-            half.eq(Mux(control.half, word[len(half) :], word[: len(half)])),
-            self.w.valid.eq(control.valid & actives[control.buffer]),
-        ]
+        m.d.comb += [word.eq(words[control.buffer]), self.w.valid.eq(control.valid & actives[control.buffer])]
+        # F elements of each size, the group of smaller ones inside that of larger ones
+        sizes = sorted({form.size_log2 for form in tensor.operands}, reverse=True)
+        bits = [8 * tensor.load_columns << size for size in sizes]
+        groups = narrowed(m, word, control.place, bits, 8 * tensor.load_columns << self.config.tensor.smallest, "group")
         decoders = [
-            OperandDecode(form=OPERAND, stationary=True, subnormals=tensor.subnormals)
+            OperandDecode(forms=tensor.operands, stationary=True, subnormals=tensor.subnormals)
             for _ in range(tensor.load_columns)
         ]
         for i, decode in enumerate(decoders):
             m.submodules[f"stationary_decode{i}"] = place(decode, platform)
-            m.d.comb += decode.bits.eq(half.word_select(i, OPERAND.bits))
+            elements = {size: group.word_select(i, 8 << size) for size, group in zip(sizes, groups, strict=True)}
+            m.d.comb += [
+                decode.bits.eq(of_size(control.dtype, tensor.operands, elements)),
+                decode.dtype.eq(control.dtype),
+                decode.part.eq(control.part),
+            ]
         with m.If(self.w.valid):
             m.d.comb += self.w.tag.eq(control.tag)
             for i, decode in enumerate(decoders):
@@ -151,16 +156,17 @@ class TensorEdge(wiring.Component):
         control = self.control_in.column
         words, actives = buffers
         word = Signal(8 * self.config.sbuf.word_bytes, name="moving_word")
-        m.submodules.moving_decode = decode = OperandDecode(
-            form=OPERAND, stationary=False, subnormals=self.config.tensor.subnormals
-        )
+        forms, unit = self.config.tensor.operands, self.config.tensor.smallest
+        decode = OperandDecode(forms=forms, stationary=False, subnormals=self.config.tensor.subnormals)
+        m.submodules.moving_decode = decode
+        sizes = sorted({form.size_log2 for form in forms}, reverse=True)
+        elements = narrowed(m, word, control.place, [8 << size for size in sizes], 8 << unit, "element")
         m.d.comb += [
             word.eq(words[control.buffer]),
             self.x.active.eq(control.valid & actives[control.buffer]),
             self.x.swap.eq(control.valid & control.swap),
             self.x.operand.eq(Mux(self.x.active, data.View.as_value(decode.operand), 0)),
+            decode.bits.eq(of_size(control.dtype, forms, dict(zip(sizes, elements, strict=True)))),
+            decode.dtype.eq(control.dtype),
+            decode.part.eq(control.part),
         ]
-        with m.Switch(control.element):
-            for i in range(word_elements(self.config)):
-                with m.Case(i):
-                    m.d.comb += decode.bits.eq(word.word_select(i, OPERAND.bits))

@@ -1,15 +1,16 @@
 """The moving pattern, cut into runs that lie in one SBUF word; one word read a frame."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.element import LARGEST, of_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
-from makalu.hw.tensor.control import OPERAND, element_bits, read_control, word_elements
+from makalu.hw.tensor.control import operand_type, place_bits, read_control, word_units
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import MOVING_SLOT, SLOT_BITS
 from makalu.spec.isa import FIELDS
@@ -19,8 +20,9 @@ __all__ = ["FetchUnit", "segment"]
 
 
 def segment(config: CoreConfig) -> data.StructLayout:
-    """`length` elements of a word from `element` on."""
-    return data.StructLayout({"element": element_bits(config), "length": ceil_log2(word_elements(config) + 1)})
+    """`length` elements of this type in a word, the first at `place`."""
+    length = ceil_log2(word_units(config) + 1)
+    return data.StructLayout({"place": place_bits(config), "length": length} | operand_type(config))
 
 
 class FetchUnit(wiring.Component):
@@ -45,7 +47,7 @@ class FetchUnit(wiring.Component):
         All segments of the matmul before have been read.
     read: Out({enable, ...})
         Riding control of this cycle, without the buffer's number.
-    segment: Out({element, length})
+    segment: Out({place, length, dtype, part})
         What `read` reads.
 
     Timing: the first slot-2 cycle after `start` with `room` reads the first segment; then one a frame while `room`.
@@ -74,22 +76,31 @@ class FetchUnit(wiring.Component):
         first = Signal(INDEX_BITS, reset_less=True)
         count = Signal(FIELDS["partitions"].bits, reset_less=True)
         unit = Signal(reset_less=True)
+        forms = config.tensor.operands
+        dtype, part = (Signal.like(self.segment[name], reset_less=True) for name in operand_type(config))
         with m.If(self.start):
             m.d.sync += [
                 first.eq(self.instruction.src0_partition),
                 count.eq(self.instruction.partitions),
                 unit.eq(self.instruction.src0_stride0 == 1),
+                dtype.eq(self.instruction.src0_dtype),
+                part.eq(self.instruction.part),
             ]
 
-        room_in_word = Signal(self.segment.length.shape())
+        # places to the end of the word, and the elements of the type that these are
+        places, room_in_word = (Signal.like(self.segment.length, name=name) for name in ("places", "room_in_word"))
         length = Signal.like(room_in_word)
-        element_shift, word_shift = OPERAND.size_log2, ceil_log2(config.sbuf.word_bytes)
+        smallest, word_shift = config.tensor.smallest, ceil_log2(config.sbuf.word_bytes)
+        room = {size: places >> (size - smallest) for size in {form.size_log2 for form in forms}}
         m.d.comb += [
             walker.start.eq(self.start),
             walker.advance.eq(self.read.enable),
             walker.step.eq(length),
-            self.segment.element.eq(walker.addresses[0] >> element_shift),
-            room_in_word.eq(word_elements(config) - self.segment.element),
+            self.segment.place.eq(walker.addresses[0] >> smallest),
+            self.segment.dtype.eq(dtype),
+            self.segment.part.eq(part),
+            places.eq(word_units(config) - self.segment.place),
+            room_in_word.eq(of_size(dtype, forms, room)),
             length.eq(Mux(unit, Mux(walker.left < room_in_word, walker.left, room_in_word), 1)),
             self.segment.length.eq(length),
             self.free.eq(~walker.valid),
@@ -107,5 +118,6 @@ class FetchUnit(wiring.Component):
         rules.follows(
             walker.valid, first + count <= config.partitions, "a moving tile lies in partitions that there are"
         )
-        rules.never(walker.valid & walker.addresses[0][:element_shift].any(), "moving elements are aligned")
+        below = of_size(dtype, forms, {size: Const((1 << size) - 1, LARGEST) for size in room})
+        rules.never(walker.valid & (walker.addresses[0] & below).any(), "moving elements are aligned")
         return m

@@ -1,23 +1,25 @@
-"""Stationary loads: two word reads a frame, one group of F columns a cycle."""
+"""Stationary loads: one or two word reads a frame, groups of F columns as they come (`spec/loading.py`)."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.element import of_size
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.rules import Rules
-from makalu.hw.tensor.control import GROUPS_OF_A_WORD, group_control, read_control
+from makalu.hw.tensor.control import group_control, operand_type, read_control
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import ACCEPT_SLOT, SLOT_BITS, STATIONARY_SLOTS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOT_BITS, SLOTS, STATIONARY_SLOTS
 from makalu.spec.isa import FIELDS
 from makalu.spec.latency import LOAD_LEAD
+from makalu.spec.loading import WORD_GROUPS
 
 __all__ = ["LoadUnit"]
 
 
 class LoadUnit(wiring.Component):
-    """Group g = 0 .. ceil(M/F)-1 of a load is at the edge of partition 0 in a + 3 + g, a the cycle of `start`.
+    """Group g = 0 .. ceil(M/F)-1 of a load is at row 0's edge in a + 3 + group_cycle(g), a the cycle of `start`.
 
     Does not: check the pattern (dimension 0 of stride 1, offset a multiple of the word), nor keep the shadow registers
     until they are swapped: the head does not start a load before it may.
@@ -34,7 +36,7 @@ class LoadUnit(wiring.Component):
     slot: In(2)
         Slot of partition 0.
     free: Out(1)
-        Last group of the load before is at the edge before a + 3, if a load is started in this cycle a.
+        Last group of the load before is at the edge before a + 3, if a load is started in this cycle a of slot 3.
     read: Out({enable, ...}), group: Out({valid, ...})
         Riding control of this cycle.
     last_group: Out(1)
@@ -42,7 +44,9 @@ class LoadUnit(wiring.Component):
 
     Timing
     ------
-    Word i is read in a + 1 + 4 * (i // 2) + i % 2, group g is at the edge in a + 3 + g. Never stalls.
+    Word i is read in a + 1 + word_cycle(i), group g is at the edge in a + 3 + group_cycle(g), as `spec/loading.py` has
+    them for the load's type: a group in every cycle but of 4-byte elements, of which two come in a frame of four. Never
+    stalls.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -61,27 +65,38 @@ class LoadUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        tensor, instruction = self.config.tensor, self.instruction
+        config, tensor, instruction = self.config, self.config.tensor, self.instruction
         most = tensor.columns // tensor.load_columns
         counts = range(most + 1)
 
         # groups and words of the load, rounded up
+        forms = tensor.operands
+        sizes = {form.size_log2 for form in forms}
+
+        def of(dtype: Value, choices: dict[int, Value]) -> Value:
+            return of_size(dtype, forms, choices)
+
         groups, words = Signal(counts), Signal(counts)
         shift = ceil_log2(tensor.load_columns)
+        inside = {size: WORD_GROUPS >> size for size in sizes}
+        rounded = {size: groups + (count - 1) >> ceil_log2(count) for size, count in inside.items()}
         m.d.comb += [
             groups.eq((instruction.src0_size0 + tensor.load_columns - 1) >> shift),
-            words.eq((groups + GROUPS_OF_A_WORD - 1) >> ceil_log2(GROUPS_OF_A_WORD)),
+            words.eq(of(instruction.src0_dtype, rounded)),
         ]
 
-        # reading: words in the two stationary slots of each frame from the next cycle on
+        # reading: words in the stationary slots of each frame from the next cycle on, where one fills it in the first
         address = Signal.like(self.read.address, reset_less=True)
         first = Signal(FIELDS["src0_partition"].bits, reset_less=True)
         count = Signal(FIELDS["partitions"].bits, reset_less=True)
         words_left = Signal(counts)
+        kind = operand_type(config)
+        s0_dtype, s0_part = (Signal.like(self.group[name], name=f"s0_{name}", reset_less=True) for name in kind)
+        slots = {size: min(STATIONARY_SLOTS, SLOTS // inside[size]) for size in sizes}
         m.d.comb += [
-            self.read.enable.eq((words_left != 0) & (self.slot < STATIONARY_SLOTS)),
+            self.read.enable.eq((words_left != 0) & (self.slot < of(s0_dtype, {s: Const(slots[s]) for s in sizes}))),
             self.read.address.eq(address),
-            self.read.buffer.eq(self.slot[0]),  # word i is read in slot i % 2
+            self.read.buffer.eq(self.slot[0]),  # word i is read in slot i % 2, or each of them in slot 0
             self.read.start.eq(first),
             self.read.count.eq(count),
         ]
@@ -90,9 +105,11 @@ class LoadUnit(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 words_left.eq(words),
-                address.eq(instruction.src0_offset >> ceil_log2(self.config.sbuf.word_bytes)),
+                address.eq(instruction.src0_offset >> ceil_log2(config.sbuf.word_bytes)),
                 first.eq(instruction.src0_partition),
                 count.eq(instruction.partitions),
+                s0_dtype.eq(instruction.src0_dtype),
+                s0_part.eq(instruction.part),
             ]
 
         # sending: starts when the first word is in its buffer, while the load before may still send
@@ -100,21 +117,31 @@ class LoadUnit(wiring.Component):
         s1_start, s2_start = Signal(), Signal()
         groups_left = Signal(counts)
         tag = Signal.like(self.group.tag)
+        dtype, part = (Signal.like(self.group[name], name=name, reset_less=True) for name in kind)
+        # of a type whose words are a group each: it is at the edge where its word is, two cycles after the slot
+        lone = of(dtype, {size: Const(inside[size] == 1, 1) for size in sizes})
+        here = ~lone | (self.slot >= MOVING_SLOT)
         m.d.sync += [s1_start.eq(self.start), s2_start.eq(s1_start)]
         with m.If(self.start):
             m.d.sync += s0_groups.eq(groups)
+        places = {size: (tag << size >> config.tensor.smallest)[: len(self.group.place)] for size in sizes}
+        numbers = {size: tag >> ceil_log2(inside[size]) for size in sizes}
+        buffers = {size: numbers[size][:1] if slots[size] > 1 else Const(0, 1) for size in sizes}
         m.d.comb += [
-            self.free.eq(groups_left <= LOAD_LEAD),
-            self.group.valid.eq(groups_left != 0),
+            # a load is accepted in slot 3, and its first group comes 3 cycles later, in slot 2
+            self.free.eq(groups_left <= Mux(lone, 1, LOAD_LEAD)),
+            self.group.valid.eq((groups_left != 0) & here),
             self.group.tag.eq(tag),
-            self.group.half.eq(tag[0] if most > 1 else 0),
-            self.group.buffer.eq(tag[1] if most > GROUPS_OF_A_WORD else 0),
-            self.last_group.eq(groups_left == 1),
+            self.group.dtype.eq(dtype),
+            self.group.part.eq(part),
+            self.group.place.eq(of(dtype, places)),
+            self.group.buffer.eq(of(dtype, buffers)),
+            self.last_group.eq((groups_left == 1) & here),
         ]
         with m.If(self.group.valid):
             m.d.sync += [groups_left.eq(groups_left - 1), tag.eq(tag + 1)]
         with m.If(s2_start):
-            m.d.sync += [groups_left.eq(s0_groups), tag.eq(0)]
+            m.d.sync += [groups_left.eq(s0_groups), tag.eq(0), dtype.eq(s0_dtype), part.eq(s0_part)]
 
         rules = Rules(m, platform)
         rules.follows(self.start, self.free & (self.slot == ACCEPT_SLOT), "a load starts when it may, in its slot")

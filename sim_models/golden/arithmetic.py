@@ -8,9 +8,9 @@ How: a product of two operands and of two fp32 is exact in float64. Its sum with
 not exact, rounded to odd; rounding that to float32 then equals one rounding of the exact value (53 >= 24 + 2 bits). The
 sum of two fp32 is float32's own.
 
-`subnormals="flush"` (tensor engine only): a subnormal operand counts as the zero of its sign, and a result whose exact
-value is below 2^-126 in magnitude is the zero of its sign, even where rounding would have given 2^-126 (tininess is
-detected before rounding).
+`subnormals="flush"` (tensor engine only): an operand that is subnormal in its format counts as the zero of its sign,
+and a result whose exact value is below 2^-126 in magnitude is the zero of its sign, even where rounding would have
+given 2^-126 (tininess is detected before rounding).
 """
 
 from functools import partial
@@ -19,12 +19,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
+from makalu.spec.formats import FP32, SIGNIFICAND_BITS, TENSOR_OPERANDS, Format
+from makalu.spec.tensor_types import Part
 
 from .column_chain import column_chain
-from .formats import widen
+from .formats import tensor_operand
 
 __all__ = [
+    "chain_step",
     "fma_chain_step",
     "fp32_add",
     "fp32_max",
@@ -102,9 +104,14 @@ def fma_chain_step(
     a: ArrayLike, b: ArrayLike, p: ArrayLike, *, form: Format = TENSOR_OPERANDS[0], subnormals: str = "keep"
 ) -> Bits32:
     """round(a * b + p): operands a and b in `form`, fp32 p, the product exact, one rounding."""
-    first, second = _double(widen(form, a), subnormals), _double(widen(form, b), subnormals)
+    first, second = (_operand(form, bits, subnormals) for bits in (a, b))
+    return chain_step(first, second, p, subnormals=subnormals)
+
+
+def chain_step(a: ArrayLike, b: ArrayLike, p: ArrayLike, *, subnormals: str = "keep") -> Bits32:
+    """round(a * b + p), of operands as fp32 bits (`tensor_operand`), the product exact, one rounding."""
     with np.errstate(invalid="ignore"):
-        product = np.asarray(first * second)
+        product = np.asarray(_double(a) * _double(b))
     return _sum(product, _double(p, subnormals), subnormals)
 
 
@@ -153,11 +160,22 @@ def fp32_min(a: ArrayLike, b: ArrayLike) -> Bits32:
     return _extreme(a, b, larger=False)
 
 
-def _chain_operands(stationary: ArrayLike, moving: ArrayLike, form: Format, flush: bool) -> tuple[Singles, Singles]:
-    weights, columns = (widen(form, bits).view(np.float32) for bits in (stationary, moving))
+def _operand(form: Format, bits: ArrayLike, subnormals: str) -> Bits32:
+    """fp32 bits of operands that are whole elements."""
+    if form.splits:
+        raise ValueError(f"an operand is a part of an element of {form.name}: give the parts, as fp32 bits")
+    return tensor_operand(form, Part.UPPER, bits, subnormals=subnormals)
+
+
+def _chain_operands(
+    stationary: ArrayLike, moving: ArrayLike, form: Format | None, subnormals: str
+) -> tuple[Singles, Singles]:
+    sides = (stationary, moving)
+    bits = sides if form is None else tuple(_operand(form, side, subnormals) for side in sides)
+    weights, columns = (_bits32(side).view(np.float32) for side in bits)
     if weights.ndim != 2 or columns.ndim != 2 or len(weights) != len(columns):
         raise ValueError(f"stationary[K, M] and moving[K, N] must share K, not {weights.shape} and {columns.shape}")
-    return (_flush(weights), _flush(columns)) if flush else (weights, columns)
+    return weights, columns
 
 
 def _chain_step(weight: Singles, column: Singles, chain: Singles, *, flush: bool) -> Singles:
@@ -168,11 +186,11 @@ def _chain_step(weight: Singles, column: Singles, chain: Singles, *, flush: bool
 
 
 def matmul_column_chain_definition(
-    stationary: ArrayLike, moving: ArrayLike, *, form: Format = TENSOR_OPERANDS[0], subnormals: str = "keep"
+    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = TENSOR_OPERANDS[0], subnormals: str = "keep"
 ) -> Bits32:
     """What `matmul_column_chain` is equal to: every step through doubles."""
     flush = _is_flush(subnormals)
-    weights, columns = _chain_operands(stationary, moving, form, flush)
+    weights, columns = _chain_operands(stationary, moving, form, subnormals)
     chain = np.zeros((weights.shape[1], columns.shape[1]), np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for weight, column in zip(weights, columns, strict=True):
@@ -181,9 +199,11 @@ def matmul_column_chain_definition(
 
 
 def matmul_column_chain(
-    stationary: ArrayLike, moving: ArrayLike, *, form: Format = TENSOR_OPERANDS[0], subnormals: str = "keep"
+    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = TENSOR_OPERANDS[0], subnormals: str = "keep"
 ) -> Bits32:
     """dst[M, N] = chain over k of stationary[k, M] * moving[k, N], fp32 bits; both operands in `form`
+
+    Without a form the operands are fp32 bits, each of at most SIGNIFICAND_BITS significant ones (`tensor_operand`).
 
     Rows in the order 0 .. K-1, one rounding a row, starting with +0. PE rows outside the tile change nothing, not even
     the sign of a zero, so they do not appear here. PSUM's addition comes after it (`fp32_add`).
@@ -191,6 +211,9 @@ def matmul_column_chain(
     Steps whose products are exact in float32 are taken there (`column_chain`), at the same bits.
     """
     flush = _is_flush(subnormals)
-    weights, columns = _chain_operands(stationary, moving, form, flush)
+    weights, columns = _chain_operands(stationary, moving, form, subnormals)
+    significant = SIGNIFICAND_BITS if form is None else form.fraction_bits + 1
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return _canonical(column_chain(weights, columns, flush=flush, definition=partial(_chain_step, flush=flush)))
+        step = partial(_chain_step, flush=flush)
+        sums = column_chain(weights, columns, product_bits=2 * significant, flush=flush, definition=step)
+    return _canonical(sums)

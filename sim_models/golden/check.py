@@ -18,7 +18,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, InstructionError, decode, field_value, foreign
 from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
-from makalu.spec.formats import ACCUMULATOR
+from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE, Format
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -31,10 +31,11 @@ from makalu.spec.isa import (
     Space,
 )
 from makalu.spec.operand import counted_elements
+from makalu.spec.tensor_types import MIXING, mixable
 
 from .operand import OperandPattern, operand
 
-__all__ = ["READINGS", "Violation", "check", "check_bytes"]
+__all__ = ["READINGS", "QueueCheck", "Violation", "check", "check_bytes", "loaded_by"]
 
 Violation = tuple[ErrorCode, str]
 """The code that the hardware reports, and a sentence that names rule and value."""
@@ -42,7 +43,27 @@ Violation = tuple[ErrorCode, str]
 _NONE: Violation = (ErrorCode.NONE, "")
 
 
-def check_bytes(data: bytes, queue: Queue, config: CoreConfig) -> Violation:
+class QueueCheck:
+    """`check_bytes` of the instructions of one queue, in their order: a rule may look at what came before."""
+
+    def __init__(self, queue: Queue, config: CoreConfig) -> None:
+        self.queue, self.config = queue, config
+        self.loaded: Format | None = None
+        """Type of the last legal load_stationary."""
+
+    def __call__(self, data: bytes) -> Violation:
+        violation = check_bytes(data, self.queue, self.config, loaded=self.loaded)
+        if violation == _NONE:
+            self.loaded = loaded_by(decode(data), self.loaded)
+        return violation
+
+
+def loaded_by(instruction: Instruction, before: Format | None) -> Format | None:
+    """Type of the last load_stationary behind a legal instruction; `before`: in front of it."""
+    return FORMAT_OF_CODE[instruction["src0_dtype"]] if instruction.opcode == Opcode.LOAD_STATIONARY else before
+
+
+def check_bytes(data: bytes, queue: Queue, config: CoreConfig, *, loaded: Format | None = None) -> Violation:
     """`check` of an encoded instruction; reports unknown opcodes and reserved bits too."""
     word = int.from_bytes(data, "little")
     if (text := foreign(word)) is not None:
@@ -57,16 +78,19 @@ def check_bytes(data: bytes, queue: Queue, config: CoreConfig) -> Violation:
         instruction = decode(data)
     except InstructionError as error:
         return ErrorCode.RESERVED, str(error)
-    return check(instruction, queue, config)
+    return check(instruction, queue, config, loaded=loaded)
 
 
-def check(instruction: Instruction, queue: Queue, config: CoreConfig) -> Violation:
-    """(NONE, "") for a legal instruction, else the code that goes before the others that apply, and its sentence."""
+def check(instruction: Instruction, queue: Queue, config: CoreConfig, *, loaded: Format | None = None) -> Violation:
+    """(NONE, "") for a legal instruction, else the code that goes before the others that apply, and its sentence.
+
+    `loaded`: type of the queue's load_stationary before it; None where there is none, or it is not looked at.
+    """
     if queue not in INSTRUCTIONS[instruction.opcode].queues:
         return _wrong_queue(instruction.opcode, queue)
     readings: list[tuple[ErrorCode, Iterable[str]]] = [(ErrorCode.RESERVED, _unused_slots(instruction))]
     readings += [(rule.code, _field(rule, instruction, config)) for rule in field_rules(instruction.opcode)]
-    for place in _places(instruction, config):
+    for place in _places(instruction, config, loaded):
         readings += [(rule.code, READINGS[rule](place)) for rule in place.allowed.rules]
     # lazily: a reading may rest on the rules of the codes below its own
     for code, texts in sorted(readings, key=lambda reading: PRECEDENCE.index(reading[0])):
@@ -107,6 +131,7 @@ class _Place:
     slot: str
     allowed: Operand
     config: CoreConfig
+    loaded: Format | None = None
 
     def __getitem__(self, field: str) -> int:
         return self.instruction[f"{self.slot}_{field}"]
@@ -131,19 +156,20 @@ class _Place:
                 yield f"{self.slot} covers bytes {low} to {high}, a partition of {space.name} has {limit}"
 
 
-def _places(instruction: Instruction, config: CoreConfig) -> Iterator[_Place]:
+def _places(instruction: Instruction, config: CoreConfig, loaded: Format | None = None) -> Iterator[_Place]:
     """The operand slots that this instruction uses."""
     for slot, allowed in INSTRUCTIONS[instruction.opcode].operands.items():
         if not allowed.scalar or instruction["operand0_tensor"]:
-            yield _Place(instruction, slot, allowed, config)
+            yield _Place(instruction, slot, allowed, config, loaded)
 
 
 def _kind(place: _Place) -> Iterator[str]:
     slot, allowed, space, code = place.slot, place.allowed, place["space"], place["dtype"]
     if space not in allowed.spaces:
         yield f"{slot}_space must be one of {[s.name for s in allowed.spaces]}, not {space}"
-    if code not in [form.code for form in allowed.dtypes]:
-        yield f"{slot}_dtype must be one of {[form.name for form in allowed.dtypes]}, not {code}"
+    types = allowed.types(place.config)
+    if code not in [form.code for form in types]:
+        yield f"{slot}_dtype must be one of {[form.name for form in types]}, not {code}"
     if space == Space.PSUM and code != ACCUMULATOR.code:
         yield f"{slot}_dtype must be fp32 in PSUM, not {code}"
 
@@ -224,6 +250,12 @@ def _one_bank(place: _Place) -> Iterator[str]:
         yield f"{place.slot} covers bytes {low} to {high}, more than one bank of {bank}"
 
 
+def _mixable(place: _Place) -> Iterator[str]:
+    form = FORMAT_OF_CODE.get(place["dtype"])
+    if place.loaded is not None and form is not None and not mixable(place.loaded, form):
+        yield f"{place.slot} is of {form.name} and the stationary of {place.loaded.name}; {MIXING}"
+
+
 def _in_memory(place: _Place) -> Iterator[str]:
     extents, address, bits = (*place.sizes, place.count), place.instruction["address"], place.config.bus.address_bits
     strides = [place.instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
@@ -250,6 +282,7 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.WORD_ALIGNED: _word_aligned,
     OperandRule.UNIT_STRIDE: _unit_stride,
     OperandRule.ONE_BANK: _one_bank,
+    OperandRule.MIXABLE: _mixable,
     OperandRule.IN_MEMORY: _in_memory,
 }
 """What each rule means."""

@@ -1,13 +1,14 @@
 """Column chains in float32: the steps whose products it has exactly, so that one addition is all of the rounding.
 
-A product of two operands of 8 significant bits has at most 16: from 2^-134 on its last bit is at 2^-149 or above, and
-below 2^128 its first bit is a float32's too, so float32 has it exactly. The products of finite numbers other than zero
-lie between that of the smallest and that of the largest magnitudes, which a step's two rows tell without any product;
-zeros, infinities and NaNs make the same in every format. Then round(a * b + p) is one float32 addition.
+A product of two operands of 8 significant bits has at most 16: from 2^-134 on its last bit is at 2^-149 or above (with
+12 bits each it has 24, from 2^-126 on; `product_bits` says how many), and below 2^128 its first bit is a float32's too,
+so float32 has it exactly. The products of finite numbers other than zero lie between that of the smallest and that of
+the largest magnitudes, which a step's two rows tell without any product; zeros, infinities and NaNs make the same in
+every format. Then round(a * b + p) is one float32 addition.
 
 Flush needs no second criterion: two float32 are multiples of 2^-149, so a sum below 2^-125 is exact, and one that is
-below 2^-126 after its rounding was there before it. Nor does it need a look at every sum: products from 2^-111 on are
-multiples of 2^-126, so is what a chain makes of them, and between 0 and 2^-126 there is none.
+below 2^-126 after its rounding was there before it. Nor does it need a look at every sum: products of 16 bits from
+2^-111 on are multiples of 2^-126, so is what a chain makes of them, and between 0 and 2^-126 there is none.
 
 Does not: say what a step is (`arithmetic` does, and takes the other steps).
 """
@@ -17,17 +18,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.formats import FP32, TENSOR_OPERANDS
+from makalu.spec.formats import BF16, FP32
 
 __all__ = ["column_chain", "exact_steps", "step_extremes", "tiny_steps"]
 
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-_PRODUCT_BITS = 2 * max(form.fraction_bits + 1 for form in TENSOR_OPERANDS)
-EXACT_FROM = 2.0 ** (FP32.emin - FP32.fraction_bits + _PRODUCT_BITS - 1)
+PRODUCT_BITS = 2 * (BF16.fraction_bits + 1)
+"""Of the products that the next numbers are for; each bit more doubles them."""
+EXACT_FROM = 2.0 ** (FP32.emin - FP32.fraction_bits + PRODUCT_BITS - 1)
 EXACT_BELOW = 2.0 ** (FP32.bias + 1)
-NEVER_TINY_FROM = 2.0 ** (FP32.emin + _PRODUCT_BITS - 1)
+NEVER_TINY_FROM = 2.0 ** (FP32.emin + PRODUCT_BITS - 1)
 SMALLEST_NORMAL = np.float32(2.0**FP32.emin)
 
 BLOCK = 1 << 14
@@ -52,30 +54,36 @@ def step_extremes(weights: Singles, columns: Singles) -> tuple[Doubles, Doubles]
     return small_weight * small_column, large_weight * large_column
 
 
-def exact_steps(smallest: Doubles, largest: Doubles) -> NDArray[np.bool_]:
+def exact_steps(smallest: Doubles, largest: Doubles, product_bits: int = PRODUCT_BITS) -> NDArray[np.bool_]:
     """[K]: whether float32 has every product of the step exactly."""
-    return (smallest >= EXACT_FROM) & (largest < EXACT_BELOW)
+    return (smallest >= EXACT_FROM * 2.0 ** (product_bits - PRODUCT_BITS)) & (largest < EXACT_BELOW)
 
 
-def tiny_steps(smallest: Doubles) -> NDArray[np.bool_]:
+def tiny_steps(smallest: Doubles, product_bits: int = PRODUCT_BITS) -> NDArray[np.bool_]:
     """[K]: whether a sum of the step or of a later one may lie between 0 and 2^-126."""
-    return np.minimum.accumulate(smallest) < NEVER_TINY_FROM
+    return np.minimum.accumulate(smallest) < NEVER_TINY_FROM * 2.0 ** (product_bits - PRODUCT_BITS)
 
 
 def column_chain(
-    weights: Singles, columns: Singles, *, flush: bool, definition: Callable[[Singles, Singles, Singles], Singles]
+    weights: Singles,
+    columns: Singles,
+    *,
+    product_bits: int,
+    flush: bool,
+    definition: Callable[[Singles, Singles, Singles], Singles],
 ) -> Singles:
     """chain[M, N], over k in order: round(weights[k, M] * columns[k, N] + chain), starting with +0
 
     Parameters
     ----------
     weights[K, M], columns[K, N] : values of operands; with `flush` none is subnormal.
+    product_bits : that a product of two of them has at most.
     flush : results below 2^-126 become the zero of their sign.
     definition : the next chain of a row of weights, a row of columns and the chain, for steps that are not exact.
     """
     smallest, largest = step_extremes(weights, columns)
-    exact = exact_steps(smallest, largest).tolist()
-    tiny = (tiny_steps(smallest) & flush).tolist()
+    exact = exact_steps(smallest, largest, product_bits).tolist()
+    tiny = (tiny_steps(smallest, product_bits) & flush).tolist()
     chain = np.zeros((weights.shape[1], columns.shape[1]), np.float32)
     width = max(1, BLOCK // max(1, len(chain)))
     for first in range(0, chain.shape[1], width):

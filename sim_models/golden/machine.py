@@ -33,7 +33,7 @@ from makalu.spec.isa import (
 )
 from makalu.spec.sequencer import CHANNEL_OF
 
-from .check import check_bytes
+from .check import QueueCheck
 from .dma import BusError, GoldenDma
 from .elementwise import GoldenElementwise
 from .hazard import SbufAccess, sbuf_accesses, shared_word
@@ -54,6 +54,7 @@ _COUNTER_MASK = (1 << SEMAPHORE_BITS) - 1
 class _QueueState:
     queue: Queue
     address: int
+    check: QueueCheck
     halted: bool = False
     outstanding: int = 0
     head: Instruction | None = None
@@ -141,7 +142,8 @@ class _Run:
         self._elementwise = GoldenElementwise(sbuf=self._sbuf, psum=self._psum, report=self._report)
         self._dma = GoldenDma(sbuf=self._sbuf, memory=self._memory, report=self._report)
         self._semaphores = [0] * config.sequencer.semaphores
-        self._queues = [_QueueState(queue, programs[queue]) for queue in QUEUES if queue in programs]
+        given = [queue for queue in QUEUES if queue in programs]
+        self._queues = [_QueueState(queue, programs[queue], QueueCheck(queue, config)) for queue in given]
         self._channels: dict[str, deque[_Issued]] = {}
 
     def loop(self) -> None:
@@ -202,7 +204,7 @@ class _Run:
             return None
         if state.head is None:
             address, data = state.address, self._bytes(state.address)
-            code, text = self._verdict(state.queue, address, data)
+            code, text = self._verdict(state, address, data)
             if code is not ErrorCode.NONE:
                 if not state.outstanding:  # what is before it in the program may still fail
                     fetched = code is not ErrorCode.FETCH and address % INSTRUCTION_BYTES == 0
@@ -212,12 +214,12 @@ class _Run:
             state.head = decode(data)
         return state.head
 
-    def _verdict(self, queue: Queue, address: int, data: bytes) -> tuple[ErrorCode, str]:
+    def _verdict(self, state: _QueueState, address: int, data: bytes) -> tuple[ErrorCode, str]:
         """Why the instruction at an address cannot be executed."""
         if address % INSTRUCTION_BYTES or len(data) != INSTRUCTION_BYTES:
             code = ErrorCode.ALIGNMENT if address % INSTRUCTION_BYTES else ErrorCode.FETCH
             return code, f"program address must be a multiple of {INSTRUCTION_BYTES} inside the memory"
-        return check_bytes(data, queue, self._config)
+        return state.check(data)
 
     def _obstacles(self, state: _QueueState, instruction: Instruction) -> list[str]:
         """Why the head does not issue."""

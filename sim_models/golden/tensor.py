@@ -7,18 +7,17 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import TENSOR_OPERANDS
 
 from .arithmetic import fp32_add, matmul_column_chain
-from .formats import storage
+from .formats import tensor_operand
 from .memory import PartitionedMemory
-from .operand import operand
+from .operand import OperandPattern, operand
 
 __all__ = ["GoldenTensor", "occurrence"]
 
 
 class GoldenTensor:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites.
     Weights outside the last load's [K, M] are undefined: their use is reported and counts as +0.
@@ -35,19 +34,24 @@ class GoldenTensor:
         shape = (config.tensor.rows, config.tensor.columns)
         self._subnormals = config.tensor.subnormals
         self._sbuf, self._psum, self._report = sbuf, psum, report
-        self._weights: NDArray[np.unsignedinteger] = np.zeros(shape, storage(TENSOR_OPERANDS[0]))
+        self._weights: NDArray[np.uint32] = np.zeros(shape, np.uint32)
+        """fp32 bits of operands."""
         self._defined: NDArray[np.bool_] = np.zeros(shape, np.bool_)
-        self._pending: tuple[NDArray[np.unsignedinteger], NDArray[np.bool_]] | None = None
+        self._pending: tuple[NDArray[np.uint32], NDArray[np.bool_]] | None = None
 
     def load_stationary(self, instruction: Instruction) -> None:
         """shadow[K, M] = src0[K, M]; the next matmul swaps it in."""
         source = operand(instruction, "src0", count=instruction["partitions"])
-        weights = np.zeros(self._weights.shape, storage(source.format))
+        weights = np.zeros_like(self._weights)
         defined = np.zeros_like(self._defined)
         tile = slice(source.partition, source.partition + source.count), slice(0, source.elements)
-        weights[tile] = self._sbuf.read(source, slot="src0")
+        weights[tile] = self._operands(instruction, source)
         defined[tile] = True
         self._pending = weights, defined
+
+    def _operands(self, instruction: Instruction, source: OperandPattern) -> NDArray[np.uint32]:
+        bits = self._sbuf.read(source, slot="src0")
+        return tensor_operand(source.format, instruction["part"], bits, subnormals=self._subnormals)
 
     def matmul(self, instruction: Instruction) -> None:
         """dst[M, N] (+)= stationary[K, M].T @ src0[K, N]"""
@@ -64,12 +68,8 @@ class GoldenTensor:
                 f"matmul uses stationary row {moving.partition + row} column {column}, which the last "
                 f"load_stationary did not load ({int(undefined.sum())} of {undefined.size} weights)"
             )
-        chain = matmul_column_chain(
-            self._weights[tile],
-            self._sbuf.read(moving, slot="src0"),
-            form=moving.format,
-            subnormals=self._subnormals,
-        )
+        operands = self._operands(instruction, moving)
+        chain = matmul_column_chain(self._weights[tile], operands, form=None, subnormals=self._subnormals)
         if not instruction["accumulate"]:
             self._psum.write(target, chain)
             return

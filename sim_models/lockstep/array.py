@@ -12,23 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
+from makalu.spec.formats import FP32
 
-from ..golden.formats import widen
+from .operand import operand_values
 
-__all__ = ["ArrayModel", "operand_values", "round_chain"]
+__all__ = ["ArrayModel", "round_chain"]
 
 Bits = NDArray[np.uint32]
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SMALLEST_NORMAL = 2.0**FP32.emin
-
-
-def operand_values(bits: NDArray[Any], *, form: Format = TENSOR_OPERANDS[0], subnormals: str) -> Doubles:
-    """Values of operands in `form`."""
-    with np.errstate(invalid="ignore"):
-        return _flushed(widen(form, bits).view(np.float32).astype(np.float64), subnormals)
 
 
 def round_chain(product: Doubles, chain: Doubles, *, subnormals: str) -> NDArray[np.float32]:
@@ -61,10 +55,10 @@ class ArrayModel:
     ----------
     config : CoreConfig
 
-    Inputs of `tick`, as the RTL's ports but with the bits of operands' formats
+    Inputs of `tick`, as the RTL's ports
     ---------------------------------------------------------------------------
-    x : {bits: uint[R], active: bool[R], swap: bool[R]}
-    w : {bits: uint[R, F], tag: int[R], valid: bool[R]}
+    x : {operand: int[R], active: bool[R], swap: bool[R]}
+    w : {operands: int[R, F], tag: int[R], valid: bool[R]}
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -123,7 +117,7 @@ class ArrayModel:
           +0, known, in all its L registers after L edges, and row r after r*L more.
         All of these are what the next edge would write again.
         """
-        entering = (x["active"], x["swap"], x["bits"], w["valid"], w["bits"], w["tag"])
+        entering = (x["active"], x["swap"], x["operand"], w["valid"], w["operands"], w["tag"])
         self._empty_edges = 0 if any(np.count_nonzero(e) for e in entering) else self._empty_edges + 1
         return self._empty_edges > self._rest_after
 
@@ -143,7 +137,7 @@ class ArrayModel:
         self._products = [(product, self._active_known | neutral), *self._products[:-1]]
 
     def _move(self, x: Mapping[str, NDArray[Any]]) -> None:
-        self._x = _shifted(self._x, operand_values(x["bits"], subnormals=self.tensor.subnormals))
+        self._x = _shifted(self._x, operand_values(x["operand"], stationary=False))
         self._x_active = _shifted(self._x_active, np.asarray(x["active"]).astype(np.bool_))
         self._swap = _shifted(self._swap, np.asarray(x["swap"]).astype(np.bool_))
         # a swap acts in the edge that takes its x, before that edge's captures
@@ -155,7 +149,7 @@ class ArrayModel:
         columns = np.repeat(capture, self.tensor.load_columns, axis=1)
         self._shadow = np.where(columns, self._group.reshape(self._shadow.shape), self._shadow)
         self._shadow_known = self._shadow_known | columns
-        self._group = _shifted(self._group, operand_values(w["bits"], subnormals=self.tensor.subnormals))
+        self._group = _shifted(self._group, operand_values(w["operands"], stationary=True))
         self._valid = _shifted(self._valid & ~capture, np.asarray(w["valid"]).astype(np.bool_))
         self._tag = _shifted(self._tag - 1, np.asarray(w["tag"]).astype(np.int64))
 

@@ -11,7 +11,7 @@ from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, SIGNALS, WAITS, Opcode, Q
 from makalu.spec.registers import COUNTERS, REGISTER_BITS, QueueState
 from makalu.spec.sequencer import CHANNEL_OF, DECODE_PERIOD, DECODED_INSTRUCTIONS
 
-from ..golden.check import check_bytes
+from ..golden.check import QueueCheck
 
 __all__ = ["IssueQueueModel", "Issued"]
 
@@ -68,11 +68,12 @@ class IssueQueueModel:
         self._decoding: tuple[int, bool, int] | None = None
         """Word, failed, cycles in the decoder."""
         self._decoded: deque[_Decoded] = deque()
+        self._check = QueueCheck(self.queue, self.config)
 
     # what this cycle shows
 
     def _verdict(self, word: int) -> ErrorCode:
-        return check_bytes(word.to_bytes(INSTRUCTION_BYTES, "little"), self.queue, self.config)[0]
+        return self._check(word.to_bytes(INSTRUCTION_BYTES, "little"))[0]
 
     @property
     def running(self) -> bool:
@@ -130,6 +131,7 @@ class IssueQueueModel:
     def start(self, *, enabled: bool, address: int) -> None:
         self._decoding = None
         self._decoded.clear()
+        self._check = QueueCheck(self.queue, self.config)
         self._address = address
         self.counters = dict.fromkeys(COUNTERS, 0)
         self.state, self.error = QueueState.IDLE, (ErrorCode.NONE, 0, 0)

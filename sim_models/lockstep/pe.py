@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import FP32
 
-from .array import operand_values, round_chain
+from .array import round_chain
+from .operand import operand_values
 
 __all__ = ["PeInputs", "PeModel", "PeOutputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeInputs:
-    """One cycle's inputs; operands as bits of their format, the chain as finalised fp32 bits."""
+    """One cycle's inputs; operands as words of the contract, the chain as finalised fp32 bits."""
 
     x: int
     active: bool
@@ -80,9 +81,9 @@ class PeModel:
             return np.array([-0.0])
         if self._x is None or self._active is None:
             return None
-        factors = operand_values(np.array([[self._x], [self._active]]), subnormals=self._subnormals)
+        moving = operand_values(np.array([self._x]), stationary=False)
         with np.errstate(invalid="ignore"):
-            return np.asarray(factors[0] * factors[1])
+            return np.asarray(moving * operand_values(np.array([self._active]), stationary=True))
 
     def _sum(self, p: int) -> int | None:
         product = self._products[-1]

@@ -6,24 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import TENSOR_OPERANDS
+from makalu.spec.formats import FORMAT_OF_CODE
 
 from ..golden.formats import storage
+from .operand import operand_words
 from .taking_part import constant
 from .tensor_head import EdgeControl
 
 __all__ = ["TensorEdgesModel"]
 
 _READ = ("moving", "address", "buffer", "start", "partitions")
-_GROUP = ("buffer", "half", "tag")
-_COLUMN = ("swap", "buffer", "element")
+_GROUP = ("buffer", "place", "tag", "dtype", "part")
+_COLUMN = ("swap", "buffer", "place", "dtype", "part")
 _FIELDS = (
     [("read", "enable"), *(("read", name) for name in _READ)]
     + [("group", "valid"), *(("group", name) for name in _GROUP)]
     + [("column", "valid"), *(("column", name) for name in _COLUMN)]
 )
 _NOTHING = EdgeControl(None, None, None)
-_OPERAND = storage(TENSOR_OPERANDS[0])
 
 Fields = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -35,8 +35,8 @@ class TensorEdgesModel:
 
     Inputs of a cycle: `control` (EdgeControl of partition 0), `sbuf_data` uint8 [P, W].
 
-    Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict bits (of operands), active, swap [P]; `w`: dict bits
-    ([P, F]), tag, valid [P]. Bits and tags are 0 while not active or not valid.
+    Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict operand (words), active, swap [P]; `w`: dict operands
+    ([P, F]), tag, valid [P]. Operands and tags are 0 while not active or not valid.
 
     `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
@@ -52,12 +52,11 @@ class TensorEdgesModel:
         self._last_control = -depth
         """The last cycle in which partition 0 did something."""
         no, nothing = constant(np.zeros(count, bool)), constant(np.zeros(count, np.int64))
-        x_bits = constant(np.zeros(count, _OPERAND))
-        w_bits = constant(np.zeros((count, config.tensor.load_columns), _OPERAND))
+        groups = constant(np.zeros((count, config.tensor.load_columns), np.int64))
         self._quiet_out = {
             "sbuf": {"enable": no, "address": nothing},
-            "x": {"bits": x_bits, "active": no, "swap": no},
-            "w": {"bits": w_bits, "tag": nothing, "valid": no},
+            "x": {"operand": nothing, "active": no, "swap": no},
+            "w": {"operands": groups, "tag": nothing, "valid": no},
         }
         sizes = {"moving": buffers, "still": 2}
         self._words = {name: np.zeros((count, size, word), np.uint8) for name, size in sizes.items()}
@@ -87,24 +86,34 @@ class TensorEdgesModel:
         start, count = c["read", "start"], c["read", "partitions"]
         reads = (c["read", "enable"] != 0) & (rows >= start) & (rows < start + count)
 
-        buffer = c["column", "buffer"]
-        elements = self._words["moving"][rows, buffer].view(_OPERAND)
-        active = (c["column", "valid"] != 0) & self._active["moving"][rows, buffer]
+        active = (c["column", "valid"] != 0) & self._active["moving"][rows, c["column", "buffer"]]
         x = {
-            "bits": np.where(active, elements[rows, c["column", "element"]], 0).astype(_OPERAND),
+            "operand": self._operands(c, "column", "moving", active, 1)[:, 0],
             "active": active,
             "swap": (c["column", "valid"] & c["column", "swap"]) != 0,
         }
-
-        buffer = c["group", "buffer"]
-        valid = (c["group", "valid"] != 0) & self._active["still"][rows, buffer]
-        halves = self._words["still"][rows, buffer].view(_OPERAND).reshape(len(rows), 2, tensor.load_columns)
+        valid = (c["group", "valid"] != 0) & self._active["still"][rows, c["group", "buffer"]]
         w = {
-            "bits": np.where(valid[:, None], halves[rows, c["group", "half"]], 0).astype(_OPERAND),
+            "operands": self._operands(c, "group", "still", valid, tensor.load_columns),
             "tag": np.where(valid, c["group", "tag"], 0),
             "valid": valid,
         }
         return {"sbuf": {"enable": reads, "address": c["read", "address"]}, "x": x, "w": w}
+
+    def _operands(
+        self, c: dict[tuple[str, str], Fields], what: str, kind: str, here: Flags, count: int
+    ) -> NDArray[np.int64]:
+        """[P, count]: operands of the `count` elements at `place`; 0 where not `here`."""
+        out = np.zeros((len(here), count), np.int64)
+        types = np.stack([c[what, "dtype"], c[what, "part"]])[:, here]
+        for dtype, part in set(zip(*types.tolist(), strict=True)):
+            mine = np.flatnonzero(here & (c[what, "dtype"] == dtype) & (c[what, "part"] == part))
+            form = FORMAT_OF_CODE[dtype]
+            words = self._words[kind][mine, c[what, "buffer"][mine]].view(storage(form)).reshape(len(mine), -1, count)
+            place = c[what, "place"][mine] >> form.size_log2 - self.config.tensor.smallest
+            bits, subnormals = words[np.arange(len(mine)), place], self.config.tensor.subnormals
+            out[mine] = operand_words(bits, form=form, stationary=kind == "still", part=part, subnormals=subnormals)
+        return out
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
         control: EdgeControl = inputs["control"]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import Opcode
 from makalu.spec.latency import (
@@ -17,6 +18,7 @@ from makalu.spec.latency import (
     row_delay,
     swap_guard,
 )
+from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, word_cycle
 
 from ..golden.operand import operand
 from ..golden.walker import addresses
@@ -34,15 +36,23 @@ class Read(NamedTuple):
 
 
 class Group(NamedTuple):
+    """`place`: of the group in its word, in groups of the smallest operand."""
+
     buffer: int
-    half: int
+    place: int
     tag: int
+    dtype: int
+    part: int
 
 
 class Column(NamedTuple):
+    """`place`: of the element in its word, in elements of the smallest operand."""
+
     swap: int
     buffer: int
-    element: int
+    place: int
+    dtype: int
+    part: int
 
 
 class Wave(NamedTuple):
@@ -60,10 +70,10 @@ class EdgeControl(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A run of moving elements in one SBUF word."""
+    """A run of moving elements in one SBUF word; `place` of the first, in elements."""
 
     address: int
-    element: int
+    place: int
     length: int
 
 
@@ -86,6 +96,8 @@ def segments_of(instruction: Instruction, config: CoreConfig) -> list[Segment]:
 class _Matmul:
     segments: deque[Segment]
     destinations: deque[int]
+    dtype: int
+    part: int
     swap: bool
     accumulate: bool
     columns: int
@@ -201,13 +213,18 @@ class TensorHeadModel:
     def _accept_load(self, a: int, load: Instruction) -> None:
         tensor, word = self.config.tensor, self.config.sbuf.word_bytes
         source = operand(load, "src0", count=load["partitions"])
-        groups = -(-source.elements // tensor.load_columns)
-        for i in range((groups + 1) // 2):
-            where = Read(0, source.offset // word + i, i % 2, source.partition, source.count)
-            self._reads[a + 1 + 4 * (i // 2) + i % 2] = where
+        groups, inside = -(-source.elements // tensor.load_columns), groups_of_a_word(source.format)
+        for i in range(-(-groups // inside)):
+            cycle = word_cycle(source.format, i)
+            # a word is in the buffer of its slot's number
+            where = Read(0, source.offset // word + i, cycle % SLOTS, source.partition, source.count)
+            self._reads[a + 1 + cycle] = where
         for g in range(groups):
-            self._groups[a + LOAD_LEAD + g] = Group(g // 2 % 2, g % 2, g)
-        self._last_group = a + LOAD_LEAD + groups - 1
+            buffer = word_cycle(source.format, g // inside) % SLOTS
+            place = g % inside << source.format.size_log2 - tensor.smallest
+            here = Group(buffer, place, g, source.format.code, load["part"])
+            self._groups[a + LOAD_LEAD + group_cycle(source.format, g)] = here
+        self._last_group = a + LOAD_LEAD + load_span(source.format, groups) - 1
         self._finishes["finish_load"].add(self._last_group + row_delay(self.config))
         self._pending = True
 
@@ -217,6 +234,8 @@ class TensorHeadModel:
         self._fetching = self._waiting = _Matmul(
             segments=deque(segments_of(matmul, self.config)),
             destinations=deque((places // target.format.bytes).tolist()),
+            dtype=matmul["src0_dtype"],
+            part=matmul["part"],
             swap=self._pending,
             accumulate=bool(matmul["accumulate"]),
             columns=matmul["columns"],
@@ -238,7 +257,9 @@ class TensorHeadModel:
             return
         held = self._held[0]
         swap = matmul.swap and self._first
-        self._column = Column(int(swap), held.buffer, held.segment.element + held.gone)
+        larger = FORMAT_OF_CODE[matmul.dtype].size_log2 - self.config.tensor.smallest
+        place = held.segment.place + held.gone << larger
+        self._column = Column(int(swap), held.buffer, place, matmul.dtype, matmul.part)
         self._first = False
         held.gone += 1
         if held.gone == held.segment.length:

@@ -15,6 +15,7 @@ from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode
 from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_window, row_delay, swap_guard
+from makalu.spec.loading import load_span
 
 from ..golden.walker import addresses
 from .waits import EngineWork, Hold
@@ -119,9 +120,10 @@ class TensorTiming:
 
     def _load(self, a: int, instruction: Instruction) -> TensorTimes:
         groups = -(-instruction["src0_size0"] // self.config.tensor.load_columns)
+        span = load_span(FORMAT_OF_CODE[instruction["src0_dtype"]], groups)
         self._pending = True
-        self._load_after = max(self._load_after, a + groups)
-        last = a + LOAD_LEAD + groups - 1
+        self._load_after = max(self._load_after, a + span)
+        last = a + LOAD_LEAD + span - 1
         before = self.load_work[-1].last if self.load_work else a
         self.load_work.append(EngineWork(last, groups, {Hold.START: last - max(a, before) - groups}))
         return TensorTimes(a, a + LOAD_LEAD, last, last + self._rows_delay)

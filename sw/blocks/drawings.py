@@ -30,7 +30,7 @@ def _tensor() -> str:
             "command.ready": show.issue(Queue.TENSOR),
             "control.read": show.head("read", lambda read: f"{'M' if read.moving else 'S'}{read.address}"),
             "control.group": show.head("group", lambda group: f"g{group.tag}"),
-            "control.column": show.head("column", lambda column: f"{column.element}{'*' * column.swap}"),
+            "control.column": show.head("column", lambda column: f"{column.place}{'*' * column.swap}"),
             "wave": show.wave,
             "commit, partition 0": show.commit(0),
             f"commit, partition {_LAST}": show.commit(_LAST),
@@ -67,7 +67,7 @@ def _psum() -> str:
         (_ROWS, kernels.WIDE),
         "bf16",
         {
-            "control.column": show.head("column", lambda column: str(column.element)),
+            "control.column": show.head("column", lambda column: str(column.place)),
             "wave_in, slice 0": show.wave,
             "commit, slice 0": show.commit(0),
             "commit, slice 1": show.commit(1),

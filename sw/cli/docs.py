@@ -16,7 +16,7 @@ from makalu.spec.errors import MakaluError
 from makalu.spec.whole_file import write_whole
 from makalu.sw.blocks.drawings import DRAWINGS
 from makalu.sw.blocks.tables import BLOCKS, shown_presets, tables_of
-from makalu.sw.cli.bench import anchors, bram, dma
+from makalu.sw.cli.bench import anchors, bram, dma, types
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.mutate import PRESET as MUTATE_PRESET
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
@@ -48,6 +48,7 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             tuple(f"{memory}_difference" for memory in ("latency_0", "latency_100", "latency_300", "recorded"))
             + ("events", "mismatched"),
         ),
+        ("types_", types.COLUMNS),
         ("dma_", dma.COLUMNS),
         (
             "pace_",
@@ -59,7 +60,7 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             + ("pes",),
         ),
         ("anchors_", anchors.COLUMNS),
-        ("fpga_", ("lut4", "ccu2c", "comb", "ff", "mult18", "mhz_6", "mhz_7", "mhz_8")),
+        ("fpga_", ("seeds", "lut4", "ccu2c", "comb", "ff", "mult18", "mhz_6", "mhz_7", "mhz_8")),
         ("bram_", (*bram.COLUMNS, "minutes")),
     ),
     "kernels": (

@@ -18,6 +18,7 @@ from makalu.spec.formats import TENSOR_OPERANDS, Format
 from makalu.spec.isa import Queue
 from makalu.spec.latency import column_delay, gemm_overhead
 from makalu.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.tensor_types import passes
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import Program
 from makalu.sw.nki import language as nl
@@ -127,12 +128,12 @@ def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
     )
 
 
-def gemm_floor(config: CoreConfig, k: int, m: int, n: int) -> int:
-    """folds * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits."""
+def gemm_floor(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND) -> int:
+    """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits."""
     tensor = config.tensor
     folds = -(-k // tensor.rows) * -(-m // tensor.columns)
     last = (m - 1) % tensor.columns
-    return folds * n + column_delay(config) + last + gemm_overhead(config)
+    return folds * len(passes(dtype.splits, dtype.splits)) * n + column_delay(config) + last + gemm_overhead(config)
 
 
 def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
@@ -141,13 +142,15 @@ def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
     return run.first_load + fill, run.first_load + run.window - fill
 
 
-def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True) -> Case:
+def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True, dtype: Format = OPERAND) -> Case:
     """C[M, N] = A[K, M].T @ B[K, N] on random values."""
-    return _product_case(config, gemm, k, m, n, resident=resident)
+    return _product_case(config, gemm, k, m, n, dtype=dtype, resident=resident)
 
 
-def _product_case(config: CoreConfig, kernel: Callable[..., Any], k: int, m: int, n: int, **options: Any) -> Case:
-    specs = {"a": TensorSpec((k, m), OPERAND), "b": TensorSpec((k, n), OPERAND)}
+def _product_case(
+    config: CoreConfig, kernel: Callable[..., Any], k: int, m: int, n: int, *, dtype: Format = OPERAND, **options: Any
+) -> Case:
+    specs = {"a": TensorSpec((k, m), dtype), "b": TensorSpec((k, n), dtype)}
     program = compile_kernel(kernel, config, **specs, **options)
     random = np.random.default_rng(k + m + n)
     inputs = {name: random.standard_normal(spec.shape).astype(np.float32) for name, spec in specs.items()}

@@ -225,7 +225,7 @@ PUBLIC: tuple[PublicKernel, ...] = (
             _MX,
             function,
             {"stationary_hbm": "512x128:bf16", "moving_hbm": "512x512:bf16", "mx_dtype": "'float8_e5m2'"},
-            refusal=Refusal(_UNBUILT, "nl.float8_e5m2"),
+            refusal=Refusal(_UNBUILT, "nisa.quantize_mx"),
         )
         for name, function in (
             ("mx_strided", "kernel_copy_strided_quantize_matmul_mx"),

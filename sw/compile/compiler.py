@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from makalu.sim_models.golden.check import check
+from makalu.sim_models.golden.check import check, loaded_by
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.errors import ErrorCode, MakaluError
+from makalu.spec.formats import Format
 from makalu.spec.isa import Queue
 from makalu.spec.sequencer import CONTROL_OPCODES
 from makalu.sw.nki.recording import Operation
@@ -203,8 +204,10 @@ def _check(
     queues: Queues, origins: Mapping[Queue, Sequence[int | None]], lines: Sequence[Origin], config: CoreConfig
 ) -> None:
     for queue, stream in queues.items():
+        loaded: Format | None = None
         for instruction, number in zip(stream, origins[queue], strict=True):
-            code, text = check(instruction, queue, config)
+            code, text = check(instruction, queue, config, loaded=loaded)
             if code is not ErrorCode.NONE:
                 origin = "" if number is None else f" ({lines[number]})"
                 raise CompileError(f"{queue.name.lower()}: {code.name}: {text}{origin}")
+            loaded = loaded_by(instruction, loaded)

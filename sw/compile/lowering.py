@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from makalu.spec.formats import FP32, Format
+from makalu.spec.formats import FP32, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.sw.nki.recording import Operation
 from makalu.sw.nki.storage import Buffer, Storage
@@ -60,13 +60,15 @@ def _instructions(
     numbers["partitions"] = tensors[0].shape[0] if roles.columns is None else operation.tensors["moving"].shape[0]
     if roles.columns is not None:
         numbers["columns"] = operation.tensors[roles.columns].shape[0]
+    kept = FP32 if _keeps_bits(operation.opcode, tensors) else None
     for pattern in common_patterns([_elements(tensor) for tensor in tensors], most=most):
         values = dict(numbers)
         reads: list[Region] = []
         writes: list[Region] = []
         for i, (name, tensor) in enumerate(zip(names, tensors, strict=True)):
             offset = tensor.start + pattern.offsets[i] * tensor.item
-            place = _slot(values, roles.tensors[name], tensor, addresses, offset, pattern.sizes, pattern.strides[i])
+            sizes, strides = pattern.sizes, pattern.strides[i]
+            place = _slot(values, roles.tensors[name], tensor, addresses, offset, sizes, strides, kept)
             (writes if name == "dst" else reads).append(place)
             if name == "dst" and operation.numbers.get("accumulate"):
                 reads.append(place)
@@ -76,6 +78,13 @@ def _instructions(
                 values["operand0_tensor"] = 1
                 reads.append(_slot(values, slot, scalar, addresses, scalar.start, _ONE, _LONE))
         yield Step(operation.opcode, values, tuple(reads), tuple(writes))
+
+
+def _keeps_bits(opcode: Opcode, tensors: Sequence[Tensor]) -> bool:
+    """A copy between equal integers of 4 bytes: through fp32 numbers it would round; as fp32 the bits stay."""
+    forms = {tensor.dtype for tensor in tensors}
+    whole = all(form.kind is FormatKind.INTEGER and form.bytes == FP32.bytes for form in forms)
+    return opcode == Opcode.TENSOR_COPY and len(forms) == 1 and whole
 
 
 def _transfers(
@@ -111,9 +120,10 @@ def _slot(
     offset: int,
     sizes: Sequence[int],
     strides: Sequence[int],
+    kept: Format | None = None,
 ) -> Region:
-    """Fields of an operand on the chip; PSUM holds fp32 words, whatever the kernel calls them."""
-    form = FP32 if tensor.buffer is Buffer.PSUM else tensor.dtype
+    """Fields of an operand on the chip; PSUM holds fp32 words, whatever the kernel calls them. `kept`: as this type."""
+    form = FP32 if tensor.buffer is Buffer.PSUM else kept or tensor.dtype
     start = addresses[tensor.storage] + offset
     values |= {
         f"{slot}_space": int(_SPACES[tensor.buffer]),

@@ -24,8 +24,10 @@ class Roles:
 
 
 ROLES: Mapping[Opcode, Roles] = {
-    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}),
-    Opcode.MATMUL: Roles({"dst": "dst", "moving": "src0"}, numbers={"accumulate": "accumulate"}, columns="dst"),
+    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}, numbers={"part": "part"}),
+    Opcode.MATMUL: Roles(
+        {"dst": "dst", "moving": "src0"}, numbers={"part": "part", "accumulate": "accumulate"}, columns="dst"
+    ),
     Opcode.TENSOR_COPY: Roles({"dst": "dst", "src": "src0"}),
     Opcode.TENSOR_TENSOR: Roles({"dst": "dst", "data1": "src0", "data2": "src1"}, numbers={"op": "op0"}),
     Opcode.TENSOR_SCALAR: Roles(

@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.formats import FORMATS, Format
-from makalu.sw.elements import Bits, ElementError, to_bits
+from makalu.sw.elements import Bits, ElementError, from_bits, to_bits
 from makalu.sw.nki.dtypes import checked_dtype, format_of
 from makalu.sw.nki.errors import KernelError
 
 __all__ = ["from_torch", "input_bits", "is_array", "is_torch", "like", "output_array", "output_type"]
 
-_NUMPY = {form: np.dtype(getattr(ml_dtypes, form.long_name, form.long_name)) for form in FORMATS.values()}
-"""ml_dtypes has those that numpy lacks, under the same names as torch."""
+_NUMPY = {
+    form: np.dtype(np.float32 if form.padding else getattr(ml_dtypes, form.long_name, form.long_name))
+    for form in FORMATS.values()
+}
+"""ml_dtypes has those that numpy lacks, under the same names as torch; numbers with padding (tf32) are float32."""
 
 
 def is_torch(value: Any) -> bool:
@@ -53,13 +56,13 @@ def input_bits(name: str, array: Any) -> tuple[Format, Bits]:
 
 
 def output_type(form: Format) -> np.dtype[Any]:
-    """numpy's or ml_dtypes' type of an element."""
+    """numpy's or ml_dtypes' type of an element, which has each of its numbers."""
     return _NUMPY[form]
 
 
 def output_array(bits: NDArray[np.unsignedinteger], form: Format) -> NDArray[Any]:
     """Element bits as values of their own type."""
-    return np.ascontiguousarray(bits).view(_NUMPY[form])
+    return from_bits(bits, form) if form.padding else np.ascontiguousarray(bits).view(_NUMPY[form])
 
 
 def like(array: NDArray[Any], torch_wanted: bool) -> Any:

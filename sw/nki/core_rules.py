@@ -1,9 +1,12 @@
 """What the instruction table of the core allows, for the front end: operand rows, and what a broken rule says."""
 
+from makalu.spec.formats import Format
 from makalu.spec.isa import INSTRUCTIONS, Opcode, Operand, OperandRule
 from makalu.spec.operand import EVERY_OPERAND
 
-__all__ = ["named", "operand_row", "rule_of"]
+from .recording import current
+
+__all__ = ["named", "operand_row", "rule_of", "types_of"]
 
 
 def operand_row(opcode: Opcode, slot: str) -> Operand:
@@ -19,6 +22,12 @@ def rule_of(opcode: Opcode, slot: str, rule: OperandRule) -> str:
     return f"core, {opcode.name.lower()} {slot}: {rule.text}"
 
 
+def types_of(opcode: Opcode, slot: str) -> tuple[Format, ...]:
+    """The element types that the slot may hold on the core of the running recording."""
+    return operand_row(opcode, slot).types(current().config)
+
+
 def named(opcode: Opcode, slot: str) -> str:
-    """The element types of a slot, for a message."""
-    return " or ".join(form.name for form in operand_row(opcode, slot).dtypes)
+    """`types_of`, for a message."""
+    *others, last = (form.name for form in types_of(opcode, slot))
+    return f"{', '.join(others)} or {last}" if others else last

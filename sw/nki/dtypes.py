@@ -33,8 +33,7 @@ OTHER_TYPES: dict[str, OtherType] = {
 }
 
 _SPELLED = {**TYPES, **FORMATS}
-_HAS = " and ".join(f"nl.{name}" for name in TYPES)
-_BUILT = " or ".join(f"nl.{name}" for name in TYPES)
+_HAS = ", ".join(f"nl.{name}" for name in TYPES)
 
 
 def format_of(dtype: Any) -> Format | OtherType | None:
@@ -63,4 +62,4 @@ def checked_dtype(place: str, dtype: Any) -> Format:
     if found is not None and found.name in OTHER_TYPES:
         raise NotBuiltError(f"{place}: elements of nl.{found.name}; the core has {_HAS}")
     what = place if place.endswith("dtype") else f"{place}: dtype"
-    raise KernelError(f"{what} must be {_BUILT}, not {shown(dtype if found is None else found.name)}")
+    raise KernelError(f"{what} must be one of {_HAS}, not {shown(dtype if found is None else found.name)}")

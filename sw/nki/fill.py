@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from makalu.sim_models.golden.formats import widen
-from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS
+from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS, Format
 from makalu.spec.isa import Opcode
+from makalu.spec.tensor_types import Part, mixable
 from makalu.sw.elements import from_bits, to_bits
 
 from .errors import KernelError, NotBuiltError
@@ -63,15 +64,16 @@ def materialised(source: Tensor) -> None:
     storage.zeros = None
 
 
-def identity(size: int) -> Tensor:
-    """[size, size] operands of the array in SBUF, ones on the diagonal."""
+def identity(size: int, beside: Format = _OPERAND) -> Tensor:
+    """[size, size] operands in SBUF that may be multiplied with elements of `beside`, ones on the diagonal."""
+    form = _OPERAND if mixable(beside, _OPERAND) else beside
 
     def load() -> Tensor:
         count = current().config.partitions
-        bits = to_bits(np.eye(count, dtype=np.float32), _OPERAND)
-        return _loaded(current().constant(bits, _OPERAND, "identity"), (count, count), "identity")
+        bits = to_bits(np.eye(count, dtype=np.float32), form)
+        return _loaded(current().constant(bits, form, "identity"), (count, count), "identity")
 
-    return current().once("identity", load)[:size, :size]
+    return current().once(f"identity {form.name}", load)[:size, :size]
 
 
 def _loaded(source: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
@@ -112,8 +114,8 @@ def _fill_psum(dst: Tensor, value: float) -> None:
     left = current().once(key, stationary)[:, : dst.shape[0]]
     right = current().once("ones", ones)
     for piece in _banks(dst):
-        current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {})
-        numbers = {"accumulate": 0}
+        current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {"part": int(Part.UPPER)})
+        numbers = {"part": int(Part.UPPER), "accumulate": 0}
         moving = right[:, : piece.size // piece.shape[0]]
         current().append(Opcode.MATMUL, {"dst": piece, "moving": moving}, numbers)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from makalu.spec.formats import FP32
+from makalu.spec.formats import FP32, FormatKind
 from makalu.spec.isa import AluOp, Opcode, OperandRule
 
 from .api import ISA_NAMES, refuse_names
@@ -21,7 +21,7 @@ from .choices import (
     unknown_engine,
     vector_engine,
 )
-from .core_rules import named, operand_row, rule_of
+from .core_rules import named, rule_of, types_of
 from .elementwise import activate, elementwise, scalar_step
 from .errors import KernelError, NotBuiltError
 from .fill import fill, identity
@@ -82,26 +82,31 @@ def nc_matmul(
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; operands as the array has them, fp32 sums.
 
     `accumulate` None overwrites where no matmul wrote dst before and adds where one did. Becomes a load_stationary and
-    a matmul; an operand that is strided, unaligned or in other partitions is copied first.
+    a matmul; of fp32 elements, four passes, or two where a side is said to hold only 0 and 1. An operand that is
+    strided, unaligned or in other partitions is copied first.
     """
-    del is_stationary_onezero, is_moving_onezero, name  # hints
+    del name
     size = (current().config.tensor.rows, current().config.tensor.columns)
     if tile_position not in ((), (0, 0)) or tile_size not in ((), size):
         raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
     unbuilt(perf_mode=(perf_mode, matmul_perf_mode.none))
-    matmul(dst, stationary, moving, accumulate=accumulate, transpose=is_transpose)
+    whole = (bool(is_stationary_onezero), bool(is_moving_onezero))
+    matmul(dst, stationary, moving, accumulate=accumulate, transpose=is_transpose, whole=whole)
 
 
 @call("nisa")
 def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
-    """dst[F, P] = data[P, F].T by a matmul with the identity: exact for finite numbers, -0 becomes +0."""
+    """dst[F, P] = data[P, F].T by a matmul with the identity: exact for finite numbers, -0 becomes +0.
+
+    fp32 takes two passes, of the upper and of the lower part of its elements; other types one.
+    """
     del name
     _check_engine(engine, (tensor_engine, vector_engine))
     if engine is vector_engine:
         raise NotBuiltError(f"engine={engine}; the Tensor engine transposes")
     checked_tensor("data", data, Buffer.SBUF, Buffer.PSUM)
     checked_tensor("dst", dst, Buffer.PSUM)
-    if data.dtype not in operand_row(Opcode.LOAD_STATIONARY, "src0").dtypes:
+    if data.dtype not in types_of(Opcode.LOAD_STATIONARY, "src0"):
         built = named(Opcode.LOAD_STATIONARY, "src0")
         raise NotBuiltError(f"a transpose of {data.dtype.name} through the array, whose operands are {built}: {data}")
     if data.buffer is Buffer.PSUM:
@@ -115,15 +120,18 @@ def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: 
         raise KernelError(f"dst {dst} must be [{columns}, {rows}], the transpose of data {data}")
     if data.partition:
         data = relocated(data, 0)
-    matmul(dst, in_rows(data), identity(rows), accumulate=False, transpose=True)
+    matmul(dst, in_rows(data), identity(rows, data.dtype), accumulate=False, transpose=True)
 
 
 @call("nisa")
 def tensor_copy(dst: Tensor, src: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
-    """dst[P, N] = cast(src[P, N]); on the Scalar engine -0 becomes +0. GpSimd's are Vector's."""
+    """dst[P, N] = cast(src[P, N]); on the Scalar engine -0 becomes +0. GpSimd's are Vector's, and those to integers.
+
+    A copy between integers of 4 bytes keeps every bit; between other types they go through fp32.
+    """
     del name
     _check_engine(engine, (vector_engine, scalar_engine, gpsimd_engine), dst, src)
-    if engine is scalar_engine:
+    if engine is scalar_engine and dst.dtype.kind is not FormatKind.INTEGER:
         activate(dst, function_operator("op", OPERATORS["copy"]), src, None, 1.0)
         return
     elementwise(Opcode.TENSOR_COPY, dst, {"src": src}, {})

@@ -25,7 +25,7 @@ from .tile_size import tile_size
 from .transfer import transfer
 from .wrappers import broadcast_to, load, load_transpose2d, matmul, store, transpose
 
-float32, bfloat16 = TYPES["float32"], TYPES["bfloat16"]
+globals().update(TYPES)
 
 sbuf, psum, hbm = Buffer.SBUF, Buffer.PSUM, Buffer.HBM
 private_hbm, shared_hbm = Buffer.PRIVATE_HBM, Buffer.SHARED_HBM
@@ -44,7 +44,11 @@ _FUNCTIONS = (
     " matmul ndarray no_reorder num_programs ones program_id program_ndim sequential_range shared_constant"
     " shared_identity_matrix static_range store transpose zeros zeros_like"
 ).split()
-_VALUES = ("float32 bfloat16 sbuf psum hbm private_hbm shared_hbm MemoryRegion NkiTensor NKIObject tile_size").split()
+_TYPES = tuple(name for name in TYPES if name in LANGUAGE_NAMES)
+_VALUES = (
+    *_TYPES,
+    *"sbuf psum hbm private_hbm shared_hbm MemoryRegion NkiTensor NKIObject tile_size".split(),
+)
 BUILT = (*_VALUES, *_FUNCTIONS, *(o.name for o in OPERATORS.values() if o.alu is not None or o.function or o.apply))
 """Names that compute, or that a kernel may name."""
 
@@ -162,7 +166,7 @@ def shared_constant(constant: Any) -> Tensor:
 
 
 @call("nl")
-def shared_identity_matrix(n: int, dtype: Any = OTHER_TYPES["uint8"], dst: Tensor | None = None) -> Tensor:
+def shared_identity_matrix(n: int, dtype: Any = TYPES["uint8"], dst: Tensor | None = None) -> Tensor:
     """[n, n] in SBUF, ones on the diagonal; loaded once."""
     kind = checked_dtype("dtype", dtype)
     if not 1 <= n <= current().config.partitions:

@@ -2,9 +2,10 @@
 
 from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import Opcode, OperandRule
+from makalu.spec.tensor_types import MIXING, Part, mixable, passes
 
 from .arguments import checked_tensor
-from .core_rules import named, operand_row, rule_of
+from .core_rules import named, rule_of, types_of
 from .errors import KernelError, NotBuiltError
 from .fill import materialised
 from .recording import current
@@ -20,17 +21,33 @@ _LOAD, _MATMUL = Opcode.LOAD_STATIONARY, Opcode.MATMUL
 _ONE_BANK = rule_of(_MATMUL, "dst", OperandRule.ONE_BANK)
 
 
-def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool | None, transpose: bool) -> None:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds."""
+def matmul(
+    dst: Tensor,
+    stationary: Tensor,
+    moving: Tensor,
+    *,
+    accumulate: bool | None,
+    transpose: bool,
+    whole: tuple[bool, bool] = (False, False),
+) -> None:
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds.
+
+    `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none).
+    """
     config = current().config
     checked_tensor("dst", dst, Buffer.PSUM)
     for name, tensor, opcode in (("stationary", stationary, _LOAD), ("moving", moving, _MATMUL)):
         checked_tensor(name, tensor, Buffer.SBUF)
-        if tensor.dtype not in operand_row(opcode, "src0").dtypes:
+        if tensor.dtype not in types_of(opcode, "src0"):
             raise NotBuiltError(
                 f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies {named(opcode, 'src0')}"
                 f" ({rule_of(opcode, 'src0', OperandRule.KIND)})"
             )
+    if not mixable(stationary.dtype, moving.dtype):
+        raise KernelError(
+            f"a matmul of {stationary.dtype.name} and {moving.dtype.name}, stationary {stationary}, moving {moving};"
+            f" {MIXING} (NKI: nisa.nc_matmul, data types)"
+        )
     if dst.dtype != ACCUMULATOR and not transpose:
         raise NotBuiltError(
             f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in {ACCUMULATOR.name}"
@@ -68,10 +85,20 @@ def matmul(dst: Tensor, stationary: Tensor, moving: Tensor, *, accumulate: bool 
         dst.check_distinct("dst")
     read("stationary", stationary)
     read("moving", moving)
-    recording = current()
-    recording.append(Opcode.LOAD_STATIONARY, {"stationary": stationary}, {})
-    recording.append(Opcode.MATMUL, {"dst": dst, "moving": moving}, {"accumulate": int(adds)})
+    _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose))
     dst.storage.mark(dst, Written.MATMUL)
+
+
+def _record(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool, whole: tuple[bool, bool]) -> None:
+    """A matmul for each pass, in the order that is part of the numerics; a load where the stationary part changes."""
+    splits = [tensor.dtype.splits and not known for tensor, known in zip((stationary, moving), whole, strict=True)]
+    loaded: Part | None = None
+    for step, (part, other) in enumerate(passes(*splits)):
+        if part != loaded:
+            current().append(_LOAD, {"stationary": stationary}, {"part": int(part)})
+            loaded = part
+        numbers = {"part": int(other), "accumulate": int(adds or step > 0)}
+        current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers)
 
 
 def _inside_a_bank(dst: Tensor) -> None:

@@ -16,7 +16,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.formats import Format
 from makalu.spec.isa import Opcode
 
-from .errors import KernelError, KernelWarning, places
+from .errors import KernelError, KernelWarning, NotBuiltError, places
 from .site import Site, sites_of
 from .storage import Buffer, Storage
 from .tensor import Tensor
@@ -201,7 +201,10 @@ class Recording:
         address: tuple[int, int] | None = None,
         initial: bool = False,
     ) -> Tensor:
-        """A new storage; the name is made unique."""
+        """A new storage; the name is made unique. Errors: an element type that the core does not have."""
+        if dtype not in self.config.elements:
+            has = ", ".join(form.name for form in self.config.elements)
+            raise NotBuiltError(f"{name}: elements of {dtype.name}; the core of preset {self.config.name} has {has}")
         unique = name
         while unique in self._names:
             unique = f"{name}_{self._names[name]}"

@@ -32,12 +32,13 @@ constexpr int kInputWords = sizeof(decltype(Vjudge::i)) / sizeof(uint32_t);
 
 struct Format {
     int bits;
-    uint32_t infinity, nan;
-    bool is_nan(uint32_t value) const { return (value & ((1u << (bits - 1)) - 1)) > infinity; }
+    uint32_t last, nan;  // what a NaN's magnitude is above; the one that is written
+    bool is_nan(uint32_t value) const { return (value & ((1u << (bits - 1)) - 1)) > last; }
 };
 
 struct Operand {
-    int offset, width, bits;  // in the inputs; as a line has it. A wider input is a chain word.
+    int offset, width, bits;  // in the inputs; as a line has it
+    bool chain;               // an fp32 that goes in as a chain word
 };
 
 struct Operation {
@@ -197,8 +198,7 @@ private:
             std::copy_n(v.operation->fixed, kInputWords, &top_->i[0]);
             for (int i = 0; i < v.operation->operands; ++i) {
                 const Operand& field = v.operation->operand[i];
-                const bool chain = field.width > field.bits;
-                put(field, chain ? chain_word(v.operand[i], vectors_ & 1, flush_) : v.operand[i]);
+                put(field, field.chain ? chain_word(v.operand[i], vectors_ & 1, flush_) : v.operand[i]);
             }
         }
         top_->clk = 1;

@@ -1,6 +1,7 @@
 """What a line of vectors may ask of the arithmetic units, and the same as the C++ table of the compiled judge."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from makalu.hw.arith.assembly import INPUTS, OUTPUTS
 from makalu.hw.arith.words import CHAIN_WORD
@@ -10,8 +11,8 @@ from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
 __all__ = ["OPERATIONS", "Operation", "judged_units", "table_text"]
 
 _OPERAND = TENSOR_OPERANDS[0]
-_FORMATS = {"a": _OPERAND, "b": _OPERAND, "word": FP32, "x": FP32, "y": FP32}
-"""Of the assembly's inputs as a line has them; `word` becomes a chain word."""
+_CHAIN = "word"
+"""The input that a line has as fp32 and the units as a chain word."""
 _WORD_BITS = 32
 
 
@@ -26,48 +27,95 @@ class Operation:
     operands: tuple[str, ...]
     """Inputs of the assembly in the order of a line."""
     ones: tuple[str, ...] = ()
-    """Inputs of one bit that are 1; other inputs are 0."""
+    """Inputs of one bit that are 1; others that nothing names are 0."""
+    types: Mapping[str, Format] = field(default_factory=dict)
+    """Of the operands a and b; in the input `a_dtype` too where there is no a: the result's."""
     result: Format = FP32
     any_nan: bool = False
     """A NaN keeps its payload; where one is expected each is right."""
 
 
+def _name(operation: str, *forms: Format) -> str:
+    """The array's first format needs no name."""
+    return operation if all(form == _OPERAND for form in forms) else "-".join([operation, *(f.name for f in forms)])
+
+
 OPERATIONS: tuple[Operation, ...] = (
-    Operation(name="fma", meaning="a * b + p", units="fma", operands=("a", "b", "word"), ones=("active",)),
+    *(
+        Operation(
+            name=_name("fma", a, b),
+            meaning=f"a * b + p, a of {a.name}, b of {b.name}",
+            units="fma",
+            operands=("a", "b", _CHAIN),
+            ones=("active",),
+            types={"a": a, "b": b},
+        )
+        for a in TENSOR_OPERANDS
+        for b in TENSOR_OPERANDS
+    ),
     Operation(name="psum", meaning="p + x", units="psum", operands=("word", "x"), ones=("accumulate",)),
     Operation(name="add", meaning="x + y", units="add", operands=("x", "y")),
     Operation(name="sub", meaning="x - y", units="add", operands=("x", "y"), ones=("select",)),
     Operation(name="mul", meaning="x * y", units="mul", operands=("x", "y")),
     Operation(name="max", meaning="the larger of x, y", units="minmax", operands=("x", "y")),
     Operation(name="min", meaning="the smaller of x, y", units="minmax", operands=("x", "y"), ones=("select",)),
-    Operation(name="narrow", meaning=f"{_OPERAND.name} of x", units="narrow", operands=("x",), result=_OPERAND),
-    Operation(name="widen", meaning="fp32 of a", units="widen", operands=("a",), any_nan=True),
+    *(
+        Operation(
+            name=_name("narrow", form),
+            meaning=f"{form.name} of x",
+            units="narrow",
+            operands=("x",),
+            types={"a": form},
+            result=form,
+        )
+        for form in TENSOR_OPERANDS
+        if form != FP32
+    ),
+    *(
+        Operation(
+            name=_name("widen", form),
+            meaning=f"fp32 of a, {form.name}",
+            units="widen",
+            operands=("a",),
+            types={"a": form},
+            any_nan=True,
+        )
+        for form in TENSOR_OPERANDS
+        if form != FP32
+    ),
 )
 
 
 def judged_units(operation: Operation, subnormals: str) -> list[int]:
-    """Places in OUTPUTS of all cuts that compute it; where no unit flushes, those that keep."""
+    """Places in OUTPUTS of all cuts that compute it; where none that flushes does, those that keep."""
     of = [number for number, output in enumerate(OUTPUTS) if output.operation == operation.units]
+    if any(form.splits for form in operation.types.values()):
+        subnormals = "keep"  # no unit that flushes has the format
     return [number for number in of if OUTPUTS[number].subnormals == subnormals] or of
 
 
 def _format(form: Format) -> str:
-    return f"{{{form.bits}, {form.exponent_mask << form.fraction_bits:#x}u, {form.canonical_nan:#x}u}}"
+    last = form.infinity if form.has_infinity else form.largest
+    return f"{{{8 * form.bytes}, {last << form.padding:#x}u, {form.canonical_nan << form.padding:#x}u}}"
 
 
-def _words(fields: tuple[str, ...]) -> str:
-    bits = sum(1 << INPUTS[name].offset for name in fields)
+def _words(operation: Operation) -> str:
+    values = dict.fromkeys((*operation.ones, "enable"), 1)
+    values |= {f"{name}_dtype": form.code for name, form in operation.types.items()}
+    bits = sum(value << INPUTS[name].offset for name, value in values.items())
     words = [bits >> at & (1 << _WORD_BITS) - 1 for at in range(0, INPUTS.size, _WORD_BITS)]
     return ", ".join(f"{word:#x}u" for word in words)
 
 
 def _operation(operation: Operation) -> str:
     operands = ", ".join(
-        f"{{{INPUTS[name].offset}, {INPUTS[name].width}, {_FORMATS[name].bits}}}" for name in operation.operands
+        f"{{{INPUTS[name].offset}, {INPUTS[name].width}, {8 * operation.types.get(name, FP32).bytes},"
+        f" {int(name == _CHAIN)}}}"
+        for name in operation.operands
     )
     masks = [sum(1 << unit for unit in judged_units(operation, subnormals)) for subnormals in ("keep", "flush")]
     return (
-        f'{{"{operation.name}", {len(operation.operands)}, {{{operands}}}, {{{_words((*operation.ones, "enable"))}}}, '
+        f'{{"{operation.name}", {len(operation.operands)}, {{{operands}}}, {{{_words(operation)}}}, '
         f"{_format(operation.result)}, {int(operation.any_nan)}, {{{masks[0]:#x}u, {masks[1]:#x}u}}}}"
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import BF16
+from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -22,6 +22,7 @@ from makalu.spec.isa import (
     Space,
 )
 from makalu.spec.registers import QueueState
+from makalu.spec.tensor_types import Part
 from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, place_of, spoil, with_fields
 
 UNKNOWN_OPCODE = 0x7F
@@ -67,6 +68,10 @@ def reads_psum(instruction):
     return instruction["src0_space"] == Space.PSUM
 
 
+def multiplies_bf16(instruction):
+    return instruction.opcode == Opcode.MATMUL and instruction["src0_dtype"] == BF16.code
+
+
 def has_scalar_operand(instruction):
     return instruction["operand0_tensor"] == 1
 
@@ -80,6 +85,8 @@ WRONG_OPERANDS = {
     "space-of-a-store": (Queue.GPSIMD, is_(Opcode.DMA_STORE), {"src0_space": Space.PSUM}),
     "space-of-a-result": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"dst_space": Space.PSUM}),
     "type": (Queue.TENSOR, is_(Opcode.MATMUL), {"src0_dtype": UNKNOWN_DTYPE}),
+    "types-that-may-not-meet": (Queue.TENSOR, multiplies_bf16, {"src0_dtype": FP32.code, "src0_offset": 0}),
+    "part": (Queue.TENSOR, is_(Opcode.LOAD_STATIONARY), {"part": max(Part) + 1}),
     "bf16-in-psum": (Queue.VECTOR, reads_psum, {"src0_dtype": BF16.code}),
     "alu-op": (Queue.VECTOR, is_(Opcode.TENSOR_TENSOR), {"op0": max(AluOp) + 1}),
     "function": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"function": min(Function) - 1}),

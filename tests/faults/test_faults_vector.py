@@ -2,6 +2,7 @@
 
 import pytest
 
+from makalu.spec.formats import BF16
 from makalu.spec.preset import load_preset
 from tests.faults.planting import Fault, caught, planted_class
 from verif.lib.lane_programs import random_instructions
@@ -46,7 +47,7 @@ LANE = {
     "small_result_is_cut_off": (
         "vector",
         "result.eq(narrow.o)",
-        "result.eq(Mux(setup.dst_dtype == LANE_ELEMENTS[1].code, function[16:], narrow.o))",
+        f"result.eq(Mux(setup.dst_dtype == {BF16.code}, function[16:], narrow.o))",
     ),
     "second_step_ignores_the_bias_of_its_partition": (
         "scalar",
@@ -62,7 +63,7 @@ def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
     place, old, new, says = CENTRAL[fault]
     monkeypatch.setattr(f"makalu.hw.lanes.engine.{place.split('.')[1]}", planted_class(f"lanes.{place}", old, new))
     config = load_preset("tiny")
-    programs = {name: random_instructions(config, engine=name, count=15, seed=1) for name in ENGINES}
+    programs = {name: random_instructions(config, engine=name, count=40, seed=5) for name in ENGINES}
     with pytest.raises(AssertionError, match=says if "Assertion" in says else rf"last tags issued: \w+ \d+.*{says}"):
         run_engines(config, programs, gap=0, limit=3000)
 
@@ -71,7 +72,7 @@ def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
 def test_planted_fault_in_the_lane_is_caught(fault):
     engine, old, new = LANE[fault]
     config = load_preset("tiny")
-    program = random_instructions(config, engine=engine, count=40, seed=2)
+    program = random_instructions(config, engine=engine, count=60, seed=2)
     with pytest.raises(AssertionError, match=rf"last tags issued: {engine} \d+: cycle \d+, port write_data: RTL"):
         run_lane(config, program, engine=engine, partition=1, lane=planted_class("lanes.lane.Lane", old, new))
 

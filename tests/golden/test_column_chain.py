@@ -150,6 +150,27 @@ def test_any_bits_equal_the_definition(data, shape, subnormals):
     assert got.tolist() == matmul_column_chain_definition(weights, columns, subnormals=subnormals).tolist()
 
 
+@pytest.mark.parametrize("subnormals", MODES)
+@pytest.mark.parametrize("exponents", [ENDS["overflow"], range(-129, -121), range(-106, -98), range(-20, 20)])
+def test_products_of_24_bits_equal_the_definition(exponents, subnormals):
+    """Operands of 12 significant bits, which only fp32's parts have, around each end of what a step may do in fp32."""
+    rng, steps = np.random.default_rng(9), 0
+    for k, m, n in SHAPES * 10:
+        fractions = [(rng.integers(1 << 11, 1 << 12, (k, size)) | 1) * 2.0**-11 for size in (m, n)]
+        half = rng.choice(np.array(exponents), (k, 1)) / 2
+        scales = np.ceil(half), np.floor(half)
+        sides = [
+            (rng.choice([-1, 1], f.shape) * f * 2.0**scale).astype(np.float32)
+            for f, scale in zip(fractions, scales, strict=True)
+        ]
+        weights, columns = (side.view(np.uint32) for side in sides)
+        got = matmul_column_chain(weights, columns, form=None, subnormals=subnormals)
+        want = matmul_column_chain_definition(weights, columns, form=None, subnormals=subnormals)
+        assert got.tolist() == want.tolist()
+        steps += exact_steps(*step_extremes(*sides), product_bits=24).sum()
+    assert steps > 50
+
+
 @pytest.mark.parametrize("block", [1, 7, 40, 1 << 16])
 def test_blocks_change_nothing(monkeypatch, block):
     monkeypatch.setattr(column_chain, "BLOCK", block)
@@ -238,8 +259,8 @@ ONE_UP, ONE_DOWN = (np.nextafter(np.float32(2.0**-126), np.float32(to)) for to i
         ("NEVER_TINY_FROM", 2.0**-112, "neighbours", "flush"),
         ("SMALLEST_NORMAL", ONE_UP, "beside normal", "flush"),
         ("SMALLEST_NORMAL", ONE_DOWN, "beside normal", "flush"),
-        ("tiny_steps", lambda smallest: smallest < 2.0**-111, "echoed", "flush"),  # forgets the steps before
-        ("exact_steps", lambda smallest, largest: smallest >= 0, "mixed", "keep"),
+        ("tiny_steps", lambda smallest, _: smallest < 2.0**-111, "echoed", "flush"),  # forgets the steps before
+        ("exact_steps", lambda smallest, largest, _: smallest >= 0, "mixed", "keep"),
     ],
 )
 def test_a_generous_criterion_is_found(monkeypatch, criterion, fault, name, subnormals):

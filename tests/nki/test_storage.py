@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, E4M3, FP32
 from makalu.sw.nki.storage import Buffer, Storage, Written
 from makalu.sw.nki.tensor import Tensor
 
@@ -22,7 +22,7 @@ def keys(rng, shape):
 @pytest.mark.parametrize("seed", range(10))
 def test_marks_are_those_of_an_array(buffer, seed):
     rng = Random(seed)
-    shape, form = (4, 3, 6), rng.choice([BF16, FP32])
+    shape, form = (4, 3, 6), rng.choice([BF16, E4M3, FP32])
     storage, expected = Storage("x", shape, form, buffer), np.zeros(shape, np.uint8)
     whole = Tensor.whole(storage)
     for _ in range(20):
@@ -30,7 +30,7 @@ def test_marks_are_those_of_an_array(buffer, seed):
         storage.mark(whole[key], state)
         expected[key] = state
         view = keys(rng, shape)
-        each = 1 if buffer is Buffer.PSUM else form.bytes // BF16.bytes
+        each = 1 if buffer is Buffer.PSUM else form.bytes
         assert storage.unwritten(whole[view]) == each * np.count_nonzero(expected[view] == 0)
         assert storage.state() in (None, expected.flat[0])
         assert storage.state() is None or (expected == expected.flat[0]).all()

@@ -8,24 +8,29 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from makalu.hw.arith.assembly import OUTPUTS
-from makalu.sim_models.golden.arithmetic import fma_chain_step, fp32_add, fp32_max, fp32_min
-from makalu.sim_models.golden.formats import narrow
-from makalu.spec.formats import BF16
+from makalu.sim_models.golden.arithmetic import chain_step, fma_chain_step, fp32_add, fp32_max, fp32_min
+from makalu.sim_models.golden.formats import narrow, tensor_operand, widen
+from makalu.spec.formats import BF16, FP32, TENSOR_OPERANDS
+from makalu.spec.tensor_types import Part
 from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.main import app
 from makalu.sw.paths import ROOT
 from makalu.sw.rtl.judge import VectorError, judge
 from makalu.sw.rtl.judge_table import OPERATIONS, judged_units
 from verif.arith.vectors import (
+    canonical,
     fma_operands,
     fp32_pairs,
     softfloat_add,
     softfloat_fma,
+    softfloat_fma32,
     softfloat_mul,
     softfloat_sub,
     special_pairs,
     special_triples,
 )
+from verif.lib.lane_programs import corner_values
+from verif.tensor.elements import random_elements
 
 RNG = np.random.default_rng(21)
 RANDOM = 300
@@ -61,7 +66,9 @@ ONES = {
     "widen": ("3f80", 0x3F800000),
 }
 """Operands of 1, and the result."""
-NAMES = "fma, psum, add, sub, mul, max, min, narrow, widen"
+NAMES = ", ".join(operation.name for operation in OPERATIONS)
+BASIC = [operation for operation in OPERATIONS if operation.name in KEPT]
+"""Those of the first operand type; the others have the same units."""
 
 
 def numbers(columns, form="{:x}"):
@@ -102,18 +109,18 @@ def test_every_unit_equals_the_oracle(judged, subnormals):
     assert verdict.mismatches == 0 and not verdict.first
     counts = {name: len(columns[0]) for name, columns in vectors.items()}
     assert min(counts.values()) > 300 and verdict.vectors == sum(counts.values())
-    units = {operation.name: len(judged_units(operation, subnormals)) for operation in OPERATIONS}
+    units = {operation.name: len(judged_units(operation, subnormals)) for operation in BASIC}
     assert verdict.results == sum(count * units[name] for name, count in counts.items())
 
 
 def test_every_unit_is_judged():
-    assert list(KEPT) == [operation.name for operation in OPERATIONS]
+    assert list(KEPT) == [operation.name for operation in BASIC]
     cases = [("keep", KEPT), ("flush", FLUSHED)]
-    units = {unit for kind, of in cases for o in OPERATIONS if o.name in of for unit in judged_units(o, kind)}
+    units = {unit for kind, of in cases for o in BASIC if o.name in of for unit in judged_units(o, kind)}
     assert units == set(range(len(OUTPUTS))) and len(OUTPUTS) == 27
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
+@pytest.mark.parametrize("operation", BASIC, ids=lambda o: o.name)
 def test_a_wrong_result_is_named(judged, operation):
     """Among other vectors, so that a unit's latency is right too, and white space and comments."""
     name = operation.name
@@ -134,6 +141,46 @@ def test_examples_of_the_page_are_right(judged):
     assert {line.split()[0] for line in block.splitlines()} == {"#", *KEPT}
     verdict = judged(block.splitlines())
     assert (verdict.vectors, verdict.results, verdict.mismatches) == (9, 22, 0)
+
+
+def product_vectors(a, b, rng, count, subnormals):
+    """Lines of a * b + p for elements of two formats (of fp32 its upper part), p around what cancels."""
+    sides = [random_elements(rng, form, (count,), specials=0.3) for form in (a, b)]
+    parts = [tensor_operand(f, Part.UPPER, s, subnormals=subnormals) for f, s in zip((a, b), sides, strict=True)]
+    with np.errstate(all="ignore"):
+        product = (parts[0].view(np.float32) * parts[1].view(np.float32)).astype(np.float32)
+    p = canonical((product * rng.choice(np.array([-1, -1 - 2**-12, 2.0**-9], np.float32), count)).view(np.uint32))
+    if subnormals == "flush":
+        p = np.where(p & 0x7FFFFFFF <= 0x00800000, 0x3F800000, p).astype(np.uint32)
+        return sides, p, chain_step(*parts, p, subnormals=subnormals)
+    return sides, p, softfloat_fma32(*parts, p)
+
+
+@pytest.mark.parametrize("subnormals", ["keep", "flush"])
+def test_every_pair_of_types_equals_the_oracle(judged, subnormals):
+    rng, lines = np.random.default_rng(31), []
+    forms = [form for form in TENSOR_OPERANDS if subnormals == "keep" or not form.splits]
+    for a in forms:
+        for b in forms:
+            (left, right), p, want = product_vectors(a, b, rng, 60, subnormals)
+            name = "fma" if a == b == BF16 else f"fma-{a.name}-{b.name}"
+            lines += [f"{name} {line}" for line in numbers((left, right, p, want))]
+    verdict = judged(rng.permutation(lines).tolist(), subnormals=subnormals)
+    assert verdict.mismatches == 0, verdict.first[:3]
+    assert verdict.vectors == 60 * len(forms) ** 2
+
+
+def test_every_cast_equals_golden(judged):
+    """Which tests/models/test_conversions.py holds against ml_dtypes and gfloat."""
+    x, lines = corner_values(np.random.default_rng(32), (4000,)), []
+    for form in [form for form in TENSOR_OPERANDS if form != FP32]:
+        end = "" if form == BF16 else f"-{form.name}"
+        lines += [f"narrow{end} {line}" for line in numbers((x, narrow(form, x)))]
+        codes = random_elements(np.random.default_rng(33), form, (1000,), specials=0.5)
+        lines += [f"widen{end} {line}" for line in numbers((codes, widen(form, codes)))]
+    verdict = judged(lines)
+    assert verdict.mismatches == 0, verdict.first[:3]
+    assert verdict.vectors == 5000 * (len(TENSOR_OPERANDS) - 1)
 
 
 def test_only_the_first_differences_are_kept(judged):

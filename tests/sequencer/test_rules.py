@@ -39,7 +39,7 @@ def test_broken_instructions_break_that_rule(preset, code):
 
 
 def test_every_rule_has_a_reader_in_the_hardware_and_one_in_software():
-    names = ("IN_SBUF", "IN_PSUM", "ONE_BANK", "IN_MEMORY", "BOUNDED")
+    names = ("IN_SBUF", "IN_PSUM", "ONE_BANK", "MIXABLE", "IN_MEMORY", "BOUNDED")
     walked = {OperandRule[name] for name in names}
     assert set(STATIC_RULES) | walked == set(OperandRule) and not set(STATIC_RULES) & walked
     assert set(READINGS) == set(OperandRule)

@@ -64,8 +64,11 @@ def test_generations_have_the_documented_sizes():
         ("add_stages: 1", "add_stages: 4", "tensor.add_stages must be from 1 to 3, not 4"),
         ("load_columns: 2", "load_columns: 4", r"tensor.load_columns must be sbuf.word_bytes / 4 \(2\), not 4"),
         ("subnormals: keep", "subnormals: round", "tensor.subnormals must be keep or flush, not 'round'"),
-        ("formats: [bf16]", "formats: [bf16, fp8_e4m3]", "no other format is built yet"),
-        ("formats: [bf16]", "formats: bf16", "tensor.formats must be a list of names"),
+        ("formats: [bf16, ", "formats: [bf16, int8, ", "tensor.formats must be some of .* in that order"),
+        ("formats: [bf16, fp16, ", "formats: [fp16, bf16, ", "tensor.formats must be some of .* in that order"),
+        ("formats: [bf16, ", "formats: [", "tensor.formats must be a list with bf16"),
+        ("formats: [", "formats: bf16 #", "tensor.formats must be a list of names"),
+        ("subnormals: keep", "subnormals: flush", "tensor.subnormals must be keep where a format .* has a lower part"),
         ("features: []", "features: [double_row]", "features must be among"),
         ("  engines: 1 ", "  engines: 16 ", "dma.engines must be 1"),
         ('vector: {rate: "1/1"}', 'vector: {rate: "3/2"}', "vector.rate must be in"),
@@ -98,7 +101,7 @@ def test_preset_rejected(old, new, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  tile: 4 ", "  tile: 4\n  tile: 2 ", r"key 'tile' must be given once \(preset mine, line 11\)"),
+        ("  tile: 4 ", "  tile: 4\n  tile: 2 ", r"key 'tile' must be given once \(preset mine, line 12\)"),
         ("partitions: 4 ", "partitions: 4\nname: other\n# ", r"key 'name' must be given once \(preset mine, line 7\)"),
         ("partitions: 4 ", "partitions: [4 ", r"expected ',' or '\]'.* \(preset mine, line \d+\)"),
         ("partitions: 4 ", "\tpartitions: 4 ", r"cannot start any token \(preset mine, line 6\)"),

@@ -2,15 +2,24 @@
 
 import random
 
-import ml_dtypes
 import numpy as np
 import pytest
 
-from makalu.sim_models.golden.arithmetic import fma_chain_step, matmul_column_chain
-from makalu.sim_models.lockstep.array import ArrayModel, operand_values, round_chain
+from makalu.sim_models.golden.arithmetic import fma_chain_step
+from makalu.sim_models.golden.formats import tensor_operand, widen
+from makalu.sim_models.lockstep.array import ArrayModel, round_chain
+from makalu.sim_models.lockstep.operand import operand_values, operand_words
+from makalu.spec.formats import BF16, TENSOR_OPERANDS
+from makalu.spec.tensor_types import Part
 from verif.arith.vectors import bf16_operands, canonical, fma_operands
 from verif.array.schedule import Schedule, random_matmuls
 from verif.lib.variants import small_core
+from verif.tensor.elements import random_elements
+
+
+def values(bits, *, form=BF16, stationary, **flags):
+    """What elements stand for when they have become operands."""
+    return operand_values(operand_words(bits, form=form, stationary=stationary, **flags), stationary=stationary)
 
 
 def sums_differ(config, matmuls):
@@ -23,10 +32,9 @@ def sums_differ(config, matmuls):
         bottom.append(model.comb())
         known.append(model.known)
         model.tick(*schedule.edge(cycle))
-    wants = [matmul_column_chain(m.stationary, m.moving, subnormals=tensor.subnormals) for m in matmuls]
     wrong, all_known = 0, True
     for cycle, number, n in schedule.results:
-        want = wants[number][:, n]
+        want = matmuls[number].sums[:, n]
         columns = np.arange(len(want))
         wrong += int(sum(bottom[cycle + m][m] != want[m] for m in columns))
         all_known &= all(known[cycle + m][m] for m in columns)
@@ -48,8 +56,8 @@ def test_undefined_stationary_is_reported():
     config = small_core(partitions=4, word_bytes=8, mul_stages=1, add_stages=1)
     model = ArrayModel(config)
     rows, columns = config.tensor.rows, config.tensor.load_columns
-    idle = {"bits": np.zeros((rows, columns)), "tag": np.zeros(rows, int), "valid": np.zeros(rows, bool)}
-    x = {"bits": np.zeros(rows), "active": np.arange(rows) == 0, "swap": np.zeros(rows, bool)}
+    idle = {"operands": np.zeros((rows, columns), int), "tag": np.zeros(rows, int), "valid": np.zeros(rows, bool)}
+    x = {"operand": np.zeros(rows, int), "active": np.arange(rows) == 0, "swap": np.zeros(rows, bool)}
     seen = set()
     for _ in range(12):
         model.tick(x, idle)
@@ -77,14 +85,14 @@ def random_burst(rng, tensor, *, stays):
     """Inputs of some edges with anything valid in any of them, then `stays` edges at which nothing enters."""
     rows, columns = tensor.rows, tensor.load_columns
     for n in range((length := rng.integers(1, 12)) + stays):
-        on = n < length
+        on, weights = n < length, bf16_operands(rng, rows * columns)
         x = {
-            "bits": bf16_operands(rng, rows).astype(np.uint16) * on,
+            "operand": operand_words(bf16_operands(rng, rows), form=BF16, stationary=False) * on,
             "active": (rng.random(rows) < 0.5) & on,
             "swap": (rng.random(rows) < 0.2) & on,
         }
         w = {
-            "bits": bf16_operands(rng, rows * columns).astype(np.uint16).reshape(rows, columns) * on,
+            "operands": operand_words(weights, form=BF16, stationary=True).reshape(rows, columns) * on,
             "tag": rng.integers(0, tensor.columns // columns, rows) * on,
             "valid": (rng.random(rows) < 0.5) & on,
         }
@@ -120,14 +128,23 @@ def test_rounding_equals_golden(subnormals):
     legal = ~((p & 0x7F800000 == 0) & (p & 0x7FFFFF > 0)) if flush else np.full(len(p), True)
     a, b, p = a[legal], b[legal], p[legal]
     with np.errstate(invalid="ignore"):
-        product = operand_values(a, subnormals=subnormals) * operand_values(b, subnormals=subnormals)
+        product = values(a, stationary=False, subnormals=subnormals) * values(b, stationary=True, subnormals=subnormals)
         chain = p.view(np.float32).astype(np.float64)
     got = canonical(round_chain(product, chain, subnormals=subnormals).view(np.uint32))
     assert (got == fma_chain_step(a, b, p, subnormals=subnormals)).all()
 
 
-def test_values_are_widened():
-    bits = bf16_operands(np.random.default_rng(22), 1000)
-    want = bits.view(ml_dtypes.bfloat16)
-    got = operand_values(bits, subnormals="keep")
-    assert np.array_equal(got, want.astype(np.float64), equal_nan=True)
+@pytest.mark.parametrize("stationary", [False, True])
+@pytest.mark.parametrize("form", TENSOR_OPERANDS, ids=lambda f: f.name)
+def test_operands_are_parts_of_elements(form, stationary):
+    """Each part's value is golden's; where there is a lower part, it and the upper one are the element."""
+    bits = random_elements(np.random.default_rng(22), form, (3000,), specials=0.2)
+    got = {p: values(bits, form=form, part=p, stationary=stationary) for p in Part}
+    for part, value in got.items():
+        with np.errstate(invalid="ignore"):
+            want = tensor_operand(form, part, bits).view(np.float32).astype(np.float64)
+        assert np.array_equal(value, want, equal_nan=True) and (np.signbit(value) == np.signbit(want)).all(), part
+    with np.errstate(invalid="ignore"):
+        whole = widen(form, bits).view(np.float32).astype(np.float64)
+    assert np.array_equal(got[Part.UPPER] + got[Part.LOWER], whole, equal_nan=True)
+    assert (got[Part.LOWER] != 0).any() == form.splits

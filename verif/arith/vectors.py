@@ -28,6 +28,7 @@ __all__ = [
     "fp32_partners",
     "softfloat_add",
     "softfloat_fma",
+    "softfloat_fma32",
     "softfloat_mul",
     "softfloat_sub",
     "special_pairs",
@@ -238,4 +239,9 @@ def softfloat_mul(a: Bits, b: Bits) -> Bits:
 
 def softfloat_fma(a: Halves, b: Halves, p: Bits) -> Bits:
     """a * b + p by SoftFloat, bf16 operands widened."""
-    return _apply(softfloat.f32_mul_add, a.astype(np.uint32) << 16, b.astype(np.uint32) << 16, p)
+    return softfloat_fma32(a.astype(np.uint32) << 16, b.astype(np.uint32) << 16, p)
+
+
+def softfloat_fma32(a: Bits, b: Bits, p: Bits) -> Bits:
+    """a * b + p by SoftFloat."""
+    return _apply(softfloat.f32_mul_add, a, b, p)

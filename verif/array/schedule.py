@@ -3,27 +3,56 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.sim_models.golden.arithmetic import matmul_column_chain
+from makalu.sim_models.golden.formats import tensor_operand
+from makalu.sim_models.lockstep.operand import operand_words
+from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import TensorConfig
+from makalu.spec.formats import Format
+from makalu.spec.tensor_types import Part
+from verif.tensor.elements import operand_kinds, random_elements
 
 __all__ = ["EdgeInputs", "Matmul", "Schedule", "phased_matmuls", "random_matmuls"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matmul:
-    """stationary[K, M] and moving[K, N], bf16 bits, in PE rows start .. start + K - 1."""
+    """stationary[K, M] and moving[K, N], a part of elements of a format each, in rows start .. start + K - 1."""
 
     start: int
-    stationary: NDArray[np.uint16]
-    moving: NDArray[np.uint16]
+    stationary: NDArray[np.unsignedinteger]
+    moving: NDArray[np.unsignedinteger]
+    kinds: tuple[tuple[Format, Part], tuple[Format, Part]]
+    """Of stationary and moving."""
+    subnormals: str
     load_gap: int
     """Cycles by which the load is later than it could be."""
     column_gaps: tuple[int, ...]
     """Idle cycles in front of each column."""
+
+    @cached_property
+    def words(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """stationary and moving as operands."""
+        (weight, its), (element, other) = self.kinds
+        flags = {"subnormals": self.subnormals}
+        return (
+            operand_words(self.stationary, form=weight, part=its, stationary=True, **flags),
+            operand_words(self.moving, form=element, part=other, stationary=False, **flags),
+        )
+
+    @cached_property
+    def sums(self) -> NDArray[np.uint32]:
+        """[M, N] by golden."""
+        (weight, its), (element, other) = self.kinds
+        flags = {"subnormals": self.subnormals}
+        weights = tensor_operand(weight, its, self.stationary, **flags)
+        return matmul_column_chain(weights, tensor_operand(element, other, self.moving, **flags), form=None, **flags)
 
 
 EdgeInputs = tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]
@@ -71,12 +100,12 @@ class Schedule:
         rows, width = self.tensor.rows, self.tensor.load_columns
         rng = np.random.default_rng(cycle)
         x: dict[str, NDArray[Any]] = {
-            "bits": rng.integers(0, 1 << 16, rows).astype(np.uint16),
+            "operand": rng.integers(0, 1 << OPERAND_BITS, rows),
             "active": np.zeros(rows, np.bool_),
             "swap": np.zeros(rows, np.bool_),
         }
         w: dict[str, NDArray[Any]] = {
-            "bits": rng.integers(0, 1 << 16, (rows, width)).astype(np.uint16),
+            "operands": rng.integers(0, 1 << OPERAND_BITS, (rows, width)),
             "tag": rng.integers(0, self.tensor.columns // width, rows),
             "valid": np.zeros(rows, np.bool_),
         }
@@ -89,35 +118,41 @@ class Schedule:
                 k = row - matmul.start
                 if 0 <= k < len(matmul.moving):
                     x["active"][row] = True
-                    x["bits"][row] = matmul.moving[k, n]
+                    x["operand"][row] = matmul.words[1][k, n]
             if now in self._groups:
                 number, g = self._groups[now]
                 matmul = self.matmuls[number]
                 k = row - matmul.start
                 if 0 <= k < len(matmul.stationary):
-                    part = matmul.stationary[k, g * width : (g + 1) * width]
+                    part = matmul.words[0][k, g * width : (g + 1) * width]
                     w["valid"][row] = True
                     w["tag"][row] = g
-                    w["bits"][row, : len(part)] = part
+                    w["operands"][row, : len(part)] = part
         return x, w
 
 
 def random_matmuls(
     rng: random.Random, tensor: TensorConfig, *, count: int, columns: int | None = None, gaps: bool = True
 ) -> list[Matmul]:
-    """Ragged K, M, N, every kind of number; with `columns` all are full tiles with that N and without idle cycles."""
+    """Ragged K, M, N, every kind of number of any two formats.
+
+    With `columns` all are full tiles with that N and without idle cycles.
+    """
     numbers = np.random.default_rng(rng.getrandbits(32))
     matmuls = []
     for _ in range(count):
         k, m, n = tensor.rows, tensor.columns, columns
         if n is None:
             k, m, n = rng.randint(1, k), rng.randint(1, m), rng.randint(1, 2 * m)
-        special = rng.random() < 0.5
+        specials = rng.choice((0, 1 / 6))
+        kinds = rng.choice(operand_kinds(tensor.operands)), rng.choice(operand_kinds(tensor.operands))
         matmuls.append(
             Matmul(
                 start=rng.randint(0, tensor.rows - k),
-                stationary=_numbers(numbers, (k, m), special=special),
-                moving=_numbers(numbers, (k, n), special=special),
+                stationary=random_elements(numbers, kinds[0][0], (k, m), specials=specials),
+                moving=random_elements(numbers, kinds[1][0], (k, n), specials=specials),
+                kinds=kinds,
+                subnormals=tensor.subnormals,
                 load_gap=rng.choice([0, 0, rng.randint(0, 9)]) if gaps else 0,
                 column_gaps=tuple(rng.choice([0, 0, 0, rng.randint(0, 5)]) if gaps else 0 for _ in range(n)),
             )
@@ -144,13 +179,3 @@ def phased_matmuls(rng: random.Random, tensor: TensorConfig, *, count: int) -> l
         replace(matmul, load_gap=load, column_gaps=tuple(columns))
         for matmul, (load, columns) in zip(matmuls, gaps, strict=True)
     ]
-
-
-def _numbers(rng: np.random.Generator, shape: tuple[int, int], *, special: bool) -> NDArray[np.uint16]:
-    """Around 1, so that sums cancel and round; `special`: also subnormals, zeros, infinities, NaNs, both ends."""
-    near = rng.integers(0x3E80, 0x4100, shape) | (rng.integers(0, 2, shape) << 15)
-    if special:
-        picks = np.array([0x0000, 0x0001, 0x007F, 0x0080, 0x1A00, 0x7F7F, 0x7F80, 0x7FC0, 0x2000, 0x5F00])
-        odd = rng.choice(picks, shape) | (rng.integers(0, 2, shape) << 15)
-        near = np.where(rng.integers(0, 6, shape) == 0, odd, near)
-    return near.astype(np.uint16)

@@ -7,7 +7,6 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from makalu.hw.tensor.layouts import X_BITS, group, tag_bits
-from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.lockstep.array import ArrayModel
 from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
 from makalu.spec.config import CoreConfig
@@ -16,7 +15,7 @@ from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_ma
 from verif.lib.compare import compare
 from verif.lib.sampling import drive, reset, start_clock
 from verif.lib.variants import bench_config
-from verif.tensor.encoding import finalised, operand_words
+from verif.tensor.encoding import finalised
 
 
 def core() -> CoreConfig:
@@ -43,9 +42,7 @@ class Bench:
 
     def _packed(self, edge: EdgeInputs) -> dict[str, int]:
         x, w = edge
-        subnormals = self.tensor.subnormals
-        moving = operand_words(x["bits"], stationary=False, subnormals=subnormals)
-        stationary = operand_words(w["bits"], stationary=True, subnormals=subnormals)
+        moving, stationary = x["operand"], w["operands"]
         x_port = w_port = 0
         group_bits, columns = group(self.config).size, self.tensor.load_columns
         for row in range(self.tensor.rows):
@@ -76,11 +73,8 @@ class Bench:
     async def run(self, schedule: Schedule) -> None:
         """All cycles of a schedule; then every sum of every matmul against golden, at its cycle and column."""
         bottom = np.array([await self.step(schedule.edge(cycle)) for cycle in range(schedule.cycles)])
-        wants = [
-            matmul_column_chain(m.stationary, m.moving, subnormals=self.tensor.subnormals) for m in schedule.matmuls
-        ]
         for cycle, number, n in schedule.results:
-            want = wants[number][:, n]
+            want = schedule.matmuls[number].sums[:, n]
             columns = np.arange(len(want))
             got = bottom[cycle + columns, columns]
             assert (got == want).all(), f"matmul {number}, moving column {n}, row 0's result in cycle {cycle}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from makalu.spec.axi import PAGE_BYTES
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import BF16, E4M3, FORMAT_OF_CODE, FP32, Format
 from makalu.spec.isa import AP_DIMS, FIELDS, MEMORY_DIMS, Opcode, Space
 from verif.dma.sparse_memory import SparseMemory
 
@@ -20,7 +20,12 @@ MEMORY_BYTES = 1 << 16
 TOP_BYTES = 1792
 """Last bytes of a partition that descriptors use beside its first bank: upper address bits are 1 there."""
 _LONGEST = FIELDS["memory_stride0"].high
-_FORMATS = {FP32.code: FP32, BF16.code: BF16}
+_SIZES = (FP32, BF16, E4M3)
+"""A format of each size."""
+
+
+def _form(rng: Random, config: CoreConfig) -> Format:
+    return rng.choice([form for form in _SIZES if form in config.elements])
 
 
 class Regions:
@@ -110,7 +115,7 @@ def random_descriptor(rng: Random, config: CoreConfig, opcode: Opcode, *, most: 
     """Up to `most` elements a partition; bytes of a store never meet in memory, anything else may."""
     regions = Regions(config)
     while True:
-        form = rng.choice((FP32, BF16))
+        form = _form(rng, config)
         sizes = _sizes(rng, most)
         count = rng.randint(1, config.partitions)
         dense = rng.random() < 0.7
@@ -196,7 +201,7 @@ def far_descriptor(
     """
     room, given = 1 << config.bus.address_bits, sizes
     while True:
-        form, sizes = rng.choice((FP32, BF16)), given or _sizes(rng, most)
+        form, sizes = _form(rng, config), given or _sizes(rng, most)
         count = 1 if given else rng.randint(1, config.partitions)
         strides, memory = _apart(rng, sizes, 1), _far_strides(rng, [*sizes, count], form.bytes)
         if given:
@@ -220,7 +225,7 @@ def copy(instruction: Instruction, sbuf: NDArray[np.uint8], memory: NDArray[np.u
     """Element by element, in place; `sbuf` is [P, bytes of a partition]."""
     load = instruction.opcode == Opcode.DMA_LOAD
     slot = "dst" if load else "src0"
-    size = _FORMATS[instruction[f"{slot}_dtype"]].bytes
+    size = FORMAT_OF_CODE[instruction[f"{slot}_dtype"]].bytes
     sizes = [instruction[f"{slot}_size{d}"] for d in range(AP_DIMS)]
     for p, i3, i2, i1, i0 in product(range(instruction["partitions"]), *(range(n) for n in reversed(sizes))):
         index = (i0, i1, i2, i3)

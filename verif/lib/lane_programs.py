@@ -5,14 +5,15 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.sim_models.golden.formats import widen
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.field_rules import FIELD_RULES
-from makalu.spec.formats import FP32, Format
-from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, Space
+from makalu.spec.formats import FORMATS, FP32, Format, FormatKind
+from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, AluOp, Opcode, Space
 from makalu.spec.lane_programs import lane_programs
 
-__all__ = ["corner_values", "random_instruction", "random_instructions", "windows"]
+__all__ = ["casts", "corner_values", "random_instruction", "random_instructions", "windows"]
 
 LONGEST = 40
 """Elements of one instruction: several words of either type, several turns of the buffers."""
@@ -41,13 +42,47 @@ CORNERS = (
 )
 
 
+def _ends(form: Format) -> list[int]:
+    """fp32 bits where a cast to `form` changes its mind: ties between numbers, with both neighbours of each.
+
+    Around the largest number, around 1, the first normal number and the smallest two subnormals.
+    """
+    out = []
+    for code in (0, 1, (1 << form.fraction_bits) - 1, form.bias << form.fraction_bits, form.largest - 1, form.largest):
+        low, high = (int(v) for v in widen(form, np.array([code, code + 1]) << form.padding))
+        if code == form.largest:  # a place beyond the last number is where the next one would be
+            high = low + (1 << FP32.fraction_bits - form.fraction_bits)
+        tie = (np.array([low, high], np.uint32).view(np.float32).astype(np.float64).sum() / 2).astype(np.float32)
+        out += [low, *(int(tie.view(np.uint32)) + step for step in (-1, 0, 1))]
+    return [bits for value in out for bits in (value, value | 1 << FP32.bits - 1)]
+
+
+def _integer_ends(form: Format) -> list[int]:
+    """The same for an integer: around its limits, and halves between small ones."""
+    halves = (*range(-4, 4), form.lowest - 1, form.lowest, form.largest)
+    values = [form.lowest, form.largest, *(n + 0.5 for n in halves)]
+    near = np.array(values, np.float32).view(np.uint32).astype(np.int64)
+    return [int(bits) + step & 0xFFFFFFFF for bits in near for step in (-1, 0, 1)]
+
+
+_ENDS = np.array(
+    [
+        bits
+        for form in FORMATS.values()
+        if form != FP32
+        for bits in (_integer_ends if form.kind is FormatKind.INTEGER else _ends)(form)
+    ],
+    np.uint32,
+)
+
 _CODES = {rule.field: rule.names for rule in FIELD_RULES if rule.names is not None}
 """What a field names, where it names something."""
 
 
 def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint32]:
     """fp32 bits: of each kind as many: near one another (their sums cancel), of any exponent, corners, subnormals with
-    any leading place, numbers whose products are subnormal, numbers that bring a subnormal back.
+    any leading place, numbers whose products are subnormal, numbers that bring a subnormal back, numbers in the range
+    of the short formats, and where a cast to one of these changes its mind.
     """
     near = rng.integers(0x3F000000, 0x41000000, shape, dtype=np.uint32) | (
         rng.integers(0, 2, shape, dtype=np.uint32) << np.uint32(31)
@@ -57,12 +92,13 @@ def corner_values(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[n
     sign = rng.integers(0, 2, shape, dtype=np.uint32) << np.uint32(31)
     fraction = anything & np.uint32((1 << FP32.fraction_bits) - 1)
     tiny = sign | fraction >> rng.integers(0, FP32.fraction_bits, shape, dtype=np.uint32)
-    small, large = (
+    small, large, short = (
         sign | fraction | rng.integers(low, high, shape, dtype=np.uint32) << np.uint32(FP32.fraction_bits)
-        for low, high in ((50, 70), (180, 255))
+        for low, high in ((50, 70), (180, 255), (100, 146))
     )
-    kind = rng.integers(0, 6, shape)
-    return np.choose(kind, [near, anything, corner, tiny, small, large]).astype(np.uint32)
+    ends = rng.choice(_ENDS, shape)
+    kinds = [near, anything, corner, tiny, small, large, short, ends]
+    return np.choose(rng.integers(0, len(kinds), shape), kinds).astype(np.uint32)
 
 
 def _sizes(rng: Random) -> list[int]:
@@ -165,7 +201,7 @@ def random_instruction(
             bank = config.psum.bank_bytes * rng.choice((0, 0, config.psum.banks - 1, rng.randrange(config.psum.banks)))
             values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
         else:
-            form = rng.choice(allowed.dtypes)
+            form = rng.choice(allowed.types(config))
             low, _ = rng.choice(windows(config, window))
             values.update(_operand(rng, slot, shape, form, space, low, low + window))
             if 2 in shape and rng.random() < 0.3:  # from one window to another, whatever lies between
@@ -173,7 +209,7 @@ def random_instruction(
 
     low, _ = rng.choice(windows(config, window))
     low += window + (window // 2 if engine == upper else 0)
-    form = rng.choice(operands["dst"].dtypes)
+    form = rng.choice(operands["dst"].types(config))
     values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, low + window // 2))
     streamed = [source.slot for source in program.sources if not source.once]
     if streamed and not given and rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
@@ -186,6 +222,30 @@ def random_instruction(
         if f"{slot}_space" in values:
             values[f"{slot}_partition"] = start
     return Instruction(program.opcode, {name: int(value) for name, value in values.items() if value})
+
+
+def casts(rng: Random, config: CoreConfig, *, window: int) -> list[Instruction]:
+    """A copy from every type of the core to every other, and a sum whose operands are of any two in turn, of Vector.
+
+    Each takes 8 elements of all partitions, somewhere in a window, to its upper half.
+    """
+    out, forms, sizes = [], config.elements, [8, 1, 1, 1]
+    for n, a in enumerate(forms):
+        for m, b in enumerate(forms):
+            third = forms[(n + m) % len(forms)]
+            low, _ = rng.choice(windows(config, window))
+            places = {"src0": (a, low), "src1": (b, low), "dst": (third, low + window)}
+            copied = {"src0": (a, low), "dst": (b, low + window)}
+            for opcode, operands in ((Opcode.TENSOR_COPY, copied), (Opcode.TENSOR_TENSOR, places)):
+                if opcode == Opcode.TENSOR_TENSOR and (n + m) % 4:
+                    continue
+                values = {"partitions": config.partitions, "op0": int(AluOp.ADD), "tag": len(out)}
+                if opcode == Opcode.TENSOR_COPY:
+                    del values["op0"]
+                for slot, (form, base) in operands.items():
+                    values |= _operand(rng, slot, sizes, form, Space.SBUF, base, base + window)
+                out.append(Instruction(opcode, {name: int(value) for name, value in values.items() if value}))
+    return out
 
 
 def random_instructions(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from makalu.spec.config import CoreConfig, EngineConfig
+from makalu.spec.loading import swap_lead
 from makalu.spec.preset import load_preset
 
 __all__ = ["VARIANTS", "bench_config", "small_core"]
@@ -73,9 +74,11 @@ def small_core(
     psum_stages: int = 3,
     subnormals: str = "keep",
 ) -> CoreConfig:
-    """P x P array; F follows from the word."""
+    """P x P array; F follows from the word. It has the formats of `tiny` that its rules allow."""
     tiny = load_preset("tiny")
-    array = {"rows": partitions, "columns": partitions, "tile": tile, "load_columns": word_bytes // 4}
+    array: dict[str, Any] = {"rows": partitions, "columns": partitions, "tile": tile, "load_columns": word_bytes // 4}
+    forms = [form for form in tiny.tensor.operands if not swap_lead(replace(tiny.tensor, **array), form)]
+    array["formats"] = tuple(form.name for form in forms if subnormals == "keep" or not form.splits)
     return _changed(
         f"tiny-{partitions}",
         partitions=partitions,

@@ -15,7 +15,7 @@ CUTS = tuple(
     Case(
         name=f"{mul_stages}-{add_stages}-{subnormals}",
         module="verif.pe.test_pe",
-        tests=5,
+        tests=6,
         component=pe,
         config={
             "partitions": 4,

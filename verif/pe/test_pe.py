@@ -8,19 +8,28 @@ from cocotb.triggers import RisingEdge
 
 from makalu.hw.tensor.layouts import OPERAND, X_OPERAND
 from makalu.sim_models.golden.arithmetic import fma_chain_step
+from makalu.sim_models.lockstep.operand import operand_values, operand_words
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
 from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, FP32, Format
 from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
-from verif.arith.vectors import absent_classes, bf16_operands, bf16_partners, chain_partners, special_triples
+from verif.arith.vectors import (
+    absent_classes,
+    bf16_operands,
+    bf16_partners,
+    chain_partners,
+    fp32_operands,
+    special_triples,
+)
 from verif.lib.compare import compare
 from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
 from verif.lib.variants import bench_config
 from verif.psum.chain import chain_word
-from verif.tensor.encoding import finalised, operand_words
+from verif.tensor.elements import operand_kinds, random_elements
+from verif.tensor.encoding import finalised
 
 SMALLEST_NORMAL, LARGEST = 0x00800000, 0x7F7FFFFF
 BF16_HALF, BF16_MINUS_ONE = 0x7F00, 0xBF80
@@ -44,33 +53,34 @@ class Bench:
         self.seen = {"x": 0, "p": 0, "inactive": 0, "swap": 0, "reload": 0}
         self.products: list[float] = []
         self.chains: list[int] = []
-        every = np.arange(1 << BF16.bits).astype(np.uint16)
-        self.words = [operand_words(every, stationary=s, subnormals=self.tensor.subnormals) for s in (False, True)]
 
     async def start(self) -> None:
         start_clock(self.dut)
         await reset(self.dut, {"x_in": 0, "w": 0, "load": 0, "p_in": 0})
         await RisingEdge(self.dut.clk)
 
-    def _word(self, bits: int, *, stationary: bool) -> int:
-        return int(self.words[stationary][bits])
+    def operands(self, bits: np.ndarray, form: Format = BF16, part: int = 0, *, stationary: bool) -> np.ndarray:
+        subnormals = self.tensor.subnormals
+        return operand_words(bits, form=form, part=part, stationary=stationary, subnormals=subnormals)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """Product and chain that met in each cycle in which both were defined."""
         return np.array(self.products), np.array(self.chains, np.uint32).view(np.float32).astype(np.float64)
 
-    async def play(self, **columns: np.ndarray) -> None:
+    async def play(self, *, x: np.ndarray, w: np.ndarray, **columns: np.ndarray) -> None:
+        """Inputs of PeInputs, a cycle each, but x and w as bf16."""
+        await self.play_words(x=self.operands(x, stationary=False), w=self.operands(w, stationary=True), **columns)
+
+    async def play_words(self, **columns: np.ndarray) -> None:
         """Inputs of PeInputs, a cycle each."""
         for row in zip(*(column.tolist() for column in columns.values()), strict=True):
             await self.step(PeInputs(**dict(zip(columns, row, strict=True))))
 
     async def step(self, inputs: PeInputs) -> int | None:
         """One cycle; p_out if it is defined."""
-        x = self._word(inputs.x, stationary=False)
-        x |= inputs.active << OPERAND_BITS | inputs.swap << (OPERAND_BITS + 1)
+        x = inputs.x | inputs.active << OPERAND_BITS | inputs.swap << (OPERAND_BITS + 1)
         p_in = chain_word(inputs.p, self.rng)
-        w = self._word(inputs.w, stationary=True)
-        drive(self.dut, {"x_in": x, "w": w, "load": int(inputs.load), "p_in": p_in})
+        drive(self.dut, {"x_in": x, "w": inputs.w, "load": int(inputs.load), "p_in": p_in})
         await RisingEdge(self.dut.clk)
         want = self.model.comb()
         rtl, model = {}, {}
@@ -82,7 +92,7 @@ class Bench:
             out = unpack(X_OPERAND, self.dut.x_out.value.to_unsigned())
             rtl |= {"active": out["active"], "swap": out["swap"]}
             model |= {"active": int(want.active), "swap": int(want.swap)}
-            operand = unpack(OPERAND, self._word(want.x, stationary=False))
+            operand = unpack(OPERAND, want.x)
             if not want.active:  # leaves as a zero; kind and sign mean nothing
                 operand |= {"significand": 0, "exponent": ZERO_EXPONENT}
                 out["operand"] |= {"kind": Kind.ZERO, "sign": 0}
@@ -175,6 +185,36 @@ async def cancellation(dut):
 
 
 @cocotb.test()
+async def every_operand(dut):
+    """Elements of every format that the array may have, each part of them, with one of any other, onto what cancels."""
+    b = Bench(dut)
+    await b.start()
+    numbers, kinds = np.random.default_rng(bench_params()["seed"]), operand_kinds(b.tensor.operands)
+    each = 2 + bench_params()["cycles"] // len(kinds) ** 2
+    shape = (each, len(kinds), len(kinds))
+    words, values = [np.zeros(shape, np.int64) for _ in range(2)], [np.zeros(shape) for _ in range(2)]
+    for side, stationary in enumerate((False, True)):
+        for n, (form, part) in enumerate(kinds):
+            at = (slice(None), n) if side == 0 else (slice(None), slice(None), n)
+            bits = random_elements(numbers, form, (each, len(kinds)), specials=0.2)
+            words[side][at] = b.operands(bits, form, part, stationary=stationary)
+            values[side][at] = operand_values(words[side][at], stationary=stationary)
+    with np.errstate(invalid="ignore", over="ignore"):
+        product = (values[0] * values[1]).ravel()
+        near = (product * numbers.choice([-1, -1 - 2**-12, 0.5, 2.0**-20], product.shape)).astype(np.float32)
+    count = len(near)
+    sums = np.where(numbers.random(count) < 0.2, fp32_operands(numbers, count), near.view(np.uint32))
+    behind = 1 + b.tensor.mul_stages
+    cycles = count + 1 + behind + b.tensor.add_stages + 1
+    place = {"w": 0, "load": 0, "x": 1, "active": 1, "swap": 1, "p": 1 + behind}
+    on = np.ones(count, bool)
+    columns = {"x": words[0].ravel(), "active": on, "swap": on, "w": words[1].ravel(), "load": on}
+    columns["p"] = chains(np.where(np.isnan(near), np.uint32(0x7FC00000), sums), b.tensor.subnormals)
+    await b.play_words(**{n: np.pad(v, (place[n], cycles - place[n] - count)) for n, v in columns.items()})
+    cocotb.log.info("%s operands: %s", len(kinds), count_sums(*b.sums()))
+
+
+@cocotb.test()
 async def every_pair_of_classes(dut):
     """Zeros, subnormals, numbers, infinities and NaNs of both signs times each, any of these as the chain."""
     b = Bench(dut)
@@ -212,16 +252,18 @@ async def latency(dut):
     b = Bench(dut)
     await b.start()
     stages = b.tensor
-    one, two, three = 0x3F80, 0x4000, 0x4040
+    one, two, three = np.array([0x3F80, 0x4000, 0x4040], np.uint16)
+    moving, weight = int(b.operands(three, stationary=False)), int(b.operands(two, stationary=True))
+    other = int(b.operands(one, stationary=True))
     idle = PeInputs(x=0, active=False, swap=False, w=0, load=False, p=0)
-    await b.step(PeInputs(x=0, active=False, swap=False, w=two, load=True, p=0))
+    await b.step(PeInputs(x=0, active=False, swap=False, w=weight, load=True, p=0))
     for _ in range(8):
         await b.step(idle)
     # chain word 1, 2, 4, ... in successive cycles: the sum tells which one was taken
     shown = []
     for i in range(1 + stages.mul_stages + stages.add_stages + 1):
         shown.append(
-            await b.step(PeInputs(x=three, active=i == 0, swap=i == 0, w=one, load=False, p=0x3F800000 + (i << 23)))
+            await b.step(PeInputs(x=moving, active=i == 0, swap=i == 0, w=other, load=False, p=0x3F800000 + (i << 23)))
         )
     taken = np.uint32(0x3F800000 + ((1 + stages.mul_stages) << 23))
     want = int(fma_chain_step(three, two, taken, subnormals=stages.subnormals))

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
+from makalu.spec.engines import Channel
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import FORMAT_OF_CODE, FP32
+from makalu.spec.formats import BF16, E4M3FN, FORMAT_OF_CODE, FP32
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -22,6 +23,7 @@ from makalu.spec.isa import (
     WaitKind,
     used_fields,
 )
+from makalu.spec.tensor_types import Part, mixable
 
 __all__ = ["BROKEN", "INNER", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
 
@@ -52,8 +54,13 @@ def _pattern(rng: random.Random, sizes, dtype: int, limit: int) -> tuple[int, li
                 return start * size, strides
 
 
-def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, int]:
-    """Random fields of a legal instruction, without waits and signals."""
+def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, wide: bool = False) -> dict[str, int]:
+    """Random fields of a legal instruction, without waits and signals; all operands of the array may meet each other.
+
+    `wide`: these are the other ones that may.
+    """
+    beside = FP32 if wide and FP32 in config.tensor.operands else BF16
+    meet = [form for form in config.tensor.operands if mixable(form, beside) and form != E4M3FN]
     spec = INSTRUCTIONS[opcode]
     out: dict[str, int] = {"tag": rng.getrandbits(16), "after": rng.random() < 0.1}
     partitions = rng.randint(1, config.partitions)
@@ -73,7 +80,12 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
         if allowed.scalar and not scalar:
             continue
         space = rng.choice(allowed.spaces)
-        dtype = rng.choice(allowed.dtypes).code
+        types = (
+            meet
+            if space is Space.SBUF and spec.channel in (Channel.TENSOR_LOAD, Channel.MATMUL)
+            else allowed.types(config)
+        )
+        dtype = rng.choice(types).code
         dtype = FP32.code if space is Space.PSUM else dtype
         own = [1] * AP_DIMS if allowed.scalar else sizes
         limit = config.sbuf.partition_bytes if space is Space.SBUF else config.psum.partition_bytes
@@ -94,6 +106,7 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig) -> dict[str, i
         "partitions": partitions,
         "columns": rng.randint(1, config.tensor.columns),
         "accumulate": rng.getrandbits(1),
+        "part": rng.choice(list(Part)) if config.tensor.splits else 0,
         "operand0_tensor": int(scalar),
         "op0": rng.choice(list(AluOp)),
         "op1": rng.choice(list(AluOp)),

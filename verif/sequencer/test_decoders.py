@@ -7,12 +7,13 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from makalu.sim_models.golden.check import check_bytes
+from makalu.sim_models.golden.check import QueueCheck
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, OPERANDS, QUEUES, Opcode
 from makalu.spec.preset import load_preset
 from makalu.spec.sequencer import DECODE_PERIOD, allowed_bits
+from makalu.spec.tensor_types import MIXING
 from makalu.sw.rtl.params import bench_params
 from verif.lib.sampling import known, start_clock
 from verif.sequencer.programs import BROKEN, broken, legal, replace_field
@@ -26,7 +27,7 @@ def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
 
     An eighth waits or signals, for a semaphore that there is or is not.
     """
-    fields = legal(rng, opcode, config)
+    fields = legal(rng, opcode, config, wide=rng.random() < 1 / 8)
     if rng.random() < 1 / 8:
         slot = rng.choice(("wait0", "wait1", "signal0", "signal1"))
         fields |= {f"{slot}_kind": 1, f"{slot}_semaphore": rng.randrange(2 * config.sequencer.semaphores)}
@@ -99,6 +100,7 @@ async def verdicts(dut: Any) -> None:
     start_clock(dut)
     words = {queue: getattr(dut, f"word_{queue.name.lower()}") for queue in QUEUES}
     codes = {queue: getattr(dut, f"code_{queue.name.lower()}") for queue in QUEUES}
+    checks = {queue: QueueCheck(queue, config) for queue in QUEUES}
     before = None
     dut.rst.value = 1
     await RisingEdge(dut.clk)
@@ -112,12 +114,13 @@ async def verdicts(dut: Any) -> None:
             words[queue].value = int.from_bytes(word, "little")
         await RisingEdge(dut.clk)
         if before is not None:  # what a decoder holds when it leaves reset is nobody's
-            _compare(before, codes, config, seen)
+            _compare(before, codes, checks, seen)
         before = data
         for _ in range(DECODE_PERIOD - 1):
             await RisingEdge(dut.clk)
         assert known(dut.push), "the decoders are not in step"
     missing = {(queue, code) for queue in QUEUES for code in expected(queue) if not seen[queue, code]}
+    assert seen["mixed"] > params["words"] // 100, f"{seen['mixed']} matmuls met a type that they may not"
     assert not missing, f"never seen: {sorted(missing)}"
 
 
@@ -131,9 +134,10 @@ def expected(queue: Any) -> set[ErrorCode]:
     return common | rules - unreachable
 
 
-def _compare(data: dict[Any, bytes], codes: dict[Any, Any], config: Any, seen: Counter) -> None:
+def _compare(data: dict[Any, bytes], codes: dict[Any, Any], checks: dict[Any, QueueCheck], seen: Counter) -> None:
     for queue, word in data.items():
-        code, text = check_bytes(word, queue, config)
+        code, text = checks[queue](word)
         found = known(codes[queue])
         assert found == code, f"{queue.name}: {word.hex()} is {code.name} ({text}), the decoder says {found}"
         seen[queue, code] += 1
+        seen["mixed"] += MIXING in text

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from makalu.sim_models.golden.walker import extent
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.frame import SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
+from makalu.spec.tensor_types import mixable
+from verif.tensor.elements import operand_kinds
 
 __all__ = [
     "PSUM_WINDOW",
@@ -56,10 +58,12 @@ def _operand(
     return values
 
 
-def load(*, offset: int, columns: int, start: int, count: int, tag: int = 0) -> Instruction:
+def load(
+    *, offset: int, columns: int, start: int, count: int, form: Format = BF16, part: int = 0, tag: int = 0
+) -> Instruction:
     """shadow[count, columns]"""
-    where = _operand("src0", Space.SBUF, BF16.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
-    return Instruction(Opcode.LOAD_STATIONARY, where | {"partitions": count, "tag": tag})
+    where = _operand("src0", Space.SBUF, form.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
+    return Instruction(Opcode.LOAD_STATIONARY, where | {"partitions": count, "part": part, "tag": tag})
 
 
 def matmul(
@@ -73,12 +77,14 @@ def matmul(
     count: int,
     columns: int,
     accumulate: bool = False,
+    form: Format = BF16,
+    part: int = 0,
     tag: int = 0,
 ) -> Instruction:
     """dst and moving are byte offsets."""
-    values = _operand("src0", Space.SBUF, BF16.code, start, moving, sizes, moving_strides)
+    values = _operand("src0", Space.SBUF, form.code, start, moving, sizes, moving_strides)
     values |= _operand("dst", Space.PSUM, FP32.code, 0, dst, sizes, dst_strides)
-    values |= {"partitions": count, "columns": columns, "accumulate": int(accumulate), "tag": tag}
+    values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
     return Instruction(Opcode.MATMUL, values)
 
 
@@ -102,7 +108,9 @@ def warm_up(config: CoreConfig) -> list[Command]:
     ]
 
 
-def back_to_back(config: CoreConfig, *, pairs: int, free: int, offset: int = 0, columns: int = 0) -> list[Command]:
+def back_to_back(
+    config: CoreConfig, *, pairs: int, free: int, offset: int = 0, columns: int = 0, form: Format = BF16
+) -> list[Command]:
     """Pairs of load and matmul with N = `free` contiguous columns, no gaps; every tile and destination differs."""
     tensor, psum, word = config.tensor, config.psum, config.sbuf.word_bytes
     columns = columns or tensor.columns
@@ -110,24 +118,24 @@ def back_to_back(config: CoreConfig, *, pairs: int, free: int, offset: int = 0, 
     tile = {"start": 0, "count": tensor.rows, "columns": columns}
     out = []
     for i in range(pairs):
-        out.append(Command(load(offset=i % 4 * word, columns=columns, start=0, count=tensor.rows)))
+        out.append(Command(load(offset=i % 4 * word, columns=columns, start=0, count=tensor.rows, form=form)))
         moving, dst = offset + i % 3 * word, i % psum.banks * psum.bank_bytes
-        out.append(Command(matmul(moving=moving, dst=dst, **contiguous, **tile)))
+        out.append(Command(matmul(moving=moving, dst=dst, form=form, **contiguous, **tile)))
     return out
 
 
-def streams_without_bubbles(config: CoreConfig) -> list[tuple[int, int]]:
+def streams_without_bubbles(config: CoreConfig, form: Format = BF16) -> list[tuple[int, int]]:
     """(N, offset) of contiguous moving tiles, N = 16 .. 64, that `back_to_back` must send without a bubble.
 
     A word read a frame must be enough (N >= 4 * words), and the next tile's load and first read must fit into N.
     """
-    elements = config.sbuf.word_bytes // BF16.bytes
+    elements = config.sbuf.word_bytes // form.bytes
     out = []
     for free in range(16, 65):
         for first in range(elements):
             words = -(-(free + first) // elements)
             if free >= SLOTS * words and (free >= 24 or not first):
-                out.append((free, BF16.bytes * first))
+                out.append((free, form.bytes * first))
     return out
 
 
@@ -151,7 +159,7 @@ def _sizes(rng: random.Random, most: int) -> Sizes:
             return tuple(sizes)
 
 
-def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes, *, odd: bool) -> tuple[int, Sizes]:
+def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, odd: bool) -> tuple[int, Sizes]:
     """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0; `odd`: or nearly so,
     with a stride of 1 but for one bit.
     """
@@ -161,10 +169,10 @@ def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes, *, odd: bool) 
         if odd and rng.random() < 0.15:
             strides = [1 ^ 1 << rng.randrange(8)]
         strides += [rng.choice((0, 1, sizes[0], rng.randint(-20, 20))) for _ in range(AP_DIMS - 1)]
-        low, high = extent(0, BF16.bytes, sizes, strides)
+        low, high = extent(0, form.bytes, sizes, strides)
         if high - low < SBUF_WINDOW:
-            room = (SBUF_WINDOW - 1 - (high - low)) // BF16.bytes
-            return base - low + BF16.bytes * rng.randint(0, room), tuple(strides)
+            room = (SBUF_WINDOW - 1 - (high - low)) // form.bytes
+            return base - low + form.bytes * rng.randint(0, room), tuple(strides)
 
 
 def _target(rng: random.Random, config: CoreConfig, sizes: Sizes, *, narrow: bool) -> tuple[int, Sizes]:
@@ -194,7 +202,8 @@ def _random(
 ) -> list[Command]:
     """A matmul uses rows and columns that the last load before it defined."""
     tensor, word = config.tensor, config.sbuf.word_bytes
-    tile = (0, tensor.rows, tensor.columns)
+    tile, loaded = (0, tensor.rows, tensor.columns), BF16
+    kinds = operand_kinds(tensor.operands)
     out = []
     for tag in range(commands):
         gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
@@ -203,13 +212,16 @@ def _random(
             columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
             tile = (rng.randint(0, tensor.rows - count), count, columns)
             offset = window(config, rng.randrange(config.sbuf.banks))
-            offset += word * rng.randrange((SBUF_WINDOW - BF16.bytes * tensor.columns) // word)
-            out.append(Command(load(offset=offset, columns=columns, start=tile[0], count=count, tag=tag), gap))
+            loaded, part = rng.choice(kinds)
+            offset += word * rng.randrange((SBUF_WINDOW - loaded.bytes * tensor.columns) // word)
+            its = {"form": loaded, "part": part, "tag": tag}
+            out.append(Command(load(offset=offset, columns=columns, start=tile[0], count=count, **its), gap))
             continue
         start, count, columns = tile
         taken = rng.choice((count, rng.randint(1, count)))
         sizes = _sizes(rng, most)
-        moving, moving_strides = _moving(rng, config, sizes, odd=not narrow)
+        form, part = rng.choice([kind for kind in kinds if mixable(loaded, kind[0])])
+        moving, moving_strides = _moving(rng, config, sizes, form, odd=not narrow)
         dst, dst_strides = _target(rng, config, sizes, narrow=narrow)
         out.append(
             Command(
@@ -223,6 +235,8 @@ def _random(
                     count=taken,
                     columns=rng.choice((columns, rng.randint(1, columns))),
                     accumulate=rng.random() < accumulate,
+                    form=form,
+                    part=part,
                     tag=tag,
                 ),
                 gap,

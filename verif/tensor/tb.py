@@ -15,7 +15,7 @@ from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
 from makalu.spec.isa import Opcode
 from verif.lib.cut import Cut
 from verif.lib.side_by_side import SideBySide, stream, with_memory
-from verif.tensor.encoding import finalised_words, operand_words
+from verif.tensor.encoding import finalised_words
 from verif.tensor.programs import SBUF_WINDOW, Command, warm_up, window
 
 __all__ = ["Accepted", "TensorBench", "tensor_cut"]
@@ -57,6 +57,9 @@ class _Model(TensorModel):
         parts = {name: part and part._asdict() for name, part in out["control"]._asdict().items()}
         if parts["read"]:
             parts["read"]["count"] = parts["read"].pop("partitions")
+        if len(self.config.tensor.operands) == 1:  # nothing tells formats apart
+            for part in filter(None, (parts["group"], parts["column"])):
+                part["dtype"] = 0
         return out | {
             **{f"head__{bit}": int(out[bit]) for bit in BITS},
             "sequencer__tensor__ready": None if inputs["command"] is None else int(out["ready"]),
@@ -71,12 +74,11 @@ class _Model(TensorModel):
         }
 
     def _x(self, x: dict[str, Any]) -> list[int]:
-        words = operand_words(x["bits"], stationary=False, subnormals=self.config.tensor.subnormals)
-        packed = np.where(x["active"], words, 0) | x["active"].astype(np.int64) << OPERAND_BITS
+        packed = x["operand"] | x["active"].astype(np.int64) << OPERAND_BITS
         return (packed | x["swap"].astype(np.int64) << (OPERAND_BITS + 1)).tolist()
 
     def _w(self, w: dict[str, Any]) -> list[dict[str, Any] | int]:
-        words = operand_words(w["bits"], stationary=True, subnormals=self.config.tensor.subnormals)
+        words = w["operands"]
         rows = range(len(words))
         return [{"operands": words[p].tolist(), "tag": w["tag"][p], "valid": 1} if w["valid"][p] else 0 for p in rows]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from makalu.sim_models.golden.check import check
 from makalu.sim_models.golden.tensor import GoldenTensor
+from makalu.spec.formats import BF16
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.sw.rtl.params import bench_params
 from verif.lib.golden import golden_memories
@@ -122,16 +123,20 @@ async def first_pair(dut: Any) -> None:
 async def tiles_back_to_back(dut: Any) -> None:
     """A column in every cycle between the first and the last, with another stationary tile each time."""
     bench = await started(dut)
-    streams = streams_without_bubbles(CONFIG)
+    streams = {form: streams_without_bubbles(CONFIG, form) for form in CONFIG.tensor.operands}
     # all of them run on the models in tests/tensor/test_tensor_bubbles.py
-    chosen = streams[:: max(1, len(streams) // STREAMS)]
+    chosen = streams[BF16][:: max(1, len(streams[BF16]) // STREAMS)]
     assert len(chosen) > 5
-    for free, offset in chosen:
+    runs = [(BF16, *run) for run in chosen]
+    # a word of 8 bytes is too short for a stream of 4-byte elements
+    runs += [(form, *run) for form, many in streams.items() if form != BF16 for run in many[:: 1 + len(many) // 3]]
+    for form, free, offset in runs:
         del bench.columns[:]
-        await bench.run(back_to_back(CONFIG, pairs=4, free=free, offset=offset))
+        await bench.run(back_to_back(CONFIG, pairs=4, free=free, offset=offset, form=form))
         later = bench.columns[free - 1 :]  # an unaligned first word is short, and nothing is there to hide it
         bubbles = later[-1] - later[0] + 1 - len(later)
-        assert len(bench.columns) == 4 * free and bubbles == 0, f"N={free}, offset {offset}: {bubbles} bubbles"
+        where = f"{form.name}, N={free}, offset {offset}"
+        assert len(bench.columns) == 4 * free and bubbles == 0, f"{where}: {bubbles} bubbles"
     assert not missing(bench, ("swap", "load overlaps columns"))
 
 

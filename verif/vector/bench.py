@@ -21,13 +21,13 @@ def lanes(config: Config) -> Cut:
 TINY = Case(
     name="tiny",
     module="verif.vector.test_vector",
-    tests=3,
+    tests=4,
     component=lanes,
     config="tiny",
-    params={"count": 52, "points": ALL, "every_long_size": 1},
+    params={"count": 52, "points": ALL, "every_long_size": 1, "every_cast": 1},
 )
 
-FEW = {"every_long_size": 8}
+FEW = {"every_long_size": 8, "every_cast": 12}
 
 CASES = (
     TINY,

@@ -9,7 +9,7 @@ import cocotb
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.sw.rtl.params import bench_params
-from verif.lib.lane_programs import random_instruction, random_instructions
+from verif.lib.lane_programs import casts, random_instruction, random_instructions
 from verif.lib.sizes import long_sizes
 from verif.lib.variants import bench_config
 from verif.vector.tb import LanesBench
@@ -85,6 +85,16 @@ async def long_sizes_begin(dut: Any) -> None:
         }
         await bench.run(programs, gap=0, owned=lambda cycle: 0, limit=0, until=60)
         await bench.restart()
+
+
+@cocotb.test()
+async def every_cast(dut: Any) -> None:
+    """From each type to each, every `every_cast`th of them, and sums of two types."""
+    bench = LanesBench(dut, bench_config(PARAMS["config"]), Random(cocotb.RANDOM_SEED), window=WINDOW)
+    await bench.fill()
+    every = casts(bench.rng, bench.config, window=WINDOW)[:: PARAMS["every_cast"]]
+    programs = {name: every if name == "vector" else [] for name in ACCESS_ENGINES}
+    await bench.run(programs, gap=0, owned=lambda cycle: 0, limit=100 * len(every))
 
 
 @cocotb.test()

@@ -21,6 +21,7 @@ from makalu.sw.cli.bench import (
     pace,
     text,
     timing,
+    types,
 )
 from makalu.sw.cli.conclusion import conclude
 from makalu.sw.results import RESULTS, Figure, is_current, read_parts, read_record, read_results
@@ -30,6 +31,7 @@ __all__ = ["PARTS", "bench"]
 PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "gemm": gemm.measure,
     "timing": timing.measure,
+    "types": types.measure,
     "dma": dma.measure,
     "matmul": matmul.measure,
     "lanes": lanes.measure,
@@ -47,6 +49,7 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
 PART_PRESETS: dict[str, tuple[str, ...]] = {
     "gemm": gemm.PRESETS,
     "timing": gemm.PRESETS,
+    "types": types.PRESETS,
     "dma": (dma.PRESET,),
     "matmul": (matmul.PRESET,),
     "lanes": (lanes.PRESET,),

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.hw.tensor.layouts import tag_bits
+from makalu.sim_models.lockstep.operand import operand_words
 from makalu.spec.chain import CHAIN_BITS, CHAIN_INFINITY_EXPONENT, CHAIN_NAN_EXPONENT, OPERAND_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import BF16, FP32
-from verif.tensor.encoding import operand_words
 
 __all__ = ["result_classes", "traffic"]
 
@@ -58,11 +58,12 @@ def _segment(r: np.random.Generator, config: CoreConfig, kind: str, cycles: int)
     share = 0.15 if kind == "sparse" else 1.0
     active = r.random((cycles, rows)) < share
     swap = r.random((cycles, rows)) < 0.1 * share
-    moving = operand_words(_bf16(r, (cycles, rows), specials), stationary=False, subnormals=tensor.subnormals)
+    kind = {"form": BF16, "subnormals": tensor.subnormals}
+    moving = operand_words(_bf16(r, (cycles, rows), specials), stationary=False, **kind)
     x = [_bits(moving * active, OPERAND_BITS), active[..., None], swap[..., None]]
     loads = r.random((cycles, rows)) < 0.5 * share
     bits = _bf16(r, (cycles, rows, group), specials)
-    held = operand_words(bits, stationary=True, subnormals=tensor.subnormals) * loads[..., None]
+    held = operand_words(bits, stationary=True, **kind) * loads[..., None]
     tag = r.integers(tensor.columns // group, size=(cycles, rows)) * loads
     w = [_bits(held, OPERAND_BITS).reshape(cycles, rows, -1), _bits(tag, tags), loads[..., None]]
     return [np.concatenate(fields, axis=2).astype(np.uint8) for fields in (x, w)]

@@ -1,0 +1,52 @@
+"""How a stationary tile comes in: words of SBUF in the slots of a frame, F columns of them a group.
+
+An SBUF word is four F bytes (`config_rules.py`), so it has 4, 2 or 1 groups of elements of 1, 2 or 4 bytes. The frame
+has two slots for stationary words. Elements of 2 bytes need both to send a group in every cycle; of 1 byte, one; of
+4 bytes, both, and then only two groups come in a frame's four cycles.
+
+Letters: a, the cycle in which the load is accepted (slot 3); g, a group; i, a word.
+"""
+
+from typing import TYPE_CHECKING
+
+from .formats import Format
+from .frame import SLOTS, STATIONARY_SLOTS
+
+if TYPE_CHECKING:
+    from .config import TensorConfig
+
+__all__ = ["WORD_GROUPS", "group_cycle", "groups_of_a_word", "load_span", "swap_lead", "word_cycle"]
+
+WORD_GROUPS = 4
+"""Groups of single bytes in a word."""
+
+
+def groups_of_a_word(form: Format) -> int:
+    """4, 2 or 1."""
+    return WORD_GROUPS >> form.size_log2
+
+
+def word_cycle(form: Format, word: int) -> int:
+    """In which cycle after a + 1 word i is read: two words a frame, or one where a word is enough for it."""
+    words = min(STATIONARY_SLOTS, SLOTS // groups_of_a_word(form))
+    return SLOTS * (word // words) + word % words
+
+
+def group_cycle(form: Format, group: int) -> int:
+    """In which cycle after a + LOAD_LEAD group g is at row 0's edge: one a cycle, or one a word as these come."""
+    return word_cycle(form, group) if groups_of_a_word(form) == 1 else group
+
+
+def load_span(form: Format, groups: int) -> int:
+    """Cycles from a load's first group to its last, both included."""
+    return group_cycle(form, groups - 1) + 1
+
+
+def swap_lead(tensor: "TensorConfig", form: Format) -> int:
+    """Cycles by which a swap that comes as early as it may would overtake the load's groups; 0: it never does.
+
+    Group g is in its columns' shadow registers g + 2 cycles after the edge, the swap's column at column g * F in
+    FIRST_COLUMN - LOAD_LEAD + g * F cycles after the first group was there.
+    """
+    groups = range(tensor.columns // tensor.load_columns)
+    return max(0, *(group_cycle(form, g) + g - g * tensor.load_columns for g in groups))

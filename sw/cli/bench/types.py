@@ -1,0 +1,77 @@
+"""Every element type of the full cores: multiplications a cycle of 64 matmuls back to back, against their ceiling."""
+
+from rich.console import Console
+from rich.table import Table
+
+from makalu.spec.config import CoreConfig
+from makalu.spec.formats import Format
+from makalu.spec.preset import load_preset
+from makalu.spec.tensor_types import passes
+from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, run_case
+from makalu.sw.results import Figure, at_least, at_most
+from makalu.sw.rtl.machine import Machine
+
+__all__ = ["COLUMNS", "PRESETS", "measure"]
+
+PRESETS = ("trn2", "trn3")
+MATMULS = 64
+COLUMNS = 512
+"""Of each: what a PSUM bank has."""
+LEAST = 0.95
+COLUMNS = ("passes", "cycles", "macs_per_cycle", "utilisation", "difference", "mismatched", "compared")
+_HEADINGS = (
+    "core",
+    "type",
+    "passes",
+    "cycles",
+    "floor",
+    "MAC/cycle",
+    "of the ceiling",
+    "timing differs by",
+    "mismatched",
+)
+
+
+def measure(console: Console) -> list[Figure]:
+    """A GEMM with resident operands, of as many tiles as make 64 matmuls: first load's issue to last PSUM commit."""
+    figures: list[Figure] = []
+    table = Table(title=f"{MATMULS} matmuls of {COLUMNS} columns on the RTL, by element type")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right")
+    for preset in PRESETS:
+        config = load_preset(preset)
+        machine = Machine(config=config, observe="trace", fast=True)
+        machine.build(progress=True)
+        for form in config.tensor.operands:
+            tiles = MATMULS // len(passes(form.splits, form.splits))
+            k, m = (config.tensor.rows * side for side in _sides(tiles))
+            run = run_case(machine, gemm_case(config, k, m, COLUMNS, dtype=form))
+            figures += _figures(config, form, (k, m, COLUMNS), run, table)
+    console.print(table)
+    return figures
+
+
+def _sides(tiles: int) -> tuple[int, int]:
+    """Tiles along K and along M, as equal as powers of two are."""
+    first = 1 << tiles.bit_length() // 2
+    return first, tiles // first
+
+
+def _figures(
+    config: CoreConfig, form: Format, size: tuple[int, int, int], run: KernelRun, table: Table
+) -> list[Figure]:
+    name, count = f"types_{config.name}_{form.name}", len(passes(form.splits, form.splits))
+    floor = gemm_floor(config, *size, dtype=form)
+    rate = size[0] * size[1] * size[2] / run.window
+    share = rate * count / (config.tensor.rows * config.tensor.columns)
+    cells = (config.name, form.name, count, f"{run.window:,}", f"{floor:,}", f"{rate:,.0f}", f"{share:.2%}")
+    table.add_row(*map(str, (*cells, run.difference, run.mismatched)))
+    return [
+        at_most(f"{name}_cycles", run.window, "cycles", bar=floor, kind="must"),
+        Figure(name=f"{name}_passes", value=count, unit="matmuls"),
+        Figure(name=f"{name}_macs_per_cycle", value=rate, unit="MAC/cycle"),
+        at_least(f"{name}_utilisation", share, "share", bar=LEAST, kind="must"),
+        at_most(f"{name}_difference", run.difference, "cycles", bar=0, kind="must"),
+        at_most(f"{name}_mismatched", run.mismatched, "values", bar=0, kind="must"),
+        Figure(name=f"{name}_compared", value=run.compared, unit="values"),
+    ]

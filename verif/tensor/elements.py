@@ -1,0 +1,41 @@
+"""Random elements of the array's formats: numbers around 1 that cancel and round, and every class of their kind."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makalu.sim_models.golden.formats import storage
+from makalu.spec.formats import Format
+from makalu.spec.tensor_types import Part
+
+__all__ = ["operand_kinds", "random_elements", "special_elements"]
+
+
+def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
+    """Containers of zeros, subnormals, both ends of the numbers, infinities and NaNs, as far as there are such."""
+    ones, half = (1 << form.fraction_bits) - 1, 1 << (form.fraction_bits - 1)
+    normal = 1 << form.fraction_bits
+    bits = [0, 1, half, ones, normal, normal | 1, normal | ones, form.largest, form.largest - 1]
+    bits += [form.infinity, form.infinity | 1] if form.has_infinity else []
+    bits += [form.canonical_nan] if form.has_nan else []
+    if form.splits:  # nothing in the lower part, and nothing but its first and last bit
+        bits += [normal | 1 << 12, normal | 1 << 11, form.infinity | 1 << 12, (form.bias << form.fraction_bits) | ones]
+    every = np.array(bits + [b | 1 << (form.bits - 1) for b in bits], np.int64)
+    return (every << form.padding).astype(storage(form))
+
+
+def random_elements(
+    rng: np.random.Generator, form: Format, shape: tuple[int, ...], *, specials: float
+) -> NDArray[np.unsignedinteger]:
+    """Containers; padding is random, which nobody may see."""
+    around = min(8, form.bias - 1)
+    exponent = form.bias + rng.integers(-around, around, shape)
+    fraction = rng.integers(0, 1 << form.fraction_bits, shape)
+    bits = rng.integers(0, 2, shape) << (form.bits - 1) | exponent << form.fraction_bits | fraction
+    odd = rng.choice(special_elements(form), shape).astype(np.int64) >> form.padding
+    bits = np.where(rng.random(shape) < specials, odd, bits)
+    return (bits << form.padding | rng.integers(0, 1 << form.padding, shape)).astype(storage(form))
+
+
+def operand_kinds(forms: tuple[Format, ...]) -> list[tuple[Format, Part]]:
+    """Every format, with every part where there are such."""
+    return [(form, part) for form in forms for part in (Part if any(f.splits for f in forms) else (Part.UPPER,))]
