@@ -15,7 +15,7 @@ from .frame import SLOTS, STATIONARY_SLOTS
 if TYPE_CHECKING:
     from .config import TensorConfig
 
-__all__ = ["WORD_GROUPS", "group_cycle", "groups_of_a_word", "load_span", "swap_lead", "word_cycle"]
+__all__ = ["WORD_GROUPS", "group_cycle", "groups_of_a_word", "load_span", "swap_lead", "word_cycle", "words_of_a_frame"]
 
 WORD_GROUPS = 4
 """Groups of single bytes in a word."""
@@ -26,9 +26,14 @@ def groups_of_a_word(form: Format) -> int:
     return WORD_GROUPS >> form.size_log2
 
 
+def words_of_a_frame(form: Format) -> int:
+    """Two, or one where a word is enough for a frame."""
+    return min(STATIONARY_SLOTS, SLOTS // groups_of_a_word(form))
+
+
 def word_cycle(form: Format, word: int) -> int:
-    """In which cycle after a + 1 word i is read: two words a frame, or one where a word is enough for it."""
-    words = min(STATIONARY_SLOTS, SLOTS // groups_of_a_word(form))
+    """In which cycle after a + 1 word i is read."""
+    words = words_of_a_frame(form)
     return SLOTS * (word // words) + word % words
 
 

@@ -10,10 +10,10 @@ from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.rules import Rules
 from makalu.hw.tensor.control import group_control, operand_type, read_control
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOT_BITS, SLOTS, STATIONARY_SLOTS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOT_BITS
 from makalu.spec.isa import FIELDS
 from makalu.spec.latency import LOAD_LEAD
-from makalu.spec.loading import WORD_GROUPS
+from makalu.spec.loading import groups_of_a_word, words_of_a_frame
 
 __all__ = ["LoadUnit"]
 
@@ -78,7 +78,7 @@ class LoadUnit(wiring.Component):
 
         groups, words = Signal(counts), Signal(counts)
         shift = ceil_log2(tensor.load_columns)
-        inside = {size: WORD_GROUPS >> size for size in sizes}
+        inside = {form.size_log2: groups_of_a_word(form) for form in forms}
         rounded = {size: groups + (count - 1) >> ceil_log2(count) for size, count in inside.items()}
         m.d.comb += [
             groups.eq((instruction.src0_size0 + tensor.load_columns - 1) >> shift),
@@ -92,7 +92,7 @@ class LoadUnit(wiring.Component):
         words_left = Signal(counts)
         kind = operand_type(config)
         s0_dtype, s0_part = (Signal.like(self.group[name], name=f"s0_{name}", reset_less=True) for name in kind)
-        slots = {size: min(STATIONARY_SLOTS, SLOTS // inside[size]) for size in sizes}
+        slots = {form.size_log2: words_of_a_frame(form) for form in forms}
         m.d.comb += [
             self.read.enable.eq((words_left != 0) & (self.slot < of(s0_dtype, {s: Const(slots[s]) for s in sizes}))),
             self.read.address.eq(address),

@@ -5,7 +5,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from gfloat import RoundMode, decode_ndarray, round_ndarray
+from gfloat import Domain, FormatInfo, RoundMode, decode_ndarray, round_ndarray
 from gfloat.formats import (
     format_info_bfloat16,
     format_info_binary16,
@@ -16,12 +16,24 @@ from gfloat.formats import (
 
 from makalu.sim_models.golden import formats
 from makalu.sim_models.golden.formats import narrow, storage, tensor_operand, widen
-from makalu.spec.formats import BF16, E4M3FN, E5M2, FORMATS, FP16, FP32, INTEGERS, TF32, FormatKind
+from makalu.spec.formats import BF16, E3M4, E4M3, E4M3FN, E5M2, FORMATS, FP16, FP32, INTEGERS, TF32, FormatKind
 from makalu.spec.tensor_types import Part
 from verif.lib.lane_programs import corner_values
 
 SHORT = [form for form in FORMATS.values() if form.kind is not FormatKind.INTEGER and form not in (FP32, TF32)]
+
+
+def like_ieee(name, bits, precision, bias):
+    """A format that gfloat has no table of: an exponent of all ones is infinity or NaN."""
+    flags = {"is_signed": True, "has_nz": True, "has_subnormals": True, "is_twos_complement": False}
+    nans = (1 << precision - 1) - 1
+    return FormatInfo(name, bits, precision, bias=bias, domain=Domain.Extended, num_high_nans=nans, **flags)
+
+
 GFLOAT = {
+    E4M3: like_ieee("e4m3", 8, 4, 7),
+    E3M4: like_ieee("e3m4", 8, 5, 3),
+    TF32: like_ieee("tf32", 19, 11, 127),
     FP16: format_info_binary16,
     BF16: format_info_bfloat16,
     E5M2: format_info_ocp_e5m2,

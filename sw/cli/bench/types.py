@@ -15,7 +15,7 @@ __all__ = ["COLUMNS", "PRESETS", "measure"]
 
 PRESETS = ("trn2", "trn3")
 MATMULS = 64
-COLUMNS = 512
+WIDTH = 512
 """Of each: what a PSUM bank has."""
 LEAST = 0.95
 COLUMNS = ("passes", "cycles", "macs_per_cycle", "utilisation", "difference", "mismatched", "compared")
@@ -35,7 +35,7 @@ _HEADINGS = (
 def measure(console: Console) -> list[Figure]:
     """A GEMM with resident operands, of as many tiles as make 64 matmuls: first load's issue to last PSUM commit."""
     figures: list[Figure] = []
-    table = Table(title=f"{MATMULS} matmuls of {COLUMNS} columns on the RTL, by element type")
+    table = Table(title=f"{MATMULS} matmuls of {WIDTH} columns on the RTL, by element type")
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
     for preset in PRESETS:
@@ -45,8 +45,8 @@ def measure(console: Console) -> list[Figure]:
         for form in config.tensor.operands:
             tiles = MATMULS // len(passes(form.splits, form.splits))
             k, m = (config.tensor.rows * side for side in _sides(tiles))
-            run = run_case(machine, gemm_case(config, k, m, COLUMNS, dtype=form))
-            figures += _figures(config, form, (k, m, COLUMNS), run, table)
+            run = run_case(machine, gemm_case(config, k, m, WIDTH, dtype=form))
+            figures += _figures(config, form, (k, m, WIDTH), run, table)
     console.print(table)
     return figures
 
