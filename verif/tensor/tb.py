@@ -15,6 +15,7 @@ from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
 from makalu.spec.isa import Opcode
 from verif.lib.cut import Cut
 from verif.lib.side_by_side import SideBySide, stream, with_memory
+from verif.tensor.elements import random_elements
 from verif.tensor.encoding import finalised_words
 from verif.tensor.programs import SBUF_WINDOW, Command, warm_up, window
 
@@ -24,6 +25,8 @@ LONGEST_WAIT = 2000
 """No legal command waits longer for its acceptance [cycles]."""
 SPECIALS = (0x0000, 0x8000, 0x0001, 0x807F, 0x7F80, 0xFF80, 0x7FC0, 0x7F7F)
 """Zeros, subnormals, infinities, NaN, largest bf16."""
+OF_ONE_TYPE = 0.1
+"""Share of the words that are elements of one type, a third of them special."""
 BITS = ("finish_load", "finish_matmul", "active", "stalled", "owned")
 DATA = ("array__p", "psum_slice__commit")
 """Undefined until every stationary register and PSUM element is."""
@@ -131,12 +134,19 @@ class TensorBench(SideBySide):
         self.undefined = ()
 
     def _write(self, address: int) -> dict[str, Any]:
-        """The same word in all partitions, other data in each."""
+        """The same word in all partitions, other data in each: bf16 numbers, which are numbers of any type, but for
+        some words of one type's elements, with its zeros, subnormals, infinities and NaNs.
+        """
         count, word = self.config.partitions, self.config.sbuf.word_bytes
         numbers = np.array([self._number() for _ in range(count * word // 2)], "<u2").reshape(count, word // 2)
         ones = np.ones(count, np.int64)
         granules = ones * ((1 << (word // 4)) - 1)
         data = numbers.view(np.uint8)
+        values = np.random.default_rng(self.rng.getrandbits(32))
+        for row in data:
+            if self.rng.random() < OF_ONE_TYPE:
+                form = self.rng.choice(self.config.tensor.operands)
+                row[:] = random_elements(values, form, (word // form.bytes,), specials=0.3).view(np.uint8)
         return {"enable": ones, "write": ones, "address": ones * address, "granules": granules, "data": data}
 
     def _number(self) -> int:
