@@ -9,8 +9,6 @@ from makalu.spec.tensor_types import Part
 from makalu.sw.rtl.judge import judge
 from verif.arith.vectors import softfloat_fma32
 
-pytestmark = [pytest.mark.slow, pytest.mark.soak]
-
 FP8 = [form for form in TENSOR_OPERANDS if form.bits == 8]
 CODES = 1 << 8
 
