@@ -46,7 +46,7 @@ class Kind(IntEnum):
 
 KIND_BITS = 2
 OPERAND_EXPONENT_BITS = 9
-"""Signed: bf16's -126 .. 127 of moving, 2 .. 255 of stationary, and the zeros."""
+"""Signed: of moving fp32's -138 (a lower part) .. 127, of stationary STATIONARY_BIAS more, and the zeros."""
 OPERAND_BITS = KIND_BITS + SIGNIFICAND_BITS + OPERAND_EXPONENT_BITS + 1
 ZERO_EXPONENT = -(1 << (OPERAND_EXPONENT_BITS - 1))
 STATIONARY_BIAS = FP32.bias + 1

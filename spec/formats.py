@@ -1,7 +1,7 @@
 """Number formats as records: every width in the RTL and every mask in the models derives from these.
 
-A new format is a row here with its widening and narrowing (`hw/arith/convert.py`, `sim_models/golden/formats.py`), and
-a member of the groups below whose operands may hold it. Everything else takes its size, masks and limits from the row.
+A new format is a row here, and a member of the groups below whose operands may hold it. Casts and operands of the array
+(`hw/arith`, `sim_models`) follow from the row; a scale and a packed format have none yet.
 
 Does not: compute. The arithmetic is written twice from this page, in the RTL and in numpy.
 """

@@ -23,7 +23,7 @@ class Part(IntEnum):
     FINITE = 1
     """As UPPER; an infinity or NaN is the zero of its sign."""
     LOWER = 2
-    """What UPPER leaves: the rest of the significand, 12 places below; 0 where all of it fits, and of a special."""
+    """What UPPER leaves, SIGNIFICAND_BITS places below; 0 where all of the significand fits, and of a special."""
 
 
 PASSES: tuple[tuple[Part, Part], ...] = (

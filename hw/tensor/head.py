@@ -59,9 +59,10 @@ class TensorHead(wiring.Component):
     acc(i): the cycle in which command i (in order) is accepted: valid at the port, and later than acc(i-1).
     h(n), hl(n): cycles of the first and the last column of matmul n at row 0's edge.
 
-    - Load: acc = the first cycle of slot 3 with acc >= acc' + ceil(M'/F) (' the load before), and, if a matmul after a
-      load was accepted before, with n the last such matmul, acc >= h(n) + max(0, (C/F)*(F-2) - 3).
-      Group g at the edge of row 0 in acc + 3 + g. finish = acc + 3 + ceil(M/F) - 1 + (R-1)*L.
+    - Load, with load_span and group_cycle of its type from `spec/loading.py` and G = ceil(M/F): acc = the first cycle
+      of slot 3 with acc >= acc' + load_span(G') (' the load before), and, if a matmul after a load was accepted before,
+      with n the last such matmul, acc >= h(n) + max(0, (C/F)*(F-2) - 3).
+      Group g at the edge of row 0 in acc + 3 + group_cycle(g). finish = acc + 3 + load_span(G) - 1 + (R-1)*L.
     - Matmul n: acc(n) = the first cycle with acc(n) > read cycle of the last segment of matmul n-1, and
       acc(n) > t(n-1), the cycle in which matmul n-1 went to the column unit; t(n) = max(acc(n) + 1, hl(n-1) - 1).
     - Segments (numbered through all matmuls) s: r(s) = the first cycle of slot 2 with r(s) > acc(n), r(s) > r(s-1) and

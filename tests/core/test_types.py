@@ -6,6 +6,8 @@ own S; PSUM rounds once a further pass. With four passes S is at most (1 + 2^-11
 (K + 4) * 2^-24 * S * (1 + 2^-8) holds for every type.
 """
 
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -14,13 +16,14 @@ from makalu.sim_models.golden.formats import narrow, widen
 from makalu.spec.formats import FORMATS, FP32, INTEGERS
 from makalu.spec.isa import Opcode
 from makalu.spec.preset import load_preset
-from makalu.spec.tensor_types import Part, mixable
+from makalu.spec.tensor_types import PASSES, Part, mixable
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.elements import Bits, from_bits
 from makalu.sw.kernel.simulate import simulate
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
+from makalu.sw.paths import ROOT
 from makalu.sw.run import run_golden, run_golden_machine
 from tests.core.timed import Case, check, memory_of
 from verif.lib.lane_programs import corner_values
@@ -156,16 +159,17 @@ def test_a_transpose_keeps_every_finite_number(dtype):
     assert steps.count(Opcode.MATMUL) == (2 if dtype == nl.float32 else 1)
 
 
-def test_arrays_of_the_types_are_taken_as_they_are():
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.float8_e4m3fn])
+def test_arrays_of_the_types_are_taken_as_they_are(dtype):
     """numpy's and ml_dtypes' arrays of an element type are inputs of it."""
-    for array in (np.ones((2, 2), np.float16), np.ones((2, 2), ml_dtypes.float8_e4m3fn)):
+    array = np.ones((2, 2), dtype)
 
-        def kernel(a):
-            assert a.dtype.long_name == array.dtype.name  # noqa: B023
-            return product(a, a)
+    def kernel(a):
+        assert a.dtype.long_name == array.dtype.name
+        return product(a, a)
 
-        specs = TensorSpec(array.shape, array.dtype)
-        assert (run_golden(compile_kernel(kernel, TINY, specs), {"a": array}, config=TINY)["out"] == 2).all()
+    specs = TensorSpec(array.shape, array.dtype)
+    assert (run_golden(compile_kernel(kernel, TINY, specs), {"a": array}, config=TINY)["out"] == 2).all()
 
 
 def test_casts_between_all_types():
@@ -209,3 +213,10 @@ def test_copies_of_large_integers_keep_every_bit():
     for dtype in (np.int32, np.uint32):
         x = np.random.default_rng(6).integers(np.iinfo(dtype).min, np.iinfo(dtype).max, (4, 8), dtype)
         assert (simulate(kernel, preset="tiny")(x) == x).all()
+
+
+def test_the_page_has_the_passes():
+    """docs/numerics.md, stationary and moving of each pass in order."""
+    rows = re.findall(r"(?m)^\| \d \| (.+) \| (.+) \|$", (ROOT / "docs/numerics.md").read_text())
+    words = {"lower": Part.LOWER, "upper, finite": Part.FINITE, "upper": Part.UPPER}
+    assert tuple((words[s], words[m]) for s, m in rows) == PASSES
