@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 from .config_rules import check
-from .formats import ACCUMULATOR, FORMATS, FP32, Format
+from .formats import ACCUMULATOR, CARRIED, FORMATS, FP32, Format
+from .tensor_types import TRANSPOSES, Part
 
 __all__ = [
     "BusConfig",
@@ -44,6 +45,8 @@ class TensorConfig:
     """`keep`: IEEE gradual underflow; `flush`: subnormal operands and results become zeros of their sign."""
     formats: tuple[str, ...]
     """Operand formats of stationary and moving."""
+    results: tuple[str, ...]
+    """What a matmul writes to PSUM: fp32 sums; uint16, the bits that they carry: exact transposes."""
 
     @property
     def operands(self) -> tuple[Format, ...]:
@@ -59,6 +62,22 @@ class TensorConfig:
     def splits(self) -> bool:
         """Some operand format has a lower part."""
         return any(form.splits for form in self.operands)
+
+    @property
+    def outputs(self) -> tuple[Format, ...]:
+        """`results` as records."""
+        return tuple(FORMATS[name] for name in self.results)
+
+    @property
+    def carries(self) -> bool:
+        """Sums carry bits: PSUM is written by halves of a word too."""
+        return CARRIED in self.outputs
+
+    @property
+    def parts(self) -> int:
+        """The last of the parts that an operand may be."""
+        last = Part.LOWER if self.splits else Part.UPPER
+        return max(TRANSPOSES) if self.carries else last
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .axi import LONGEST_BURST, PAGE_BYTES
 from .errors import MakaluError
-from .formats import INTEGERS, TENSOR_OPERANDS
+from .formats import INTEGERS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .loading import swap_lead
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
     built, names = [form.name for form in TENSOR_OPERANDS], list(tensor.formats)
     need(names == [name for name in built if name in names], "tensor.formats", f"some of {built}, in that order", names)
     need(built[0] in names, "tensor.formats", f"a list with {built[0]}, in which kernels' constants are written", names)
+    written, results = [form.name for form in TENSOR_RESULTS], list(tensor.results)
+    need(
+        results == [name for name in written if name in results] and written[0] in results,
+        "tensor.results",
+        f"some of {written}, in that order, {written[0]} among them",
+        results,
+    )
     forms = tensor.operands
     need(
         tensor.subnormals == "keep" or not tensor.splits,

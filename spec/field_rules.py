@@ -7,7 +7,6 @@ from enum import IntEnum
 from .config import CoreConfig
 from .errors import ErrorCode
 from .isa import SIGNALS, WAITS, AluOp, Function, Opcode, SignalKind, WaitKind, used_fields
-from .tensor_types import Part
 
 __all__ = ["FIELD_RULES", "FieldRule", "field_rules"]
 
@@ -43,7 +42,7 @@ _SIGNALS = tuple(f"signal{n}_kind" for n in range(SIGNALS))
 FIELD_RULES: tuple[FieldRule, ...] = (
     FieldRule("partitions", ErrorCode.SIZE, 1, lambda config: config.partitions),
     FieldRule("columns", ErrorCode.SIZE, 1, lambda config: config.tensor.columns),
-    FieldRule("part", ErrorCode.OPERAND, 0, lambda config: max(Part) if config.tensor.splits else 0),
+    FieldRule("part", ErrorCode.OPERAND, 0, lambda config: config.tensor.parts),
     _code("op0", ErrorCode.OPERAND, AluOp),
     _code("op1", ErrorCode.OPERAND, AluOp),
     _code("function", ErrorCode.OPERAND, Function),

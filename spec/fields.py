@@ -134,7 +134,7 @@ _FLAGS = [
 _NUMBERS = [
     Field("partitions", 608, 8, "that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA"),
     Field("columns", 616, 8, "M of a matmul: PE columns, PSUM partitions 0 to M - 1"),
-    Field("part", 624, 2, "a `Part`: which of an element's significand is the operand"),
+    Field("part", 624, 3, "a `Part`: what of an element is the operand"),
     Field("op0", 624, 8, "an `AluOp`"),
     Field("op1", 632, 8, "an `AluOp`"),
     Field("function", 640, 8, "a `Function`"),

@@ -14,6 +14,7 @@ from functools import cached_property
 __all__ = [
     "ACCUMULATOR",
     "BF16",
+    "CARRIED",
     "DMA_ELEMENTS",
     "FORMATS",
     "FORMAT_OF_CODE",
@@ -22,6 +23,7 @@ __all__ = [
     "LANE_ELEMENTS",
     "SIGNIFICAND_BITS",
     "TENSOR_OPERANDS",
+    "TENSOR_RESULTS",
     "Format",
     "FormatKind",
     "Overflow",
@@ -213,7 +215,11 @@ ACCUMULATOR = FP32
 Every core has it; the others are those of its preset (`CoreConfig.formats`)."""
 TENSOR_OPERANDS = (BF16, FP16, TF32, FP32, E5M2, E4M3, E3M4, E4M3FN)
 """What the array multiplies. A kernel that does not choose takes the first, which every preset has."""
+CARRIED = FORMATS["uint16"]
+"""Bits that the array carries through a sum (`spec/tensor_types.py`)."""
+TENSOR_RESULTS = (ACCUMULATOR, CARRIED)
+"""What a matmul writes: sums, or what they carry."""
 LANE_ELEMENTS = tuple(FORMATS.values())
-"""What Vector and Scalar read and write in SBUF."""
+"""What Vector and Scalar read and write."""
 DMA_ELEMENTS = tuple(FORMATS.values())
 """What a DMA moves; it looks at sizes only."""

@@ -24,7 +24,7 @@ from .fields import (
     Field,
     InstructionFormat,
 )
-from .formats import ACCUMULATOR, DMA_ELEMENTS, LANE_ELEMENTS, TENSOR_OPERANDS
+from .formats import ACCUMULATOR, DMA_ELEMENTS, LANE_ELEMENTS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .operand import Operand, OperandRule, Space
 
 __all__ = [
@@ -159,7 +159,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                     _SBUF,
                     TENSOR_OPERANDS,
                     (OperandRule.TILE, OperandRule.WORD_ALIGNED, OperandRule.UNIT_STRIDE),
-                    array=True,
+                    among="operands",
                 )
             },
             ("partitions", "part"),
@@ -169,8 +169,16 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             Opcode.MATMUL,
             Channel.MATMUL,
             {
-                "dst": Operand(_PSUM, _FP32, (OperandRule.FROM_ZERO, OperandRule.ONE_BANK), count="columns"),
-                "src0": Operand(_SBUF, TENSOR_OPERANDS, (OperandRule.SAME_SIZES, OperandRule.MIXABLE), array=True),
+                "dst": Operand(
+                    _PSUM,
+                    TENSOR_RESULTS,
+                    (OperandRule.FROM_ZERO, OperandRule.ONE_BANK, OperandRule.ADDABLE),
+                    among="outputs",
+                    count="columns",
+                ),
+                "src0": Operand(
+                    _SBUF, TENSOR_OPERANDS, (OperandRule.SAME_SIZES, OperandRule.MIXABLE), among="operands"
+                ),
             },
             ("partitions", "columns", "part", "accumulate"),
             "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N]",

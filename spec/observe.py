@@ -9,7 +9,7 @@ from .chain import CHAIN_BITS
 from .config import CoreConfig
 from .engines import ACCESS_ENGINES, Channel
 from .isa import FIELDS, QUEUES, SEMAPHORE_BITS
-from .memory_map import GRANULE_BYTES, PSUM_WORD_BITS
+from .memory_map import GRANULE_BYTES, PSUM_HALVES, PSUM_WORD_BITS
 
 __all__ = ["LEVELS", "ObservedField", "observe_layout"]
 
@@ -57,7 +57,12 @@ def observe_layout(config: CoreConfig, level: str) -> tuple[ObservedField, ...]:
             ("granules", sbuf.word_bytes // GRANULE_BYTES),
             ("data", 8 * sbuf.word_bytes),
         )
-        commit = (("valid", 1), ("address", _bits(psum.banks * psum.bank_elems)), ("data", PSUM_WORD_BITS))
+        commit = (
+            ("valid", 1),
+            ("address", _bits(psum.banks * psum.bank_elems)),
+            ("halves", PSUM_HALVES if config.tensor.carries else 0),
+            ("data", PSUM_WORD_BITS),
+        )
         fields += [
             ObservedField("semaphores", (("value", SEMAPHORE_BITS),), config.sequencer.semaphores),
             ObservedField("owned", (("bank", 1),), psum.banks),

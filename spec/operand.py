@@ -7,7 +7,7 @@ The rules of a slot are data beside its row in `isa.py`. The RTL (`hw/sequencer`
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .errors import ErrorCode
 from .formats import Format
@@ -33,7 +33,7 @@ class OperandRule(Enum):
     def __init__(self, code: ErrorCode, text: str) -> None:
         self.code, self.text = code, text
 
-    KIND = ErrorCode.OPERAND, "space and element type are among those of the row and the core; in PSUM it is fp32"
+    KIND = ErrorCode.OPERAND, "space and element type are among those of the row and the core"
     FILLED = ErrorCode.SIZE, "no size is 0"
     WITHIN = ErrorCode.PARTITION, "first partition + partitions (or columns) does not go beyond the geometry"
     ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the element"
@@ -50,6 +50,7 @@ class OperandRule(Enum):
     UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
     ONE_BANK = ErrorCode.PSUM_ADDRESS, "first and last byte lie in one PSUM bank"
     MIXABLE = ErrorCode.OPERAND, f"the queue's last load_stationary was of a type that may meet it: {MIXING}"
+    ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32: bits that are carried are not added"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
 
 
@@ -88,16 +89,15 @@ class Operand:
     """Beside those of `EVERY_OPERAND`."""
     scalar: bool = False
     """One element a partition: used when `operand0_tensor` is set, else the slot is zero."""
-    array: bool = False
-    """What the array multiplies."""
+    among: Literal["elements", "operands", "outputs"] = "elements"
+    """Which types of a core it may have: all, those that the array multiplies, or those that the array writes."""
     count: str = "partitions"
     """The field that counts its partitions."""
 
     def types(self, config: "CoreConfig") -> tuple[Format, ...]:
         """Those of `dtypes` that the core has there."""
-        return tuple(
-            form for form in self.dtypes if form in (config.tensor.operands if self.array else config.elements)
-        )
+        of_core = {"elements": config.elements, "operands": config.tensor.operands, "outputs": config.tensor.outputs}
+        return tuple(form for form in self.dtypes if form in of_core[self.among])
 
     @property
     def rules(self) -> tuple[OperandRule, ...]:

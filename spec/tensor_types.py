@@ -6,13 +6,21 @@ of one part of each side; passes are instructions of their own, and PSUM adds on
 
 Specials belong to the last pass: in the ones before, an infinity or NaN counts as zero, so that infinity times a lower
 part of zero is no NaN. The order, from the smallest products to the largest, is part of the numerics.
+
+A transpose needs bits, not numbers. 16 bits h of an element, whatever they mean, are carried by the number
+
+    (-1)^h[15] * 2^(1 + h[14:11]) * (1 + h[10:0] / 2^11)
+
+which is normal, fits an operand and comes through products with 1 and sums with zeros as it is: a matmul whose moving
+operand has one 1 a column and zeros else moves bits, and writes those that its sums carry. Of a sum that is no such
+number the same bits are taken.
 """
 
 from enum import IntEnum
 
 from .formats import E4M3, E4M3FN, FP32, TF32, Format
 
-__all__ = ["MIXING", "PASSES", "Part", "mixable", "passes"]
+__all__ = ["CARRIED_EXPONENT", "CARRIED_PLACES", "MIXING", "PASSES", "TRANSPOSES", "Part", "mixable", "passes"]
 
 
 class Part(IntEnum):
@@ -24,6 +32,18 @@ class Part(IntEnum):
     """As UPPER; an infinity or NaN is the zero of its sign."""
     LOWER = 2
     """What UPPER leaves, SIGNIFICAND_BITS places below; 0 where all of the significand fits, and of a special."""
+    BITS = 3
+    """The number that carries the low 16 bits of the container, zeros above a shorter one."""
+    UPPER_BITS = 4
+    """As BITS, the 16 bits above those; zeros where there are none."""
+
+
+CARRIED_EXPONENT = 1
+"""Exponent of the numbers that carry bits whose [14:11] are 0."""
+CARRIED_PLACES = 11
+"""Bits that such a number has in its fraction."""
+TRANSPOSES = (Part.BITS, Part.UPPER_BITS)
+"""Of an element, one for every 16 bits."""
 
 
 PASSES: tuple[tuple[Part, Part], ...] = (

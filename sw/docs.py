@@ -123,8 +123,9 @@ def isa_page() -> str:
 
 
 def _types(operand: Operand) -> str:
-    if operand.array:
-        return "of the array's types"
+    of_array = {"operands": "of the array's types", "outputs": "of those that the array writes"}
+    if operand.among in of_array:
+        return of_array[operand.among]
     return "of any type" if len(operand.dtypes) == len(FORMATS) else _names(operand.dtypes)
 
 

@@ -94,7 +94,8 @@ class _Builder:
         self._shapes = RandomPatterns(random, elements)
         self._output_elements = OUTPUT_ROOMS * ROOM * elements * config.partitions
         self._tiles: dict[Format, list[Tensor]] = {form: [] for form in forms}
-        self._psum: list[Tensor] = []
+        self._sums: list[Tensor] = []
+        self._turned: list[Tensor] = []
         self._sources: dict[Format, Tensor] = {}
         self._outputs: dict[Format, Tensor] = {}
         self._used = dict.fromkeys(forms, 0)
@@ -115,13 +116,14 @@ class _Builder:
         steps: list[Callable[[], None]] = [
             *[self._load, self._store, *lanes] * 2,
             *[self._matmul_new, self._matmul_add] * 3,
+            *[self._transpose] * self._config.tensor.carries,
             *[self._new_tile, self._round_trip, self._split],
         ]
-        closing = sum(TILES for _ in self._tiles) + TILES
+        closing = sum(TILES for _ in self._tiles) + 2 * TILES
         while recording.count < self._budget - closing - len(Queue):
             steps[int(self._random.integers(len(steps)))]()
-        for tile in self._psum:
-            whole = recording.allocate(tile.shape, FP32, Buffer.SBUF, "last")
+        for tile in [*self._sums, *self._turned]:
+            whole = recording.allocate(tile.shape, tile.dtype, Buffer.SBUF, "last")
             nisa.tensor_copy(whole, tile)
             self._store_view(whole)
         for tiles in self._tiles.values():
@@ -185,7 +187,7 @@ class _Builder:
         return self._pick(self._tiles[self._form()])
 
     def _source(self) -> Tensor:
-        return self._pick(self._psum if self._random.random() < 1 / 3 else self._tiles[self._form()])
+        return self._pick([*self._sums, *self._turned] if self._random.random() < 1 / 3 else self._tiles[self._form()])
 
     def _number(self) -> float:
         return float(np.float32(self._random.choice([0.0, -0.0, 1.0, -1.0, self._random.normal()])))
@@ -261,7 +263,7 @@ class _Builder:
         if tile.shape[1] < 2:
             return
         source = self._source()
-        source = self._pick(self._psum) if source.storage is tile.storage else source
+        source = self._pick(self._sums) if source.storage is tile.storage else source
         first, count = self._rows(tile, source)
         cut = 2 * self._shapes.integer(0, tile.shape[1] // 2 - 1) + 1
         rows, most = slice(first, first + count), self._elements
@@ -306,14 +308,21 @@ class _Builder:
         tile = current().allocate(shape, FP32, Buffer.PSUM, "sums")
         view = self._view(moving, sizes, rows, overlapping=True)
         nisa.nc_matmul(tile.reshape((shape[0], *sizes)), stationary, view, accumulate=False)
-        self._psum.append(tile)
-        if len(self._psum) > TILES:
-            self._psum.pop(0)
+        self._sums = [*self._sums, tile][-TILES:]
+
+    def _transpose(self) -> None:
+        """Bits of a tile, to a new tile of PSUM."""
+        stationary, _, _ = self._matmul_operands()
+        stationary = stationary[: min(stationary.shape[0], self._elements)]
+        shape = stationary.shape[::-1]
+        tile = current().allocate(shape, stationary.dtype, Buffer.PSUM, "turned")
+        nisa.nc_transpose(tile, stationary)
+        self._turned = [*self._turned, tile][-TILES:]
 
     def _matmul_add(self) -> None:
         """Adds to part of a PSUM tile, now and then to one element again and again."""
         stationary, moving, rows = self._matmul_operands()
-        tile = self._pick(self._psum)
+        tile = self._pick(self._sums)
         count = min(stationary.shape[1], tile.shape[0])
         sizes = self._shapes.sizes(min(tile.shape[1], moving.shape[1]))
         nisa.nc_matmul(

@@ -1,6 +1,7 @@
 """All arithmetic units in all their variants beside each other, fed by one vector a cycle: one build tests them all."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
@@ -13,18 +14,20 @@ from makalu.hw.arith.finalise import Finalise
 from makalu.hw.arith.fp32_add import Fp32Add
 from makalu.hw.arith.fp32_minmax import Fp32MinMax
 from makalu.hw.arith.fp32_mul import Fp32Mul
-from makalu.hw.arith.operand import PART_BITS, OperandDecode
+from makalu.hw.arith.operand import OperandDecode, part_bits
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.hw.lib.element import CODE_BITS
 from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
 from makalu.spec.formats import TENSOR_OPERANDS
+from makalu.spec.tensor_types import Part
 
 __all__ = ["FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
 
+_PART = part_bits(max(Part))
 INPUTS = data.StructLayout(
     {
-        **{"a": 32, "a_dtype": CODE_BITS, "a_part": PART_BITS, "b": 32, "b_dtype": CODE_BITS, "b_part": PART_BITS},
+        **{"a": 32, "a_dtype": CODE_BITS, "a_part": _PART, "b": 32, "b_dtype": CODE_BITS, "b_part": _PART},
         **{"word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1},
     }
 )
@@ -104,8 +107,9 @@ class ArithAssembly(wiring.Component):
     def _fma(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
         subnormals = output.subnormals
         forms = [form for form in TENSOR_OPERANDS if subnormals == "keep" or not form.splits]
-        m.submodules.moving = moving = OperandDecode(forms=forms, stationary=False, subnormals=subnormals)
-        m.submodules.stationary = stationary = OperandDecode(forms=forms, stationary=True, subnormals=subnormals)
+        decode = partial(OperandDecode, forms=forms, subnormals=subnormals, parts=max(Part))
+        m.submodules.moving = moving = decode(stationary=False)
+        m.submodules.stationary = stationary = decode(stationary=True)
         m.submodules.product = product = Product(mul_stages=output.mul_stages, subnormals=output.subnormals)
         m.submodules.adder = adder = ChainAdder(add_stages=output.add_stages, subnormals=output.subnormals)
         m.submodules.finalise = finalise = Finalise(subnormals=output.subnormals)

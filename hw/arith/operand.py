@@ -7,20 +7,19 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.words import OPERAND
-from makalu.hw.lib.element import chosen, code_bits
+from makalu.hw.lib.element import chosen, code_bits, element_size
 from makalu.spec.chain import OPERAND_EXPONENT_BITS, STATIONARY_BIAS, ZERO_EXPONENT, Kind
 from makalu.spec.formats import SIGNIFICAND_BITS, Format, FormatKind
-from makalu.spec.tensor_types import Part
+from makalu.spec.tensor_types import CARRIED_EXPONENT, CARRIED_PLACES, Part
 
-__all__ = ["PART_BITS", "OperandDecode", "part_bits"]
+__all__ = ["OperandDecode", "part_bits"]
 
-PART_BITS = max(Part).bit_length()
 _FRACTION = SIGNIFICAND_BITS - 1
 
 
-def part_bits(forms: Sequence[Format]) -> int:
-    """Width of a part's number: none where every element fits an operand."""
-    return PART_BITS if any(form.splits for form in forms) else 0
+def part_bits(parts: int) -> int:
+    """Width of a part's number, up to `parts`: none where every element is an operand as it is."""
+    return parts.bit_length()
 
 
 class OperandDecode(wiring.Component):
@@ -37,6 +36,8 @@ class OperandDecode(wiring.Component):
         For the stationary side of the multiplier.
     subnormals : str
         `keep`, or `flush`: a subnormal is a zero of its sign. Formats with a lower part need `keep` (`ValueError`).
+    parts : int
+        The last `Part` that there is.
 
     Members
     -------
@@ -45,7 +46,7 @@ class OperandDecode(wiring.Component):
     dtype : In
         Code of its format; any other counts as the first of `forms`. No bit where there is one format.
     part : In
-        A `Part`. No bit where every format fits an operand.
+        A `Part` up to `parts`. No bit where that is the first.
     operand : Out(OPERAND)
 
     Timing: combinational.
@@ -53,7 +54,7 @@ class OperandDecode(wiring.Component):
 
     latency_cycles = 0
 
-    def __init__(self, *, forms: Sequence[Format], stationary: bool, subnormals: str) -> None:
+    def __init__(self, *, forms: Sequence[Format], stationary: bool, subnormals: str, parts: int) -> None:
         for form in forms:
             if form.kind not in (FormatKind.IEEE, FormatKind.FINITE_NAN, FormatKind.FINITE) or form.elements > 1:
                 raise ValueError(f"{form.name} is no operand: it is packed, a scale or an integer")
@@ -61,12 +62,12 @@ class OperandDecode(wiring.Component):
             raise ValueError(f"subnormals must be keep or flush, not {subnormals!r}")
         if subnormals == "flush" and any(form.splits for form in forms):
             raise ValueError("a lower part is not normalised, so its subnormals cannot be flushed")
-        self.forms, self.stationary, self.subnormals = tuple(forms), stationary, subnormals
+        self.forms, self.stationary, self.subnormals, self.parts = tuple(forms), stationary, subnormals, parts
         super().__init__(
             {
                 "bits": In(8 * max(form.bytes for form in forms)),
                 "dtype": In(code_bits(forms)),
-                "part": In(part_bits(forms)),
+                "part": In(part_bits(parts)),
                 "operand": Out(OPERAND),
             }
         )
@@ -74,7 +75,7 @@ class OperandDecode(wiring.Component):
     @property
     def emit_key(self) -> tuple[object, ...]:
         names = "-".join(form.name for form in self.forms)
-        return (names, "stationary" if self.stationary else "moving", self.subnormals)
+        return (names, "stationary" if self.stationary else "moving", self.subnormals, self.parts)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -101,7 +102,7 @@ class OperandDecode(wiring.Component):
         with m.If(nan):
             m.d.comb += operand.kind.eq(Kind.NAN)
         nothing = zero
-        if len(self.part):
+        if self.parts >= Part.LOWER:
             nothing = Signal()
             m.d.comb += nothing.eq(Mux(self.part == Part.UPPER, zero, zero | special))
             with m.If(self.part == Part.LOWER):
@@ -117,7 +118,26 @@ class OperandDecode(wiring.Component):
                 operand.exponent.eq(ZERO_EXPONENT + added),
                 operand.kind.eq(Kind.ZERO),
             ]
+        if self.parts >= Part.BITS:
+            self._carry(m, added)
         return m
+
+    def _carry(self, m: Module, added: int) -> None:
+        """The number that carries 16 bits of the container instead: sign, exponent, fraction."""
+        bits = Signal(16)
+        size = element_size(self.dtype) if len(self.dtype) else Const(self.forms[0].size_log2)
+        low = self.bits[:8]
+        if len(self.bits) > 8:
+            low = Cat(low, Mux(size > 0, self.bits[8:16], 0))
+        high = Mux(size > 1, self.bits[16:], 0) if len(self.bits) > 16 else Const(0)
+        m.d.comb += bits.eq(Mux(self.part == Part.BITS, low, high))
+        with m.If(self.part >= Part.BITS):
+            m.d.comb += [
+                self.operand.sign.eq(bits[-1]),
+                self.operand.significand.eq(Cat(bits[:CARRIED_PLACES], 1)),
+                self.operand.exponent.eq(bits[CARRIED_PLACES:-1] + (CARRIED_EXPONENT + added)),
+                self.operand.kind.eq(Kind.FINITE),
+            ]
 
     def _fields(self, m: Module, form: Format) -> tuple[Value, ...]:
         """Of the element as one of `form`: sign; no exponent; infinity; NaN; upper fraction; lower part; exponent; what

@@ -1,6 +1,6 @@
 """One partition's part of Vector or Scalar: element buffers, two ALU steps, function, cast, combining buffer."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,7 @@ from makalu.spec.formats import FP32
 from makalu.spec.isa import Function
 from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
 from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
-from makalu.spec.memory_map import INDEX_BITS
+from makalu.spec.memory_map import INDEX_BITS, PSUM_WORD_BITS
 
 __all__ = ["Lane"]
 
@@ -61,7 +61,7 @@ class Lane(wiring.Component):
                 "control": In(lane_control(config)),
                 "index": In(INDEX_BITS),
                 "sbuf_data": In(word),
-                "psum_data": In(FP32.bits),
+                "psum_data": In(PSUM_WORD_BITS),
                 "write_data": Out(word),
             }
         )
@@ -131,7 +131,6 @@ class Lane(wiring.Component):
         control, setup = self.control, self.control.setup
         word = Signal(8 * self.config.sbuf.word_bytes, name=f"word{s}", reset_less=True)
         shown = Signal.like(word, name=f"shown{s}")
-        element = Signal(FP32.bits, name=f"element{s}")
         push = Signal(name=f"push{s}")
         buffer = Signal(data.ArrayLayout(FP32.bits, ELEMENT_BUFFER), name=f"buffer{s}", reset_less=True)
         widen = WidenElement(formats=self.config.elements, word_bytes=self.config.sbuf.word_bytes)
@@ -140,12 +139,11 @@ class Lane(wiring.Component):
             push.eq(takes_part & control.push[s]),
             shown.eq(Mux(control.load[s], self.sbuf_data, word)),
             widen.dtype.eq(setup.dtype[s]),
-            widen.word.eq(shown),
+            widen.word.eq(Cat(Mux(setup.psum[s], self.psum_data, shown[:PSUM_WORD_BITS]), shown[PSUM_WORD_BITS:])),
             widen.position.eq(control.position[s]),
-            element.eq(Mux(setup.psum[s], self.psum_data, widen.o)),
         ]
         with m.If(push):
-            m.d.sync += [word.eq(shown), buffer[control.push_index[s]].eq(element)]
+            m.d.sync += [word.eq(shown), buffer[control.push_index[s]].eq(widen.o)]
         return buffer
 
     def _destination(self, m: Module, takes_part: Signal, result: Signal) -> None:

@@ -1,6 +1,6 @@
 """Central part of one source operand: where its elements are, which of them need a read, how many lie in the lanes."""
 
-from amaranth.hdl import Module, Shape, Signal
+from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,11 +11,12 @@ from makalu.hw.lib.walker import Walker
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import Space
 from makalu.spec.lanes import ELEMENT_BUFFER
+from makalu.spec.memory_map import PSUM_WORD_BITS
 
 __all__ = ["SourceStream"]
 
-PSUM_ELEMENT_BITS = 2
-"""log2 of the bytes of a PSUM element."""
+PSUM_POSITION_BITS = (PSUM_WORD_BITS // 8).bit_length() - 1
+"""Low bits of an address: the byte in its word of PSUM."""
 
 
 class SourceStream(wiring.Component):
@@ -35,7 +36,7 @@ class SourceStream(wiring.Component):
     start: In(1);  instruction: In
         Begin the pattern of `instruction`; both are looked at in the cycle of `start` only.
     want_sbuf, want_psum: Out(1);  word, element: Out
-        The read that the current element needs: SBUF word index or PSUM element index. Held until `granted`.
+        The read that the current element needs: SBUF word index or PSUM word index. Held until `granted`.
     granted: In(1)
     push, load, position, push_index: Out
         What `lane_control` needs for the element, in the cycle in which the memory shows its data.
@@ -92,7 +93,7 @@ class SourceStream(wiring.Component):
         m.d.comb += [
             address.eq(walker.addresses[0]),
             self.word.eq(address[position_bits:]),
-            self.element.eq(address[PSUM_ELEMENT_BITS:]),
+            self.element.eq(address[PSUM_POSITION_BITS:]),
             room.eq(walker.valid & (level != ELEMENT_BUFFER)),
             fresh.eq(~psum & (~word_known | (self.word != last_word))),
             wanted.eq(psum | fresh),
@@ -111,7 +112,7 @@ class SourceStream(wiring.Component):
         m.d.sync += [
             s1_push.eq(step),
             s1_load.eq(step & fresh),
-            s1_position.eq(address[:position_bits]),
+            s1_position.eq(Mux(psum, address[:PSUM_POSITION_BITS], address[:position_bits])),
             self.push.eq(s1_push),
             self.load.eq(s1_load),
             self.position.eq(s1_position),

@@ -6,15 +6,16 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.gated import GatedLayout
-from makalu.spec.config import PsumConfig
+from makalu.spec.config import CoreConfig, PsumConfig
 from makalu.spec.isa import FIELDS
-from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
+from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_HALVES, PSUM_WORD_BITS
 
 __all__ = [
     "bank_elems_bits",
     "commit",
     "element_address_bits",
     "elements_of_engines",
+    "halves_bits",
     "psum_command",
     "psum_commands",
     "psum_request",
@@ -23,13 +24,18 @@ __all__ = [
 ]
 
 
+def halves_bits(config: CoreConfig) -> int:
+    """A bit for each half of a word, where halves are written alone."""
+    return PSUM_HALVES if config.tensor.carries else 0
+
+
 def element_address_bits(psum: PsumConfig) -> int:
-    """Width of an element index within a partition; bank = element index / bank_elems, its upper bits."""
+    """Width of a word's index within a partition; bank = index / bank_elems, its upper bits."""
     return ceil_log2(psum.banks * psum.bank_elems)
 
 
 def bank_elems_bits(psum: PsumConfig) -> int:
-    """Width of an element index within a bank."""
+    """Width of a word's index within a bank."""
     return ceil_log2(psum.bank_elems)
 
 
@@ -48,7 +54,7 @@ def _read(psum: PsumConfig, go: str) -> data.StructLayout:
 
 @cache
 def psum_request(psum: PsumConfig) -> data.StructLayout:
-    """What an engine asks the arbiter for: a read of one element in every partition."""
+    """What an engine asks the arbiter for: a read of one word in every partition."""
     return _read(psum, "valid")
 
 
@@ -70,17 +76,18 @@ def psum_commands(psum: PsumConfig, engines: int = ENGINES) -> data.ArrayLayout:
 
 @cache
 def elements_of_engines() -> data.ArrayLayout:
-    """One fp32 element an engine."""
+    """One word an engine."""
     return data.ArrayLayout(PSUM_WORD_BITS, ENGINES)
 
 
 @cache
-def wave(psum: PsumConfig) -> data.StructLayout:
+def wave(config: CoreConfig) -> data.StructLayout:
     """Destination of one moving column; rides from slice to slice, one a cycle."""
     return GatedLayout(
         {
             "valid": 1,
-            "address": element_address_bits(psum),
+            "address": element_address_bits(config.psum),
+            "halves": halves_bits(config),  # one of a word: what the sum carries goes there; else all: the sum
             "accumulate": 1,
             "columns": FIELDS["columns"].bits,  # M: slices 0 .. M-1 take part
         },
@@ -89,6 +96,7 @@ def wave(psum: PsumConfig) -> data.StructLayout:
 
 
 @cache
-def commit(psum: PsumConfig) -> data.StructLayout:
-    """What the memory writes in this cycle."""
-    return GatedLayout({"valid": 1, "address": element_address_bits(psum), "data": PSUM_WORD_BITS}, go="valid")
+def commit(config: CoreConfig) -> data.StructLayout:
+    """What the memory writes in this cycle; one half alone has the same data as the other."""
+    fields = {"address": element_address_bits(config.psum), "halves": halves_bits(config), "data": PSUM_WORD_BITS}
+    return GatedLayout({"valid": 1} | fields, go="valid")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -22,13 +22,16 @@ from makalu.hw.psum.layouts import (
 )
 from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
-from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_WORD_BITS
+from makalu.spec.formats import FP32
+from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_HALVES, PSUM_WORD_BITS
+from makalu.spec.tensor_types import CARRIED_PLACES
 
 __all__ = ["PsumSlice"]
 
 
 class PsumSlice(wiring.Component):
-    """element[d] = round(column [+ element[d]]) for each moving column whose wave passes, d its destination.
+    """word[d] = round(column [+ word[d]]) for each moving column whose wave passes, d its destination; where the
+    wave names one half of d, that half is what the column carries (`spec/tensor_types.py`).
 
     Does not: arbitrate. Engines read only banks that the wave does not use (`owned` at the arbiter), one engine a bank.
     Does not hold back a column whose destination is still in the adder: the tensor head does. What is asserted: an
@@ -45,7 +48,7 @@ class PsumSlice(wiring.Component):
         Partition number = the array's column, constant at the instance.
     column: In(34)
         Chain word at the bottom of the column.
-    wave_in: In({valid, address, accumulate, columns})
+    wave_in: In({valid, address, halves, accumulate, columns})
         Destination of the column's result of the next cycle; takes part when `valid & index < columns`.
     wave_out: Out({...})
         The same one cycle later, for the next slice, whether this one took part or not.
@@ -53,7 +56,7 @@ class PsumSlice(wiring.Component):
         Reads of the engines, taking part when `enable & start <= index < start + count`.
     read_data: Out(ArrayLayout(32, 2))
         Output of the bank from which the engine read last.
-    commit: Out({valid, address, data})
+    commit: Out({valid, address, halves, data})
         What the memory writes in this cycle's edge.
 
     Timing
@@ -72,23 +75,23 @@ class PsumSlice(wiring.Component):
             {
                 "index": In(INDEX_BITS),
                 "column": In(CHAIN_BITS),
-                "wave_in": In(wave(psum)),
-                "wave_out": Out(wave(psum)),
+                "wave_in": In(wave(config)),
+                "wave_out": Out(wave(config)),
                 "access": In(psum_commands(psum)),
                 "read_data": Out(elements_of_engines()),
-                "commit": Out(commit(psum)),
+                "commit": Out(commit(config)),
             }
         )
 
     @property
-    def emit_key(self) -> tuple[int, int, int, str]:
-        psum = self.config.psum
-        return (psum.banks, psum.bank_elems, psum.add_stages, self.config.tensor.subnormals)
+    def emit_key(self) -> tuple[int, int, int, str, bool]:
+        psum, tensor = self.config.psum, self.config.tensor
+        return (psum.banks, psum.bank_elems, psum.add_stages, tensor.subnormals, tensor.carries)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         psum = self.config.psum
-        banks = [PsumBank(psum=psum) for _ in range(psum.banks)]
+        banks = [PsumBank(psum=psum, halves=self.config.tensor.carries) for _ in range(psum.banks)]
         for number, bank in enumerate(banks):
             m.submodules[f"bank{number}"] = place(bank, platform)
         takes_part = Signal()
@@ -150,22 +153,35 @@ class PsumSlice(wiring.Component):
             adder.old.eq(old),
             adder.accumulate.eq(self.wave_out.accumulate),
         ]
-        valid, address = takes_part, self.wave_in.address
+        valid, address, halves = takes_part, self.wave_in.address, self.wave_in.halves
         for stage in range(1, 2 + psum.add_stages):  # s1 is the column's cycle c, the last one c + A
             s_valid = Signal(name=f"s{stage}_valid")
             s_address = Signal(element_address_bits(psum), name=f"s{stage}_address", reset_less=True)
-            m.d.sync += [s_valid.eq(valid), s_address.eq(address)]
-            valid, address = s_valid, s_address
-        m.d.comb += [self.commit.valid.eq(valid), self.commit.address.eq(address), self.commit.data.eq(adder.result)]
+            s_halves = Signal.like(halves, name=f"s{stage}_halves", reset_less=True)
+            m.d.sync += [s_valid.eq(valid), s_address.eq(address), s_halves.eq(halves)]
+            valid, address, halves = s_valid, s_address, s_halves
+        result = adder.result
+        m.d.comb += [
+            self.commit.valid.eq(valid),
+            self.commit.address.eq(address),
+            self.commit.halves.eq(halves),
+            self.commit.data.eq(result),
+        ]
+        if len(halves):
+            # the exponent of a number that carries bits ends in four of them: it is 128 or more, as fp32 has it
+            kept = FP32.fraction_bits - CARRIED_PLACES
+            carried = Cat(result[kept : kept + PSUM_WORD_BITS // PSUM_HALVES - 1], result[-1])
+            with m.If(~halves.all()):
+                m.d.comb += self.commit.data.eq(carried.replicate(PSUM_HALVES))
         bank_of = Signal(ceil_log2(len(banks)), name="commit_bank")
         m.d.comb += bank_of.eq(address[low_bits:])
         with m.If(valid), m.Switch(bank_of):
             for number, bank in enumerate(banks):
                 with m.Case(number):
-                    m.d.comb += bank.write.enable.eq(1)
+                    m.d.comb += bank.write.enable.eq(halves if len(halves) else 1)
         for bank in banks:
             m.d.comb += [
                 bank.write.address.eq(address),
-                bank.write.data.eq(adder.result),
+                bank.write.data.eq(self.commit.data),
             ]
         return bank_of

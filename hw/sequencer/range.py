@@ -39,7 +39,7 @@ class OperandRange(wiring.Component):
     sizes, strides : In(4 * 16)
         Dimension 0 lowest.
     sbuf, psum, banks : Out(1)
-        Low or high lies outside the SBUF; outside the PSUM; low and high lie in different PSUM banks (fp32).
+        Low or high lies outside the SBUF; outside the PSUM; low and high lie in different PSUM banks.
 
     Timing: outputs are right one cycle after step 4 and stay until one cycle after the next step 1.
     """
@@ -95,15 +95,17 @@ class OperandRange(wiring.Component):
         with m.If((self.step >= 1) & (self.step <= AP_DIMS)):
             m.d.sync += [s2_low.eq(low), s2_high.eq(high), s2_space.eq(self.space), s2_size.eq(self.size)]
 
-        # the verdict compares elements: a partition has whole ones of every size, and in PSUM all are the accumulator's
+        # the verdict compares elements: a partition has whole ones of every size
         below = Signal()
-        bank = exact_log2(config.psum.bank_elems)
+        bank = exact_log2(config.psum.bank_bytes)
         m.d.comb += [
             below.eq(s2_low < 0),
             self.sbuf.eq(
                 (s2_space == Space.SBUF) & (below | (s2_high >= Const(config.sbuf.partition_bytes) >> s2_size))
             ),
-            self.psum.eq((s2_space == Space.PSUM) & (below | (s2_high >= config.psum.banks * config.psum.bank_elems))),
-            self.banks.eq((s2_low >> bank) != (s2_high >> bank)),
+            self.psum.eq(
+                (s2_space == Space.PSUM) & (below | (s2_high >= Const(config.psum.partition_bytes) >> s2_size))
+            ),
+            self.banks.eq((s2_low << s2_size >> bank) != (s2_high << s2_size >> bank)),
         ]
         return m

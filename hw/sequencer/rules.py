@@ -21,7 +21,6 @@ from makalu.spec.isa import (
     Operand,
     OperandRule,
     Queue,
-    Space,
 )
 from makalu.spec.sequencer import allowed_bits
 
@@ -151,7 +150,7 @@ class _Slot:
         space, dtype = self._field("space"), self._field("dtype")
         spaces = Cat(space == s for s in self._operand.spaces).any()
         dtypes = Cat(dtype == form.code for form in self._operand.types(self._config)).any()
-        return ~spaces | ~dtypes | ((space == Space.PSUM) & (dtype != ACCUMULATOR.code))
+        return ~spaces | ~dtypes
 
     def filled(self) -> Value:
         return self._facts.empty[self._name]
@@ -184,6 +183,9 @@ class _Slot:
     def unit_stride(self) -> Value:
         return self._field("stride0") != 1
 
+    def addable(self) -> Value:
+        return self._i.accumulate & (self._field("dtype") != ACCUMULATOR.code)
+
 
 STATIC_RULES = {
     OperandRule.KIND: _Slot.kind,
@@ -197,5 +199,6 @@ STATIC_RULES = {
     OperandRule.SAME_PARTITION: _Slot.same_partition,
     OperandRule.WORD_ALIGNED: _Slot.word_aligned,
     OperandRule.UNIT_STRIDE: _Slot.unit_stride,
+    OperandRule.ADDABLE: _Slot.addable,
 }
 """Rules that need no walk over the dimensions."""

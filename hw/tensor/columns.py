@@ -13,8 +13,9 @@ from makalu.hw.tensor.control import buffer_bits, column_control
 from makalu.hw.tensor.fetch import segment
 from makalu.hw.tensor.hazard import HazardWindow
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import ACCUMULATOR
+from makalu.spec.formats import ACCUMULATOR, CARRIED
 from makalu.spec.isa import FIELDS
+from makalu.spec.memory_map import PSUM_HALVES
 
 __all__ = ["ColumnUnit", "destination"]
 
@@ -44,7 +45,7 @@ class ColumnUnit(wiring.Component):
         A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`.
     column: Out({valid, swap, buffer, place, dtype, part})
         The column at the array's edge in this cycle (a register).
-    wave: Out({valid, address, accumulate, columns}), last: Out(1)
+    wave: Out({valid, address, halves, accumulate, columns}), last: Out(1)
         Its destination; it is its matmul's last.
     swap_sent: Out(1)
         A column with swap goes to the edge in the next cycle.
@@ -69,7 +70,7 @@ class ColumnUnit(wiring.Component):
                 "push_buffer": Out(buffer_bits(config)),
                 "room": Out(1),
                 "column": Out(column_control(config)),
-                "wave": Out(wave(config.psum)),
+                "wave": Out(wave(config)),
                 "last": Out(1),
                 "swap_sent": Out(1),
                 "stalled": Out(1),
@@ -87,6 +88,7 @@ class ColumnUnit(wiring.Component):
         # the matmul whose columns are sent
         swap = Signal(reset_less=True)
         accumulate = Signal(reset_less=True)
+        carried = Signal(reset_less=True)
         columns = Signal(FIELDS["columns"].bits, reset_less=True)
         send, ends, busy = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -101,6 +103,7 @@ class ColumnUnit(wiring.Component):
             m.d.sync += [
                 swap.eq(self.next.swap),
                 accumulate.eq(self.next.accumulate),
+                carried.eq(self.next.dst_dtype == CARRIED.code),
                 columns.eq(self.next.columns),
             ]
 
@@ -134,6 +137,7 @@ class ColumnUnit(wiring.Component):
             send.eq(walker.valid & (held != 0) & ~(accumulate & hazard.hit)),
             self.swap_sent.eq(send & swap & walker.first),
         ]
+        half = walker.addresses[0][CARRIED.size_log2]
         forms, smallest = config.tensor.operands, config.tensor.smallest
         steps = {size: position << (size - smallest) for size in {form.size_log2 for form in forms}}
         s1_busy = Signal()
@@ -147,6 +151,7 @@ class ColumnUnit(wiring.Component):
             self.column.part.eq(current.part),
             self.wave.valid.eq(send),
             self.wave.address.eq(hazard.address),
+            self.wave.halves.eq(Mux(carried, 1 << half, (1 << PSUM_HALVES) - 1)),
             self.wave.accumulate.eq(accumulate),
             self.wave.columns.eq(columns),
             self.last.eq(ends),
@@ -162,9 +167,8 @@ class ColumnUnit(wiring.Component):
         rules.follows(self.take, self.waiting, "only a matmul that waits is taken")
         rules.never(self.take & walker.valid & ~ends, "a matmul begins behind the last column of the one before")
         rules.never(send & accumulate & hazard.hit, "a column that accumulates waits for the sum before")
-        rules.never(
-            walker.valid & walker.addresses[0][: ACCUMULATOR.size_log2].any(), "destinations are whole elements"
-        )
+        unaligned = walker.addresses[0][: CARRIED.size_log2].any() | (half & ~carried)
+        rules.never(walker.valid & unaligned, "destinations are whole elements")
         most = config.tensor.columns
         rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")
         return m

@@ -55,7 +55,7 @@ def buffer_bits(config: CoreConfig) -> int:
 def operand_type(config: CoreConfig) -> dict[str, int]:
     """What an operand is: the code of its format and the part of the element, with the bits that tell them apart."""
     forms = config.tensor.operands
-    return {"dtype": code_bits(forms), "part": part_bits(forms)}
+    return {"dtype": code_bits(forms), "part": part_bits(config.tensor.parts)}
 
 
 @cache

@@ -136,7 +136,7 @@ class TensorEdge(wiring.Component):
         bits = [8 * tensor.load_columns << size for size in sizes]
         groups = narrowed(m, word, control.place, bits, 8 * tensor.load_columns << self.config.tensor.smallest, "group")
         decoders = [
-            OperandDecode(forms=tensor.operands, stationary=True, subnormals=tensor.subnormals)
+            OperandDecode(forms=tensor.operands, stationary=True, subnormals=tensor.subnormals, parts=tensor.parts)
             for _ in range(tensor.load_columns)
         ]
         for i, decode in enumerate(decoders):
@@ -157,7 +157,8 @@ class TensorEdge(wiring.Component):
         words, actives = buffers
         word = Signal(8 * self.config.sbuf.word_bytes, name="moving_word")
         forms, unit = self.config.tensor.operands, self.config.tensor.smallest
-        decode = OperandDecode(forms=forms, stationary=False, subnormals=self.config.tensor.subnormals)
+        tensor = self.config.tensor
+        decode = OperandDecode(forms=forms, stationary=False, subnormals=tensor.subnormals, parts=tensor.parts)
         m.submodules.moving_decode = decode
         sizes = sorted({form.size_log2 for form in forms}, reverse=True)
         elements = narrowed(m, word, control.place, [8 << size for size in sizes], 8 << unit, "element")

@@ -88,7 +88,7 @@ class TensorHead(wiring.Component):
                 "finish_load": Out(1),
                 "finish_matmul": Out(1),
                 "control": Out(edge_control(config)),
-                "wave": Out(wave(config.psum)),
+                "wave": Out(wave(config)),
                 "owned": Out(config.psum.banks),
                 "active": Out(1),
                 "stalled": Out(1),
@@ -217,7 +217,7 @@ class TensorHead(wiring.Component):
     def _after_columns(self, m: Module, columns: ColumnUnit, rules: Rules) -> None:
         """Destinations follow their columns to PSUM; their banks belong to this engine until the commit."""
         config = self.config
-        m.submodules.to_psum = to_psum = DelayLine(shape=wave(config.psum), cycles=column_delay(config))
+        m.submodules.to_psum = to_psum = DelayLine(shape=wave(config), cycles=column_delay(config))
         m.submodules.ownership = ownership = BankOwnership(psum=config.psum, cycles=commit_delay(config))
         m.d.comb += [
             to_psum.before.eq(columns.wave),

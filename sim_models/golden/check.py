@@ -170,8 +170,6 @@ def _kind(place: _Place) -> Iterator[str]:
     types = allowed.types(place.config)
     if code not in [form.code for form in types]:
         yield f"{slot}_dtype must be one of {[form.name for form in types]}, not {code}"
-    if space == Space.PSUM and code != ACCUMULATOR.code:
-        yield f"{slot}_dtype must be fp32 in PSUM, not {code}"
 
 
 def _filled(place: _Place) -> Iterator[str]:
@@ -256,6 +254,11 @@ def _mixable(place: _Place) -> Iterator[str]:
         yield f"{place.slot} is of {form.name} and the stationary of {place.loaded.name}; {MIXING}"
 
 
+def _addable(place: _Place) -> Iterator[str]:
+    if place.instruction["accumulate"] and place["dtype"] != ACCUMULATOR.code:
+        yield f"{place.slot}_dtype must be {ACCUMULATOR.name} with accumulate, not {place['dtype']}"
+
+
 def _in_memory(place: _Place) -> Iterator[str]:
     extents, address, bits = (*place.sizes, place.count), place.instruction["address"], place.config.bus.address_bits
     strides = [place.instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
@@ -283,6 +286,7 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.UNIT_STRIDE: _unit_stride,
     OperandRule.ONE_BANK: _one_bank,
     OperandRule.MIXABLE: _mixable,
+    OperandRule.ADDABLE: _addable,
     OperandRule.IN_MEMORY: _in_memory,
 }
 """What each rule means."""

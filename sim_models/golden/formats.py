@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.spec.formats import ACCUMULATOR, SIGNIFICAND_BITS, Format, FormatKind
-from makalu.spec.tensor_types import Part
+from makalu.spec.formats import ACCUMULATOR, CARRIED, SIGNIFICAND_BITS, Format, FormatKind
+from makalu.spec.tensor_types import CARRIED_EXPONENT, CARRIED_PLACES, TRANSPOSES, Part
 
-__all__ = ["narrow", "storage", "tensor_operand", "widen"]
+__all__ = ["carried_by", "carrying", "narrow", "storage", "tensor_operand", "widen"]
 
 Bits32 = NDArray[np.uint32]
 
@@ -22,6 +22,9 @@ _INFINITY = np.uint32(ACCUMULATOR.infinity)
 _FRACTION = ACCUMULATOR.fraction_bits
 _LOWER = np.uint32((1 << (_FRACTION + 1 - SIGNIFICAND_BITS)) - 1)
 """Bits of an fp32's fraction that its upper part does not have."""
+_TOP, _BELOW = np.uint32(CARRIED.bits - 1), np.uint32((1 << CARRIED.bits - 1) - 1)
+_PLACES = np.uint32(_FRACTION - CARRIED_PLACES)
+_CARRYING = np.uint32(ACCUMULATOR.bias + CARRIED_EXPONENT << _FRACTION)
 
 
 def storage(form: Format) -> np.dtype[np.unsignedinteger]:
@@ -121,11 +124,28 @@ def _narrow_fraction(form: Format, values: Bits32) -> NDArray[np.unsignedinteger
     return elements.astype(storage(form))
 
 
+def carrying(bits: Bits32) -> Bits32:
+    """fp32 bits of the numbers that carry 16 bits each."""
+    below = (bits & _BELOW) << _PLACES
+    return np.asarray((bits >> _TOP) << np.uint32(ACCUMULATOR.bits - 1) | _CARRYING | below, np.uint32)
+
+
+def carried_by(sums: ArrayLike) -> NDArray[np.uint16]:
+    """The 16 bits that fp32 sums carry: of any number its sign, four bits of its exponent, eleven of its fraction."""
+    values = np.asarray(sums, np.uint32)
+    sign = values >> np.uint32(ACCUMULATOR.bits - 1) << _TOP
+    return np.asarray(sign | values >> _PLACES & _BELOW).astype(np.uint16)
+
+
 def tensor_operand(form: Format, part: int, bits: ArrayLike, *, subnormals: str = "keep") -> Bits32:
-    """fp32 bits of operands of the array: `part` of each element. UPPER + LOWER is the element, exactly.
+    """fp32 bits of operands of the array: `part` of each element. UPPER + LOWER is the element, exactly; BITS and
+    UPPER_BITS carry its bits.
 
     `subnormals="flush"`: a subnormal of its format counts as the zero of its sign.
     """
+    if part in TRANSPOSES:
+        first = CARRIED.bits * TRANSPOSES.index(Part(part))
+        return carrying(np.asarray(bits, np.uint32) >> np.uint32(first) & np.uint32(CARRIED.magnitude_mask))
     values = widen(form, bits)
     if subnormals == "flush":
         tiny = (values & _MAGNITUDE).view(np.float32) < np.float32(2.0**form.emin)

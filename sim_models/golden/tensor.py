@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.formats import CARRIED
 
 from .arithmetic import fp32_add, matmul_column_chain
-from .formats import tensor_operand
+from .formats import carried_by, tensor_operand
 from .memory import PartitionedMemory
 from .operand import OperandPattern, operand
 
@@ -18,6 +19,7 @@ __all__ = ["GoldenTensor", "occurrence"]
 
 class GoldenTensor:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul.
+    Into uint16: the bits that the sum carries.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites.
     Weights outside the last load's [K, M] are undefined: their use is reported and counts as +0.
@@ -71,7 +73,7 @@ class GoldenTensor:
         operands = self._operands(instruction, moving)
         chain = matmul_column_chain(self._weights[tile], operands, form=None, subnormals=self._subnormals)
         if not instruction["accumulate"]:
-            self._psum.write(target, chain)
+            self._psum.write(target, carried_by(chain) if target.format == CARRIED else chain)
             return
         # columns go one after the other: a destination that returns adds to its own earlier sum
         turns, before = occurrence(self._psum.indices(target))

@@ -4,19 +4,23 @@ from dataclasses import dataclass
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import FORMAT_OF_CODE, FP32, Format
+from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.isa import AP_DIMS, Space
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneSource, data_inputs, operand_inputs
 from makalu.spec.lanes import SOURCES, STEPS
+from makalu.spec.memory_map import PSUM_WORD_BITS
 
 from ..golden.walker import addresses
 
 __all__ = ["DestinationPlan", "LanePlan", "SourcePlan", "lane_plan"]
 
 
+_PSUM_WORD = PSUM_WORD_BITS // 8
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourcePlan:
-    """One entry an element; `reads` is the SBUF word or PSUM element to ask for, None if the element is there."""
+    """One entry an element; `reads` is the SBUF or PSUM word to ask for, None if the element is there."""
 
     psum: bool
     once: bool
@@ -60,10 +64,10 @@ def _source(instruction: Instruction, source: LaneSource, config: CoreConfig) ->
     reads: list[int | None] = []
     for i, place in enumerate(places):
         if psum:
-            reads.append(place // FP32.bytes)
+            reads.append(place // _PSUM_WORD)
         else:
             reads.append(None if i and place // width == places[i - 1] // width else place // width)
-    positions = tuple(place % width for place in places)
+    positions = tuple(place % (_PSUM_WORD if psum else width) for place in places)
     return SourcePlan(psum=psum, once=source.once, reads=tuple(reads), positions=positions)
 
 

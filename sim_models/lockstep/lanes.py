@@ -77,8 +77,9 @@ class LanesModel:
         if control["load"][s]:
             self.word[s][part] = inputs["sbuf_data"][part]
         form = FORMAT_OF_CODE[setup["dtype"][s]]
-        raw = self.word[s][:, control["position"][s] :][:, : form.bytes].copy()
-        value = inputs["psum_data"] if setup["psum"][s] else widen(form, raw.view(storage(form))[:, 0])
+        words = inputs["psum_data"].astype("<u4")[:, None].view(np.uint8) if setup["psum"][s] else self.word[s]
+        raw = words[:, control["position"][s] :][:, : form.bytes].copy()
+        value = widen(form, raw.view(storage(form))[:, 0])
         index = control["push_index"][s]
         self.buffer[s, index] = np.where(part, value, self.buffer[s, index])
         self._entered = None

@@ -7,14 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.chain import KIND_BITS, OPERAND_EXPONENT_BITS, STATIONARY_BIAS, ZERO_EXPONENT, Kind
-from makalu.spec.formats import SIGNIFICAND_BITS, Format
-from makalu.spec.tensor_types import Part
+from makalu.spec.formats import CARRIED, SIGNIFICAND_BITS, Format
+from makalu.spec.tensor_types import CARRIED_EXPONENT, CARRIED_PLACES, TRANSPOSES, Part
 
 __all__ = ["operand_values", "operand_words"]
 
 _SIGNIFICAND = KIND_BITS
 _EXPONENT = _SIGNIFICAND + SIGNIFICAND_BITS
 _SIGN = _EXPONENT + OPERAND_EXPONENT_BITS
+_CARRIED = CARRIED.bits
 _TABLE_BITS = 16
 """Formats of so few bits are looked up."""
 
@@ -35,6 +36,8 @@ def _table(form: Format, stationary: bool, part: int, subnormals: str) -> NDArra
 
 
 def _words(bits: NDArray[np.int64], form: Format, stationary: bool, part: int, subnormals: str) -> NDArray[np.int64]:
+    if part in TRANSPOSES:
+        return _carrying(bits >> _CARRIED * TRANSPOSES.index(Part(part)) & (1 << _CARRIED) - 1, stationary)
     bits = bits >> form.padding
     magnitude, sign = bits & form.magnitude_mask, bits >> (form.bits - 1)
     fraction, exponent = magnitude & ((1 << form.fraction_bits) - 1), magnitude >> form.fraction_bits
@@ -65,6 +68,16 @@ def _words(bits: NDArray[np.int64], form: Format, stationary: bool, part: int, s
     word = kind | np.where(zero, 0, significand) << _SIGNIFICAND
     word |= (biased & ((1 << OPERAND_EXPONENT_BITS) - 1)) << _EXPONENT
     return np.asarray(word | sign << _SIGN)
+
+
+def _carrying(bits: NDArray[np.int64], stationary: bool) -> NDArray[np.int64]:
+    """Sign, four bits of the exponent and the fraction, from the highest down."""
+    fraction = bits & (1 << CARRIED_PLACES) - 1
+    exponent = bits >> CARRIED_PLACES & (1 << _CARRIED - 1 - CARRIED_PLACES) - 1
+    biased = exponent + CARRIED_EXPONENT + (STATIONARY_BIAS if stationary else 0)
+    significand = 1 << CARRIED_PLACES | fraction
+    word = Kind.FINITE | significand << _SIGNIFICAND | (biased & (1 << OPERAND_EXPONENT_BITS) - 1) << _EXPONENT
+    return np.asarray(word | bits >> _CARRIED - 1 << _SIGN)
 
 
 def operand_values(words: NDArray[Any], *, stationary: bool) -> NDArray[np.float64]:

@@ -6,27 +6,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.sim_models.golden.arithmetic import fp32_add
+from makalu.sim_models.golden.formats import carried_by
 from makalu.spec.config import CoreConfig
-from makalu.spec.memory_map import ENGINES
+from makalu.spec.memory_map import ENGINES, PSUM_HALVES, PSUM_WORD_BITS
 
 from .taking_part import taking_part
 from .tensor_head import Wave
 
 __all__ = ["PsumModel"]
 
-_WAVE = ("valid", "address", "accumulate", "columns")
+_BOTH = (1 << PSUM_HALVES) - 1
+_HALF_BITS = np.uint32(PSUM_WORD_BITS // PSUM_HALVES)
+_WAVE = ("valid", "address", "halves", "accumulate", "columns")
 
 
 class PsumModel:
-    """element[p, d] = round(column [+ element]) of each moving column, P partitions side by side.
+    """word[p, d] = round(column [+ word]) of each moving column, or one half what the column carries, P partitions
+    side by side.
 
     Inputs of a cycle, by port name:
 
     - `column`: uint32 [P], the finalised fp32 of each chain word.
-    - `wave_in`: dict of arrays [P] valid, address, accumulate, columns (a core connects slice p to p - 1's `wave_out`).
+    - `wave_in`: dict of arrays [P] valid, address, halves, accumulate, columns (a core connects slice p to
+      p - 1's `wave_out`).
     - `access`: two dicts enable, address, start, count (the same for all partitions).
 
-    Outputs: `wave_out` (dict of arrays), `read_data` uint32 [2, P], `commit`: dict of arrays valid, address, data.
+    Outputs: `wave_out` (dict of arrays), `read_data` uint32 [2, P], `commit`: dict of arrays valid, address,
+    halves, data.
 
     `undefined` collects (cycle, reader, partition, address) of reads of elements that were never written; reader is
     "wave", "access0" or "access1".
@@ -47,7 +53,8 @@ class PsumModel:
         psum, count = config.psum, config.partitions
         self.cycle = 0
         self.memory = np.zeros((count, psum.banks * psum.bank_elems), np.uint32)
-        self.known = np.zeros(self.memory.shape, bool)
+        self.known = np.zeros(self.memory.shape, np.uint8)
+        """Of each word the halves that were written, a bit each."""
         self.bank_out = np.zeros((count, psum.banks), np.uint32)
         self.read_bank = np.zeros((1 + ENGINES, count), np.int64)  # the wave's, then the engines'
         self.wave = {name: np.zeros(count, np.int64) for name in _WAVE}
@@ -58,7 +65,7 @@ class PsumModel:
         nothing = np.zeros(count, np.int64)
         # s1 (column) to the stage in front of the commit: who, where, and once the column is there, what
         self._stages: list[dict[str, NDArray[Any]]] = [
-            {"valid": nothing.astype(bool), "address": nothing, "data": nothing.astype(np.uint32)}
+            {"valid": nothing.astype(bool), "address": nothing, "halves": nothing, "data": nothing.astype(np.uint32)}
             for _ in range(1 + psum.add_stages)
         ]
 
@@ -73,14 +80,14 @@ class PsumModel:
         return {
             "wave_out": {name: value.copy() for name, value in self.wave.items()},
             "read_data": self.bank_out[self._rows[None, :], self.read_bank[1:]],
-            "commit": {name: last[name].copy() for name in ("valid", "address", "data")},
+            "commit": {name: last[name].copy() for name in ("valid", "address", "halves", "data")},
         }
 
     def wave_in(self, wave: Wave | None) -> dict[str, NDArray[np.int64]]:
         """This cycle's `wave_in` in a core: the head's wave enters slice 0 and rides down, a slice a cycle."""
         if wave is None and not self._carries_wave:
             return self.wave
-        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0))._asdict()}
+        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0, 0))._asdict()}
         return {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.wave.items()}
 
     def _readers(self, inputs: dict[str, Any]) -> list[tuple[int, str, NDArray[np.bool_], NDArray[np.int64]]]:
@@ -108,6 +115,10 @@ class PsumModel:
         if accumulate.any():
             added = fp32_add(column, self.old, subnormals=self.config.tensor.subnormals)
             total = np.where(accumulate, added, column)
+        halves = self.wave["halves"]
+        if self.config.tensor.carries and (halves != _BOTH).any():
+            carried = carried_by(total).astype(np.uint32)
+            total = np.where(halves == _BOTH, total, carried << _HALF_BITS | carried)
         commit = self._stages[-1]
 
         # reads see the memory as it was before this edge
@@ -117,14 +128,15 @@ class PsumModel:
             if rows.size == 0:
                 continue
             where = address[rows]
-            for row in rows[~self.known[rows, where]]:
+            known = self.known[rows, where]
+            # a sum needs all of a word; of an engine's read, only the golden machine knows which half it wants
+            for row in rows[known != _BOTH if slot == 0 else known == 0]:
                 self.undefined.append((self.cycle, reader, int(row), int(address[row])))
             updates.append((rows, where // bank_elems, self.memory[rows, where].copy()))
             self.read_bank[slot, rows] = where // bank_elems
         rows = np.flatnonzero(commit["valid"])
         if rows.size:
-            self.memory[rows, commit["address"][rows]] = commit["data"][rows]
-            self.known[rows, commit["address"][rows]] = True
+            self._write(rows, commit["address"][rows], commit["halves"][rows], commit["data"][rows])
         for rows, banks, elements in updates:
             self.bank_out[rows, banks] = elements
 
@@ -132,6 +144,7 @@ class PsumModel:
         entered = {
             "valid": self._wave_part(wave),
             "address": np.array(wave["address"], np.int64),
+            "halves": np.array(wave["halves"], np.int64),
             "data": np.zeros(column.shape, np.uint32),
         }
         self._stages[0]["data"] = total.astype(np.uint32)  # of the column that is visible now
@@ -139,3 +152,14 @@ class PsumModel:
         self.wave = {name: np.array(wave[name], np.int64) for name in _WAVE}
         self._carries_wave = any(np.count_nonzero(values) for values in self.wave.values())
         self.cycle += 1
+
+    def _write(self, rows: NDArray[Any], where: NDArray[Any], halves: NDArray[Any], words: NDArray[Any]) -> None:
+        """The halves that are named, of a word a row."""
+        if not self.config.tensor.carries:
+            halves = np.full_like(halves, _BOTH)
+        for half in range(PSUM_HALVES):
+            takes = halves >> half & 1 == 1
+            place = rows[takes], where[takes]
+            mask = np.uint32(((1 << int(_HALF_BITS)) - 1) << half * int(_HALF_BITS))
+            self.memory[place] = self.memory[place] & ~mask | words[takes] & mask
+            self.known[place] |= 1 << half

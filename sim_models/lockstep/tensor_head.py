@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import FORMAT_OF_CODE
+from makalu.spec.formats import ACCUMULATOR, CARRIED, FORMAT_OF_CODE
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import Opcode
 from makalu.spec.latency import (
@@ -19,12 +19,12 @@ from makalu.spec.latency import (
     swap_guard,
 )
 from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, word_cycle
+from makalu.spec.memory_map import PSUM_HALVES
 
 from ..golden.operand import operand
 from ..golden.walker import addresses
 
 __all__ = ["Column", "EdgeControl", "Group", "Read", "Segment", "TensorHeadModel", "Wave", "segments_of"]
-
 
 
 class Read(NamedTuple):
@@ -56,7 +56,10 @@ class Column(NamedTuple):
 
 
 class Wave(NamedTuple):
+    """`halves`: a bit for each half of the word that is written, where halves are written alone."""
+
     address: int
+    halves: int
     accumulate: int
     columns: int
 
@@ -96,6 +99,8 @@ def segments_of(instruction: Instruction, config: CoreConfig) -> list[Segment]:
 class _Matmul:
     segments: deque[Segment]
     destinations: deque[int]
+    """Byte addresses."""
+    carried: bool
     dtype: int
     part: int
     swap: bool
@@ -129,6 +134,7 @@ class TensorHeadModel:
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
         self.cycle = 0
+        self._both = (1 << PSUM_HALVES) - 1 if config.tensor.carries else 0
         self._to_psum, self._to_commit = column_delay(config), commit_delay(config)
         # loads
         self._reads: dict[int, Read] = {}
@@ -233,7 +239,8 @@ class TensorHeadModel:
         places = addresses(target.offset, target.format.bytes, target.sizes, target.strides)
         self._fetching = self._waiting = _Matmul(
             segments=deque(segments_of(matmul, self.config)),
-            destinations=deque((places // target.format.bytes).tolist()),
+            destinations=deque(places.tolist()),
+            carried=target.format == CARRIED,
             dtype=matmul["src0_dtype"],
             part=matmul["part"],
             swap=self._pending,
@@ -251,7 +258,7 @@ class TensorHeadModel:
         matmul = self._sending
         if matmul is None or not self._held or h < self._held[0].read + WORD_LEAD:
             return
-        destination = matmul.destinations[0]
+        destination = matmul.destinations[0] // ACCUMULATOR.bytes
         safe = hazard_window(self.config) + 1
         if matmul.accumulate and h - self._sent.get(destination, -safe) < safe:
             return
@@ -266,9 +273,10 @@ class TensorHeadModel:
             self._held.popleft()
         if swap:
             self._swap_waits, self._next_load = False, h + swap_guard(self.config)
-        matmul.destinations.popleft()
+        place = matmul.destinations.popleft() % ACCUMULATOR.bytes // CARRIED.bytes
+        halves = 1 << place if matmul.carried else self._both
         self._sent[destination] = h
-        self._waves[h + self._to_psum] = Wave(destination, int(matmul.accumulate), matmul.columns)
+        self._waves[h + self._to_psum] = Wave(destination, halves, int(matmul.accumulate), matmul.columns)
         self._owned_from.append((h, destination // self.config.psum.bank_elems))
         if not matmul.destinations:
             self._finishes["finish_matmul"].add(h + self._to_commit)

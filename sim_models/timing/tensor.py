@@ -134,7 +134,8 @@ class TensorTiming:
         element = FORMAT_OF_CODE[instruction["src0_dtype"]].bytes
         lengths = _segment_lengths(instruction["src0_offset"] % word, element, sizes, moving_strides, word)
         _, dst_strides = _pattern(instruction, "dst")
-        places = addresses(instruction["dst_offset"], ACCUMULATOR.bytes, sizes, dst_strides) // ACCUMULATOR.bytes
+        width = FORMAT_OF_CODE[instruction["dst_dtype"]].bytes
+        places = addresses(instruction["dst_offset"], width, sizes, dst_strides) // ACCUMULATOR.bytes
         checked = self._checked(places) if instruction["accumulate"] else 0
 
         taken = max(b + 1, self._last_column - 1)

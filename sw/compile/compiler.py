@@ -61,7 +61,8 @@ def compile_trace(
     used |= {output.tensor.storage for output in traced.outputs}
     memory = [s for s in recording.storages if not s.buffer.on_chip and s in used]
     outside = {storage: i for i, storage in enumerate(memory, 1)}
-    lowered = list(lower(operations, addresses, outside, most=config.sequencer.elements))
+    most, types = config.sequencer.elements, config.elements
+    lowered = list(lower(operations, addresses, outside, most=most, types=types))
     # instructions decide where tensors can start, tensors' addresses decide nothing about instructions but a field
     queues = schedule([each.step for each in lowered], config)
     if transform is not None:

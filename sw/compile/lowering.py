@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from makalu.spec.formats import FP32, Format, FormatKind
+from makalu.spec.formats import FORMATS, FP32, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.sw.nki.recording import Operation
 from makalu.sw.nki.storage import Buffer, Storage
@@ -39,19 +39,22 @@ def lower(
     memory: Mapping[Storage, int],
     *,
     most: int = ANY,
+    types: Sequence[Format] = tuple(FORMATS.values()),
 ) -> Iterator[Lowered]:
     """Steps in program order. `addresses`: byte of each tile in its partitions; `memory`: number of each tensor;
-    `most`: elements of an instruction, the preset's `sequencer.elements`.
+    `most`: elements of an instruction, the preset's `sequencer.elements`; `types`: elements that the core has.
     """
     for number, operation in enumerate(operations):
         roles = ROLES[operation.opcode]
-        make = _transfers if MEMORY in roles.tensors.values() else _instructions
-        for step in make(operation, roles, addresses, memory, most):
-            yield Lowered(step, number)
+        if MEMORY in roles.tensors.values():
+            steps = _transfers(operation, roles, addresses, memory, most)
+        else:
+            steps = _instructions(operation, roles, addresses, types, most)
+        yield from (Lowered(step, number) for step in steps)
 
 
 def _instructions(
-    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], _: Mapping[Storage, int], most: int
+    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], types: Sequence[Format], most: int
 ) -> Iterator[Step]:
     """An operation of the array, Vector or Scalar: the same elements of every operand, partition by partition."""
     names = list(roles.tensors)
@@ -60,7 +63,7 @@ def _instructions(
     numbers["partitions"] = tensors[0].shape[0] if roles.columns is None else operation.tensors["moving"].shape[0]
     if roles.columns is not None:
         numbers["columns"] = operation.tensors[roles.columns].shape[0]
-    kept = FP32 if _keeps_bits(operation.opcode, tensors) else None
+    kept = _kept(operation.opcode, tensors, types)
     for pattern in common_patterns([_elements(tensor) for tensor in tensors], most=most):
         values = dict(numbers)
         reads: list[Region] = []
@@ -80,11 +83,21 @@ def _instructions(
         yield Step(operation.opcode, values, tuple(reads), tuple(writes))
 
 
-def _keeps_bits(opcode: Opcode, tensors: Sequence[Tensor]) -> bool:
-    """A copy between equal integers of 4 bytes: through fp32 numbers it would round; as fp32 the bits stay."""
-    forms = {tensor.dtype for tensor in tensors}
-    whole = all(form.kind is FormatKind.INTEGER and form.bytes == FP32.bytes for form in forms)
-    return opcode == Opcode.TENSOR_COPY and len(forms) == 1 and whole
+def _kept(opcode: Opcode, tensors: Sequence[Tensor], types: Sequence[Format]) -> Format | None:
+    """A copy between equal types keeps every bit as that of another type of as many bytes, which no cast changes: of
+    fp32, or of an unsigned integer where the core has it. None: as they are.
+    """
+    forms = {_form(tensor) for tensor in tensors}
+    if opcode != Opcode.TENSOR_COPY or len(forms) > 1:
+        return None
+    size = forms.pop().bytes
+    exact = [form for form in types if form == FP32 or (form.kind is FormatKind.INTEGER and not form.signed)]
+    return next((form for form in exact if form.bytes == size), None)
+
+
+def _form(tensor: Tensor) -> Format:
+    """What the elements are on the chip: PSUM whose sums carry no bits holds fp32 words, whatever the kernel says."""
+    return FP32 if tensor.buffer is Buffer.PSUM and tensor.storage.least == FP32.bytes else tensor.dtype
 
 
 def _transfers(
@@ -122,9 +135,10 @@ def _slot(
     strides: Sequence[int],
     kept: Format | None = None,
 ) -> Region:
-    """Fields of an operand on the chip; PSUM holds fp32 words, whatever the kernel calls them. `kept`: as this type."""
-    form = FP32 if tensor.buffer is Buffer.PSUM else kept or tensor.dtype
+    """Fields of an operand on the chip, strides in its items. `kept`: as this type."""
+    form = kept or _form(tensor)
     start = addresses[tensor.storage] + offset
+    strides = [stride * (tensor.item // form.bytes) for stride in strides]
     values |= {
         f"{slot}_space": int(_SPACES[tensor.buffer]),
         f"{slot}_dtype": form.code,

@@ -6,11 +6,12 @@ written where the kernel asked for them, but only if something reads one later: 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from makalu.sim_models.golden.formats import widen
-from makalu.spec.formats import ACCUMULATOR, TENSOR_OPERANDS, Format
+from makalu.spec.formats import ACCUMULATOR, CARRIED, TENSOR_OPERANDS, Format
 from makalu.spec.isa import Opcode
 from makalu.spec.tensor_types import Part, mixable
 from makalu.sw.elements import from_bits, to_bits
@@ -22,7 +23,7 @@ from .storage import Buffer, Written
 from .tensor import Tensor
 from .views import extent
 
-__all__ = ["fill", "identity", "materialised"]
+__all__ = ["fill", "halves", "identity", "materialised"]
 
 _OPERAND = TENSOR_OPERANDS[0]
 _PARTS = -(-(ACCUMULATOR.fraction_bits + 1) // (_OPERAND.fraction_bits + 1))
@@ -36,7 +37,7 @@ def fill(dst: Tensor, value: float) -> None:
     dst.check_distinct("dst")
     if dst.buffer is Buffer.PSUM:
         whole = dst.size == dst.storage.shape[0] * dst.storage.row_elements
-        if value == 0 and whole:
+        if value == 0 and not np.signbit(value) and whole:
             current().check_own("dst", dst)
             dst.storage.zeros = current().reserve("zeros")
         else:
@@ -84,13 +85,55 @@ def _loaded(source: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     return tile
 
 
+def halves(dst: Tensor) -> list[Tensor]:
+    """A PSUM view as elements of 16 bits: itself, or the low and the high half of each of its words."""
+    count = dst.item // CARRIED.bytes
+    return [replace(dst, dtype=CARRIED, start=dst.start + CARRIED.bytes * half) for half in range(count)]
+
+
 def _fill_psum(dst: Tensor, value: float) -> None:
     if dst.partition:
         raise NotBuiltError(f"a fill of PSUM that starts in partition {dst.partition}: {dst}")
+    bits = to_bits(np.array([value], np.float64), dst.dtype)
+    rest = from_bits(bits, dst.dtype)[0]
+    sums = dst.dtype == ACCUMULATOR and np.isfinite(rest) and (rest != 0 or not np.signbit(rest))
+    if current().config.tensor.carries and not sums:
+        _fill_bits(dst, int(bits[0]))
+    else:
+        _fill_sums(dst, np.float32(rest))
+
+
+def _fill_bits(dst: Tensor, bits: int) -> None:
+    """A matmul for each half: one row of stationary carries its bits, times ones."""
     config = current().config
-    rest, parts = np.float32(value), []
-    if dst.dtype != ACCUMULATOR:
-        rest = from_bits(to_bits(np.array([value], np.float64), dst.dtype), dst.dtype)[0]
+    for number, half in enumerate(halves(dst)):
+        low = bits >> CARRIED.bits * number & CARRIED.magnitude_mask
+
+        def stationary(low: int = low) -> Tensor:
+            shape = (1, config.tensor.columns)
+            return _loaded(current().constant(np.full(shape, low, np.uint16), _OPERAND, "bits"), shape, "bits")
+
+        left = current().once(("bits", low), stationary)[:, : dst.shape[0]]
+        for piece in _banks(half):
+            current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {"part": int(Part.BITS)})
+            moving = _ones()[:1, : piece.size // piece.shape[0]]
+            numbers = {"part": int(Part.UPPER), "accumulate": 0}
+            current().append(Opcode.MATMUL, {"dst": piece, "moving": moving}, numbers)
+
+
+def _ones() -> Tensor:
+    """As many rows as a number has parts, as many columns as a matmul may have."""
+
+    def load() -> Tensor:
+        shape = (_PARTS, current().config.psum.bank_elems)
+        bits = to_bits(np.ones(shape, np.float32), _OPERAND)
+        return _loaded(current().constant(bits, _OPERAND, "ones"), shape, "ones")
+
+    return current().once("ones", load)
+
+
+def _fill_sums(dst: Tensor, rest: np.float32) -> None:
+    config, value, parts = current().config, rest, []
     if not np.isfinite(rest):
         raise KernelError(f"a fill of PSUM with {value}: the array makes it of products, so it must be finite")
     for _ in range(_PARTS):
@@ -104,15 +147,9 @@ def _fill_psum(dst: Tensor, value: float) -> None:
         bits = to_bits(np.broadcast_to(np.array(parts, np.float32)[:, None], shape), _OPERAND)
         return _loaded(current().constant(bits, _OPERAND, "parts"), shape, "parts")
 
-    def ones() -> Tensor:
-        shape = (_PARTS, config.psum.bank_elems)
-        return _loaded(
-            current().constant(to_bits(np.ones(shape, np.float32), _OPERAND), _OPERAND, "ones"), shape, "ones"
-        )
-
     key = ("parts", *(float(part) for part in parts))
     left = current().once(key, stationary)[:, : dst.shape[0]]
-    right = current().once("ones", ones)
+    right = _ones()
     for piece in _banks(dst):
         current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {"part": int(Part.UPPER)})
         numbers = {"part": int(Part.UPPER), "accumulate": 0}

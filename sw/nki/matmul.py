@@ -1,13 +1,15 @@
 """A matmul as load_stationary and matmul: the rules of its operands, and the steps that bring them into place."""
 
+from math import prod
+
 from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import Opcode, OperandRule
-from makalu.spec.tensor_types import MIXING, Part, mixable, passes
+from makalu.spec.tensor_types import MIXING, TRANSPOSES, Part, mixable, passes
 
 from .arguments import checked_tensor
 from .core_rules import named, rule_of, types_of
 from .errors import KernelError, NotBuiltError
-from .fill import materialised
+from .fill import halves, materialised
 from .recording import current
 from .staging import aligned_stationary, in_rows, read, relocated
 from .storage import Buffer, Written
@@ -30,7 +32,8 @@ def matmul(
     transpose: bool,
     whole: tuple[bool, bool] = (False, False),
 ) -> None:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds.
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds;
+    where the core's sums carry bits and dst has the type of stationary, every bit arrives, and nothing is added.
 
     `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none).
     """
@@ -47,6 +50,14 @@ def matmul(
         raise KernelError(
             f"a matmul of {stationary.dtype.name} and {moving.dtype.name}, stationary {stationary}, moving {moving};"
             f" {MIXING} (NKI: nisa.nc_matmul, data types)"
+        )
+    exact = transpose and config.tensor.carries and dst.dtype == stationary.dtype
+    if exact and accumulate:
+        raise KernelError(f"a transpose moves bits, which cannot be added to dst {dst}; accumulate must not be True")
+    if transpose and not exact and dst.item != ACCUMULATOR.bytes:
+        raise KernelError(
+            f"a transpose of {stationary.dtype.name} into {dst.dtype.name}, dst {dst}; the types must be equal"
+            " (NKI: nisa.nc_matmul, is_transpose)"
         )
     if dst.dtype != ACCUMULATOR and not transpose:
         raise NotBuiltError(
@@ -80,13 +91,26 @@ def matmul(
     if stationary.partition != moving.partition:
         stationary = relocated(stationary, moving.partition)
     stationary = aligned_stationary(stationary)
-    adds = _accumulates(dst, accumulate)
+    adds = not exact and _accumulates(dst, accumulate)
     if not adds:
         dst.check_distinct("dst")
     read("stationary", stationary)
     read("moving", moving)
+    if exact:
+        if dst.size == prod(dst.storage.shape):
+            dst.storage.zeros = None  # none of them is left
+        _move(dst, stationary, moving)
+        dst.storage.mark(dst, Written.VALUE)
+        return
     _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose))
     dst.storage.mark(dst, Written.MATMUL)
+
+
+def _move(dst: Tensor, stationary: Tensor, moving: Tensor) -> None:
+    """A matmul for every 16 bits of an element: sums carry the bits of stationary to halves of PSUM's words."""
+    for part, piece in zip(TRANSPOSES, halves(dst), strict=False):
+        current().append(_LOAD, {"stationary": stationary}, {"part": int(part)})
+        current().append(_MATMUL, {"dst": piece, "moving": moving}, {"part": int(Part.UPPER), "accumulate": 0})
 
 
 def _record(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool, whole: tuple[bool, bool]) -> None:
@@ -121,7 +145,9 @@ def _accumulates(dst: Tensor, accumulate: bool | None) -> bool:
     matmuls = int((marks == Written.MATMUL).sum())
     if accumulate is None:
         if 0 < matmuls < marks.size:
-            raise KernelError(f"a matmul wrote {matmuls} of {marks.size} elements of dst {dst} before; say accumulate=")
+            each = dst.item // dst.storage.least
+            share = f"{matmuls // each} of {marks.size // each}"
+            raise KernelError(f"a matmul wrote {share} elements of dst {dst} before; say accumulate=")
         if not matmuls and marks.any() and dst.storage.zeros is None:
             current().warn(f"nisa.nc_matmul overwrites dst {dst}, which was set to a value; accumulate=True would add")
         return matmuls > 0

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from makalu.spec.formats import Format
+
 from .checks import checked_integer
 from .dtypes import checked_dtype
 from .errors import KernelError, NotBuiltError, shown
-from .storage import Buffer
 from .view import View
 
 __all__ = ["access_pattern", "as_type"]
@@ -19,8 +20,7 @@ V = TypeVar("V", bound=View)
 def as_type(tensor: V, dtype: Any) -> V:
     """The same bytes as elements of another type; the last dimension changes its size with the element's."""
     new = checked_dtype(f"{tensor}: view", dtype)
-    if tensor.buffer is Buffer.PSUM and new != tensor.dtype:
-        raise NotBuiltError(f"{tensor}: another element type in PSUM, which holds fp32 words")
+    _check_items(tensor, new)
     old, last = tensor.dtype.bytes, tensor.shape[-1] * tensor.dtype.bytes
     if new.bytes != old and (last % new.bytes or (tensor.shape[-1] > 1 and tensor.steps[-1] != old)):
         raise KernelError(f"{tensor}: view as {new.name}: the last dimension must be contiguous whole elements")
@@ -30,12 +30,20 @@ def as_type(tensor: V, dtype: Any) -> V:
     return replace(tensor.with_dims(dims), dtype=new)
 
 
+def _check_items(tensor: V, new: Format) -> None:
+    """In PSUM short elements take more than their bytes; such bytes are no elements of another type."""
+    for form in (tensor.dtype, new) if new != tensor.dtype else ():
+        if tensor.storage.item_of(form) != form.bytes:
+            raise NotBuiltError(
+                f"{tensor}: view as {new.name} in PSUM, where an element takes {tensor.storage.least} bytes at least"
+            )
+
+
 def access_pattern(tensor: V, pattern: Sequence[Sequence[int]], offset: int | None, dtype: Any) -> V:
     """[[stride, count], ...] over the storage, in elements of `dtype`, from the view's first element + `offset`."""
     kind = tensor.dtype if dtype is None else checked_dtype(f"{tensor}: ap", dtype)
-    if tensor.buffer is Buffer.PSUM and kind != tensor.dtype:
-        raise NotBuiltError(f"{tensor}: another element type in PSUM, which holds fp32 words")
-    item = tensor.item if tensor.buffer is Buffer.PSUM else kind.bytes
+    _check_items(tensor, kind)
+    item = tensor.storage.item_of(kind)
     try:
         pairs = [(operator.index(count), operator.index(stride) * item) for stride, count in pattern]
     except (TypeError, ValueError):

@@ -46,7 +46,10 @@ class Written:
 
 @dataclass(eq=False)
 class Storage:
-    """`shape[0]` partitions on the chip, row-major in memory. PSUM holds every element as an fp32 word."""
+    """`shape[0]` partitions on the chip, row-major in memory.
+
+    In PSUM an element takes a word, or half of one if it fits and the core's sums carry bits (`least`).
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -54,6 +57,8 @@ class Storage:
     buffer: Buffer
     address: tuple[int, int] | None = None
     """(partition, byte) that the kernel asked for."""
+    least: int = 0
+    """Bytes that any element takes at least; 0: those of PSUM's word there, none elsewhere."""
     initial: bool = False
     """Has values before the kernel runs: an input or a constant."""
     zeros: Any = field(default=None, repr=False)
@@ -64,16 +69,21 @@ class Storage:
 
     def __post_init__(self) -> None:
         self._state = Written.VALUE if self.initial else Written.NEVER
+        self.least = self.least or (FP32.bytes if self.buffer is Buffer.PSUM else _SMALLEST)
 
     @property
     def item(self) -> int:
         """Bytes from one element to the next."""
-        return FP32.bytes if self.buffer is Buffer.PSUM else self.dtype.bytes
+        return self.item_of(self.dtype)
+
+    def item_of(self, dtype: Format) -> int:
+        """The same of elements of another type."""
+        return max(dtype.bytes, self.least)
 
     @property
     def _unit(self) -> int:
         """Bytes that one mark stands for: the smallest element, which a view of another type may have."""
-        return self.item if self.buffer is Buffer.PSUM else min(self.item, _SMALLEST)
+        return self.least
 
     @property
     def row_elements(self) -> int:

@@ -64,7 +64,7 @@ class View:
     @property
     def item(self) -> int:
         """Bytes from an element to the next where they lie densely."""
-        return self.storage.item if self.buffer is Buffer.PSUM else self.dtype.bytes
+        return self.storage.item_of(self.dtype)
 
     @property
     def strides(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import BF16, CARRIED, FP32
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -68,6 +68,10 @@ def reads_psum(instruction):
     return instruction["src0_space"] == Space.PSUM
 
 
+def adds(instruction):
+    return instruction.opcode == Opcode.MATMUL and instruction["accumulate"] == 1
+
+
 def multiplies_bf16(instruction):
     return instruction.opcode == Opcode.MATMUL and instruction["src0_dtype"] == BF16.code
 
@@ -87,7 +91,8 @@ WRONG_OPERANDS = {
     "type": (Queue.TENSOR, is_(Opcode.MATMUL), {"src0_dtype": UNKNOWN_DTYPE}),
     "types-that-may-not-meet": (Queue.TENSOR, multiplies_bf16, {"src0_dtype": FP32.code, "src0_offset": 0}),
     "part": (Queue.TENSOR, is_(Opcode.LOAD_STATIONARY), {"part": max(Part) + 1}),
-    "bf16-in-psum": (Queue.VECTOR, reads_psum, {"src0_dtype": BF16.code}),
+    "type-of-a-sum": (Queue.TENSOR, is_(Opcode.MATMUL), {"dst_dtype": BF16.code}),
+    "bits-that-are-added": (Queue.TENSOR, adds, {"dst_dtype": CARRIED.code}),
     "alu-op": (Queue.VECTOR, is_(Opcode.TENSOR_TENSOR), {"op0": max(AluOp) + 1}),
     "function": (Queue.SCALAR, is_(Opcode.ACTIVATION), {"function": min(Function) - 1}),
 }

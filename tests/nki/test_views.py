@@ -208,8 +208,18 @@ def test_the_other_kinds_say_which(make, kind, text):
     assert str(error.value).startswith(("not in NKI: ", "in NKI, not built here yet: "))
 
 
-def test_an_element_type_of_psum_is_fixed():
-    psum = Tensor.whole(Storage("p", (4, 8), nl.bfloat16, Buffer.PSUM))
-    assert (psum.item, psum.storage.row_bytes, psum[:, 2:].start) == (4, 32, 8)
-    with pytest.raises(NotBuiltError, match="PSUM, which holds fp32 words"):
-        psum.view(nl.float32)
+@pytest.mark.parametrize("least", [2, 4])
+def test_short_elements_of_psum_are_nothing_else(least):
+    """They take half a word, or all of it where sums carry no bits; only whole elements can be read anew."""
+    psum = Tensor.whole(Storage("p", (4, 8), nl.float8_e5m2, Buffer.PSUM, least=least))
+    assert (psum.item, psum.storage.row_bytes, psum[:, 2:].start) == (least, 8 * least, 2 * least)
+    for view in (lambda: psum.view(nl.int8), lambda: psum.ap([[8, 4], [1, 8]], dtype=nl.float16)):
+        with pytest.raises(NotBuiltError, match=f"in PSUM, where an element takes {least} bytes at least"):
+            view()
+
+
+def test_elements_of_psum_that_fill_their_place_are_read_anew():
+    words = Tensor.whole(Storage("p", (4, 8), nl.float32, Buffer.PSUM, least=2))
+    halves = words.view(nl.bfloat16)
+    assert (halves.shape, halves.item, halves[:, 3].start) == ((4, 16), 2, 6)
+    assert halves.view(nl.float32).dims == words.dims

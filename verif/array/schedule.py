@@ -96,7 +96,11 @@ class Schedule:
         self.cycles = column + latency + tensor.columns + 1
 
     def edge(self, cycle: int) -> EdgeInputs:
-        """x and w in a cycle; what is not active or valid is random, which must not matter."""
+        """x and w in a cycle; what is not active or valid is random, which must not matter.
+
+        Columns of a group behind the tile's last have operands of some elements, as an edge decodes whatever is there:
+        rows outside a later tile may keep them, and only what an element decodes to adds nothing when it is times 0.
+        """
         rows, width = self.tensor.rows, self.tensor.load_columns
         rng = np.random.default_rng(cycle)
         x: dict[str, NDArray[Any]] = {
@@ -127,6 +131,7 @@ class Schedule:
                     part = matmul.words[0][k, g * width : (g + 1) * width]
                     w["valid"][row] = True
                     w["tag"][row] = g
+                    w["operands"][row] = rng.choice(matmul.words[0].ravel(), width)
                     w["operands"][row, : len(part)] = part
         return x, w
 
@@ -145,7 +150,7 @@ def random_matmuls(
         if n is None:
             k, m, n = rng.randint(1, k), rng.randint(1, m), rng.randint(1, 2 * m)
         specials = rng.choice((0, 1 / 6))
-        kinds = rng.choice(operand_kinds(tensor.operands)), rng.choice(operand_kinds(tensor.operands))
+        kinds = rng.choice(operand_kinds(tensor)), rng.choice(operand_kinds(tensor))
         matmuls.append(
             Matmul(
                 start=rng.randint(0, tensor.rows - k),

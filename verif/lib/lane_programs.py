@@ -197,11 +197,12 @@ def random_instruction(
         slot, allowed = source.slot, operands[source.slot]
         shape = [1] * AP_DIMS if source.once else sizes
         space = Space.PSUM if together and Space.PSUM in allowed.spaces else rng.choice(allowed.spaces)
+        form = rng.choice(allowed.types(config))
         if space == Space.PSUM:
             bank = config.psum.bank_bytes * rng.choice((0, 0, config.psum.banks - 1, rng.randrange(config.psum.banks)))
-            values.update(_operand(rng, slot, shape, FP32, space, bank, bank + config.psum.bank_bytes))
+            form = FP32 if rng.random() < 1 / 2 else form
+            values.update(_operand(rng, slot, shape, form, space, bank, bank + config.psum.bank_bytes))
         else:
-            form = rng.choice(allowed.types(config))
             low, _ = rng.choice(windows(config, window))
             values.update(_operand(rng, slot, shape, form, space, low, low + window))
             if 2 in shape and rng.random() < 0.3:  # from one window to another, whatever lies between

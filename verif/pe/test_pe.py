@@ -189,7 +189,7 @@ async def every_operand(dut):
     """Elements of every format that the array may have, each part of them, with one of any other, onto what cancels."""
     b = Bench(dut)
     await b.start()
-    numbers, kinds = np.random.default_rng(bench_params()["seed"]), operand_kinds(b.tensor.operands)
+    numbers, kinds = np.random.default_rng(bench_params()["seed"]), operand_kinds(b.tensor)
     each = 2 + bench_params()["cycles"] // len(kinds) ** 2
     shape = (each, len(kinds), len(kinds))
     words, values = [np.zeros(shape, np.int64) for _ in range(2)], [np.zeros(shape) for _ in range(2)]

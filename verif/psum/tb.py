@@ -63,6 +63,7 @@ class PsumBench(SideBySide):
         part = wave["valid"].astype(bool) & (rows < wave["columns"])
         self.seen["overwrite"] += int((part & (wave["accumulate"] == 0)).sum())
         self.seen["accumulate"] += int((part & (wave["accumulate"] != 0)).sum())
+        self.seen["half a word"] += int((part & np.isin(wave["halves"], (1, 2))).sum())
         self.seen["outside columns"] += int((wave["valid"].astype(bool) & ~part).sum())
         self.seen["commit"] += int(out["psum_slice__commit"]["valid"].sum())
         for e, enable in enumerate(reads):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FP32
-from makalu.spec.memory_map import ENGINES
+from makalu.spec.memory_map import ENGINES, PSUM_HALVES
 from verif.arith.cancellation import cancelling_pairs
 from verif.psum.chain import chain_word, random_fp32
 
@@ -44,7 +44,11 @@ class Traffic:
         self.riding: deque[int | None] = deque([None] * delay, maxlen=delay)
 
     def _idle(self) -> dict[str, int]:
-        return {"valid": 0, "address": self.pool[0][0], "accumulate": 1, "columns": self.config.partitions}
+        return self._whole({"valid": 0, "address": self.pool[0][0], "accumulate": 1, "columns": self.config.partitions})
+
+    def _whole(self, wave: dict[str, int]) -> dict[str, int]:
+        """Of all of a word, where halves are written alone."""
+        return wave | {"halves": (1 << PSUM_HALVES) - 1 if self.config.tensor.carries else 0}
 
     def _burst(self) -> list[dict[str, int]]:
         rng, partitions = self.rng, self.config.partitions
@@ -55,7 +59,10 @@ class Traffic:
         out = []
         for i in range(rng.randint(1, 12)):
             address = {"walk": pool[i % len(pool)], "same": pool[0], "random": rng.choice(pool)}[kind]
-            out.append({"valid": 1, "address": address, "accumulate": int(accumulate), "columns": columns})
+            wave = self._whole({"valid": 1, "address": address, "accumulate": int(accumulate), "columns": columns})
+            if self.config.tensor.carries and not accumulate:
+                wave["halves"] = rng.choice((wave["halves"], 1, 2))
+            out.append(wave)
         return out
 
     def wave(self) -> dict[str, int]:
@@ -99,7 +106,7 @@ class Traffic:
 
     def warm_up(self) -> list[dict[str, Any]]:
         """A write of every element that the traffic uses, then a read of each bank by each reader."""
-        all_columns = {"valid": 1, "columns": self.config.partitions}
+        all_columns = self._whole({"valid": 1, "columns": self.config.partitions})
         everywhere = {"enable": 1, "start": 0, "count": self.config.partitions}
         flat = [address for bank in self.pool for address in bank]
         script = [self._cycle({**all_columns, "address": a, "accumulate": 0}, reads=False) for a in flat]
@@ -152,7 +159,7 @@ class Cancelling(Traffic):
         shape = (rounds, apart, config.partitions)
         self.columns = np.stack([np.resize(numbers, shape) for numbers in pairs], axis=1).reshape(-1, config.partitions)
         self.burst = [
-            {"valid": 1, "address": element, "accumulate": accumulate, "columns": config.partitions}
+            self._whole({"valid": 1, "address": element, "accumulate": accumulate, "columns": config.partitions})
             for _ in range(rounds)
             for accumulate in (0, 1)
             for element in range(apart)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
-from makalu.spec.engines import Channel
 from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import BF16, E4M3FN, FORMAT_OF_CODE, FP32
 from makalu.spec.isa import (
@@ -23,7 +22,7 @@ from makalu.spec.isa import (
     WaitKind,
     used_fields,
 )
-from makalu.spec.tensor_types import Part, mixable
+from makalu.spec.tensor_types import mixable
 
 __all__ = ["BROKEN", "INNER", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
 
@@ -80,13 +79,8 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, wide: bool 
         if allowed.scalar and not scalar:
             continue
         space = rng.choice(allowed.spaces)
-        types = (
-            meet
-            if space is Space.SBUF and spec.channel in (Channel.TENSOR_LOAD, Channel.MATMUL)
-            else allowed.types(config)
-        )
+        types = meet if allowed.among == "operands" else allowed.types(config)
         dtype = rng.choice(types).code
-        dtype = FP32.code if space is Space.PSUM else dtype
         own = [1] * AP_DIMS if allowed.scalar else sizes
         limit = config.sbuf.partition_bytes if space is Space.SBUF else config.psum.partition_bytes
         bank = 0
@@ -105,8 +99,8 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, wide: bool 
     choices = {
         "partitions": partitions,
         "columns": rng.randint(1, config.tensor.columns),
-        "accumulate": rng.getrandbits(1),
-        "part": rng.choice(list(Part)) if config.tensor.splits else 0,
+        "accumulate": rng.getrandbits(1) if out.get("dst_dtype") == FP32.code else 0,
+        "part": rng.randint(0, config.tensor.parts),
         "operand0_tensor": int(scalar),
         "op0": rng.choice(list(AluOp)),
         "op1": rng.choice(list(AluOp)),

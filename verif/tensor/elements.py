@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.sim_models.golden.formats import storage
+from makalu.spec.config import TensorConfig
 from makalu.spec.formats import Format
 from makalu.spec.tensor_types import Part
 
@@ -36,6 +37,6 @@ def random_elements(
     return (bits << form.padding | rng.integers(0, 1 << form.padding, shape)).astype(storage(form))
 
 
-def operand_kinds(forms: tuple[Format, ...]) -> list[tuple[Format, Part]]:
-    """Every format, with every part where there are such."""
-    return [(form, part) for form in forms for part in (Part if any(f.splits for f in forms) else (Part.UPPER,))]
+def operand_kinds(tensor: TensorConfig) -> list[tuple[Format, Part]]:
+    """Every format of the array, with every part that it has."""
+    return [(form, part) for form in tensor.operands for part in Part if part <= tensor.parts]

@@ -79,11 +79,12 @@ def matmul(
     accumulate: bool = False,
     form: Format = BF16,
     part: int = 0,
+    into: Format = FP32,
     tag: int = 0,
 ) -> Instruction:
     """dst and moving are byte offsets."""
     values = _operand("src0", Space.SBUF, form.code, start, moving, sizes, moving_strides)
-    values |= _operand("dst", Space.PSUM, FP32.code, 0, dst, sizes, dst_strides)
+    values |= _operand("dst", Space.PSUM, into.code, 0, dst, sizes, dst_strides)
     values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
     return Instruction(Opcode.MATMUL, values)
 
@@ -175,17 +176,17 @@ def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, 
             return base - low + form.bytes * rng.randint(0, room), tuple(strides)
 
 
-def _target(rng: random.Random, config: CoreConfig, sizes: Sizes, *, narrow: bool) -> tuple[int, Sizes]:
+def _target(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, narrow: bool) -> tuple[int, Sizes]:
     """Offset and strides of a destination inside the PSUM windows; `narrow` makes addresses repeat soon."""
     psum = config.psum
     bank = rng.randrange(psum.banks)
     for _ in range(50):
         choices = (0, 0, 1, -1, 2) if narrow else (1, 1, 1, 2, 0)
         strides = tuple(rng.choice(choices) for _ in range(AP_DIMS))
-        low, high = extent(0, FP32.bytes, sizes, strides)
+        low, high = extent(0, form.bytes, sizes, strides)
         if high - low < FP32.bytes * PSUM_WINDOW:
-            room = PSUM_WINDOW - (high - low + 1) // FP32.bytes
-            return bank * psum.bank_bytes - low + FP32.bytes * rng.randint(0, 0 if narrow else room), strides
+            room = (FP32.bytes * PSUM_WINDOW - (high - low + 1)) // form.bytes
+            return bank * psum.bank_bytes - low + form.bytes * rng.randint(0, min(room, 1) if narrow else room), strides
     return bank * psum.bank_bytes, (0,) * AP_DIMS
 
 
@@ -203,7 +204,7 @@ def _random(
     """A matmul uses rows and columns that the last load before it defined."""
     tensor, word = config.tensor, config.sbuf.word_bytes
     tile, loaded = (0, tensor.rows, tensor.columns), BF16
-    kinds = operand_kinds(tensor.operands)
+    kinds = operand_kinds(tensor)
     out = []
     for tag in range(commands):
         gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
@@ -222,7 +223,9 @@ def _random(
         sizes = _sizes(rng, most)
         form, part = rng.choice([kind for kind in kinds if mixable(loaded, kind[0])])
         moving, moving_strides = _moving(rng, config, sizes, form, odd=not narrow)
-        dst, dst_strides = _target(rng, config, sizes, narrow=narrow)
+        adds = rng.random() < accumulate
+        into = FP32 if adds else rng.choice(tensor.outputs)
+        dst, dst_strides = _target(rng, config, sizes, into, narrow=narrow)
         out.append(
             Command(
                 matmul(
@@ -234,9 +237,10 @@ def _random(
                     start=start + rng.randint(0, count - taken),
                     count=taken,
                     columns=rng.choice((columns, rng.randint(1, columns))),
-                    accumulate=rng.random() < accumulate,
+                    accumulate=adds,
                     form=form,
                     part=part,
+                    into=into,
                     tag=tag,
                 ),
                 gap,

@@ -196,6 +196,7 @@ class TensorBench(SideBySide):
             self.seen["load waits" if command.opcode == Opcode.LOAD_STATIONARY else "matmul waits"] += 1
         if out["wave"] is not None:
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
+            self.seen["half a word"] += out["wave"].halves in (1, 2)
 
 
 def _finalised(config: CoreConfig, words: int) -> int:

@@ -84,6 +84,7 @@ async def ragged_programs(dut: Any) -> None:
     bench.dma_reads = 0.4
     await against_golden(bench, ragged(CONFIG, bench.rng, commands=COMMANDS))
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite")
+    points += ("half a word",) if CONFIG.tensor.carries else ()
     assert not missing(bench, points)
 
 

@@ -15,6 +15,7 @@ from makalu.sim_models.lockstep.psum import PsumModel
 from makalu.sim_models.lockstep.sbuf import SbufModel
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.memory_map import PSUM_HALVES
 from verif.lib.compare import after, compare
 from verif.lib.lane_programs import corner_values
 from verif.lib.pack import bytes_to_word, pack
@@ -40,10 +41,10 @@ def run_lane(
     rng = np.random.default_rng(seed)
     sbuf.memory[:] = corner_values(rng, (sbuf.memory.size // 4,)).view(np.uint8).reshape(sbuf.memory.shape)
     psum.memory[:] = corner_values(rng, psum.memory.shape)
-    sbuf.known[:], psum.known[:] = True, True
+    sbuf.known[:], psum.known[:] = True, (1 << PSUM_HALVES) - 1
     nothing = np.zeros(config.partitions, np.int64)
     dma = {**dict.fromkeys(("enable", "write", "address", "granules"), nothing), "data": sbuf.memory[:, 0] * 0}
-    wave = dict.fromkeys(("valid", "address", "accumulate", "columns"), nothing)
+    wave = psum.wave  # of reset: no wave
     left = list(program)
     cycles = [0]
     tags: dict[str, int] = {}

@@ -18,6 +18,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Space
+from makalu.spec.memory_map import PSUM_HALVES
 from verif.lib.compare import Known
 from verif.lib.cut import Cut
 from verif.lib.golden import golden_memories
@@ -63,8 +64,7 @@ class _Models:
         data = np.zeros((count, config.sbuf.word_bytes), np.uint8)
         dma = {**dict.fromkeys(("enable", "write", "address", "granules"), nothing), "data": data}
         self.idle = {"tensor": {"enable": nothing, "address": nothing}, "dma": dma}
-        wave = dict.fromkeys(("valid", "address", "accumulate", "columns"), nothing)
-        self.no_wave = {"column": np.zeros(count, np.uint32), "wave_in": wave}
+        self.no_wave = {"column": np.zeros(count, np.uint32), "wave_in": psum.wave}
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         seen = [engine.registered() for engine in self.engines]
@@ -152,14 +152,16 @@ class LanesBench(SideBySide):
                 inputs["dma"]["data"] = content[:, word]
                 models.sbuf.memory[:, word], models.sbuf.known[:, word] = content[:, word], True
             if cycle < count:
-                inputs["wave"] = {"valid": 1, "address": cycle, "accumulate": 0, "columns": config.partitions}
+                halves = (1 << PSUM_HALVES) - 1 if config.tensor.carries else 0
+                wave = {"valid": 1, "address": cycle, "halves": halves, "accumulate": 0}
+                inputs["wave"] = wave | {"columns": config.partitions}
             at_column = cycle - 1 - rows
             inputs["column"] = [columns[p][d] if 0 <= d < count else 0 for p, d in enumerate(at_column.tolist())]
             drive(self.dut, self.packed(inputs))
             await RisingEdge(self.dut.clk)
             for engine in models.engines:
                 engine.tick({"command": None, "grant": 0, "psum_grant": 0})
-        models.psum.memory[:], models.psum.known[:] = elements, True
+        models.psum.memory[:], models.psum.known[:] = elements, (1 << PSUM_HALVES) - 1
         self._driven = {}
 
     async def run(
