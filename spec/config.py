@@ -82,7 +82,7 @@ class TensorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PsumConfig:
-    """The accumulation memory: in each partition, banks of fp32 elements."""
+    """The accumulation memory: in each partition, banks of words, a sum each."""
 
     banks: int
     """Banks of a partition: each has a read and a write port of its own."""
@@ -93,7 +93,7 @@ class PsumConfig:
 
     @property
     def bank_elems(self) -> int:
-        """fp32 elements of one bank of one partition."""
+        """Words of one bank of one partition: fp32 elements."""
         return self.bank_bytes // FP32.bytes
 
     @property

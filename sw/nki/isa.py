@@ -96,9 +96,10 @@ def nc_matmul(
 
 @call("nisa")
 def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: str | None = None) -> None:
-    """dst[F, P] = data[P, F].T by a matmul with the identity: exact for finite numbers, -0 becomes +0.
+    """dst[F, P] = data[P, F].T, every bit of it where dst has the type of data and the core's sums carry bits.
 
-    fp32 takes two passes, of the upper and of the lower part of its elements; other types one.
+    Else a matmul with the identity: exact for finite numbers, -0 becomes +0. A load and a matmul; fp32 takes two of
+    each, one for each half of its bits or for each part of its numbers.
     """
     del name
     _check_engine(engine, (tensor_engine, vector_engine))
