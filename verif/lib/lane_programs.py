@@ -106,8 +106,8 @@ def _sizes(rng: Random) -> list[int]:
     if rng.random() < 0.1:
         return [1] * AP_DIMS
     if rng.random() < 0.1:
-        d, size = rng.randrange(AP_DIMS - 1), rng.randint(LONGEST // 5, LONGEST // 2)
-        return [{d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS)]
+        d, size = rng.randrange(AP_DIMS), rng.randint(LONGEST // 5, LONGEST // 2)
+        return [{d: size, (d + 1) % AP_DIMS: 2}.get(each, 1) for each in range(AP_DIMS)]
     if rng.random() < 0.5:
         return [rng.randint(1, LONGEST), 1, 1, 1]
     while True:
@@ -167,6 +167,15 @@ def windows(config: CoreConfig, window: int) -> list[tuple[int, int]]:
     return [(b * sbuf.bank_bytes + low, b * sbuf.bank_bytes + low + size) for b in range(sbuf.banks) for low in ends]
 
 
+def _halves(config: CoreConfig, window: int) -> tuple[list[int], list[int]]:
+    """First bytes of the halves of all windows in which sources and in which destinations lie: in turn the lower and
+    the upper one, so that no bit of an address is the same in all of them.
+    """
+    lows = [low for low, _ in windows(config, window)]
+    sources = [low + n % 2 * window for n, low in enumerate(lows)]
+    return sources, [2 * low + window - source for low, source in zip(lows, sources, strict=True)]
+
+
 def random_instruction(
     rng: Random, config: CoreConfig, *, engine: str, window: int, upper: str = "scalar", sizes: list[int] | None = None
 ) -> Instruction:
@@ -175,8 +184,8 @@ def random_instruction(
     `sizes` in place of random ones may be long: then nothing is in place, and all operands that a row may have are read
     in two of three cases.
 
-    Sources lie in the first half of one of `windows`, destinations in the second, of which each engine has its own
-    part, `upper` the upper one: engines often meet in one bank, but no result depends on which comes first.
+    Sources lie in one half of one of `windows`, destinations in the other, of which each engine has its own part,
+    `upper` the upper one: engines often meet in one bank, but no result depends on which comes first.
     """
     programs = list(lane_programs(engine))
     if sizes and rng.random() < 2 / 3:
@@ -190,6 +199,7 @@ def random_instruction(
     values: dict[str, int] = {"partitions": count, "tag": rng.getrandbits(16)}
     values |= {name: _field(rng, name) for name in program.fields}
 
+    places, targets = _halves(config, window)
     together = rng.random() < 0.3  # all of PSUM that can be: its reads wait for one another
     for source in program.sources:
         if source.when and not values[source.when]:
@@ -203,13 +213,12 @@ def random_instruction(
             form = FP32 if rng.random() < 1 / 2 else form
             values.update(_operand(rng, slot, shape, form, space, bank, bank + config.psum.bank_bytes))
         else:
-            low, _ = rng.choice(windows(config, window))
+            low = rng.choice(places)
             values.update(_operand(rng, slot, shape, form, space, low, low + window))
-            if 2 in shape and rng.random() < 0.3:  # from one window to another, whatever lies between
-                _apart(rng, values, slot, form, [other for other, _ in windows(config, window)], low)
+            if 2 in shape and rng.random() < 0.4:  # from one window to another, whatever lies between
+                _apart(rng, values, slot, form, places, low)
 
-    low, _ = rng.choice(windows(config, window))
-    low += window + (window // 2 if engine == upper else 0)
+    low = rng.choice(targets) + (window // 2 if engine == upper else 0)
     form = rng.choice(operands["dst"].types(config))
     values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, low + window // 2))
     streamed = [source.slot for source in program.sources if not source.once]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import BF16, E4M3FN, FORMAT_OF_CODE, FP32
+from makalu.spec.formats import BF16, E4M3FN, FORMAT_OF_CODE, FP32, Format
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -53,13 +53,14 @@ def _pattern(rng: random.Random, sizes, dtype: int, limit: int) -> tuple[int, li
                 return start * size, strides
 
 
-def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, wide: bool = False) -> dict[str, int]:
+def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: Format = BF16) -> dict[str, int]:
     """Random fields of a legal instruction, without waits and signals; all operands of the array may meet each other.
 
-    `wide`: these are the other ones that may.
+    `beside`: they are those that may meet this one, where the core has it; e4m3fn only beside itself.
     """
-    beside = FP32 if wide and FP32 in config.tensor.operands else BF16
-    meet = [form for form in config.tensor.operands if mixable(form, beside) and form != E4M3FN]
+    beside = beside if beside in config.tensor.operands else BF16
+    meet = [form for form in config.tensor.operands if mixable(form, beside)]
+    meet = [form for form in meet if form != E4M3FN or beside == E4M3FN]
     spec = INSTRUCTIONS[opcode]
     out: dict[str, int] = {"tag": rng.getrandbits(16), "after": rng.random() < 0.1}
     partitions = rng.randint(1, config.partitions)

@@ -10,6 +10,7 @@ from cocotb.triggers import RisingEdge
 from makalu.sim_models.golden.check import QueueCheck
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
+from makalu.spec.formats import BF16, E4M3FN, FP32, Format
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, OPERANDS, QUEUES, Opcode
 from makalu.spec.preset import load_preset
 from makalu.spec.sequencer import DECODE_PERIOD, allowed_bits
@@ -20,14 +21,16 @@ from verif.sequencer.programs import BROKEN, broken, legal, replace_field
 
 BITS = 8 * INSTRUCTION_BYTES
 STRIDE_BITS = FIELDS["src0_stride0"].bits
+BESIDE, STRETCH = (BF16, FP32, E4M3FN), 16
+"""Types that others are beside, in turn for so many words: only then a matmul often follows a load of its kind."""
 
 
-def near(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
+def near(rng: random.Random, opcode: Opcode, config: Any, beside: Format) -> bytes:
     """A legal instruction with up to three fields changed, most of them by a little, now and then any bit.
 
-    An eighth waits or signals, for a semaphore that there is or is not.
+    An eighth waits or signals, for a semaphore that there is or is not; an eighth is not of the types of `beside`.
     """
-    fields = legal(rng, opcode, config, wide=rng.random() < 1 / 8)
+    fields = legal(rng, opcode, config, beside=beside if rng.random() < 7 / 8 else rng.choice(BESIDE))
     if rng.random() < 1 / 8:
         slot = rng.choice(("wait0", "wait1", "signal0", "signal1"))
         fields |= {f"{slot}_kind": 1, f"{slot}_semaphore": rng.randrange(2 * config.sequencer.semaphores)}
@@ -79,7 +82,34 @@ def far(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
     return encode(Instruction(opcode, {k: int(v) for k, v in fields.items()}))
 
 
-def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
+def beyond_memory(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
+    """A DMA whose memory side comes near either end of the bus's addresses by one dimension's stride or by several."""
+    fields = legal(rng, opcode, config)
+    if "address" not in fields:
+        return far(rng, opcode, config)
+    (slot,) = INSTRUCTIONS[opcode].operands
+    bits, most = config.bus.address_bits, config.sequencer.elements
+    up = rng.random() < 1 / 2
+    left = (1 << bits) - 1 if up else 0
+    address = rng.choice((0, 1 << rng.randrange(bits), rng.randrange(1 << bits)))
+    room, elements = (left - address if up else address), 1
+    fields["memory_stride4"] = 0
+    for d in rng.sample(range(AP_DIMS), AP_DIMS):
+        steps = (1 << rng.randrange(17)) if rng.random() < 2 / 3 else 1
+        if elements * 2 * steps > most:
+            steps = 1
+        elements *= 2 * steps
+        size = min(steps + 1, FIELDS[f"{slot}_size0"].high)
+        share = room if rng.random() < 1 / 2 else rng.randrange(room + 1)
+        stride = min(share // (size - 1), FIELDS["memory_stride0"].high)
+        room -= stride * (size - 1)
+        fields |= {f"{slot}_size{d}": size, f"{slot}_stride{d}": 0, f"memory_stride{d}": stride if up else -stride}
+    fields["address"] = address + rng.choice((0, 0, 1, -1))
+    fields["address"] = max(0, min(fields["address"], FIELDS["address"].high))
+    return encode(Instruction(opcode, {k: int(v) for k, v in fields.items()}))
+
+
+def instruction(rng: random.Random, queue: Any, config: Any, beside: Format) -> bytes:
     """One for this queue, or broken in one chosen rule, or with an operand that reaches far."""
     if rng.random() < 1 / 4:
         where, word = broken(rng, rng.choice((*BROKEN, *[ErrorCode.ELEMENTS] * 3)), config)
@@ -87,10 +117,10 @@ def instruction(rng: random.Random, queue: Any, config: Any) -> bytes:
             return word
     if rng.random() < 1 / 8:
         opcode = rng.choice([opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues and spec.operands])
-        return far(rng, opcode, config)
+        return far(rng, opcode, config) if rng.random() < 1 / 2 else beyond_memory(rng, opcode, config)
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
     opcodes = own if rng.random() < 31 / 32 else list(Opcode)
-    return near(rng, rng.choice(opcodes), config)
+    return near(rng, rng.choice(opcodes), config, beside)
 
 
 @cocotb.test()
@@ -109,7 +139,12 @@ async def verdicts(dut: Any) -> None:
         await RisingEdge(dut.clk)
     flips = params["turns"] * BITS
     for n in range(flips + params["words"]):
-        data = {q: flipped(rng, q, config, n) if n < flips else instruction(rng, q, config) for q in QUEUES}
+        data = {
+            q: flipped(rng, q, config, n)
+            if n < flips
+            else instruction(rng, q, config, BESIDE[n // STRETCH % len(BESIDE)])
+            for q in QUEUES
+        }
         for queue, word in data.items():
             words[queue].value = int.from_bytes(word, "little")
         await RisingEdge(dut.clk)

@@ -6,6 +6,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS
 from makalu.sim_models.lockstep.tensor import TensorModel
@@ -133,21 +134,30 @@ class TensorBench(SideBySide):
         await self.run(warm_up(self.config))
         self.undefined = ()
 
+    async def place(self, address: int, rows: NDArray[np.uint8]) -> None:
+        """Bytes [P, n], whole words, into SBUF from word `address` on."""
+        word = self.config.sbuf.word_bytes
+        for n in range(rows.shape[1] // word):
+            await self.step(self.idle() | {"dma": self._word(address + n, rows[:, n * word : (n + 1) * word])})
+
+    def _word(self, address: int, data: NDArray[np.uint8]) -> dict[str, Any]:
+        ones = np.ones(self.config.partitions, np.int64)
+        granules = ones * ((1 << (self.config.sbuf.word_bytes // 4)) - 1)
+        return {"enable": ones, "write": ones, "address": ones * address, "granules": granules, "data": data}
+
     def _write(self, address: int) -> dict[str, Any]:
         """The same word in all partitions, other data in each: bf16 numbers, which are numbers of any type, but for
         some words of one type's elements, with its zeros, subnormals, infinities and NaNs.
         """
         count, word = self.config.partitions, self.config.sbuf.word_bytes
         numbers = np.array([self._number() for _ in range(count * word // 2)], "<u2").reshape(count, word // 2)
-        ones = np.ones(count, np.int64)
-        granules = ones * ((1 << (word // 4)) - 1)
         data = numbers.view(np.uint8)
         values = np.random.default_rng(self.rng.getrandbits(32))
         for row in data:
             if self.rng.random() < OF_ONE_TYPE:
                 form = self.rng.choice(self.config.tensor.operands)
                 row[:] = random_elements(values, form, (word // form.bytes,), specials=0.3).view(np.uint8)
-        return {"enable": ones, "write": ones, "address": ones * address, "granules": granules, "data": data}
+        return self._word(address, data)
 
     def _number(self) -> int:
         if self.rng.random() < self._specials:

@@ -14,11 +14,14 @@ from makalu.sw.rtl.params import bench_params
 from verif.lib.golden import golden_memories
 from verif.lib.sizes import long_sizes
 from verif.lib.variants import bench_config
+from verif.tensor.elements import special_elements
 from verif.tensor.programs import (
     Command,
     back_to_back,
     hazards,
+    load,
     longest,
+    matmul,
     ragged,
     returning,
     streams_without_bubbles,
@@ -95,6 +98,31 @@ async def destinations_that_return(dut: Any) -> None:
     await against_golden(bench, hazards(CONFIG, bench.rng, commands=COMMANDS))
     await against_golden(bench, returning(CONFIG, bench.rng, pairs=COMMANDS // 4))
     assert not missing(bench, ("stalled", "accumulate", "all buffers held"))
+
+
+@cocotb.test()
+async def every_special_operand(dut: Any) -> None:
+    """Zeros, subnormals, both ends, infinities and NaNs of each type, moving and stationary, each part of them.
+
+    What the edges make of them is compared; partitions have other ones, so all of them come in few columns.
+    """
+    bench = await started(dut)
+    tensor, word = CONFIG.tensor, CONFIG.sbuf.word_bytes
+    rows, columns = tensor.rows, tensor.columns
+    for form in tensor.operands:
+        special = special_elements(form)
+        many = -(-len(special) // (rows * columns))
+        tiles = np.resize(special, (many, columns, rows)).transpose(2, 0, 1)
+        step = -(-columns * form.bytes // word) * word
+        padded = np.zeros((rows, many, step), np.uint8)
+        padded[:, :, : columns * form.bytes] = np.ascontiguousarray(tiles).view(np.uint8)
+        await bench.place(0, padded.reshape(rows, -1))
+        tile = {"start": 0, "count": rows, "columns": columns, "form": form}
+        still = {"dst": 0, "dst_strides": (0, 0, 0, 0)}
+        moving = {"moving": 0, "sizes": (columns, many, 1, 1), "moving_strides": (1, step // form.bytes, 0, 0)}
+        for part in range(tensor.parts + 1):
+            loads = [Command(load(offset=n * step, part=part, **tile)) for n in range(many)]
+            await bench.run([*loads, Command(matmul(part=part, **moving, **still, **tile))])
 
 
 @cocotb.test()
