@@ -33,9 +33,9 @@ __all__ = [
     "check",
     "expected",
     "observed",
-    "place_of",
     "queues_of",
     "spoil",
+    "spoil_first",
     "with_fields",
 ]
 
@@ -100,14 +100,28 @@ def with_fields(data: bytes, **values: int) -> bytes:
     return word.to_bytes(INSTRUCTION_BYTES, "little")
 
 
-def place_of(seed: int, queue: Queue, wanted: Callable[..., bool] = lambda i: True) -> int:
+def _place(seed: int, queue: Queue, wanted: Callable[..., bool]) -> int | None:
     """The instruction nearest to the middle of the queue's stream that is `wanted`; never the halt."""
     stream = random_program(CONFIG, seed=seed, instructions=INSTRUCTIONS, elements=8).program.streams[queue]
     count = len(stream) // INSTRUCTION_BYTES - 1
     instructions = [decode(stream[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES]) for i in range(count)]
     places = [i for i, instruction in enumerate(instructions) if wanted(instruction)]
-    assert places, f"seed {seed} has no such instruction in {queue.name.lower()}"
-    return min(places, key=lambda i: abs(i - count // 2))
+    return min(places, key=lambda i: abs(i - count // 2)) if places else None
+
+
+def spoil_first(
+    queue: Queue,
+    wanted: Callable[..., bool],
+    change: Callable[[bytes], bytes],
+    *,
+    seed: int | None = None,
+) -> Spoilt:
+    """`spoil` an instruction that is `wanted`: of the random program of this seed, or of the first that has one."""
+    for each in range(1, 20) if seed is None else (seed,):
+        place = _place(each, queue, wanted)
+        if place is not None:
+            return spoil(each, queue, place, change)
+    raise AssertionError(f"no program has such an instruction in {queue.name.lower()}")
 
 
 def spoil(seed: int, queue: Queue, number: int, change: Callable[[bytes], bytes]) -> Spoilt:

@@ -23,7 +23,7 @@ from makalu.spec.isa import (
 )
 from makalu.spec.registers import QueueState
 from makalu.spec.tensor_types import Part
-from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, place_of, spoil, with_fields
+from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, spoil_first, with_fields
 
 UNKNOWN_OPCODE = 0x7F
 RESERVED_BIT = 1000
@@ -38,8 +38,8 @@ def machine():
     return SettlingMachine(config=CONFIG, observe="all")
 
 
-def spoilt(queue, wanted=lambda i: True, seed=1, **values):
-    return spoil(seed, queue, place_of(seed, queue, wanted), lambda data: with_fields(data, **values))
+def spoilt(queue, wanted=lambda i: True, seed=None, **values):
+    return spoil_first(queue, wanted, lambda data: with_fields(data, **values), seed=seed)
 
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name.lower())
@@ -195,8 +195,7 @@ def test_memory_address(kind):
     """Nothing is written where the low bits of the address point: the whole memory is golden's."""
     opcode, values = WRONG_MEMORY[kind]
     (queue,) = INSTRUCTIONS[opcode].queues
-    place = place_of(1, queue, lambda i: i.opcode == opcode and i["partitions"] >= values.get("partitions", 1))
-    case = spoil(1, queue, place, lambda data: with_fields(data, **values))
+    case = spoilt(queue, lambda i: i.opcode == opcode and i["partitions"] >= values.get("partitions", 1), **values)
     check(case, ErrorCode.MEMORY_ADDRESS, machine())
 
 

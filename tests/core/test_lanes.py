@@ -18,7 +18,7 @@ from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.soak import make_case, run_case
 from makalu.sw.rtl.timing import first_difference as first_event
 from makalu.sw.rtl.timing import largest_difference
-from tests.core.bad_input import CONFIG, OUTSIDE, WATCHDOG, SettlingMachine, place_of, spoil, with_fields
+from tests.core.bad_input import CONFIG, OUTSIDE, WATCHDOG, SettlingMachine, spoil_first, with_fields
 from tests.core.replay import check_replay
 from tests.core.test_restart import behind
 from tests.core.timed import Case, accounts
@@ -108,7 +108,7 @@ ERRORS = {
 def test_error(kind):
     """One queue stops, the others where they wait for it."""
     queue, wanted, values = ERRORS[kind]
-    case = spoil(1, queue, place_of(1, queue, wanted), lambda data: with_fields(data, **values))
+    case = spoil_first(queue, wanted, lambda data: with_fields(data, **values))
     lanes = same(case.image, case.addresses, kind=SettlingMachine, watchdog=WATCHDOG)
     assert lanes.registers["status"] == lanes.registers["interrupt"] == Status.ERROR
     assert lanes.registers[f"{queue.name.lower()}_error"]
@@ -116,7 +116,7 @@ def test_error(kind):
 
 def test_starts_without_reset():
     """A program that fails, and two more."""
-    bad = spoil(1, Queue.SCALAR, place_of(1, Queue.SCALAR), lambda data: with_fields(data, opcode=0x7F))
+    bad = spoil_first(Queue.SCALAR, lambda i: True, lambda data: with_fields(data, opcode=0x7F))
     image, first = behind(bad.image, program(2).program, program(2).inputs)
     image, second = behind(image, program(3).program, program(3).inputs)
     lanes = same(image, second, kind=SettlingMachine, before=[bad.addresses, first], watchdog=WATCHDOG, stalls=STALLS)

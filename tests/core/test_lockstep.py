@@ -17,7 +17,7 @@ from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_program import random_program
-from tests.core.bad_input import OUTSIDE, SettlingMachine, place_of, spoil, with_fields
+from tests.core.bad_input import OUTSIDE, SettlingMachine, spoil_first, with_fields
 from tests.core.machines import observed_machine
 from tests.core.replay import check_replay
 from verif.core.observation import row_bytes
@@ -108,7 +108,7 @@ BAD = {
 def test_bad_input(kind):
     """Also when queues stop, and while others go on, model and RTL agree in every cycle."""
     queue, wanted, values = BAD[kind]
-    case = spoil(1, queue, place_of(1, queue, wanted), lambda data: with_fields(data, **values))
+    case = spoil_first(queue, wanted, lambda data: with_fields(data, **values))
     result = replay(settling_machine(), case.image, case.addresses, MEMORIES[0], watchdog=WATCHDOG)
     assert result.error
 

@@ -27,9 +27,8 @@ from tests.core.bad_input import (
     SettlingMachine,
     Spoilt,
     expected,
-    place_of,
     queues_of,
-    spoil,
+    spoil_first,
     with_fields,
 )
 from tests.core.machines import observed_machine
@@ -107,8 +106,7 @@ BAD = {
 def test_after_an_instruction(kind):
     """One queue fails in the middle of its program, the others where they wait for it."""
     queue, wanted, values = BAD[kind]
-    place = place_of(BAD_SEED, queue, wanted)
-    bad = spoil(BAD_SEED, queue, place, lambda data: with_fields(data, **values))
+    bad = spoil_first(queue, wanted, lambda data: with_fields(data, **values), seed=BAD_SEED)
     check_restart(settling_machine(), bad, latency=0, watchdog=WATCHDOG)
 
 
