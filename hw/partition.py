@@ -18,7 +18,7 @@ from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.edge import TensorEdge
-from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
+from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.frame import PHASE_BITS
@@ -55,7 +55,7 @@ class Partition(wiring.Component):
                 "frame": In(PHASE_BITS),
                 "control_in": In(edge_control(config)),
                 "control_out": Out(edge_control(config)),
-                "x": Out(X_OPERAND),
+                "x": Out(x_operand(config.tensor)),
                 "w": Out(group(config)),
                 "column": In(CHAIN_BITS),
                 "wave_in": In(wave(config)),

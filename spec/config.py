@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from .config_rules import check
 from .formats import ACCUMULATOR, CARRIED, FORMATS, FP32, Format
+from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
 
 __all__ = [
@@ -41,6 +42,8 @@ class TensorConfig:
     """F: columns of a stationary tile captured a cycle."""
     moving_buffers: int
     """SBUF words that the moving stream may hold in each partition."""
+    products: int
+    """Of a PE and cycle: 1, or 2 of short elements (`spec/pairs.py`)."""
     subnormals: str
     """`keep`: IEEE gradual underflow; `flush`: subnormal operands and results become zeros of their sign."""
     formats: tuple[str, ...]
@@ -62,6 +65,11 @@ class TensorConfig:
     def splits(self) -> bool:
         """Some operand format has a lower part."""
         return any(form.splits for form in self.operands)
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Those that the array has, in the order of their numbers."""
+        return tuple(row.mode for row in MODES.values() if row.rows <= self.products)
 
     @property
     def outputs(self) -> tuple[Format, ...]:

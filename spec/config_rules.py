@@ -12,6 +12,7 @@ from .axi import LONGEST_BURST, PAGE_BYTES
 from .errors import MakaluError
 from .formats import INTEGERS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .loading import swap_lead
+from .pairs import PAIRABLE
 
 if TYPE_CHECKING:
     from .config import CoreConfig, TensorConfig
@@ -68,6 +69,12 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
         "keep where a format of tensor.formats has a lower part, which is not normalised",
         tensor.subnormals,
     )
+    need(
+        tensor.products == 1 or any(form in PAIRABLE for form in forms),
+        "tensor.products",
+        f"1 where tensor.formats has none of {[form.name for form in PAIRABLE]}",
+        tensor.products,
+    )
     late = [form.name for form in forms if swap_lead(tensor, form)]
     need(
         not late,
@@ -107,6 +114,7 @@ def check(config: "CoreConfig") -> None:
     between("tensor.add_stages", tensor.add_stages, 1, 3)
     power_of_two("tensor.load_columns", tensor.load_columns, 2, tensor.tile)
     power_of_two("tensor.moving_buffers", tensor.moving_buffers, 4, 8)
+    between("tensor.products", tensor.products, 1, 2)
     need(tensor.subnormals in ("keep", "flush"), "tensor.subnormals", "keep or flush", tensor.subnormals)
     _check_formats(tensor, need)
     integers, given = [form.name for form in INTEGERS], list(config.integers)

@@ -43,6 +43,7 @@ FIELD_RULES: tuple[FieldRule, ...] = (
     FieldRule("partitions", ErrorCode.SIZE, 1, lambda config: config.partitions),
     FieldRule("columns", ErrorCode.SIZE, 1, lambda config: config.tensor.columns),
     FieldRule("part", ErrorCode.OPERAND, 0, lambda config: config.tensor.parts),
+    FieldRule("mode", ErrorCode.OPERAND, 0, lambda config: config.tensor.modes[-1]),
     _code("op0", ErrorCode.OPERAND, AluOp),
     _code("op1", ErrorCode.OPERAND, AluOp),
     _code("function", ErrorCode.OPERAND, Function),

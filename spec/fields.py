@@ -135,6 +135,7 @@ _NUMBERS = [
     Field("partitions", 608, 8, "that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA"),
     Field("columns", 616, 8, "M of a matmul: PE columns, PSUM partitions 0 to M - 1"),
     Field("part", 624, 3, "a `Part`: what of an element is the operand"),
+    Field("mode", 627, 2, "a `Mode` of the array"),
     Field("op0", 624, 8, "an `AluOp`"),
     Field("op1", 632, 8, "an `AluOp`"),
     Field("function", 640, 8, "a `Function`"),
@@ -186,12 +187,14 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
     row.name: row
     for row in (
         InstructionFormat("control", (None,)),
-        InstructionFormat("tensor", ("tensor",), ("dst", "src0"), ("partitions", "columns", "part", "accumulate")),
+        InstructionFormat(
+            "tensor", ("tensor",), ("dst", "src0"), ("partitions", "columns", "part", "mode", "accumulate")
+        ),
         InstructionFormat(
             "lane",
             ("vector", "scalar"),
             ("dst", "src0", "src1"),
-            tuple(f.name for f in (*_FLAGS, *_NUMBERS) if f.name not in ("accumulate", "columns", "part")),
+            tuple(f.name for f in (*_FLAGS, *_NUMBERS) if f.name not in ("accumulate", "columns", "part", "mode")),
             (_SOURCE_2, _OVERRIDES),
         ),
         InstructionFormat(

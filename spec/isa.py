@@ -158,11 +158,17 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 "src0": Operand(
                     _SBUF,
                     TENSOR_OPERANDS,
-                    (OperandRule.TILE, OperandRule.WORD_ALIGNED, OperandRule.UNIT_STRIDE),
+                    (
+                        OperandRule.OF_MODE,
+                        OperandRule.TILE,
+                        OperandRule.WORD_ALIGNED,
+                        OperandRule.UNIT_STRIDE,
+                        OperandRule.ROWS_ALIGNED,
+                    ),
                     among="operands",
                 )
             },
-            ("partitions", "part"),
+            ("partitions", "part", "mode"),
             "shadow[K, M] = part of src0[K, M]",
         ),
         InstructionSpec(
@@ -177,11 +183,14 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                     count="columns",
                 ),
                 "src0": Operand(
-                    _SBUF, TENSOR_OPERANDS, (OperandRule.SAME_SIZES, OperandRule.MIXABLE), among="operands"
+                    _SBUF,
+                    TENSOR_OPERANDS,
+                    (OperandRule.OF_MODE, OperandRule.MIXABLE, OperandRule.SAME_COLUMNS, OperandRule.ROWS_ALIGNED),
+                    among="operands",
                 ),
             },
-            ("partitions", "columns", "part", "accumulate"),
-            "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N]",
+            ("partitions", "columns", "part", "mode", "accumulate"),
+            "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N]; K = rows of the mode x partitions",
         ),
         InstructionSpec(
             Opcode.TENSOR_COPY,

@@ -2,7 +2,8 @@
 
 An SBUF word is four F bytes (`config_rules.py`), so it has 4, 2 or 1 groups of elements of 1, 2 or 4 bytes. The frame
 has two slots for stationary words. Elements of 2 bytes need both to send a group in every cycle; of 1 byte, one; of
-4 bytes, both, and then only two groups come in a frame's four cycles.
+4 bytes, both, and then only two groups come in a frame's four cycles. Where a tile has two rows in a partition (double
+row, elements of 1 byte), each has a slot, and a group takes its elements of both words, the second as it arrives.
 
 Letters: a, the cycle in which the load is accepted (slot 3); g, a group; i, a word.
 """
@@ -26,14 +27,14 @@ def groups_of_a_word(form: Format) -> int:
     return WORD_GROUPS >> form.size_log2
 
 
-def words_of_a_frame(form: Format) -> int:
-    """Two, or one where a word is enough for a frame."""
-    return min(STATIONARY_SLOTS, SLOTS // groups_of_a_word(form))
+def words_of_a_frame(form: Format, rows: int = 1) -> int:
+    """Two, or one where a word is enough for a frame; one of each of two `rows`."""
+    return rows if rows > 1 else min(STATIONARY_SLOTS, SLOTS // groups_of_a_word(form))
 
 
-def word_cycle(form: Format, word: int) -> int:
-    """In which cycle after a + 1 word i is read."""
-    words = words_of_a_frame(form)
+def word_cycle(form: Format, word: int, rows: int = 1) -> int:
+    """In which cycle after a + 1 word i is read; of several rows the words of one place are numbered together."""
+    words = words_of_a_frame(form, rows)
     return SLOTS * (word // words) + word % words
 
 

@@ -43,13 +43,19 @@ class OperandRule(Enum):
 
     SAME_SIZES = ErrorCode.SIZE, "the sizes are those of the row's first tensor"
     ONE_ELEMENT = ErrorCode.SIZE, "all sizes are 1"
-    TILE = ErrorCode.SIZE, "size0 is at most the PE columns, the other sizes are 1"
+    TILE = ErrorCode.SIZE, "size0 is at most the PE columns, size3 the rows of the mode, the other sizes are 1"
+    SAME_COLUMNS = ErrorCode.SIZE, "the sizes are those of dst; in double row size3 is 2, and that of dst 1"
     FROM_ZERO = ErrorCode.PARTITION, "the first partition is 0"
     SAME_PARTITION = ErrorCode.PARTITION, "the first partition is that of dst"
     WORD_ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the SBUF word"
     UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
+    ROWS_ALIGNED = ErrorCode.ALIGNMENT, "in double row stride3 is a multiple of the SBUF word"
     ONE_BANK = ErrorCode.PSUM_ADDRESS, "first and last byte lie in one PSUM bank"
-    MIXABLE = ErrorCode.OPERAND, f"the queue's last load_stationary was of a type that may meet it: {MIXING}"
+    MIXABLE = (
+        ErrorCode.OPERAND,
+        f"the queue's last load_stationary was of its mode and of a type that may meet it: {MIXING}",
+    )
+    OF_MODE = ErrorCode.OPERAND, "in double row its type is e5m2, e4m3 or e4m3fn, and part is 0"
     ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32: bits that are carried are not added"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
 
@@ -74,6 +80,7 @@ _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
     OperandRule.ONE_ELEMENT: (OperandRule.FILLED, OperandRule.BOUNDED),
     OperandRule.TILE: (OperandRule.BOUNDED,),
     OperandRule.SAME_SIZES: (OperandRule.BOUNDED,),
+    OperandRule.SAME_COLUMNS: (OperandRule.BOUNDED,),
     OperandRule.FROM_ZERO: (OperandRule.WITHIN,),
 }
 """Rules that need no look of their own beside another one: `columns` is never above the partitions."""

@@ -15,11 +15,13 @@ from makalu.hw.arith.fp32_add import Fp32Add
 from makalu.hw.arith.fp32_minmax import Fp32MinMax
 from makalu.hw.arith.fp32_mul import Fp32Mul
 from makalu.hw.arith.operand import OperandDecode, part_bits
+from makalu.hw.arith.pair import PairDecode
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.hw.lib.element import CODE_BITS
 from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
 from makalu.spec.formats import TENSOR_OPERANDS
+from makalu.spec.pairs import PAIRABLE
 from makalu.spec.tensor_types import Part
 
 __all__ = ["FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
@@ -28,11 +30,12 @@ _PART = part_bits(max(Part))
 INPUTS = data.StructLayout(
     {
         **{"a": 32, "a_dtype": CODE_BITS, "a_part": _PART, "b": 32, "b_dtype": CODE_BITS, "b_part": _PART},
-        **{"word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1},
+        **{"word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1, "paired": 1},
     }
 )
-"""a * b + word, parts of elements; word + x if accumulate; x op y (`select`: subtract, or the smaller), its registers
-by `enable`; x as an element of `a_dtype`, and the element a as fp32. Dtype 0 is that of TENSOR_OPERANDS' first."""
+"""a * b + word, parts of elements, or of `paired` ones the low two in a and b; word + x if accumulate; x op y
+(`select`: subtract, or the smaller), its registers by `enable`; x as an element of `a_dtype`, and the element a as
+fp32. Dtype 0 is that of TENSOR_OPERANDS' first."""
 
 FLUSHING = ("fma", "psum")
 """Operations with units that flush subnormals; the vector engines' keep them."""
@@ -107,10 +110,11 @@ class ArithAssembly(wiring.Component):
     def _fma(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
         subnormals = output.subnormals
         forms = [form for form in TENSOR_OPERANDS if subnormals == "keep" or not form.splits]
+        products = 2 if subnormals == "keep" else 1
         decode = partial(OperandDecode, forms=forms, subnormals=subnormals, parts=max(Part))
         m.submodules.moving = moving = decode(stationary=False)
         m.submodules.stationary = stationary = decode(stationary=True)
-        m.submodules.product = product = Product(mul_stages=output.mul_stages, subnormals=output.subnormals)
+        m.submodules.product = product = Product(mul_stages=output.mul_stages, subnormals=subnormals, products=products)
         m.submodules.adder = adder = ChainAdder(add_stages=output.add_stages, subnormals=output.subnormals)
         m.submodules.finalise = finalise = Finalise(subnormals=output.subnormals)
         # the PE's chain arrives with the product: delay the word by the product's stages
@@ -129,6 +133,14 @@ class ArithAssembly(wiring.Component):
             adder.i.eq(CHAIN_WORD(word)),
             finalise.word.eq(adder.o),
         ]
+        if products > 1:
+            for side, bits, dtype in ((product.moving, i.a, i.a_dtype), (product.stationary, i.b, i.b_dtype)):
+                pair = PairDecode(forms=PAIRABLE)
+                m.submodules += pair
+                m.d.comb += [pair.bits.eq(bits), pair.dtype.eq(dtype)]
+                with m.If(i.paired):
+                    m.d.comb += side.eq(pair.operand)
+            m.d.comb += product.paired.eq(i.paired)
         with m.If(~i.active):  # as the PE's x register does
             m.d.comb += [product.moving.significand.eq(0), product.moving.exponent.eq(ZERO_EXPONENT)]
         return finalise.bits, product.latency_cycles + adder.latency_cycles

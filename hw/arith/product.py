@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.count import leading_zeros
+from makalu.hw.arith.pair import PairSum
 from makalu.hw.arith.words import ADDEND, OPERAND
 from makalu.spec.chain import ADDEND_EXPONENT_BITS, PRODUCT_BITS, Kind
 
@@ -12,7 +13,7 @@ __all__ = ["Product"]
 
 
 class Product(wiring.Component):
-    """addend = moving * stationary, exact; -0 if not `active`.
+    """addend = moving * stationary, exact; of pairs the sum of both products (`PairSum`); -0 if not `active`.
 
     The product of two 12-bit significands is normalised here, after the multiplier and outside the column chain: one
     count and one shift serve every subnormal and unnormalised operand.
@@ -24,7 +25,9 @@ class Product(wiring.Component):
     mul_stages : int
         1: one register, after the shift. 2: one more after the multiplier.
     subnormals : str
-        `flush`: operands are normalised or zero, so that the shift is at most one place.
+        `flush`: operands are normalised or zero, so that the shift of their product is at most one place.
+    products : int
+        2: operands may be pairs.
 
     Members
     -------
@@ -32,16 +35,19 @@ class Product(wiring.Component):
         0: the result is -0, the neutral element, and a NaN or infinity in an operand has no effect. `moving` must be a
         zero then.
     moving, stationary : In(OPERAND)
+    paired : In(1)
+        Both are a PAIR; only while active. No bit where they never are.
     addend : Out(ADDEND)
 
     Timing: latency = mul_stages (`latency_cycles`), one a cycle, never stalls.
     """
 
-    def __init__(self, *, mul_stages: int, subnormals: str) -> None:
+    def __init__(self, *, mul_stages: int, subnormals: str, products: int) -> None:
         if mul_stages not in (1, 2):
             raise ValueError(f"mul_stages must be 1 or 2, not {mul_stages}")
-        self.latency_cycles, self.subnormals = mul_stages, subnormals
-        super().__init__({"active": In(1), "moving": In(OPERAND), "stationary": In(OPERAND), "addend": Out(ADDEND)})
+        self.latency_cycles, self.subnormals, self.pairs = mul_stages, subnormals, products > 1
+        operands = {"moving": In(OPERAND), "stationary": In(OPERAND), "paired": In(int(self.pairs))}
+        super().__init__({"active": In(1), **operands, "addend": Out(ADDEND)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -66,8 +72,22 @@ class Product(wiring.Component):
             s1_exact = Signal(ADDEND, reset_less=True)
             m.d.sync += s1_exact.eq(exact)
             exact = s1_exact
+        if self.pairs:
+            exact = self._chosen(m, exact)
         m.d.sync += self._addend(m).eq(self._normalise(m, exact))
         return m
+
+    def _chosen(self, m: Module, exact: data.View) -> data.View:
+        """The sum of a pair's products in place of the single one."""
+        m.submodules.pair = pair = PairSum(stages=self.latency_cycles - 1)
+        m.d.comb += [pair.moving.eq(self.moving), pair.stationary.eq(self.stationary)]
+        paired = self.paired
+        if self.latency_cycles == 2:
+            paired = Signal(name="s1_paired", reset_less=True)
+            m.d.sync += paired.eq(self.paired)
+        chosen = Signal(ADDEND)
+        m.d.comb += chosen.eq(Mux(paired, data.View.as_value(pair.addend), data.View.as_value(exact)))
+        return chosen
 
     def _addend(self, m: Module) -> data.View:
         register = Signal(ADDEND, name=f"s{self.latency_cycles}_addend", reset_less=True)
@@ -79,7 +99,7 @@ class Product(wiring.Component):
         normal = Signal(ADDEND)
         significand = Signal(PRODUCT_BITS)
         exponent = Signal(signed(ADDEND_EXPONENT_BITS))
-        if self.subnormals == "keep":
+        if self.subnormals == "keep" or self.pairs:
             zeros = leading_zeros(m, exact.significand, name="product")
             m.d.comb += [significand.eq(exact.significand << zeros), exponent.eq(exact.exponent - zeros)]
         else:

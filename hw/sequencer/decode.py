@@ -127,17 +127,19 @@ class Decoder(wiring.Component):
         if not pairs or not opcodes:
             return Const(0, 1)
         known, loaded = Signal(), Signal(TYPE_BITS, reset_less=True)
+        mode, s2_mode = (Signal.like(i.mode, name=name, reset_less=True) for name in ("loaded_mode", "s2_mode"))
         s2_load, s2_mixed = Signal(), Signal(reset_less=True)
         s2_dtype = Signal.like(loaded)
-        meets = Cat((loaded == a.code) & (i.src0_dtype == b.code) for a, b in pairs).any()
+        meets = Cat((loaded == a.code) & (i.src0_dtype == b.code) for a, b in pairs).any() | (i.mode != mode)
         looks = Cat(i.opcode == opcode for opcode in opcodes).any()
         m.d.sync += [
             s2_mixed.eq(looks & known & meets),
             s2_dtype.eq(i.src0_dtype),
+            s2_mode.eq(i.mode),
             s2_load.eq(self.push & (i.opcode == Opcode.LOAD_STATIONARY)),
         ]
         with m.If(s2_load & legal):
-            m.d.sync += [known.eq(1), loaded.eq(s2_dtype)]
+            m.d.sync += [known.eq(1), loaded.eq(s2_dtype), mode.eq(s2_mode)]
         with m.If(self.clear):
             m.d.sync += [known.eq(0), s2_load.eq(0)]
         return s2_mixed

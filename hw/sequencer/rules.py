@@ -1,6 +1,6 @@
 """The rules of `OperandRule` and `FieldRule` that one look at an instruction decides: all but the ranges."""
 
-from amaranth.hdl import Cat, Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,6 +22,7 @@ from makalu.spec.isa import (
     OperandRule,
     Queue,
 )
+from makalu.spec.pairs import PAIRABLE
 from makalu.spec.sequencer import allowed_bits
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
@@ -168,8 +169,22 @@ class _Slot:
         return ~Cat(self._field(f"size{d}") == 1 for d in range(AP_DIMS)).all()
 
     def tile(self) -> Value:
-        outer = Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS))
-        return (self._field("size0") > self._config.tensor.columns) | outer.any()
+        outer = Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS - 1))
+        rows = self._field(f"size{AP_DIMS - 1}") != Mux(self._i.mode.any(), 2, 1)
+        return (self._field("size0") > self._config.tensor.columns) | outer.any() | rows
+
+    def same_columns(self) -> Value:
+        inner = Cat(self._field(f"size{d}") != self._i[f"dst_size{d}"] for d in range(AP_DIMS - 1)).any()
+        outer, its = self._field(f"size{AP_DIMS - 1}"), self._i[f"dst_size{AP_DIMS - 1}"]
+        return inner | Mux(self._i.mode.any(), (outer != 2) | (its != 1), outer != its)
+
+    def rows_aligned(self) -> Value:
+        # the types of a mode with several rows have one byte; others are refused with a lower code
+        return self._i.mode.any() & (self._field(f"stride{AP_DIMS - 1}") % self._config.sbuf.word_bytes).any()
+
+    def of_mode(self) -> Value:
+        pairable = Cat(self._field("dtype") == form.code for form in PAIRABLE).any()
+        return self._i.mode.any() & (~pairable | self._i.part.any())
 
     def from_zero(self) -> Value:
         return self._field("partition").any()
@@ -195,6 +210,9 @@ STATIC_RULES = {
     OperandRule.SAME_SIZES: _Slot.same_sizes,
     OperandRule.ONE_ELEMENT: _Slot.one_element,
     OperandRule.TILE: _Slot.tile,
+    OperandRule.SAME_COLUMNS: _Slot.same_columns,
+    OperandRule.ROWS_ALIGNED: _Slot.rows_aligned,
+    OperandRule.OF_MODE: _Slot.of_mode,
     OperandRule.FROM_ZERO: _Slot.from_zero,
     OperandRule.SAME_PARTITION: _Slot.same_partition,
     OperandRule.WORD_ALIGNED: _Slot.word_aligned,

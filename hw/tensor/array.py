@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.tensor.layouts import CHAIN_BITS, X_OPERAND, group
+from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
 from makalu.hw.tensor.tile import PeTile
 from makalu.spec.config import CoreConfig
 
@@ -25,7 +25,7 @@ class PeArray(wiring.Component):
 
     Members
     -------
-    x : In(ArrayLayout(X_OPERAND, R))
+    x : In(ArrayLayout(x_operand, R))
         Moving element of each row. `swap` on a row's first element of a new stationary tile.
     w : In(ArrayLayout(Group, R))
         Stationary groups: tag j goes to columns j * F .. j * F + F - 1; tags of one load go up by 1 a cycle.
@@ -46,7 +46,7 @@ class PeArray(wiring.Component):
         """From row 0's x to column 0's result."""
         super().__init__(
             {
-                "x": In(data.ArrayLayout(X_OPERAND, tensor.rows)),
+                "x": In(data.ArrayLayout(x_operand(tensor), tensor.rows)),
                 "w": In(data.ArrayLayout(group(config), tensor.rows)),
                 "p": Out(data.ArrayLayout(CHAIN_BITS, tensor.columns)),
             }

@@ -1,6 +1,6 @@
 """Moving columns: one element a cycle to the array's edge, with its destination in PSUM."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +9,7 @@ from makalu.hw.lib.emit import place
 from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
 from makalu.hw.psum.layouts import wave
-from makalu.hw.tensor.control import buffer_bits, column_control
+from makalu.hw.tensor.control import buffer_bits, column_control, operand_type
 from makalu.hw.tensor.fetch import segment
 from makalu.hw.tensor.hazard import HazardWindow
 from makalu.spec.config import CoreConfig
@@ -41,9 +41,10 @@ class ColumnUnit(wiring.Component):
     -------
     waiting: In(1), next: In(destination())
         A matmul waits for this unit; `take: Out(1)`: it goes in, in this cycle.
-    push: In(1), segment: In({place, length, dtype, part})
-        A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`.
-    column: Out({valid, swap, buffer, place, dtype, part})
+    push: In(1), segment: In({place, length, dtype, part, paired})
+        A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`. Of pairs
+        the words of both rows come one after the other, with the same segment.
+    column: Out({valid, swap, buffer, place, dtype, part, paired})
         The column at the array's edge in this cycle (a register).
     wave: Out({valid, address, halves, accumulate, columns}), last: Out(1)
         Its destination; it is its matmul's last.
@@ -114,6 +115,7 @@ class ColumnUnit(wiring.Component):
         held = Signal(range(buffers + 1))
         position = Signal(self.segment.length.shape())
         current = Signal(segment(config))
+        words, whole = self._words_of(m, current.paired, held)
         following = Signal.like(position)
         empties = Signal()
         m.d.comb += [
@@ -122,19 +124,19 @@ class ColumnUnit(wiring.Component):
             following.eq(position + 1),
             empties.eq(send & (following == current.length)),
         ]
-        m.d.sync += held.eq(held + self.push - empties)
+        m.d.sync += held.eq(held + self.push - Mux(empties, words, 0))
         with m.If(self.push):
             m.d.sync += [segments[self.push_buffer].eq(self.segment), self.push_buffer.eq(self.push_buffer + 1)]
         with m.If(send):
             m.d.sync += position.eq(Mux(empties, 0, following))
         with m.If(empties):
-            m.d.sync += tail.eq(tail + 1)
+            m.d.sync += tail.eq(tail + words)
 
         # the decision, one cycle before the column is at the edge
         m.d.comb += [
             hazard.address.eq(walker.addresses[0] >> ACCUMULATOR.size_log2),
             hazard.send.eq(send),
-            send.eq(walker.valid & (held != 0) & ~(accumulate & hazard.hit)),
+            send.eq(walker.valid & whole & ~(accumulate & hazard.hit)),
             self.swap_sent.eq(send & swap & walker.first),
         ]
         half = walker.addresses[0][CARRIED.size_log2]
@@ -147,8 +149,7 @@ class ColumnUnit(wiring.Component):
             self.column.swap.eq(self.swap_sent),
             self.column.buffer.eq(tail),
             self.column.place.eq(current.place + of_size(current.dtype, forms, steps)),
-            self.column.dtype.eq(current.dtype),
-            self.column.part.eq(current.part),
+            *(self.column[name].eq(current[name]) for name in operand_type(config)),
             self.wave.valid.eq(send),
             self.wave.address.eq(hazard.address),
             self.wave.halves.eq(Mux(carried, 1 << half, (1 << PSUM_HALVES) - 1)),
@@ -161,7 +162,7 @@ class ColumnUnit(wiring.Component):
         rules = Rules(m, platform)
         rules.never(self.push & ~self.room, "a word is read only into a line buffer that is free")
         rules.always(held <= buffers, "no more segments are held than there are buffers")
-        rules.follows(held != 0, position < current.length, "no element behind the end of a segment is sent")
+        rules.follows(whole, position < current.length, "no element behind the end of a segment is sent")
         rules.follows(self.push, self.segment.length, "a segment has an element")
         rules.follows(ends, empties, "a matmul's last column is the last of its last segment")
         rules.follows(self.take, self.waiting, "only a matmul that waits is taken")
@@ -172,3 +173,11 @@ class ColumnUnit(wiring.Component):
         most = config.tensor.columns
         rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")
         return m
+
+    def _words_of(self, m: Module, paired: Value, held: Signal) -> tuple[Value, Value]:
+        """Line buffers of the segment at hand, and whether all of them are there or will be in time."""
+        if not len(paired):
+            return Const(1, 1), held != 0
+        words = Signal(2)
+        m.d.comb += words.eq(Mux(paired, 2, 1))
+        return words, held >= words

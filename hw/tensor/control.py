@@ -53,9 +53,9 @@ def buffer_bits(config: CoreConfig) -> int:
 
 
 def operand_type(config: CoreConfig) -> dict[str, int]:
-    """What an operand is: the code of its format and the part of the element, with the bits that tell them apart."""
-    forms = config.tensor.operands
-    return {"dtype": code_bits(forms), "part": part_bits(config.tensor.parts)}
+    """What an operand is: its format's code, the part of the element, if it is a pair; as many bits as it takes."""
+    tensor = config.tensor
+    return {"dtype": code_bits(tensor.operands), "part": part_bits(tensor.parts), "paired": int(tensor.products > 1)}
 
 
 @cache

@@ -1,19 +1,21 @@
 """Tensor engine, the part that every partition has: word buffers and decoding at the edge of its PE row."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.operand import OperandDecode
+from makalu.hw.arith.pair import PairDecode
 from makalu.hw.lib.element import narrowed, of_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import tensor_read
 from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control
-from makalu.hw.tensor.layouts import X_OPERAND, group
+from makalu.hw.tensor.layouts import group, x_operand
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import INDEX_BITS
+from makalu.spec.pairs import PAIRABLE
 
 __all__ = ["TensorEdge"]
 
@@ -37,7 +39,7 @@ class TensorEdge(wiring.Component):
         What this partition does in this cycle, and the same for the next partition L cycles later.
     sbuf: Out({enable, address}), sbuf_data: In(8 * word_bytes)
         Port B of the SBUF slice.
-    x: Out({operand, active, swap})
+    x: Out({operand, active, swap, paired})
         All zero but `swap` while inactive. `swap` comes in every partition, since all rows make their shadows active.
     w: Out({operands, tag, valid})
         All zero while not valid.
@@ -58,7 +60,7 @@ class TensorEdge(wiring.Component):
                 "control_out": Out(edge_control(config)),
                 "sbuf": Out(tensor_read(config)),
                 "sbuf_data": In(word),
-                "x": Out(X_OPERAND),
+                "x": Out(x_operand(config.tensor)),
                 "w": Out(group(config)),
             }
         )
@@ -94,7 +96,9 @@ class TensorEdge(wiring.Component):
         m.d.comb += [arrives[0].eq(s1_enable & ~s1_moving), arrives[1].eq(s1_enable & s1_moving)]
         stationary = self._buffers(m, "stationary", STATIONARY_BUFFERS, arrives[0], s1_buffer, s1_active)
         moving = self._buffers(m, "moving", config.tensor.moving_buffers, arrives[1], s1_buffer, s1_active)
-        self._send_group(m, platform, stationary)
+        fresh = Signal()
+        m.d.comb += fresh.eq(arrives[0] & (s1_buffer == 1))
+        self._send_group(m, platform, stationary, fresh)
         self._send_column(m, moving)
 
         column = self.control_in.column
@@ -126,7 +130,7 @@ class TensorEdge(wiring.Component):
                             m.d.sync += words[i].eq(self.sbuf_data)
         return words, actives
 
-    def _send_group(self, m: Module, platform: object, buffers: tuple[Array, Array]) -> None:
+    def _send_group(self, m: Module, platform: object, buffers: tuple[Array, Array], fresh: Signal) -> None:
         tensor, control = self.config.tensor, self.control_in.group
         words, actives = buffers
         word = Signal(8 * self.config.sbuf.word_bytes, name="stationary_word")
@@ -151,6 +155,28 @@ class TensorEdge(wiring.Component):
             m.d.comb += self.w.tag.eq(control.tag)
             for i, decode in enumerate(decoders):
                 m.d.comb += self.w.operands[i].eq(decode.operand)
+        if tensor.products > 1:
+            # the second row's word is on its way to its buffer when the first group of it is sent
+            second = Signal.like(word, name="second_stationary")
+            m.d.comb += second.eq(Mux(fresh, self.sbuf_data, words[1]))
+            (other,) = narrowed(m, second, control.place, bits[-1:], 8 * tensor.load_columns, "second_group")
+            for i in range(tensor.load_columns):
+                pair = self._pair(m, f"stationary_pair{i}", platform, groups[-1], other, i, control.dtype)
+                with m.If(self.w.valid & control.paired):
+                    m.d.comb += self.w.operands[i].eq(pair)
+
+    def _pair(
+        self, m: Module, name: str, platform: object, first: Value, second: Value, i: int, dtype: Value
+    ) -> data.View:
+        """The pair of bytes i of two rows."""
+        forms = [form for form in self.config.tensor.operands if form in PAIRABLE]
+        decode = PairDecode(forms=forms)
+        m.submodules[name] = place(decode, platform)
+        m.d.comb += [
+            decode.bits.eq(Cat(first.word_select(i, 8), second.word_select(i, 8))),
+            decode.dtype.eq(dtype if len(forms) > 1 else 0),
+        ]
+        return decode.operand
 
     def _send_column(self, m: Module, buffers: tuple[Array, Array]) -> None:
         control = self.control_in.column
@@ -171,3 +197,11 @@ class TensorEdge(wiring.Component):
             decode.dtype.eq(control.dtype),
             decode.part.eq(control.part),
         ]
+        if tensor.products > 1:
+            second = Signal.like(word, name="second_moving")
+            m.d.comb += second.eq(words[(control.buffer + 1)[: len(control.buffer)]])
+            (other,) = narrowed(m, second, control.place, [8], 8 << unit, "second_element")
+            pair = self._pair(m, "moving_pair", None, elements[-1], other, 0, control.dtype)
+            m.d.comb += self.x.paired.eq(self.x.active & control.paired)
+            with m.If(self.x.paired):
+                m.d.comb += self.x.operand.eq(pair)

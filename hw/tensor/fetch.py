@@ -1,6 +1,6 @@
 """The moving pattern, cut into runs that lie in one SBUF word; one word read a frame."""
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -15,6 +15,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.frame import MOVING_SLOT, SLOT_BITS
 from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import INDEX_BITS
+from makalu.spec.tensor_modes import Mode
 
 __all__ = ["FetchUnit", "segment"]
 
@@ -50,7 +51,8 @@ class FetchUnit(wiring.Component):
     segment: Out({place, length, dtype, part})
         What `read` reads.
 
-    Timing: the first slot-2 cycle after `start` with `room` reads the first segment; then one a frame while `room`.
+    Timing: the first slot-2 cycle after `start` with `room` reads the first segment; then one a frame while `room`. In
+    double row a segment takes two such cycles, one for each row.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -72,19 +74,23 @@ class FetchUnit(wiring.Component):
         config = self.config
         walker = Walker(operands=1)
         m.submodules.walker = place(walker, platform)
-        walker.bind(m, self.instruction, ("src0",))
+        paired = config.tensor.products > 1
+        pattern = self._one_row(m) if paired else self.instruction
+        walker.bind(m, pattern, ("src0",))
         first = Signal(INDEX_BITS, reset_less=True)
         count = Signal(FIELDS["partitions"].bits, reset_less=True)
         unit = Signal(reset_less=True)
         forms = config.tensor.operands
-        dtype, part = (Signal.like(self.segment[name], reset_less=True) for name in operand_type(config))
+        kind = {name: Signal.like(self.segment[name], name=name, reset_less=True) for name in operand_type(config)}
+        dtype = kind["dtype"]
         with m.If(self.start):
             m.d.sync += [
                 first.eq(self.instruction.src0_partition),
                 count.eq(self.instruction.partitions),
                 unit.eq(self.instruction.src0_stride0 == 1),
                 dtype.eq(self.instruction.src0_dtype),
-                part.eq(self.instruction.part),
+                kind["part"].eq(self.instruction.part),
+                kind["paired"].eq(self.instruction.mode == Mode.DOUBLE_ROW),
             ]
 
         # places to the end of the word, and the elements of the type that these are
@@ -92,13 +98,15 @@ class FetchUnit(wiring.Component):
         length = Signal.like(room_in_word)
         smallest, word_shift = config.tensor.smallest, ceil_log2(config.sbuf.word_bytes)
         room = {size: places >> (size - smallest) for size in {form.size_log2 for form in forms}}
+        last_row, address = Const(1, 1), walker.addresses[0]
+        if paired:
+            last_row, address = self._second_row(m, kind["paired"], walker.addresses[0])
         m.d.comb += [
             walker.start.eq(self.start),
-            walker.advance.eq(self.read.enable),
+            walker.advance.eq(self.read.enable & last_row),
             walker.step.eq(length),
             self.segment.place.eq(walker.addresses[0] >> smallest),
-            self.segment.dtype.eq(dtype),
-            self.segment.part.eq(part),
+            *(self.segment[name].eq(value) for name, value in kind.items()),
             places.eq(word_units(config) - self.segment.place),
             room_in_word.eq(of_size(dtype, forms, room)),
             length.eq(Mux(unit, Mux(walker.left < room_in_word, walker.left, room_in_word), 1)),
@@ -106,7 +114,7 @@ class FetchUnit(wiring.Component):
             self.free.eq(~walker.valid),
             self.read.enable.eq(walker.valid & self.room & (self.slot == MOVING_SLOT)),
             self.read.moving.eq(1),
-            self.read.address.eq(walker.addresses[0] >> word_shift),
+            self.read.address.eq(address >> word_shift),
             self.read.start.eq(first),
             self.read.count.eq(count),
         ]
@@ -121,3 +129,21 @@ class FetchUnit(wiring.Component):
         below = of_size(dtype, forms, {size: Const((1 << size) - 1, LARGEST) for size in room})
         rules.never(walker.valid & (walker.addresses[0] & below).any(), "moving elements are aligned")
         return m
+
+    def _one_row(self, m: Module) -> data.View:
+        """The pattern of a row: the outermost dimension counts rows where there are several."""
+        pattern = Signal(INSTRUCTION)
+        m.d.comb += pattern.eq(self.instruction)
+        with m.If(self.instruction.mode == Mode.DOUBLE_ROW):
+            m.d.comb += pattern.src0_size3.eq(1)
+        return pattern
+
+    def _second_row(self, m: Module, paired: Signal, address: Value) -> tuple[Value, Value]:
+        """Whether a segment's last row is read, and its address: each is read of both rows, one after the other."""
+        second = Signal()
+        step = Signal(len(address), reset_less=True)
+        with m.If(self.start):
+            m.d.sync += [second.eq(0), step.eq(self.instruction.src0_stride3)]
+        with m.Elif(self.read.enable & paired):
+            m.d.sync += second.eq(~second)
+        return second | ~paired, address + Mux(second, step, 0)

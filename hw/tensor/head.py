@@ -17,6 +17,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.latency import column_delay, commit_delay, row_delay, swap_guard
+from makalu.spec.tensor_modes import Mode
 
 __all__ = ["TensorHead"]
 
@@ -170,11 +171,16 @@ class TensorHead(wiring.Component):
             (i.partitions != 0) & (last <= config.partitions),
             "a tile has partitions that there are",
         )
-        outer = Cat(i[f"src0_size{d}"] == 1 for d in range(1, AP_DIMS)).all()
-        rules.follows(takes_load, (i.src0_stride0 == 1) & outer, "a stationary tile is one contiguous row")
+        double = i.mode == Mode.DOUBLE_ROW
+        rows = Mux(double, 2, 1)
+        outer = Cat(i[f"src0_size{d}"] == 1 for d in range(1, AP_DIMS - 1)).all() & (
+            i[f"src0_size{AP_DIMS - 1}"] == rows
+        )
+        rules.follows(takes_load, (i.src0_stride0 == 1) & outer, "a stationary tile is contiguous, of its mode's rows")
         rules.never(takes_load & (i.src0_offset % config.sbuf.word_bytes != 0), "a stationary tile begins with a word")
         rules.never(takes_matmul & (i.dst_partition != 0), "a matmul writes from partition 0 on")
-        sizes = Cat(i[f"src0_size{d}"] == i[f"dst_size{d}"] for d in range(AP_DIMS)).all()
+        same = [i[f"src0_size{d}"] == i[f"dst_size{d}"] for d in range(AP_DIMS)]
+        sizes = Cat(same[:-1]).all() & (same[-1] | double)
         rules.follows(takes_matmul, sizes, "a matmul has as many destinations as moving columns")
         rules.follows(takes_matmul, i.dst_space == Space.PSUM, "a matmul writes PSUM")
 

@@ -9,14 +9,15 @@ from makalu.hw.arith.words import OPERAND
 from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
 from makalu.spec.config import CoreConfig, TensorConfig
 
-__all__ = ["CHAIN_BITS", "OPERAND", "OPERAND_BITS", "X_BITS", "X_OPERAND", "group", "group_of", "tag_bits"]
-
-X_OPERAND = data.StructLayout({"operand": OPERAND, "active": 1, "swap": 1})
-"""A moving element: `active`, it belongs to a tile (else it adds nothing); `swap`, the stationary shadow registers that
-it meets become active with it."""
+__all__ = ["CHAIN_BITS", "OPERAND", "OPERAND_BITS", "group", "group_of", "tag_bits", "x_operand"]
 
 
-X_BITS = X_OPERAND.size
+@cache
+def x_operand(tensor: TensorConfig) -> data.StructLayout:
+    """A moving element: `active`, it belongs to a tile (else it adds nothing); `swap`, the stationary shadow registers
+    that it meets become active with it; `paired`, it is a pair, as is what it meets.
+    """
+    return data.StructLayout({"operand": OPERAND, "active": 1, "swap": 1, "paired": int(tensor.products > 1)})
 
 
 def tag_bits(tensor: TensorConfig) -> int:

@@ -14,6 +14,7 @@ from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOT_BITS
 from makalu.spec.isa import FIELDS
 from makalu.spec.latency import LOAD_LEAD
 from makalu.spec.loading import groups_of_a_word, words_of_a_frame
+from makalu.spec.tensor_modes import MODES, Mode
 
 __all__ = ["LoadUnit"]
 
@@ -44,9 +45,9 @@ class LoadUnit(wiring.Component):
 
     Timing
     ------
-    Word i is read in a + 1 + word_cycle(i), group g is at the edge in a + 3 + group_cycle(g), as `spec/loading.py` has
-    them for the load's type: a group in every cycle but of 4-byte elements, of which two come in a frame of four. Never
-    stalls.
+    Word i is read in a + 1 + word_cycle(i), in double row those of both rows in turn; group g is at the edge in
+    a + 3 + group_cycle(g), as `spec/loading.py` has them for the load's type: a group in every cycle but of 4-byte
+    elements, of which two come in a frame of four. Never stalls.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -91,16 +92,20 @@ class LoadUnit(wiring.Component):
         count = Signal(FIELDS["partitions"].bits, reset_less=True)
         words_left = Signal(counts)
         kind = operand_type(config)
-        s0_dtype, s0_part = (Signal.like(self.group[name], name=f"s0_{name}", reset_less=True) for name in kind)
+        s0 = {name: Signal.like(self.group[name], name=f"s0_{name}", reset_less=True) for name in kind}
         slots = {form.size_log2: words_of_a_frame(form) for form in forms}
+        a_frame = Mux(s0["paired"], MODES[Mode.DOUBLE_ROW].rows, of(s0["dtype"], {s: Const(slots[s]) for s in sizes}))
+        second = self._second_row(m, s0["paired"])
         m.d.comb += [
-            self.read.enable.eq((words_left != 0) & (self.slot < of(s0_dtype, {s: Const(slots[s]) for s in sizes}))),
-            self.read.address.eq(address),
+            self.read.enable.eq(
+                (words_left != 0) & (self.slot < Mux(s0["paired"], MODES[Mode.DOUBLE_ROW].rows, a_frame))
+            ),
+            self.read.address.eq(address + second),
             self.read.buffer.eq(self.slot[0]),  # word i is read in slot i % 2, or each of them in slot 0
             self.read.start.eq(first),
             self.read.count.eq(count),
         ]
-        with m.If(self.read.enable):
+        with m.If(self.read.enable & (~s0["paired"].any() | self.slot[0])):  # of both rows, where there are two
             m.d.sync += [words_left.eq(words_left - 1), address.eq(address + 1)]
         with m.If(self.start):
             m.d.sync += [
@@ -108,8 +113,9 @@ class LoadUnit(wiring.Component):
                 address.eq(instruction.src0_offset >> ceil_log2(config.sbuf.word_bytes)),
                 first.eq(instruction.src0_partition),
                 count.eq(instruction.partitions),
-                s0_dtype.eq(instruction.src0_dtype),
-                s0_part.eq(instruction.part),
+                s0["dtype"].eq(instruction.src0_dtype),
+                s0["part"].eq(instruction.part),
+                s0["paired"].eq(instruction.mode == Mode.DOUBLE_ROW),
             ]
 
         # sending: starts when the first word is in its buffer, while the load before may still send
@@ -117,7 +123,8 @@ class LoadUnit(wiring.Component):
         s1_start, s2_start = Signal(), Signal()
         groups_left = Signal(counts)
         tag = Signal.like(self.group.tag)
-        dtype, part = (Signal.like(self.group[name], name=name, reset_less=True) for name in kind)
+        s3 = {name: Signal.like(self.group[name], name=name, reset_less=True) for name in kind}
+        dtype = s3["dtype"]
         # of a type whose words are a group each: it is at the edge where its word is, two cycles after the slot
         lone = of(dtype, {size: Const(inside[size] == 1, 1) for size in sizes})
         here = ~lone | (self.slot >= MOVING_SLOT)
@@ -132,8 +139,7 @@ class LoadUnit(wiring.Component):
             self.free.eq(groups_left <= Mux(lone, 1, LOAD_LEAD)),
             self.group.valid.eq((groups_left != 0) & here),
             self.group.tag.eq(tag),
-            self.group.dtype.eq(dtype),
-            self.group.part.eq(part),
+            *(self.group[name].eq(value) for name, value in s3.items()),
             self.group.place.eq(of(dtype, places)),
             self.group.buffer.eq(of(dtype, buffers)),
             self.last_group.eq((groups_left == 1) & here),
@@ -141,7 +147,7 @@ class LoadUnit(wiring.Component):
         with m.If(self.group.valid):
             m.d.sync += [groups_left.eq(groups_left - 1), tag.eq(tag + 1)]
         with m.If(s2_start):
-            m.d.sync += [groups_left.eq(s0_groups), tag.eq(0), dtype.eq(s0_dtype), part.eq(s0_part)]
+            m.d.sync += [groups_left.eq(s0_groups), tag.eq(0), *(s3[name].eq(s0[name]) for name in kind)]
 
         rules = Rules(m, platform)
         rules.follows(self.start, self.free & (self.slot == ACCEPT_SLOT), "a load starts when it may, in its slot")
@@ -153,3 +159,12 @@ class LoadUnit(wiring.Component):
             self.group.valid & follows_on & (tag != (rules.before(tag) + 1)[: len(tag)]), "groups come in their order"
         )
         return m
+
+    def _second_row(self, m: Module, paired: Value) -> Value:
+        """Words from a word of the first row to that of the second, in the second's slot; else 0."""
+        if not len(paired):
+            return Const(0, 1)
+        step = Signal.like(self.read.address, name="row_step", reset_less=True)
+        with m.If(self.start):
+            m.d.sync += step.eq(self.instruction.src0_stride3 >> ceil_log2(self.config.sbuf.word_bytes))
+        return Mux(paired & self.slot[0], step, 0)

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD, OPERAND
-from makalu.hw.tensor.layouts import CHAIN_BITS, X_BITS, X_OPERAND
+from makalu.hw.tensor.layouts import CHAIN_BITS, x_operand
 from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT
 from makalu.spec.config import TensorConfig
 
@@ -28,7 +28,7 @@ class Pe(wiring.Component):
     Members
     -------
     x_in : In(26), x_out : Out(26)
-        Moving element (X_OPERAND, packed), one column a cycle. An inactive one leaves as zero.
+        Moving element (packed), one column a cycle. An inactive one leaves as zero.
     w : In(24), load : In(1)
         Stationary element (OPERAND) for the shadow register, taken in this cycle's edge if `load`.
     p_in : In(34), p_out : Out(34)
@@ -45,8 +45,8 @@ class Pe(wiring.Component):
         self.latency_cycles = 1 + tensor.mul_stages + tensor.add_stages
         super().__init__(
             {
-                "x_in": In(X_BITS),
-                "x_out": Out(X_BITS),
+                "x_in": In(x_operand(tensor).size),
+                "x_out": Out(x_operand(tensor).size),
                 "w": In(OPERAND_BITS),
                 "load": In(1),
                 "p_in": In(CHAIN_BITS),
@@ -55,21 +55,25 @@ class Pe(wiring.Component):
         )
 
     @property
-    def emit_key(self) -> tuple[int, int, str]:
-        return (self.tensor.mul_stages, self.tensor.add_stages, self.tensor.subnormals)
+    def emit_key(self) -> tuple[int, int, str, int]:
+        t = self.tensor
+        return (t.mul_stages, t.add_stages, t.subnormals, t.products)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         tensor = self.tensor
-        m.submodules.product = product = Product(mul_stages=tensor.mul_stages, subnormals=tensor.subnormals)
+        m.submodules.product = product = Product(
+            mul_stages=tensor.mul_stages, subnormals=tensor.subnormals, products=tensor.products
+        )
         m.submodules.adder = adder = ChainAdder(add_stages=tensor.add_stages, subnormals=tensor.subnormals)
 
-        x = X_OPERAND(self.x_in)
+        x = x_operand(tensor)(self.x_in)
         s1_operand = Signal(OPERAND, reset_less=True)
-        s1_active, s1_swap = Signal(), Signal()
+        s1_active, s1_swap, s1_paired = Signal(), Signal(), Signal.like(x.paired, reset_less=True)
         # with reset: rows outside a tile keep what they have, and times zero only a legal operand adds nothing
         shadow, active = Signal(OPERAND), Signal(OPERAND)
         m.d.sync += [s1_operand.eq(x.operand), s1_active.eq(x.active), s1_swap.eq(x.swap)]
+        m.d.sync += s1_paired.eq(x.paired & x.active)
         with m.If(~x.active):
             # here a flip-flop's synchronous reset does it; later it would cost gates beside the multiplier
             m.d.sync += [s1_operand.significand.eq(0), s1_operand.exponent.eq(ZERO_EXPONENT)]
@@ -79,10 +83,11 @@ class Pe(wiring.Component):
             m.d.sync += shadow.eq(self.w)
 
         m.d.comb += [
-            self.x_out.eq(Cat(s1_operand, s1_active, s1_swap)),
+            self.x_out.eq(Cat(s1_operand, s1_active, s1_swap, s1_paired)),
             product.active.eq(s1_active),
             product.moving.eq(s1_operand),
             product.stationary.eq(active),
+            product.paired.eq(s1_paired),
             adder.addend.eq(product.addend),
             adder.i.eq(CHAIN_WORD(self.p_in)),
             self.p_out.eq(adder.o),

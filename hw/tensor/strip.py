@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, X_BITS, group_of, tag_bits
+from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, group_of, tag_bits, x_operand
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import TensorConfig
 
@@ -29,7 +29,7 @@ class PeStrip(wiring.Component):
     Members
     -------
     x_in : In(26), x_out : Out(26)
-        Moving element (X_OPERAND, packed), left and right edge.
+        Moving element (packed), left and right edge.
     w_in : In(Group), w_out : Out(Group)
         Stationary group, packed, left and right edge.
     p_in : In(F * 34), p_out : Out(F * 34)
@@ -44,15 +44,15 @@ class PeStrip(wiring.Component):
     def __init__(self, *, tensor: TensorConfig) -> None:
         self.tensor = tensor
         # plain vectors, for the tile's reason
-        w, p = group_of(tensor).size, tensor.load_columns * CHAIN_BITS
+        x, w, p = x_operand(tensor).size, group_of(tensor).size, tensor.load_columns * CHAIN_BITS
         super().__init__(
-            {"x_in": In(X_BITS), "x_out": Out(X_BITS), "w_in": In(w), "w_out": Out(w), "p_in": In(p), "p_out": Out(p)}
+            {"x_in": In(x), "x_out": Out(x), "w_in": In(w), "w_out": Out(w), "p_in": In(p), "p_out": Out(p)}
         )
 
     @property
     def emit_key(self) -> tuple[int | str, ...]:
         t = self.tensor
-        return (t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals)
+        return (t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals, t.products)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.idle_clock import idle_clock
-from makalu.hw.tensor.layouts import CHAIN_BITS, X_BITS, X_OPERAND, group_of, tag_bits
+from makalu.hw.tensor.layouts import CHAIN_BITS, group_of, tag_bits, x_operand
 from makalu.hw.tensor.strip import PeStrip
 from makalu.spec.config import TensorConfig
 
@@ -46,7 +46,7 @@ class PeTile(wiring.Component):
     def __init__(self, *, tensor: TensorConfig) -> None:
         self.tensor = tensor
         # plain vectors: Verilog with a wire for each field of each of them is ten times longer
-        x, w, p = tensor.tile * X_BITS, tensor.tile * group_of(tensor).size, tensor.tile * CHAIN_BITS
+        x, w, p = (tensor.tile * bits for bits in (x_operand(tensor).size, group_of(tensor).size, CHAIN_BITS))
         super().__init__(
             {"x_in": In(x), "x_out": Out(x), "w_in": In(w), "w_out": Out(w), "p_in": In(p), "p_out": Out(p)}
         )
@@ -54,7 +54,7 @@ class PeTile(wiring.Component):
     @property
     def emit_key(self) -> tuple[int | str, ...]:
         t = self.tensor
-        return (t.tile, t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals)
+        return (t.tile, t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals, t.products)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -75,8 +75,8 @@ class PeTile(wiring.Component):
 
     def _busy(self) -> Value:
         """Something enters in this cycle: an element, a group or a sum that is not +0, the word 0."""
-        layout = group_of(self.tensor)
-        x = [X_OPERAND(self.x_in.word_select(k, X_BITS)) for k in range(self.tensor.tile)]
+        layout, element = group_of(self.tensor), x_operand(self.tensor)
+        x = [element(self.x_in.word_select(k, element.size)) for k in range(self.tensor.tile)]
         w = [layout(self.w_in.word_select(k, layout.size)) for k in range(self.tensor.tile)]
         return Cat([e.active | e.swap for e in x], [g.valid for g in w]).any() | self.p_in.any()
 

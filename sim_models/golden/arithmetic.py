@@ -27,6 +27,7 @@ from .formats import tensor_operand
 
 __all__ = [
     "chain_step",
+    "chain_sum",
     "fma_chain_step",
     "fp32_add",
     "fp32_max",
@@ -113,6 +114,11 @@ def chain_step(a: ArrayLike, b: ArrayLike, p: ArrayLike, *, subnormals: str = "k
     with np.errstate(invalid="ignore"):
         product = np.asarray(_double(a) * _double(b))
     return _sum(product, _double(p, subnormals), subnormals)
+
+
+def chain_sum(addend: Doubles, p: ArrayLike) -> Bits32:
+    """round(addend + p): an addend of at most 24 significant bits, fp32 p."""
+    return _sum(addend, _double(p), "keep")
 
 
 def fp32_add(a: ArrayLike, b: ArrayLike, *, subnormals: str = "keep") -> Bits32:

@@ -13,6 +13,7 @@ Decisions where the tables are silent:
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, InstructionError, decode, field_value, foreign
@@ -31,16 +32,25 @@ from makalu.spec.isa import (
     Space,
 )
 from makalu.spec.operand import counted_elements
+from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import MIXING, mixable
 
 from .operand import OperandPattern, operand
 
-__all__ = ["READINGS", "QueueCheck", "Violation", "check", "check_bytes", "loaded_by"]
+__all__ = ["READINGS", "Loaded", "QueueCheck", "Violation", "check", "check_bytes", "loaded_by"]
 
 Violation = tuple[ErrorCode, str]
 """The code that the hardware reports, and a sentence that names rule and value."""
 
+_MODES = {int(mode): row for mode, row in MODES.items()}
 _NONE: Violation = (ErrorCode.NONE, "")
+
+
+class Loaded(NamedTuple):
+    """What a matmul must know of the last legal load_stationary."""
+
+    form: Format
+    mode: Mode
 
 
 class QueueCheck:
@@ -48,8 +58,7 @@ class QueueCheck:
 
     def __init__(self, queue: Queue, config: CoreConfig) -> None:
         self.queue, self.config = queue, config
-        self.loaded: Format | None = None
-        """Type of the last legal load_stationary."""
+        self.loaded: Loaded | None = None
 
     def __call__(self, data: bytes) -> Violation:
         violation = check_bytes(data, self.queue, self.config, loaded=self.loaded)
@@ -58,12 +67,14 @@ class QueueCheck:
         return violation
 
 
-def loaded_by(instruction: Instruction, before: Format | None) -> Format | None:
-    """Type of the last load_stationary behind a legal instruction; `before`: in front of it."""
-    return FORMAT_OF_CODE[instruction["src0_dtype"]] if instruction.opcode == Opcode.LOAD_STATIONARY else before
+def loaded_by(instruction: Instruction, before: Loaded | None) -> Loaded | None:
+    """The last load_stationary behind a legal instruction; `before`: in front of it."""
+    if instruction.opcode != Opcode.LOAD_STATIONARY:
+        return before
+    return Loaded(FORMAT_OF_CODE[instruction["src0_dtype"]], Mode(instruction["mode"]))
 
 
-def check_bytes(data: bytes, queue: Queue, config: CoreConfig, *, loaded: Format | None = None) -> Violation:
+def check_bytes(data: bytes, queue: Queue, config: CoreConfig, *, loaded: Loaded | None = None) -> Violation:
     """`check` of an encoded instruction; reports unknown opcodes and reserved bits too."""
     word = int.from_bytes(data, "little")
     if (text := foreign(word)) is not None:
@@ -81,10 +92,10 @@ def check_bytes(data: bytes, queue: Queue, config: CoreConfig, *, loaded: Format
     return check(instruction, queue, config, loaded=loaded)
 
 
-def check(instruction: Instruction, queue: Queue, config: CoreConfig, *, loaded: Format | None = None) -> Violation:
+def check(instruction: Instruction, queue: Queue, config: CoreConfig, *, loaded: Loaded | None = None) -> Violation:
     """(NONE, "") for a legal instruction, else the code that goes before the others that apply, and its sentence.
 
-    `loaded`: type of the queue's load_stationary before it; None where there is none, or it is not looked at.
+    `loaded`: the queue's load_stationary before it; None where there is none, or it is not looked at.
     """
     if queue not in INSTRUCTIONS[instruction.opcode].queues:
         return _wrong_queue(instruction.opcode, queue)
@@ -131,7 +142,7 @@ class _Place:
     slot: str
     allowed: Operand
     config: CoreConfig
-    loaded: Format | None = None
+    loaded: Loaded | None = None
 
     def __getitem__(self, field: str) -> int:
         return self.instruction[f"{self.slot}_{field}"]
@@ -139,6 +150,11 @@ class _Place:
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         return tuple(self[f"size{d}"] for d in range(AP_DIMS))
+
+    @cached_property
+    def mode(self) -> TensorMode:
+        """Of the array; one that the core does not have is refused by its field's rule."""
+        return _MODES.get(self.instruction["mode"], MODES[Mode.SINGLE])
 
     @cached_property
     def count(self) -> int:
@@ -156,7 +172,7 @@ class _Place:
                 yield f"{self.slot} covers bytes {low} to {high}, a partition of {space.name} has {limit}"
 
 
-def _places(instruction: Instruction, config: CoreConfig, loaded: Format | None = None) -> Iterator[_Place]:
+def _places(instruction: Instruction, config: CoreConfig, loaded: Loaded | None = None) -> Iterator[_Place]:
     """The operand slots that this instruction uses."""
     for slot, allowed in INSTRUCTIONS[instruction.opcode].operands.items():
         if not allowed.scalar or instruction["operand0_tensor"]:
@@ -215,9 +231,33 @@ def _one_element(place: _Place) -> Iterator[str]:
 
 
 def _tile(place: _Place) -> Iterator[str]:
-    (size0, *rest), columns = place.sizes, place.config.tensor.columns
-    if size0 > columns or set(rest) != {1}:
-        yield f"a stationary tile has 1 to {columns} columns in dimension 0, not {[size0, *rest]}"
+    (size0, *rest), columns, rows = place.sizes, place.config.tensor.columns, place.mode.rows
+    if size0 > columns or rest != [1] * (AP_DIMS - 2) + [rows]:
+        behind = f" and {rows} rows in dimension {AP_DIMS - 1}" if rows > 1 else ""
+        yield f"a stationary tile has 1 to {columns} columns in dimension 0{behind}, not {[size0, *rest]}"
+
+
+def _same_columns(place: _Place) -> Iterator[str]:
+    (dst, *_), rows = _places(place.instruction, place.config), place.mode.rows
+    outer = (dst.sizes[-1],) if rows == 1 else (rows,)
+    if place.sizes != (*dst.sizes[:-1], *outer) or (rows > 1 and dst.sizes[-1] != 1):
+        of_mode = f" but for the last: {rows}, and 1 there" if rows > 1 else ""
+        yield f"{place.slot} has sizes {place.sizes} and {dst.slot} has {dst.sizes}; they must be equal{of_mode}"
+
+
+def _rows_aligned(place: _Place) -> Iterator[str]:
+    word, step = place.config.sbuf.word_bytes, place[f"stride{AP_DIMS - 1}"] * place.pattern.format.bytes
+    if place.mode.rows > 1 and step % word:
+        yield f"{place.slot}_stride{AP_DIMS - 1} must be a multiple of {word} bytes from row to row, not {step}"
+
+
+def _of_mode(place: _Place) -> Iterator[str]:
+    mode, part = place.mode, place.instruction["part"]
+    if place["dtype"] not in [form.code for form in mode.formats]:
+        names = [form.name for form in mode.formats]
+        yield f"{place.slot}_dtype must be one of {names} in {mode.mode.name.lower()}, not {place['dtype']}"
+    if mode.rows > 1 and part:
+        yield f"part must be 0 in {mode.mode.name.lower()}, not {part}"
 
 
 def _from_zero(place: _Place) -> Iterator[str]:
@@ -249,9 +289,13 @@ def _one_bank(place: _Place) -> Iterator[str]:
 
 
 def _mixable(place: _Place) -> Iterator[str]:
-    form = FORMAT_OF_CODE.get(place["dtype"])
-    if place.loaded is not None and form is not None and not mixable(place.loaded, form):
-        yield f"{place.slot} is of {form.name} and the stationary of {place.loaded.name}; {MIXING}"
+    form, loaded = FORMAT_OF_CODE.get(place["dtype"]), place.loaded
+    if loaded is None or form is None:
+        return
+    if not mixable(loaded.form, form):
+        yield f"{place.slot} is of {form.name} and the stationary of {loaded.form.name}; {MIXING}"
+    if place.instruction["mode"] != loaded.mode:
+        yield f"the mode is {place.instruction['mode']}, that of the stationary {int(loaded.mode)}; they must be equal"
 
 
 def _addable(place: _Place) -> Iterator[str]:
@@ -286,6 +330,9 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.UNIT_STRIDE: _unit_stride,
     OperandRule.ONE_BANK: _one_bank,
     OperandRule.MIXABLE: _mixable,
+    OperandRule.SAME_COLUMNS: _same_columns,
+    OperandRule.ROWS_ALIGNED: _rows_aligned,
+    OperandRule.OF_MODE: _of_mode,
     OperandRule.ADDABLE: _addable,
     OperandRule.IN_MEMORY: _in_memory,
 }

@@ -1,6 +1,7 @@
 """Tensor engine of the golden machine: stationary registers, one column chain, PSUM adds last."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,17 +9,24 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import CARRIED
+from makalu.spec.tensor_modes import Mode
 
 from .arithmetic import fp32_add, matmul_column_chain
 from .formats import carried_by, tensor_operand
 from .memory import PartitionedMemory
 from .operand import OperandPattern, operand
+from .pairs import PairOperand, pair_column_chain, pair_operand
 
 __all__ = ["GoldenTensor", "occurrence"]
 
 
+Array = NDArray[Any]
+Operands = tuple[Array, ...]
+
+
 class GoldenTensor:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul.
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul;
+    in double row K has two elements a partition, whose products are added first.
     Into uint16: the bits that the sum carries.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites.
@@ -33,27 +41,40 @@ class GoldenTensor:
         psum: PartitionedMemory,
         report: Callable[[str], None],
     ) -> None:
-        shape = (config.tensor.rows, config.tensor.columns)
+        self._shape = shape = (config.tensor.rows, config.tensor.columns)
         self._subnormals = config.tensor.subnormals
         self._sbuf, self._psum, self._report = sbuf, psum, report
-        self._weights: NDArray[np.uint32] = np.zeros(shape, np.uint32)
-        """fp32 bits of operands."""
+        self._weights: Operands = (np.zeros(shape, np.uint32),)
         self._defined: NDArray[np.bool_] = np.zeros(shape, np.bool_)
-        self._pending: tuple[NDArray[np.uint32], NDArray[np.bool_]] | None = None
+        self._pending: tuple[Operands, NDArray[np.bool_]] | None = None
 
     def load_stationary(self, instruction: Instruction) -> None:
         """shadow[K, M] = src0[K, M]; the next matmul swaps it in."""
         source = operand(instruction, "src0", count=instruction["partitions"])
-        weights = np.zeros_like(self._weights)
-        defined = np.zeros_like(self._defined)
-        tile = slice(source.partition, source.partition + source.count), slice(0, source.elements)
-        weights[tile] = self._operands(instruction, source)
-        defined[tile] = True
-        self._pending = weights, defined
+        defined = np.zeros(self._shape, np.bool_)
+        operands = self._operands(instruction, source)
+        rows, columns = slice(source.partition, source.partition + source.count), slice(0, instruction["src0_size0"])
+        defined[rows, columns] = True
+        self._pending = tuple(self._placed(each, rows, columns) for each in operands), defined
 
-    def _operands(self, instruction: Instruction, source: OperandPattern) -> NDArray[np.uint32]:
+    def _placed(self, tile: Array, rows: slice, columns: slice) -> Array:
+        """A tile [..., K, M] among zeros, where the array has it."""
+        out = np.zeros((*tile.shape[:-2], *self._shape), tile.dtype)
+        out[..., rows, columns] = tile
+        return out
+
+    def _operands(self, instruction: Instruction, source: OperandPattern) -> Operands:
+        """fp32 bits [P, N], or what a `PairOperand` has, [2, P, N] each."""
         bits = self._sbuf.read(source, slot="src0")
-        return tensor_operand(source.format, instruction["part"], bits, subnormals=self._subnormals)
+        if instruction["mode"] == Mode.DOUBLE_ROW:
+            return pair_operand(source.format, np.stack(np.split(bits, 2, axis=1)))
+        return (tensor_operand(source.format, instruction["part"], bits, subnormals=self._subnormals),)
+
+    def _chain(self, weights: Operands, columns: Operands) -> NDArray[np.uint32]:
+        """Sums [M, N] before PSUM adds."""
+        if len(columns) == 1:
+            return matmul_column_chain(weights[0], columns[0], form=None, subnormals=self._subnormals)
+        return pair_column_chain(PairOperand(*weights), PairOperand(*columns))
 
     def matmul(self, instruction: Instruction) -> None:
         """dst[M, N] (+)= stationary[K, M].T @ src0[K, N]"""
@@ -70,8 +91,8 @@ class GoldenTensor:
                 f"matmul uses stationary row {moving.partition + row} column {column}, which the last "
                 f"load_stationary did not load ({int(undefined.sum())} of {undefined.size} weights)"
             )
-        operands = self._operands(instruction, moving)
-        chain = matmul_column_chain(self._weights[tile], operands, form=None, subnormals=self._subnormals)
+        weights = tuple(each[..., tile[0], tile[1]] for each in self._weights)
+        chain = self._chain(weights, self._operands(instruction, moving))
         if not instruction["accumulate"]:
             self._psum.write(target, carried_by(chain) if target.format == CARRIED else chain)
             return

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.formats import FP32
 
-from .operand import operand_values
+from .operand import operand_values, pair_products
 
 __all__ = ["ArrayModel", "round_chain"]
 
@@ -57,8 +57,8 @@ class ArrayModel:
 
     Inputs of `tick`, as the RTL's ports
     ---------------------------------------------------------------------------
-    x : {operand: int[R], active: bool[R], swap: bool[R]}
-    w : {operands: int[R, F], tag: int[R], valid: bool[R]}
+    x : {operand: int[R], active: bool[R], swap: bool[R], paired: bool[R]}
+    w : {operands: int[R, F], tag: int[R], valid: bool[R], paired: bool[R]}, the last only where there are pairs
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -69,6 +69,7 @@ class ArrayModel:
         # moving elements, one column a cycle
         self._x: Doubles = np.zeros(shape)
         self._x_active: Flags = np.zeros(shape, np.bool_)
+        self._pairs = _Pairs(tensor) if tensor.products > 1 else None
         self._swap: Flags = np.zeros(shape, np.bool_)
         # stationary: transport registers [rows, groups, F], shadow and active registers
         self._group: Doubles = np.zeros((rows, groups, tensor.load_columns))
@@ -88,7 +89,7 @@ class ArrayModel:
 
     @property
     def known(self) -> Flags:
-        """[C]: p in this cycle does not depend on a stationary register that was never loaded."""
+        """[C]: p in this cycle depends on no stationary register that was never loaded, or loaded in another mode."""
         known: Flags = self._sums[-1][1][-1].copy()
         return known
 
@@ -132,9 +133,12 @@ class ArrayModel:
     def _multiply(self) -> None:
         with np.errstate(invalid="ignore"):
             product = self._x * self._active
+        if self._pairs is not None:
+            product = np.where(self._pairs.paired, self._pairs.products(), product)
         neutral = ~self._x_active
         product[neutral] = -0.0  # changes no number, zero or NaN of the chain
-        self._products = [(product, self._active_known | neutral), *self._products[:-1]]
+        known = self._active_known if self._pairs is None else self._active_known & self._pairs.alike
+        self._products = [(product, known | neutral), *self._products[:-1]]
 
     def _move(self, x: Mapping[str, NDArray[Any]]) -> None:
         self._x = _shifted(self._x, operand_values(x["operand"], stationary=False))
@@ -143,15 +147,56 @@ class ArrayModel:
         # a swap acts in the edge that takes its x, before that edge's captures
         self._active = np.where(self._swap, self._shadow, self._active)
         self._active_known = np.where(self._swap, self._shadow_known, self._active_known)
+        if self._pairs is not None:
+            self._pairs.move(x, self._swap)
 
     def _load(self, w: Mapping[str, NDArray[Any]]) -> None:
         capture = self._valid & (self._tag == 0)
         columns = np.repeat(capture, self.tensor.load_columns, axis=1)
         self._shadow = np.where(columns, self._group.reshape(self._shadow.shape), self._shadow)
         self._shadow_known = self._shadow_known | columns
+        if self._pairs is not None:
+            self._pairs.load(w, columns)
         self._group = _shifted(self._group, operand_values(w["operands"], stationary=True))
         self._valid = _shifted(self._valid & ~capture, np.asarray(w["valid"]).astype(np.bool_))
         self._tag = _shifted(self._tag - 1, np.asarray(w["tag"]).astype(np.int64))
+
+
+class _Pairs:
+    """The same registers as words, where operands may be pairs: what a word is only its meeting with another says."""
+
+    def __init__(self, tensor: TensorConfig) -> None:
+        shape = (tensor.rows, tensor.columns)
+        self.paired: Flags = np.zeros(shape, np.bool_)
+        self._x, self._shadow, self._active = (np.zeros(shape, np.int64) for _ in range(3))
+        self._group = np.zeros((tensor.rows, tensor.columns // tensor.load_columns, tensor.load_columns), np.int64)
+        # whether what was loaded are pairs
+        self._shadow_paired, self._active_paired = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+        self._group_paired: Flags = np.zeros(self._group.shape, np.bool_)
+
+    @property
+    def alike(self) -> Flags:
+        """Moving element and weight are both pairs, or neither is: else what they make is open."""
+        alike: Flags = self.paired == self._active_paired
+        return alike
+
+    def products(self) -> Doubles:
+        """What pairs add; of other operands the result is open."""
+        return pair_products(self._x, self._active)
+
+    def move(self, x: Mapping[str, NDArray[Any]], swap: Flags) -> None:
+        self._x = _shifted(self._x, np.asarray(x["operand"], np.int64))
+        self.paired = _shifted(self.paired, np.asarray(x["paired"]).astype(np.bool_))
+        self._active = np.where(swap, self._shadow, self._active)
+        self._active_paired = np.where(swap, self._shadow_paired, self._active_paired)
+
+    def load(self, w: Mapping[str, NDArray[Any]], captured: Flags) -> None:
+        shape = self._shadow.shape
+        self._shadow = np.where(captured, self._group.reshape(shape), self._shadow)
+        self._shadow_paired = np.where(captured, self._group_paired.reshape(shape), self._shadow_paired)
+        self._group = _shifted(self._group, np.asarray(w["operands"], np.int64))
+        paired = np.asarray(w["paired"]).astype(np.bool_)
+        self._group_paired = _shifted(self._group_paired, np.broadcast_to(paired[:, None], w["operands"].shape))
 
 
 def _shifted(registers: NDArray[Any], entering: NDArray[Any]) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from makalu.spec.config import TensorConfig
 from makalu.spec.formats import FP32
 
 from .array import round_chain
-from .operand import operand_values
+from .operand import operand_values, pair_products
 
 __all__ = ["PeInputs", "PeModel", "PeOutputs"]
 
@@ -25,6 +25,8 @@ class PeInputs:
     w: int
     load: bool
     p: int
+    paired: bool = False
+    """x and the weight that it meets are pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,12 @@ class PeOutputs:
     x: int | None
     active: bool
     swap: bool
+    paired: bool
     p: int | None
 
 
 class PeModel:
-    """p_out = round(x * stationary + p_in), p_in for an inactive x.
+    """p_out = round(x * stationary + p_in), p_in for an inactive x; of pairs the sum of their products.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ class PeModel:
     def __init__(self, *, tensor: TensorConfig) -> None:
         self._subnormals = tensor.subnormals
         self._x: int | None = None
-        self._flags = (False, False)
+        self._flags = (False, False, False)
         self._shadow: int | None = None
         self._active: int | None = None
         # newest first
@@ -64,13 +67,14 @@ class PeModel:
 
     def comb(self) -> PeOutputs:
         """Outputs depend on registers only."""
-        return PeOutputs(x=self._x, active=self._flags[0], swap=self._flags[1], p=self._sums[-1])
+        active, swap, paired = self._flags
+        return PeOutputs(x=self._x, active=active, swap=swap, paired=paired and active, p=self._sums[-1])
 
     def tick(self, inputs: PeInputs) -> None:
         """The edge at the end of the cycle."""
         self._sums = [self._sum(inputs.p), *self._sums[:-1]]
         self._products = [self._product(), *self._products[:-1]]
-        self._x, self._flags = inputs.x, (inputs.active, inputs.swap)
+        self._x, self._flags = inputs.x, (inputs.active, inputs.swap, inputs.paired)
         if inputs.swap:
             self._active = self._shadow
         if inputs.load:
@@ -81,6 +85,8 @@ class PeModel:
             return np.array([-0.0])
         if self._x is None or self._active is None:
             return None
+        if self._flags[2]:
+            return pair_products(np.array([self._x]), np.array([self._active]))
         moving = operand_values(np.array([self._x]), stationary=False)
         with np.errstate(invalid="ignore"):
             return np.asarray(moving * operand_values(np.array([self._active]), stationary=True))

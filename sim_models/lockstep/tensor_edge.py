@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FORMAT_OF_CODE
+from makalu.spec.formats import FORMAT_OF_CODE, Format
 
 from ..golden.formats import storage
-from .operand import operand_words
+from .operand import operand_words, pair_words
 from .taking_part import constant
 from .tensor_head import EdgeControl
 
 __all__ = ["TensorEdgesModel"]
 
 _READ = ("moving", "address", "buffer", "start", "partitions")
-_GROUP = ("buffer", "place", "tag", "dtype", "part")
-_COLUMN = ("swap", "buffer", "place", "dtype", "part")
+_GROUP = ("buffer", "place", "tag", "dtype", "part", "paired")
+_COLUMN = ("swap", "buffer", "place", "dtype", "part", "paired")
 _FIELDS = (
     [("read", "enable"), *(("read", name) for name in _READ)]
     + [("group", "valid"), *(("group", name) for name in _GROUP)]
@@ -36,7 +36,8 @@ class TensorEdgesModel:
     Inputs of a cycle: `control` (EdgeControl of partition 0), `sbuf_data` uint8 [P, W].
 
     Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict operand (words), active, swap [P]; `w`: dict operands
-    ([P, F]), tag, valid [P]. Operands and tags are 0 while not active or not valid.
+    ([P, F]), tag, valid [P], and `paired`, which the RTL does not show. Operands and tags are 0 while not active or not
+    valid.
 
     `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
@@ -55,8 +56,8 @@ class TensorEdgesModel:
         groups = constant(np.zeros((count, config.tensor.load_columns), np.int64))
         self._quiet_out = {
             "sbuf": {"enable": no, "address": nothing},
-            "x": {"operand": nothing, "active": no, "swap": no},
-            "w": {"operands": groups, "tag": nothing, "valid": no},
+            "x": {"operand": nothing, "active": no, "swap": no, "paired": no},
+            "w": {"operands": groups, "tag": nothing, "valid": no, "paired": no},
         }
         sizes = {"moving": buffers, "still": 2}
         self._words = {name: np.zeros((count, size, word), np.uint8) for name, size in sizes.items()}
@@ -88,32 +89,51 @@ class TensorEdgesModel:
 
         active = (c["column", "valid"] != 0) & self._active["moving"][rows, c["column", "buffer"]]
         x = {
-            "operand": self._operands(c, "column", "moving", active, 1)[:, 0],
+            "operand": self._operands(c, "column", "moving", active, 1, inputs)[:, 0],
             "active": active,
             "swap": (c["column", "valid"] & c["column", "swap"]) != 0,
+            "paired": active & (c["column", "paired"] != 0),
         }
         valid = (c["group", "valid"] != 0) & self._active["still"][rows, c["group", "buffer"]]
         w = {
-            "operands": self._operands(c, "group", "still", valid, tensor.load_columns),
+            "operands": self._operands(c, "group", "still", valid, tensor.load_columns, inputs),
             "tag": np.where(valid, c["group", "tag"], 0),
             "valid": valid,
+            "paired": valid & (c["group", "paired"] != 0),
         }
         return {"sbuf": {"enable": reads, "address": c["read", "address"]}, "x": x, "w": w}
 
     def _operands(
-        self, c: dict[tuple[str, str], Fields], what: str, kind: str, here: Flags, count: int
+        self, c: dict[tuple[str, str], Fields], what: str, kind: str, here: Flags, count: int, inputs: dict[str, Any]
     ) -> NDArray[np.int64]:
         """[P, count]: operands of the `count` elements at `place`; 0 where not `here`."""
         out = np.zeros((len(here), count), np.int64)
-        types = np.stack([c[what, "dtype"], c[what, "part"]])[:, here]
-        for dtype, part in set(zip(*types.tolist(), strict=True)):
-            mine = np.flatnonzero(here & (c[what, "dtype"] == dtype) & (c[what, "part"] == part))
-            form = FORMAT_OF_CODE[dtype]
-            words = self._words[kind][mine, c[what, "buffer"][mine]].view(storage(form)).reshape(len(mine), -1, count)
+        types = np.stack([c[what, name] for name in ("dtype", "part", "paired")])[:, here]
+        for dtype, part, paired in set(zip(*types.tolist(), strict=True)):
+            of_type = (c[what, "dtype"] == dtype) & (c[what, "part"] == part) & (c[what, "paired"] == paired)
+            mine = np.flatnonzero(here & of_type)
+            form, buffer = FORMAT_OF_CODE[dtype], c[what, "buffer"][mine]
             place = c[what, "place"][mine] >> form.size_log2 - self.config.tensor.smallest
-            bits, subnormals = words[np.arange(len(mine)), place], self.config.tensor.subnormals
-            out[mine] = operand_words(bits, form=form, stationary=kind == "still", part=part, subnormals=subnormals)
+
+            def elements(words: Words, form: Format = form, place: Fields = place) -> NDArray[Any]:
+                parts = words.view(storage(form)).reshape(len(place), -1, count)
+                return np.asarray(parts[np.arange(len(place)), place])
+
+            bits, subnormals = elements(self._words[kind][mine, buffer]), self.config.tensor.subnormals
+            if paired:
+                out[mine] = pair_words(np.stack([bits, elements(self._second(kind, mine, buffer, inputs))]), form=form)
+            else:
+                out[mine] = operand_words(bits, form=form, stationary=kind == "still", part=part, subnormals=subnormals)
         return out
+
+    def _second(self, kind: str, mine: Fields, buffer: Fields, inputs: dict[str, Any]) -> Words:
+        """Words of the second row: in the next buffer, or, of a stationary tile, just on their way to it."""
+        words = self._words[kind][mine, (buffer + 1) % self._words[kind].shape[1]]
+        if kind == "still" and self._arriving is not None:
+            which, to, _, arrives = self._arriving
+            comes = (arrives != 0) & (which == 0) & (to == 1)
+            words = np.where(comes[mine][:, None], inputs["sbuf_data"][mine], words)
+        return words
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
         control: EdgeControl = inputs["control"]

@@ -20,6 +20,7 @@ from makalu.spec.latency import (
 )
 from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, word_cycle
 from makalu.spec.memory_map import PSUM_HALVES
+from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.operand import operand
 from ..golden.walker import addresses
@@ -43,6 +44,7 @@ class Group(NamedTuple):
     tag: int
     dtype: int
     part: int
+    paired: int
 
 
 class Column(NamedTuple):
@@ -53,6 +55,7 @@ class Column(NamedTuple):
     place: int
     dtype: int
     part: int
+    paired: int
 
 
 class Wave(NamedTuple):
@@ -73,25 +76,29 @@ class EdgeControl(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A run of moving elements in one SBUF word; `place` of the first, in elements."""
+    """A run of moving elements in one SBUF word of each row; `place` of the first, in elements."""
 
-    address: int
+    addresses: tuple[int, ...]
     place: int
     length: int
 
 
 def segments_of(instruction: Instruction, config: CoreConfig) -> list[Segment]:
-    """The moving operand cut at words (stride 1 in dimension 0) or into single elements."""
+    """The moving operand cut at words (stride 1 in dimension 0) or into single elements; rows are alike."""
     moving = operand(instruction, "src0", count=instruction["partitions"])
     width, word = moving.format.bytes, config.sbuf.word_bytes
-    places = addresses(moving.offset, width, moving.sizes, moving.strides).tolist()
+    rows = MODES[Mode(instruction["mode"])].rows
+    places = addresses(moving.offset, width, moving.sizes, moving.strides)
+    behind = places[:: len(places) // rows] - places[0] if rows > 1 else [0]
+    places = places[: len(places) // rows].tolist()
     row, unit = moving.sizes[0], moving.strides[0] == 1
     out: list[Segment] = []
     for i, place in enumerate(places):
         if unit and i % row and place % word:
             out[-1] = out[-1]._replace(length=out[-1].length + 1)
         else:
-            out.append(Segment(place // word, place % word // width, 1))
+            words = tuple((place + int(step)) // word for step in behind)
+            out.append(Segment(words, place % word // width, 1))
     return out
 
 
@@ -103,6 +110,7 @@ class _Matmul:
     carried: bool
     dtype: int
     part: int
+    rows: int
     swap: bool
     accumulate: bool
     columns: int
@@ -112,11 +120,14 @@ class _Matmul:
 
 @dataclass
 class _Held:
-    """A word in a line buffer."""
+    """A segment whose words are in line buffers, or come to them."""
 
     segment: Segment
     buffer: int
+    """Of its first row."""
     read: int
+    """Cycle of the last word that was read."""
+    words: int = 1
     gone: int = field(default=0)
 
 
@@ -150,6 +161,8 @@ class TensorHeadModel:
         self._first = False
         self._held: deque[_Held] = deque()
         self._words = 0
+        self._row = 0
+        """Of the next segment, which is read next."""
         self._column: Column | None = None
         self._was_busy = False
         self._sent: dict[int, int] = {}
@@ -181,9 +194,10 @@ class TensorHeadModel:
 
     def _read(self, slot: int) -> Read | None:
         matmul = self._fetching
-        if matmul is not None and slot == MOVING_SLOT and len(self._held) < self.config.tensor.moving_buffers:
-            buffer = self._words % self.config.tensor.moving_buffers
-            return Read(1, matmul.segments[0].address, buffer, matmul.start, matmul.count)
+        buffers = self.config.tensor.moving_buffers
+        if matmul is not None and slot == MOVING_SLOT and sum(held.words for held in self._held) < buffers:
+            address = matmul.segments[0].addresses[self._row]
+            return Read(1, address, self._words % buffers, matmul.start, matmul.count)
         return self._reads.get(self.cycle)
 
     def tick(self, inputs: dict[str, Any]) -> None:
@@ -196,8 +210,15 @@ class TensorHeadModel:
             self._sending, self._waiting, self._first = self._waiting, None, True
         if read is not None and read.moving:
             assert self._fetching is not None
-            self._held.append(_Held(self._fetching.segments.popleft(), read.buffer, t))
+            segment = self._fetching.segments[0]
+            if self._row:
+                self._held[-1].read, self._held[-1].words = t, self._row + 1
+            else:
+                self._held.append(_Held(segment, read.buffer, t))
             self._words += 1
+            self._row = (self._row + 1) % len(segment.addresses)
+            if not self._row:
+                self._fetching.segments.popleft()
             if not self._fetching.segments:
                 self._fetching = None
         self._outstanding -= out["finish_load"] + out["finish_matmul"]
@@ -219,16 +240,18 @@ class TensorHeadModel:
     def _accept_load(self, a: int, load: Instruction) -> None:
         tensor, word = self.config.tensor, self.config.sbuf.word_bytes
         source = operand(load, "src0", count=load["partitions"])
-        groups, inside = -(-source.elements // tensor.load_columns), groups_of_a_word(source.format)
-        for i in range(-(-groups // inside)):
-            cycle = word_cycle(source.format, i)
+        rows = MODES[Mode(load["mode"])].rows
+        groups, inside = -(-load["src0_size0"] // tensor.load_columns), groups_of_a_word(source.format)
+        for i in range(-(-groups // inside) * rows):
+            cycle = word_cycle(source.format, i, rows)
+            place = source.offset + i % rows * load["src0_stride3"]  # of more rows the elements have a byte
             # a word is in the buffer of its slot's number
-            where = Read(0, source.offset // word + i, cycle % SLOTS, source.partition, source.count)
+            where = Read(0, place // word + i // rows, cycle % SLOTS, source.partition, source.count)
             self._reads[a + 1 + cycle] = where
         for g in range(groups):
-            buffer = word_cycle(source.format, g // inside) % SLOTS
+            buffer = word_cycle(source.format, g // inside * rows, rows) % SLOTS
             place = g % inside << source.format.size_log2 - tensor.smallest
-            here = Group(buffer, place, g, source.format.code, load["part"])
+            here = Group(buffer, place, g, source.format.code, load["part"], int(rows > 1))
             self._groups[a + LOAD_LEAD + group_cycle(source.format, g)] = here
         self._last_group = a + LOAD_LEAD + load_span(source.format, groups) - 1
         self._finishes["finish_load"].add(self._last_group + row_delay(self.config))
@@ -243,6 +266,7 @@ class TensorHeadModel:
             carried=target.format == CARRIED,
             dtype=matmul["src0_dtype"],
             part=matmul["part"],
+            rows=MODES[Mode(matmul["mode"])].rows,
             swap=self._pending,
             accumulate=bool(matmul["accumulate"]),
             columns=matmul["columns"],
@@ -258,6 +282,8 @@ class TensorHeadModel:
         matmul = self._sending
         if matmul is None or not self._held or h < self._held[0].read + WORD_LEAD:
             return
+        if self._held[0].words < len(self._held[0].segment.addresses):
+            return
         destination = matmul.destinations[0] // ACCUMULATOR.bytes
         safe = hazard_window(self.config) + 1
         if matmul.accumulate and h - self._sent.get(destination, -safe) < safe:
@@ -266,7 +292,7 @@ class TensorHeadModel:
         swap = matmul.swap and self._first
         larger = FORMAT_OF_CODE[matmul.dtype].size_log2 - self.config.tensor.smallest
         place = held.segment.place + held.gone << larger
-        self._column = Column(int(swap), held.buffer, place, matmul.dtype, matmul.part)
+        self._column = Column(int(swap), held.buffer, place, matmul.dtype, matmul.part, int(matmul.rows > 1))
         self._first = False
         held.gone += 1
         if held.gone == held.segment.length:

@@ -16,6 +16,7 @@ from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode
 from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_window, row_delay, swap_guard
 from makalu.spec.loading import load_span
+from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.walker import addresses
 from .waits import EngineWork, Hold
@@ -42,8 +43,8 @@ class TensorTiming:
     """Times of LoadStationary and Matmul from the cycles in which they are issued.
 
     Nothing outside the engine can hold it once an instruction is accepted, so everything about an instruction is known
-    when it is issued. Work per instruction: one step a segment (an SBUF word), one a column only where destinations of
-    an accumulating matmul may return within A + 1 columns.
+    when it is issued. Work per instruction: one step a segment (an SBUF word of each row), one a column only where
+    destinations of an accumulating matmul may return within A + 1 columns.
 
     Does not: know data; check instructions.
 
@@ -129,11 +130,12 @@ class TensorTiming:
         return TensorTimes(a, a + LOAD_LEAD, last, last + self._rows_delay)
 
     def _matmul(self, b: int, instruction: Instruction) -> TensorTimes:
-        sizes, moving_strides = _pattern(instruction, "src0")
+        sizes, dst_strides = _pattern(instruction, "dst")
+        _, moving_strides = _pattern(instruction, "src0")
+        rows = MODES[Mode(instruction["mode"])].rows
         word = self.config.sbuf.word_bytes
         element = FORMAT_OF_CODE[instruction["src0_dtype"]].bytes
         lengths = _segment_lengths(instruction["src0_offset"] % word, element, sizes, moving_strides, word)
-        _, dst_strides = _pattern(instruction, "dst")
         width = FORMAT_OF_CODE[instruction["dst_dtype"]].bytes
         places = addresses(instruction["dst_offset"], width, sizes, dst_strides) // ACCUMULATOR.bytes
         checked = self._checked(places) if instruction["accumulate"] else 0
@@ -144,7 +146,8 @@ class TensorTiming:
         i = hazard = 0
         idle = max(b, self._last_column)
         for length in lengths:
-            read = _at_slot(max(read + 1, self._emptied[0]), MOVING_SLOT)
+            for row in range(rows):
+                read = _at_slot(max(read + 1, self._emptied[row]), MOVING_SLOT)
             sent = max(sent, read + WORD_LEAD - 1)
             for _ in range(min(length, checked - i)):
                 wanted = sent + 1
@@ -157,7 +160,7 @@ class TensorTiming:
             columns[i : i + length] = np.arange(sent + 1, sent + 1 + length)
             i += length
             sent += length
-            self._emptied.append(sent)
+            self._emptied.extend([sent] * rows)
         for place, cycle in zip(places[-self._window :].tolist(), columns[-self._window :].tolist(), strict=True):
             self._recent.append((place, cycle))
         self._own(places, columns)

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from makalu.sim_models.golden.check import check, loaded_by
+from makalu.sim_models.golden.check import Loaded, check, loaded_by
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.errors import ErrorCode, MakaluError
-from makalu.spec.formats import Format
 from makalu.spec.isa import Queue
 from makalu.spec.sequencer import CONTROL_OPCODES
 from makalu.sw.nki.recording import Operation
@@ -205,7 +204,7 @@ def _check(
     queues: Queues, origins: Mapping[Queue, Sequence[int | None]], lines: Sequence[Origin], config: CoreConfig
 ) -> None:
     for queue, stream in queues.items():
-        loaded: Format | None = None
+        loaded: Loaded | None = None
         for instruction, number in zip(stream, origins[queue], strict=True):
             code, text = check(instruction, queue, config, loaded=loaded)
             if code is not ErrorCode.NONE:

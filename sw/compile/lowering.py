@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from makalu.spec.formats import FORMATS, FP32, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, Opcode, Space
+from makalu.sw.nki.double_row import row
+from makalu.sw.nki.errors import NotBuiltError
 from makalu.sw.nki.recording import Operation
 from makalu.sw.nki.storage import Buffer, Storage
 from makalu.sw.nki.tensor import Tensor
@@ -64,6 +66,11 @@ def _instructions(
     if roles.columns is not None:
         numbers["columns"] = operation.tensors[roles.columns].shape[0]
     kept = _kept(operation.opcode, tensors, types)
+    rows = {}
+    if operation.numbers.get("mode"):
+        # the outermost dimension of src0 counts its rows; the elements of one are beside those of dst
+        rows = {name: tensor.dims[1] for name, tensor in zip(names, tensors, strict=True) if name != "dst"}
+        tensors = [row(tensor) if name in rows else tensor for name, tensor in zip(names, tensors, strict=True)]
     for pattern in common_patterns([_elements(tensor) for tensor in tensors], most=most):
         values = dict(numbers)
         reads: list[Region] = []
@@ -71,6 +78,8 @@ def _instructions(
         for i, (name, tensor) in enumerate(zip(names, tensors, strict=True)):
             offset = tensor.start + pattern.offsets[i] * tensor.item
             sizes, strides = pattern.sizes, pattern.strides[i]
+            if name in rows:
+                sizes, strides = _with_rows(sizes, strides, *rows[name])
             place = _slot(values, roles.tensors[name], tensor, addresses, offset, sizes, strides, kept)
             (writes if name == "dst" else reads).append(place)
             if name == "dst" and operation.numbers.get("accumulate"):
@@ -81,6 +90,15 @@ def _instructions(
                 values["operand0_tensor"] = 1
                 reads.append(_slot(values, slot, scalar, addresses, scalar.start, _ONE, _LONE))
         yield Step(operation.opcode, values, tuple(reads), tuple(writes))
+
+
+def _with_rows(
+    sizes: Sequence[int], strides: Sequence[int], count: int, step: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """`count` rows `step` bytes apart in the last dimension; of such operands an element is a byte."""
+    if sizes[-1] != 1:
+        raise NotBuiltError(f"a matmul in double row over {AP_DIMS} dimensions of columns, {list(sizes)}")
+    return (*sizes[:-1], count), (*strides[:-1], step)
 
 
 def _kept(opcode: Opcode, tensors: Sequence[Tensor], types: Sequence[Format]) -> Format | None:

@@ -24,9 +24,11 @@ class Roles:
 
 
 ROLES: Mapping[Opcode, Roles] = {
-    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}, numbers={"part": "part"}),
+    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}, numbers={"part": "part", "mode": "mode"}),
     Opcode.MATMUL: Roles(
-        {"dst": "dst", "moving": "src0"}, numbers={"part": "part", "accumulate": "accumulate"}, columns="dst"
+        {"dst": "dst", "moving": "src0"},
+        numbers={"part": "part", "mode": "mode", "accumulate": "accumulate"},
+        columns="dst",
     ),
     Opcode.TENSOR_COPY: Roles({"dst": "dst", "src": "src0"}),
     Opcode.TENSOR_TENSOR: Roles({"dst": "dst", "data1": "src0", "data2": "src1"}, numbers={"op": "op0"}),

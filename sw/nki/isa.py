@@ -82,16 +82,19 @@ def nc_matmul(
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; operands as the array has them, fp32 sums.
 
     `accumulate` None overwrites where no matmul wrote dst before and adds where one did. Becomes a load_stationary and
-    a matmul; of fp32 elements, four passes, or two where a side is said to hold only 0 and 1. An operand that is
+    a matmul; of fp32 elements, four passes, or two where a side is said to hold only 0 and 1; with perf_mode double_row
+    of stationary[K, 2, M] and moving[K, 2, N], fp8 elements, both rows in the time of one. An operand that is
     strided, unaligned or in other partitions is copied first.
     """
     del name
     size = (current().config.tensor.rows, current().config.tensor.columns)
     if tile_position not in ((), (0, 0)) or tile_size not in ((), size):
         raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
-    unbuilt(perf_mode=(perf_mode, matmul_perf_mode.none))
+    double = perf_mode is matmul_perf_mode.double_row
+    if double and is_transpose:
+        raise KernelError("a transpose in double row (NKI: nisa.nc_matmul, perf_mode)")
     whole = (bool(is_stationary_onezero), bool(is_moving_onezero))
-    matmul(dst, stationary, moving, accumulate=accumulate, transpose=is_transpose, whole=whole)
+    matmul(dst, stationary, moving, accumulate=accumulate, transpose=is_transpose, whole=whole, double=double)
 
 
 @call("nisa")

@@ -4,10 +4,12 @@ from math import prod
 
 from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import Opcode, OperandRule
+from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import MIXING, TRANSPOSES, Part, mixable, passes
 
 from .arguments import checked_tensor
 from .core_rules import named, rule_of, types_of
+from .double_row import check_rows, placed_rows
 from .errors import KernelError, NotBuiltError
 from .fill import halves, materialised
 from .recording import current
@@ -31,11 +33,13 @@ def matmul(
     accumulate: bool | None,
     transpose: bool,
     whole: tuple[bool, bool] = (False, False),
+    double: bool = False,
 ) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds;
     where the core's sums carry bits and dst has the type of stationary, every bit arrives, and nothing is added.
 
-    `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none).
+    `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none). `double`: of
+    stationary[K, 2, M] and moving[K, 2, N], the sum over both rows too.
     """
     config = current().config
     checked_tensor("dst", dst, Buffer.PSUM)
@@ -46,6 +50,8 @@ def matmul(
                 f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies {named(opcode, 'src0')}"
                 f" ({rule_of(opcode, 'src0', OperandRule.KIND)})"
             )
+    if double:
+        check_rows(stationary, moving)
     if not mixable(stationary.dtype, moving.dtype):
         raise KernelError(
             f"a matmul of {stationary.dtype.name} and {moving.dtype.name}, stationary {stationary}, moving {moving};"
@@ -64,7 +70,8 @@ def matmul(
             f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in {ACCUMULATOR.name}"
             f" ({rule_of(_MATMUL, 'dst', OperandRule.KIND)})"
         )
-    rows, columns, count = stationary.shape[0], stationary.size // stationary.shape[0], moving.size // moving.shape[0]
+    rows, each = stationary.shape[0], MODES[Mode(double)].rows
+    columns, count = stationary.size // rows // each, moving.size // moving.shape[0] // each
     shapes = f"stationary {list(stationary.shape)}, moving {list(moving.shape)}, dst {list(dst.shape)}"
     if moving.shape[0] != rows:
         raise KernelError(f"stationary and moving have {rows} and {moving.shape[0]} partitions (K); {shapes}")
@@ -90,7 +97,10 @@ def matmul(
     stationary = in_rows(stationary)
     if stationary.partition != moving.partition:
         stationary = relocated(stationary, moving.partition)
-    stationary = aligned_stationary(stationary)
+    if double:
+        stationary, moving = placed_rows(stationary, stationary=True), placed_rows(moving, stationary=False)
+    else:
+        stationary = aligned_stationary(stationary)
     adds = not exact and _accumulates(dst, accumulate)
     if not adds:
         dst.check_distinct("dst")
@@ -102,7 +112,10 @@ def matmul(
         _move(dst, stationary, moving)
         dst.storage.mark(dst, Written.VALUE)
         return
-    _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose))
+    if double:
+        _record_rows(dst, stationary, moving, adds)
+    else:
+        _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose))
     dst.storage.mark(dst, Written.MATMUL)
 
 
@@ -111,6 +124,12 @@ def _move(dst: Tensor, stationary: Tensor, moving: Tensor) -> None:
     for part, piece in zip(TRANSPOSES, halves(dst), strict=False):
         current().append(_LOAD, {"stationary": stationary}, {"part": int(part)})
         current().append(_MATMUL, {"dst": piece, "moving": moving}, {"part": int(Part.UPPER), "accumulate": 0})
+
+
+def _record_rows(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool) -> None:
+    numbers = {"part": int(Part.UPPER), "mode": int(Mode.DOUBLE_ROW)}
+    current().append(_LOAD, {"stationary": stationary}, numbers)
+    current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers | {"accumulate": int(adds)})
 
 
 def _record(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool, whole: tuple[bool, bool]) -> None:

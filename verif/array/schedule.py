@@ -107,11 +107,13 @@ class Schedule:
             "operand": rng.integers(0, 1 << OPERAND_BITS, rows),
             "active": np.zeros(rows, np.bool_),
             "swap": np.zeros(rows, np.bool_),
+            "paired": np.zeros(rows, np.bool_),
         }
         w: dict[str, NDArray[Any]] = {
             "operands": rng.integers(0, 1 << OPERAND_BITS, (rows, width)),
             "tag": rng.integers(0, self.tensor.columns // width, rows),
             "valid": np.zeros(rows, np.bool_),
+            "paired": np.zeros(rows, np.bool_),
         }
         for row in range(rows):
             now = cycle - row * self.tensor.add_stages

@@ -6,7 +6,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.tensor.layouts import X_BITS, group, tag_bits
+from makalu.hw.tensor.layouts import group, tag_bits, x_operand
 from makalu.sim_models.lockstep.array import ArrayModel
 from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
 from makalu.spec.config import CoreConfig
@@ -47,7 +47,7 @@ class Bench:
         group_bits, columns = group(self.config).size, self.tensor.load_columns
         for row in range(self.tensor.rows):
             word = int(moving[row]) | int(x["active"][row]) << OPERAND_BITS | int(x["swap"][row]) << (OPERAND_BITS + 1)
-            x_port |= word << (row * X_BITS)
+            x_port |= word << (row * x_operand(self.tensor).size)
             word = sum(int(stationary[row, i]) << (i * OPERAND_BITS) for i in range(columns))
             word |= int(w["tag"][row]) << (columns * OPERAND_BITS)
             word |= int(w["valid"][row]) << (columns * OPERAND_BITS + tag_bits(self.tensor))

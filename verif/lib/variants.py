@@ -73,6 +73,7 @@ def small_core(
     tile: int = 4,
     psum_stages: int = 3,
     subnormals: str = "keep",
+    products: int = 1,
 ) -> CoreConfig:
     """P x P array; F follows from the word. It has the formats of `tiny` that its rules allow."""
     tiny = load_preset("tiny")
@@ -82,7 +83,13 @@ def small_core(
     return _changed(
         f"tiny-{partitions}",
         partitions=partitions,
-        tensor={**array, "mul_stages": mul_stages, "add_stages": add_stages, "subnormals": subnormals},
+        tensor={
+            **array,
+            "mul_stages": mul_stages,
+            "add_stages": add_stages,
+            "subnormals": subnormals,
+            "products": products,
+        },
         psum={"add_stages": psum_stages},
         sbuf={"word_bytes": word_bytes},
         bus={"data_bytes": max(tiny.bus.data_bytes, word_bytes)},

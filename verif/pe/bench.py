@@ -1,5 +1,7 @@
 """One PE in each pipeline cut, on Verilator and on Icarus, where a register without a value is X and never right."""
 
+from dataclasses import replace
+
 from makalu.hw.tensor.pe import Pe
 from verif.lib.cases import Case, Config
 from verif.lib.variants import bench_config
@@ -15,7 +17,7 @@ CUTS = tuple(
     Case(
         name=f"{mul_stages}-{add_stages}-{subnormals}",
         module="verif.pe.test_pe",
-        tests=6,
+        tests=7,
         component=pe,
         config={
             "partitions": 4,
@@ -31,4 +33,11 @@ CUTS = tuple(
     for subnormals in ("keep", "flush")
 )
 
-CASES = (*CUTS, *(case.on_icarus(cycles=500) for case in CUTS))
+PAIRS = tuple(
+    replace(case, name=f"{case.name}-pairs", config={**case.config, "products": 2})
+    for case in CUTS
+    if case.config["subnormals"] == "keep" and case.config["add_stages"] > 1
+)
+"""With two products a cycle."""
+
+CASES = (*CUTS, *PAIRS, *(case.on_icarus(cycles=500) for case in CUTS))

@@ -6,13 +6,14 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.tensor.layouts import OPERAND, X_OPERAND
+from makalu.hw.tensor.layouts import OPERAND, x_operand
 from makalu.sim_models.golden.arithmetic import fma_chain_step
-from makalu.sim_models.lockstep.operand import operand_values, operand_words
+from makalu.sim_models.lockstep.operand import operand_values, operand_words, pair_products, pair_words
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
 from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.pairs import PAIRABLE
 from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
 from verif.arith.vectors import (
@@ -79,6 +80,7 @@ class Bench:
     async def step(self, inputs: PeInputs) -> int | None:
         """One cycle; p_out if it is defined."""
         x = inputs.x | inputs.active << OPERAND_BITS | inputs.swap << (OPERAND_BITS + 1)
+        x |= inputs.paired << (OPERAND_BITS + 2)
         p_in = chain_word(inputs.p, self.rng)
         drive(self.dut, {"x_in": x, "w": inputs.w, "load": int(inputs.load), "p_in": p_in})
         await RisingEdge(self.dut.clk)
@@ -89,9 +91,9 @@ class Bench:
             model["p_out"] = want.p
             self.seen["p"] += 1
         if want.x is not None:
-            out = unpack(X_OPERAND, self.dut.x_out.value.to_unsigned())
-            rtl |= {"active": out["active"], "swap": out["swap"]}
-            model |= {"active": int(want.active), "swap": int(want.swap)}
+            out = unpack(x_operand(self.tensor), self.dut.x_out.value.to_unsigned())
+            rtl |= {"active": out["active"], "swap": out["swap"], "paired": out["paired"]}
+            model |= {"active": int(want.active), "swap": int(want.swap), "paired": int(want.paired)}
             operand = unpack(OPERAND, want.x)
             if not want.active:  # leaves as a zero; kind and sign mean nothing
                 operand |= {"significand": 0, "exponent": ZERO_EXPONENT}
@@ -212,6 +214,36 @@ async def every_operand(dut):
     columns["p"] = chains(np.where(np.isnan(near), np.uint32(0x7FC00000), sums), b.tensor.subnormals)
     await b.play_words(**{n: np.pad(v, (place[n], cycles - place[n] - count)) for n, v in columns.items()})
     cocotb.log.info("%s operands: %s", len(kinds), count_sums(*b.sums()))
+
+
+@cocotb.test()
+async def every_pair(dut):
+    """Pairs of short elements times pairs, each format beside each, specials among them, onto what cancels; in between
+    single operands, which meet pairs only while they are inactive. Where there are no pairs, nothing.
+    """
+    b = Bench(dut)
+    await b.start()
+    if b.tensor.products == 1:
+        return
+    numbers = np.random.default_rng(bench_params()["seed"])
+    for moving in PAIRABLE:
+        for stationary in PAIRABLE:
+            count = max(30, bench_params()["cycles"] // 9)
+            sides = [random_elements(numbers, form, (2, count), specials=0.2) for form in (moving, stationary)]
+            words = [pair_words(bits, form=form) for bits, form in zip(sides, (moving, stationary), strict=True)]
+            product = pair_products(*words)
+            with np.errstate(invalid="ignore", over="ignore"):
+                near = (product * numbers.choice([-1, -1 - 2**-12, 0.5, 2.0**-20], count)).astype(np.float32)
+            sums = np.where(numbers.random(count) < 0.2, fp32_operands(numbers, count), near.view(np.uint32))
+            alone = numbers.random(count) < 0.1
+            behind = 1 + b.tensor.mul_stages
+            cycles = count + 1 + behind + b.tensor.add_stages + 1
+            place = {"w": 0, "load": 0, "x": 1, "active": 1, "paired": 1, "swap": 1, "p": 1 + behind}
+            on = np.ones(count, bool)
+            columns = {"x": words[0], "active": ~alone, "paired": ~alone | (numbers.random(count) < 0.5), "swap": on}
+            columns |= {"w": words[1], "load": on, "p": chains(sums, b.tensor.subnormals)}
+            await b.play_words(**{n: np.pad(v, (place[n], cycles - place[n] - count)) for n, v in columns.items()})
+    cocotb.log.info("pairs: %s", count_sums(*b.sums()))
 
 
 @cocotb.test()

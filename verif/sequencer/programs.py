@@ -22,6 +22,7 @@ from makalu.spec.isa import (
     WaitKind,
     used_fields,
 )
+from makalu.spec.pairs import PAIRABLE
 from makalu.spec.tensor_types import mixable
 
 __all__ = ["BROKEN", "INNER", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
@@ -66,6 +67,9 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: For
     partitions = rng.randint(1, config.partitions)
     start = rng.randint(0, config.partitions - partitions)
     sizes = [rng.randint(1, 4) for _ in range(AP_DIMS)]
+    short = [form for form in meet if form in PAIRABLE]
+    double = "mode" in spec.fields and len(config.tensor.modes) > 1 and bool(short) and rng.random() < 0.4
+    meet = short if double else meet
     if opcode is Opcode.LOAD_STATIONARY:
         sizes = [rng.randint(1, config.tensor.columns), 1, 1, 1]
     # one size may be large where the operands stand still along it: all bits of the field
@@ -97,11 +101,14 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: For
             strides[still], own = 0, [large if d == still else size for d, size in enumerate(own)]
         place = 0 if opcode is Opcode.MATMUL and slot == "dst" else start
         out |= operand(slot, space, dtype, offset + bank, own, strides, place)
+    if double:
+        _second_row(rng, out, config)
     choices = {
         "partitions": partitions,
         "columns": rng.randint(1, config.tensor.columns),
         "accumulate": rng.getrandbits(1) if out.get("dst_dtype") == FP32.code else 0,
-        "part": rng.randint(0, config.tensor.parts),
+        "part": 0 if double else rng.randint(0, config.tensor.parts),
+        "mode": int(double),
         "operand0_tensor": int(scalar),
         "op0": rng.choice(list(AluOp)),
         "op1": rng.choice(list(AluOp)),
@@ -117,6 +124,20 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: For
         low, high = _memory_range(out, slot)
         out["address"] = _address(rng, low, (1 << config.bus.address_bits) - 1 - high)
     return out
+
+
+def _second_row(rng: random.Random, out: dict[str, int], config: CoreConfig) -> None:
+    """Makes src0 one of two rows, the second as many words up or down as there is room for, or one."""
+    for slot in ("dst", "src0"):  # dimension 3 counts rows
+        if f"{slot}_size3" in out:
+            out |= {f"{slot}_size3": 1, f"{slot}_stride3": 0}
+    sizes, strides = ([out[f"src0_{name}{d}"] for d in range(3)] for name in ("size", "stride"))
+    steps = [(n - 1) * s for n, s in zip(sizes, strides, strict=True)]
+    word, offset = config.sbuf.word_bytes, out["src0_offset"]
+    low, high = offset + sum(min(s, 0) for s in steps), offset + sum(max(s, 0) for s in steps)
+    down, up = low // word, (config.sbuf.partition_bytes - 1 - high) // word
+    step = word * rng.choice((0, 1 if up else 0, up, -down, rng.randint(-down, up)))
+    out |= {"src0_size3": 2, "src0_stride3": max(-(1 << 15), min((1 << 15) - word, step))}
 
 
 def _memory_range(fields: Mapping[str, int], slot: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ __all__ = ["CASES"]
 
 FOUR = {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1}
 DEEP = {"partitions": 4, "word_bytes": 8, "mul_stages": 1, "add_stages": 3, "psum_stages": 1, "subnormals": "flush"}
-SIXTEEN = {"partitions": 16, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "psum_stages": 2}
+SIXTEEN = {"partitions": 16, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "psum_stages": 2, "products": 2}
 """Four groups a row, so four words of 4-byte elements."""
 
 
@@ -32,8 +32,16 @@ FEW = {"every_long_size": 8}
 
 CASES = (
     SMALL,
+    replace(SMALL, name="4x4-pairs", config={**FOUR, "products": 2}),
     replace(SMALL, name="4x4-seed-2", seed=2, soak=True),
     replace(SMALL, name="4x4-deep", config=DEEP, params={**FEW, "commands": 150}, slow=True),
-    replace(SMALL, name="16x16", config=SIXTEEN, params={**FEW, "commands": 60}, hierarchical=True, slow=True),
+    replace(
+        SMALL,
+        name="16x16",
+        config=SIXTEEN,
+        params={**FEW, "commands": 60},
+        hierarchical=True,
+        slow=True,
+    ),
     SMALL.on_icarus(**FEW, commands=50, slow=True),  # registers without a value stay X: nothing undefined is compared
 )

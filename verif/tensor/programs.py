@@ -9,7 +9,9 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.frame import SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
-from makalu.spec.tensor_types import mixable
+from makalu.spec.pairs import PAIRABLE
+from makalu.spec.tensor_modes import Mode
+from makalu.spec.tensor_types import Part, mixable
 from verif.tensor.elements import operand_kinds
 
 __all__ = [
@@ -59,11 +61,25 @@ def _operand(
 
 
 def load(
-    *, offset: int, columns: int, start: int, count: int, form: Format = BF16, part: int = 0, tag: int = 0
+    *,
+    offset: int,
+    columns: int,
+    start: int,
+    count: int,
+    form: Format = BF16,
+    part: int = 0,
+    rows: int | None = None,
+    tag: int = 0,
 ) -> Instruction:
-    """shadow[count, columns]"""
+    """shadow[count, columns]; `rows`: from row to row, in double row [elements]."""
     where = _operand("src0", Space.SBUF, form.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
+    where |= _rows(rows)
     return Instruction(Opcode.LOAD_STATIONARY, where | {"partitions": count, "part": part, "tag": tag})
+
+
+def _rows(step: int | None) -> dict[str, int]:
+    """What double row has beside a tile of one row."""
+    return {} if step is None else {"src0_size3": 2, "src0_stride3": step, "mode": int(Mode.DOUBLE_ROW)}
 
 
 def matmul(
@@ -80,10 +96,11 @@ def matmul(
     form: Format = BF16,
     part: int = 0,
     into: Format = FP32,
+    rows: int | None = None,
     tag: int = 0,
 ) -> Instruction:
-    """dst and moving are byte offsets."""
-    values = _operand("src0", Space.SBUF, form.code, start, moving, sizes, moving_strides)
+    """dst and moving are byte offsets; `rows` as of a load."""
+    values = _operand("src0", Space.SBUF, form.code, start, moving, sizes, moving_strides) | _rows(rows)
     values |= _operand("dst", Space.PSUM, into.code, 0, dst, sizes, dst_strides)
     values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
     return Instruction(Opcode.MATMUL, values)
@@ -160,9 +177,11 @@ def _sizes(rng: random.Random, most: int) -> Sizes:
             return tuple(sizes)
 
 
-def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, odd: bool) -> tuple[int, Sizes]:
+def _moving(
+    rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, odd: bool, room: int = SBUF_WINDOW
+) -> tuple[int, Sizes]:
     """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0; `odd`: or nearly so,
-    with a stride of 1 but for one bit.
+    with a stride of 1 but for one bit; in the first `room` bytes of it.
     """
     base = window(config, rng.randrange(config.sbuf.banks))
     while True:
@@ -171,9 +190,16 @@ def _moving(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, 
             strides = [1 ^ 1 << rng.randrange(8)]
         strides += [rng.choice((0, 1, sizes[0], rng.randint(-20, 20))) for _ in range(AP_DIMS - 1)]
         low, high = extent(0, form.bytes, sizes, strides)
-        if high - low < SBUF_WINDOW:
-            room = (SBUF_WINDOW - 1 - (high - low)) // form.bytes
-            return base - low + form.bytes * rng.randint(0, room), tuple(strides)
+        if high - low < room:
+            last = (room - 1 - (high - low)) // form.bytes
+            return base - low + form.bytes * rng.randint(0, last), tuple(strides)
+
+
+def _apart(rng: random.Random, config: CoreConfig, offset: int, room: int) -> tuple[int, int]:
+    """Offset of a first row that lies in the first `room` bytes of a window, and the step to the second: up or down."""
+    word = config.sbuf.word_bytes
+    step = word * rng.randint(0, (SBUF_WINDOW - room) // word)
+    return rng.choice(((offset, step), (offset + step, -step)))
 
 
 def _target(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, narrow: bool) -> tuple[int, Sizes]:
@@ -203,8 +229,9 @@ def _random(
 ) -> list[Command]:
     """A matmul uses rows and columns that the last load before it defined."""
     tensor, word = config.tensor, config.sbuf.word_bytes
-    tile, loaded = (0, tensor.rows, tensor.columns), BF16
+    tile, loaded, double = (0, tensor.rows, tensor.columns), BF16, False
     kinds = operand_kinds(tensor)
+    short = [(form, Part.UPPER) for form in tensor.operands if form in PAIRABLE]
     out = []
     for tag in range(commands):
         gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
@@ -213,16 +240,24 @@ def _random(
             columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
             tile = (rng.randint(0, tensor.rows - count), count, columns)
             offset = window(config, rng.randrange(config.sbuf.banks))
-            loaded, part = rng.choice(kinds)
-            offset += word * rng.randrange((SBUF_WINDOW - loaded.bytes * tensor.columns) // word)
+            double = len(tensor.modes) > 1 and rng.random() < 0.4
+            loaded, part = rng.choice(short if double else kinds)
+            offset += word * rng.randrange((SBUF_WINDOW // 2 - loaded.bytes * tensor.columns) // word)
             its = {"form": loaded, "part": part, "tag": tag}
+            if double:
+                offset, its["rows"] = _apart(rng, config, offset, SBUF_WINDOW // 2)
             out.append(Command(load(offset=offset, columns=columns, start=tile[0], count=count, **its), gap))
             continue
         start, count, columns = tile
         taken = rng.choice((count, rng.randint(1, count)))
         sizes = _sizes(rng, most)
-        form, part = rng.choice([kind for kind in kinds if mixable(loaded, kind[0])])
-        moving, moving_strides = _moving(rng, config, sizes, form, odd=not narrow)
+        form, part = rng.choice([kind for kind in (short if double else kinds) if mixable(loaded, kind[0])])
+        rows, room = None, SBUF_WINDOW
+        if double:
+            sizes, room = (*sizes[:3], 1), SBUF_WINDOW // 2
+        moving, moving_strides = _moving(rng, config, sizes, form, odd=not narrow, room=room)
+        if double:
+            moving, rows = _apart(rng, config, moving, room)
         adds = rng.random() < accumulate
         into = FP32 if adds else rng.choice(tensor.outputs)
         dst, dst_strides = _target(rng, config, sizes, into, narrow=narrow)
@@ -241,6 +276,7 @@ def _random(
                     form=form,
                     part=part,
                     into=into,
+                    rows=rows,
                     tag=tag,
                 ),
                 gap,

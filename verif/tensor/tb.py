@@ -14,6 +14,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
 from makalu.spec.isa import Opcode
+from verif.lib.compare import Known
 from verif.lib.cut import Cut
 from verif.lib.side_by_side import SideBySide, stream, with_memory
 from verif.tensor.elements import random_elements
@@ -73,13 +74,14 @@ class _Model(TensorModel):
             "tensor_edge__sbuf": out["sbuf"],
             "tensor_edge__x": self._x(out["x"]),
             "tensor_edge__w": self._w(out["w"]),
-            "array__p": sum(int(v) << (32 * p) for p, v in enumerate(out["p"])),
+            "array__p": Known(_packed(out["p"]), _packed(self.array.known * 0xFFFFFFFF)),
             "psum_slice__commit": out["commit"],
         }
 
     def _x(self, x: dict[str, Any]) -> list[int]:
         packed = x["operand"] | x["active"].astype(np.int64) << OPERAND_BITS
-        return (packed | x["swap"].astype(np.int64) << (OPERAND_BITS + 1)).tolist()
+        packed |= x["swap"].astype(np.int64) << (OPERAND_BITS + 1)
+        return (packed | x["paired"].astype(np.int64) << (OPERAND_BITS + 2)).tolist()
 
     def _w(self, w: dict[str, Any]) -> list[dict[str, Any] | int]:
         words = w["operands"]
@@ -196,6 +198,7 @@ class TensorBench(SideBySide):
         if column is not None:
             self.columns.append(self.cycle)
             self.seen["swap"] += column.swap
+            self.seen["pairs"] += column.paired
         for name, cycles in self.finishes.items():
             if out[name]:
                 cycles.append(self.cycle)
@@ -207,6 +210,10 @@ class TensorBench(SideBySide):
         if out["wave"] is not None:
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
             self.seen["half a word"] += out["wave"].halves in (1, 2)
+
+
+def _packed(words: NDArray[Any]) -> int:
+    return sum(int(word) << (32 * p) for p, word in enumerate(words))
 
 
 def _finalised(config: CoreConfig, words: int) -> int:

@@ -87,7 +87,7 @@ async def ragged_programs(dut: Any) -> None:
     bench.dma_reads = 0.4
     await against_golden(bench, ragged(CONFIG, bench.rng, commands=COMMANDS))
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite")
-    points += ("half a word",) if CONFIG.tensor.carries else ()
+    points += ("half a word",) * CONFIG.tensor.carries + ("pairs",) * (len(CONFIG.tensor.modes) > 1)
     assert not missing(bench, points)
 
 

@@ -1,0 +1,75 @@
+"""Pairs of short operands: what an element is in one, and the sum of its two products; the definition in integers.
+
+Written from `spec/pairs.py`. A significand and its exponent come from the element's bits, not from its value: where a
+product is cut depends on them.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from makalu.spec.formats import Format
+from makalu.spec.pairs import PAIR_SHIFT, PAIR_SIGNIFICAND_BITS, PAIRABLE
+
+from .arithmetic import chain_sum
+from .formats import storage, widen
+
+__all__ = ["PairOperand", "pair_column_chain", "pair_operand", "pair_sum"]
+
+Numbers = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+
+
+class PairOperand(NamedTuple):
+    """Arrays of one shape, both elements of a pair in the first dimension."""
+
+    significand: Numbers
+    """Signed, in units of 2^(exponent - 3)."""
+    exponent: Numbers
+    value: Doubles
+    """What the element is; infinities and NaNs are nowhere else."""
+
+    def at(self, *index: Any) -> "PairOperand":
+        """A part of each array."""
+        return PairOperand(self.significand[index], self.exponent[index], self.value[index])
+
+
+def pair_operand(form: Format, bits: ArrayLike) -> PairOperand:
+    """Of elements [2, ...]. Errors: `ValueError` for a format whose elements are no part of a pair."""
+    if form not in PAIRABLE:
+        raise ValueError(f"an element of {form.name} is no part of a pair; {[f.name for f in PAIRABLE]} are")
+    elements = np.asarray(bits, storage(form)).astype(np.int64)
+    magnitude, sign = elements & form.magnitude_mask, elements >> form.bits - 1
+    exponent, fraction = magnitude >> form.fraction_bits, magnitude & (1 << form.fraction_bits) - 1
+    whole = fraction + (exponent > 0) * (1 << form.fraction_bits)
+    significand = whole << PAIR_SIGNIFICAND_BITS - 1 - form.fraction_bits
+    with np.errstate(invalid="ignore"):
+        value = widen(form, bits).view(np.float32).astype(np.float64)
+    return PairOperand(np.where(sign == 1, -significand, significand), np.maximum(exponent, 1) - form.bias, value)
+
+
+def pair_sum(a: PairOperand, b: PairOperand) -> Doubles:
+    """addend, as `spec/pairs.py` has it: both products cut at a common last place, added; exact in doubles."""
+    product, exponent = a.significand * b.significand, a.exponent + b.exponent
+    most = np.where(product == 0, np.iinfo(np.int64).min // 2, exponent).max(axis=0)
+    down = np.minimum(np.maximum(most - exponent, 0), 2 * PAIR_SIGNIFICAND_BITS + PAIR_SHIFT)
+    cut = np.sign(product) * (np.abs(product) << PAIR_SHIFT >> down)
+    places = np.where((product != 0).any(axis=0), most, 0) - 2 * (PAIR_SIGNIFICAND_BITS - 1) - PAIR_SHIFT
+    total = np.ldexp(cut.sum(axis=0).astype(np.float64), places)
+    with np.errstate(invalid="ignore"):
+        whole = a.value * b.value
+        return np.asarray(np.where(np.isfinite(whole).all(axis=0), total, whole.sum(axis=0)))
+
+
+def pair_column_chain(weights: PairOperand, columns: PairOperand) -> NDArray[np.uint32]:
+    """dst[M, N], fp32 bits: chain over k of the sums of weights[:, k, M] and columns[:, k, N], one rounding a row.
+
+    As `matmul_column_chain`, subnormals kept.
+    """
+    chain = np.zeros((weights.value.shape[2], columns.value.shape[2]), np.uint32)
+    for k in range(weights.value.shape[1]):
+        both = slice(None)
+        addend = pair_sum(weights.at(both, k, both, None), columns.at(both, k, None))
+        chain = chain_sum(addend, chain)
+    return chain

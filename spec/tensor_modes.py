@@ -1,0 +1,39 @@
+"""What a PE does with a moving element and its weight: modes of the array, a row each.
+
+A mode is a field of load_stationary and matmul, and a matmul has that of the load before it. `rows` contraction rows
+lie in one partition, one behind the other in dimension 3 of src0: element j of a pair is in row j. dst has no such.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from .formats import TENSOR_OPERANDS, Format
+from .pairs import PAIRABLE
+
+__all__ = ["MODES", "Mode", "TensorMode"]
+
+
+class Mode(IntEnum):
+    """How many products a PE adds in a cycle, and of what."""
+
+    SINGLE = 0
+    """One, of operands of any type."""
+    DOUBLE_ROW = 1
+    """Two, of short elements: K = 2 x rows."""
+
+
+@dataclass(frozen=True)
+class TensorMode:
+    """One row: what a mode multiplies. MACs a PE and cycle are `rows`."""
+
+    mode: Mode
+    rows: int
+    """Contraction rows of a partition: products of a PE and cycle, words that are read of one place."""
+    formats: tuple[Format, ...]
+    """Types of both sides."""
+
+
+MODES: Mapping[Mode, TensorMode] = {
+    row.mode: row for row in (TensorMode(Mode.SINGLE, 1, TENSOR_OPERANDS), TensorMode(Mode.DOUBLE_ROW, 2, PAIRABLE))
+}

@@ -1,0 +1,160 @@
+"""Double row: two fp8 products a PE and cycle; golden's bits on the RTL of `tiny`, and the sums beside exact ones.
+
+Bound, for operands that are normal: of a pair's products the smaller is cut, by less than 2^-20 of the larger; then a
+rounding a row, as for other types. With S the sum of the products' magnitudes (2^-20 + K * 2^-24 * (1 + 2^-10)) * S.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from makalu.sim_models.golden.formats import widen
+from makalu.sim_models.golden.pairs import pair_operand, pair_sum
+from makalu.sim_models.lockstep.operand import pair_products, pair_words
+from makalu.spec.formats import E3M4, E4M3, E4M3FN, E5M2, FP32
+from makalu.spec.isa import Opcode
+from makalu.spec.pairs import PAIR_SHIFT, PAIRABLE
+from makalu.spec.preset import load_preset
+from makalu.spec.tensor_modes import Mode
+from makalu.spec.tensor_types import mixable
+from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.elements import Bits, from_bits
+from makalu.sw.nki import isa as nisa
+from makalu.sw.nki import language as nl
+from makalu.sw.nki.errors import KernelError, NotBuiltError
+from makalu.sw.nki.tracing import TensorSpec
+from makalu.sw.run import run_golden
+from tests.core.timed import Case, check, memory_of
+from verif.tensor.elements import random_elements
+
+TINY = load_preset("tiny")
+K, M, N = 4, 3, 21
+PAIRS = [(a, b) for a in PAIRABLE for b in PAIRABLE if mixable(a, b)]
+DOUBLE = nisa.matmul_perf_mode.double_row
+
+
+def exact_sum(form, bits, other, others):
+    """`pair_sum` in fractions, from the fields of the elements."""
+
+    def fields(form, element):
+        exponent, fraction = element >> form.fraction_bits & form.exponent_mask, element & (1 << form.fraction_bits) - 1
+        significand = Fraction(fraction + (bool(exponent) << form.fraction_bits), 1 << form.fraction_bits)
+        return (-1) ** (element >> form.bits - 1), significand, max(exponent, 1) - form.bias
+
+    products = []
+    for a, b in zip(bits, others, strict=True):
+        (s, m, e), (t, n, f) = fields(form, int(a)), fields(other, int(b))
+        products.append((s * t, m * n, e + f))
+    most = max([e for _, m, e in products if m], default=0)
+    last = Fraction(2) ** (most - PAIR_SHIFT - 6)
+    return sum(sign * (m * Fraction(2) ** e // last) * last for sign, m, e in products)
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS, ids=lambda form: form.name)
+def test_the_sum_is_that_of_the_contract(a, b):
+    rng = np.random.default_rng(1)
+    sides = [rng.integers(0, 256, (2, 4000)) for _ in range(2)]
+    sums = pair_sum(pair_operand(a, sides[0]), pair_operand(b, sides[1]))
+    for n, got in enumerate(sums):
+        values = [widen(form, side[:, n]).view(np.float32) for side, form in zip(sides, (a, b), strict=True)]
+        if np.isfinite(values).all():
+            assert Fraction(got) == exact_sum(a, sides[0][:, n], b, sides[1][:, n])
+        else:
+            with np.errstate(invalid="ignore"):
+                assert np.array_equal(np.float32(got), (values[0] * values[1]).sum(), equal_nan=True)
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS, ids=lambda form: form.name)
+def test_both_models_add_the_same(a, b):
+    rng = np.random.default_rng(2)
+    sides = [rng.integers(0, 256, (2, 100_000)) for _ in range(2)]
+    golden = pair_sum(pair_operand(a, sides[0]), pair_operand(b, sides[1]))
+    lockstep = pair_products(*(pair_words(side, form=form) for side, form in zip(sides, (a, b), strict=True)))
+    assert np.array_equal(golden, lockstep, equal_nan=True)
+    assert (np.signbit(golden) == np.signbit(lockstep))[~np.isnan(golden)].all()
+
+
+def product(w, x, perf_mode=DOUBLE, **hints):
+    tiles = []
+    for source in (w, x):
+        tiles.append(nl.ndarray(source.shape, source.dtype, name="tile"))
+        nisa.dma_copy(tiles[-1], source)
+    sums = nl.ndarray((w.shape[-1], x.shape[-1]), FP32, buffer=nl.psum, name="sums")
+    nisa.nc_matmul(sums, *tiles, perf_mode=perf_mode, **hints)
+    out = nl.ndarray(sums.shape, FP32, buffer=nl.shared_hbm, name=f"out_{w.dtype.name}_{x.dtype.name}")
+    nl.store(out, sums)
+    return out
+
+
+def every_pair(**sources):
+    return tuple(product(sources[f"w_{a.name}"], sources[f"x_{b.name}"]) for a, b in PAIRS)
+
+
+def inputs_of(seed, specials):
+    rng = np.random.default_rng(seed)
+    sides = {"w": (K, 2, M), "x": (K, 2, N)}
+    return {
+        f"{side}_{form.name}": random_elements(rng, form, shape, specials=specials)
+        for side, shape in sides.items()
+        for form in PAIRABLE
+    }
+
+
+def program_of(inputs):
+    forms = {form.name: form for form in PAIRABLE}
+    specs = {name: TensorSpec(bits.shape, forms[name.split("_")[1]]) for name, bits in inputs.items()}
+    return compile_kernel(every_pair, TINY, **specs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("specials", [0.0, 0.2])
+def test_every_pair_on_the_rtl(specials):
+    inputs = inputs_of(1, specials)
+    check(Case("tiny", program_of(inputs), {name: Bits(bits) for name, bits in inputs.items()}), memory_of("tiny", 20))
+
+
+def test_sums_are_near_the_exact_ones():
+    inputs = inputs_of(2, 0.0)
+    got = run_golden(program_of(inputs), {name: Bits(bits) for name, bits in inputs.items()}, config=TINY)
+    forms = {form.name: form for form in PAIRABLE}
+    exact = {name: from_bits(bits, forms[name.split("_")[1]]).astype(np.float64) for name, bits in inputs.items()}
+    for a, b in PAIRS:
+        w, x = exact[f"w_{a.name}"].reshape(2 * K, M), exact[f"x_{b.name}"].reshape(2 * K, N)
+        bound = (2.0**-20 + K * 2.0**-24 * (1 + 2**-10)) * (np.abs(w).T @ np.abs(x))
+        assert (np.abs(got[f"out_{a.name}_{b.name}"] - w.T @ x) <= bound).all(), (a.name, b.name)
+
+
+def compiled(kernel, *specs, preset="tiny"):
+    return compile_kernel(kernel, load_preset(preset), *specs)
+
+
+def test_one_load_and_one_matmul():
+    program = compiled(product, TensorSpec((K, 2, 4), E4M3), TensorSpec((K, 2, 16), E5M2))
+    steps = [i for stream in program.executed().values() for i in stream if i["mode"]]
+    assert [i.opcode for i in steps] == [Opcode.LOAD_STATIONARY, Opcode.MATMUL]
+    assert all(i["mode"] == Mode.DOUBLE_ROW and i["src0_size3"] == 2 for i in steps)
+
+
+@pytest.mark.parametrize(
+    ("preset", "shapes", "dtypes", "hints", "kind", "text"),
+    [
+        ("trn1-mini", ((4, 2, 4), (4, 2, 8)), (E5M2, E5M2), {}, NotBuiltError, "double_row on preset trn1-mini"),
+        ("tiny", ((4, 3, 4), (4, 2, 8)), (E5M2, E5M2), {}, KernelError, r"stationary .* must be \[K, 2, ...\]"),
+        ("tiny", ((4, 2, 4), (4, 8)), (E5M2, E5M2), {}, KernelError, r"moving .* must be \[K, 2, ...\]"),
+        ("tiny", ((4, 2, 4), (4, 2, 8)), (E3M4, E5M2), {}, KernelError, "in double row its type is e5m2, e4m3 or"),
+        ("tiny", ((4, 2, 4), (4, 2, 8)), (E4M3, E4M3FN), {}, KernelError, "e4m3 is not multiplied with e4m3fn"),
+        (
+            "tiny",
+            ((4, 2, 4), (4, 2, 8)),
+            (E5M2, E5M2),
+            {"is_transpose": True},
+            KernelError,
+            "a transpose in double row",
+        ),
+    ],
+)
+def test_what_is_no_double_row_is_refused(preset, shapes, dtypes, hints, kind, text):
+    specs = [TensorSpec(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+    with pytest.raises(kind, match=text):
+        compiled(lambda w, x: product(w, x, **hints), *specs, preset=preset)
