@@ -16,6 +16,7 @@ from makalu.spec.field_rules import FIELD_RULES
 from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
 from makalu.spec.isa import FIELDS, Queue
 from makalu.spec.lane_programs import LaneProgram, lane_programs
+from makalu.spec.pairs import PAIRABLE
 from makalu.spec.tensor_types import mixable
 
 from .compile.compiler import compile_trace
@@ -117,6 +118,8 @@ class _Builder:
             *[self._load, self._store, *lanes] * 2,
             *[self._matmul_new, self._matmul_add] * 3,
             *[self._transpose] * self._config.tensor.carries,
+            *[self._double_row]
+            * (len(self._config.tensor.modes) > 1 and any(form in PAIRABLE for form in self._forms)),
             *[self._new_tile, self._round_trip, self._split],
         ]
         closing = sum(TILES for _ in self._tiles) + 2 * TILES
@@ -318,6 +321,28 @@ class _Builder:
         tile = current().allocate(shape, stationary.dtype, Buffer.PSUM, "turned")
         nisa.nc_transpose(tile, stationary)
         self._turned = [*self._turned, tile][-TILES:]
+
+    def _double_row(self) -> None:
+        """Overwrites a whole new PSUM tile with sums over two rows of each partition."""
+        short = [form for form in self._forms if form in PAIRABLE]
+        weight = short[self._shapes.integer(0, len(short) - 1)]
+        others = [form for form in short if mixable(weight, form)]
+        one = self._pick(self._tiles[weight])
+        other = self._pick(self._tiles[others[self._shapes.integer(0, len(others) - 1)]])
+        if min(one.shape[1], other.shape[1]) < 2:
+            return
+        rows = self._rows(one, other)
+        stationary, moving = self._two_rows(one, rows), self._two_rows(other, rows)
+        sums = current().allocate((stationary.shape[2], moving.shape[2]), FP32, Buffer.PSUM, "sums")
+        double_row = nisa.matmul_perf_mode.double_row
+        nisa.nc_matmul(sums, stationary, moving, accumulate=False, perf_mode=double_row)
+        self._sums = [*self._sums, sums][-TILES:]
+
+    def _two_rows(self, tile: Tensor, rows: tuple[int, int]) -> Tensor:
+        """The first columns of some partitions as [K, 2, N]."""
+        most = min(tile.shape[1] // 2, self._config.tensor.columns, self._elements)
+        count = self._shapes.integer(1, most)
+        return tile[rows[0] : sum(rows), : 2 * count].reshape((rows[1], 2, count))
 
     def _matmul_add(self) -> None:
         """Adds to part of a PSUM tile, now and then to one element again and again."""

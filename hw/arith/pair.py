@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.words import ADDEND, OPERAND, PAIR
 from makalu.hw.lib.element import chosen, code_bits
-from makalu.spec.chain import PRODUCT_BITS, ZERO_EXPONENT
+from makalu.spec.chain import PRODUCT_BITS
 from makalu.spec.formats import FP32, Format
 from makalu.spec.pairs import (
     PAIR_BIAS,
@@ -106,14 +106,14 @@ class PairSum(wiring.Component):
     Parameters
     ----------
     stages : int
-        0: combinational. 1: a register behind the products.
+        0: combinational. 1: a register behind the alignment.
 
     Members
     -------
     moving, stationary : In(OPERAND)
         Words that are a PAIR.
     addend : Out(ADDEND)
-        The leading bit may be anywhere; of 0 the exponent lies below every chain word's.
+        The leading bit may be anywhere; of 0 sign and exponent mean nothing (`Product` knows them).
 
     Timing: latency = stages (`latency_cycles`), one a cycle, never stalls.
     """
@@ -129,15 +129,12 @@ class PairSum(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         a, b = (PAIR(data.View.as_value(side)) for side in (self.moving, self.stationary))
-        products = [self._product(m, j, *(_element(side, j) for side in (a, b))) for j in range(2)]
+        aligned = self._align(m, *(self._product(m, j, *(_element(side, j) for side in (a, b))) for j in range(2)))
         if self.latency_cycles:
-            registered = []
-            for j, product in enumerate(products):
-                registers = {name: Signal.like(v, name=f"s1_{name}{j}", reset_less=True) for name, v in product.items()}
-                m.d.sync += [registers[name].eq(value) for name, value in product.items()]
-                registered.append(registers)
-            products = registered
-        self._sum(m, *products)
+            registers = {name: Signal.like(v, name=f"s1_{name}", reset_less=True) for name, v in aligned.items()}
+            m.d.sync += [registers[name].eq(value) for name, value in aligned.items()]
+            aligned = registers
+        self._add(m, aligned)
         return m
 
     def _product(self, m: Module, j: int, a: dict[str, Value], b: dict[str, Value]) -> dict[str, Signal]:
@@ -160,36 +157,43 @@ class PairSum(wiring.Component):
         ]
         return out
 
-    def _sum(self, m: Module, p: dict[str, Signal], q: dict[str, Signal]) -> None:
+    def _align(self, m: Module, p: dict[str, Signal], q: dict[str, Signal]) -> dict[str, Signal]:
+        """The product of the larger exponent, the other one in the frame, and what else their sum is."""
+        names = {"big": _PRODUCT, "small": _FRAME, "exponent": PAIR_EXPONENT_BITS + 1}
+        names |= {"sign": 1, "subtract": 1, "infinite": 1, "nan": 1}
+        out = {name: Signal(bits, name=name) for name, bits in names.items()}
         above, below = (Signal(PAIR_EXPONENT_BITS + 2, name=name) for name in ("above", "below"))
-        larger, distance = Signal(), Signal(PAIR_EXPONENT_BITS + 1)
-        big, small = Signal(_FRAME), Signal(_FRAME)
-        subtract, negative, nothing = Signal(), Signal(), Signal()
-        forward, backward = Signal(_FRAME + 1), Signal(_FRAME)
-        exponent = Signal(PAIR_EXPONENT_BITS + 1)
+        larger, distance, subtract = Signal(), Signal(PAIR_EXPONENT_BITS + 1), p["sign"] ^ q["sign"]
         m.d.comb += [
             above.eq(p["exponent"] - q["exponent"]),
             below.eq(q["exponent"] - p["exponent"]),
             larger.eq(above[-1]),  # q's exponent is the larger one
             distance.eq(Mux(larger, below, above)),
-            big.eq(Cat(Const(0, PAIR_SHIFT), Mux(larger, q["magnitude"], p["magnitude"]))),
-            small.eq(Cat(Const(0, PAIR_SHIFT), Mux(larger, p["magnitude"], q["magnitude"])) >> distance),
-            subtract.eq(p["sign"] ^ q["sign"]),
-            forward.eq(big + Mux(subtract, ~small, small) + subtract),  # of a difference the carry means nothing
-            backward.eq(small - big),
-            negative.eq(subtract & (small > big)),
-            nothing.eq(Mux(subtract, big == small, ~(big | small).any())),
-            exponent.eq(Mux(larger, q["exponent"], p["exponent"])),
-            self.addend.significand.eq(Mux(negative, backward, Cat(forward[:-1], forward[-1] & ~subtract))),
-            self.addend.exponent.eq(Mux(nothing, ZERO_EXPONENT, exponent + _EXPONENT)),
-            self.addend.sign.eq(Mux(larger, q["sign"], p["sign"]) ^ negative),
-            self.addend.infinite.eq(p["infinite"] | q["infinite"]),
-            self.addend.nan.eq(p["nan"] | q["nan"] | (p["infinite"] & q["infinite"] & subtract)),
+            out["big"].eq(Mux(larger, q["magnitude"], p["magnitude"])),
+            out["small"].eq(Cat(Const(0, PAIR_SHIFT), Mux(larger, p["magnitude"], q["magnitude"])) >> distance),
+            out["exponent"].eq(Mux(larger, q["exponent"], p["exponent"])),
+            # of infinities the first one's: with another sign beside it they are a NaN
+            out["sign"].eq(Mux(p["infinite"] | (~q["infinite"] & ~larger), p["sign"], q["sign"])),
+            out["subtract"].eq(subtract),
+            out["infinite"].eq(p["infinite"] | q["infinite"]),
+            out["nan"].eq(p["nan"] | q["nan"] | (p["infinite"] & q["infinite"] & subtract)),
         ]
-        with m.If(nothing):
-            m.d.comb += self.addend.sign.eq(0)
-        with m.If(p["infinite"] | q["infinite"]):
-            m.d.comb += self.addend.sign.eq(Mux(p["infinite"], p["sign"], q["sign"]))
+        return out
+
+    def _add(self, m: Module, aligned: dict[str, Signal]) -> None:
+        big, small, subtract = Signal(_FRAME), aligned["small"], aligned["subtract"]
+        forward, backward, negative = Signal(_FRAME + 1), Signal(_FRAME), Signal()
+        m.d.comb += [
+            big.eq(Cat(Const(0, PAIR_SHIFT), aligned["big"])),
+            forward.eq(big + Mux(subtract, ~small, small) + subtract),
+            backward.eq(small - big),
+            negative.eq(subtract & ~forward[-1]),  # of a difference the carry says that it is none
+            self.addend.significand.eq(Mux(negative, backward, Cat(forward[:-1], forward[-1] & ~subtract))),
+            self.addend.exponent.eq(aligned["exponent"] + _EXPONENT),
+            self.addend.sign.eq(aligned["sign"] ^ (negative & ~aligned["infinite"])),
+            self.addend.infinite.eq(aligned["infinite"]),
+            self.addend.nan.eq(aligned["nan"]),
+        ]
 
 
 def _element(pair: data.View, j: int) -> dict[str, Value]:

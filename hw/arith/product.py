@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from makalu.hw.arith.count import leading_zeros
 from makalu.hw.arith.pair import PairSum
 from makalu.hw.arith.words import ADDEND, OPERAND
-from makalu.spec.chain import ADDEND_EXPONENT_BITS, PRODUCT_BITS, Kind
+from makalu.spec.chain import ADDEND_EXPONENT_BITS, PRODUCT_BITS, ZERO_EXPONENT, Kind
 
 __all__ = ["Product"]
 
@@ -72,13 +72,12 @@ class Product(wiring.Component):
             s1_exact = Signal(ADDEND, reset_less=True)
             m.d.sync += s1_exact.eq(exact)
             exact = s1_exact
-        if self.pairs:
-            exact = self._chosen(m, exact)
-        m.d.sync += self._addend(m).eq(self._normalise(m, exact))
+        exact, paired = self._chosen(m, exact) if self.pairs else (exact, None)
+        m.d.sync += self._addend(m).eq(self._normalise(m, exact, paired))
         return m
 
-    def _chosen(self, m: Module, exact: data.View) -> data.View:
-        """The sum of a pair's products in place of the single one."""
+    def _chosen(self, m: Module, exact: data.View) -> tuple[data.View, Signal]:
+        """The sum of a pair's products in place of the single one, and whether it is."""
         m.submodules.pair = pair = PairSum(stages=self.latency_cycles - 1)
         m.d.comb += [pair.moving.eq(self.moving), pair.stationary.eq(self.stationary)]
         paired = self.paired
@@ -87,15 +86,15 @@ class Product(wiring.Component):
             m.d.sync += paired.eq(self.paired)
         chosen = Signal(ADDEND)
         m.d.comb += chosen.eq(Mux(paired, data.View.as_value(pair.addend), data.View.as_value(exact)))
-        return chosen
+        return chosen, paired
 
     def _addend(self, m: Module) -> data.View:
         register = Signal(ADDEND, name=f"s{self.latency_cycles}_addend", reset_less=True)
         m.d.comb += self.addend.eq(register)
         return register
 
-    def _normalise(self, m: Module, exact: data.View) -> data.View:
-        """Leading bit to the top. A product of 0 keeps an exponent below every chain word's."""
+    def _normalise(self, m: Module, exact: data.View, paired: Signal | None) -> data.View:
+        """Leading bit to the top. A product of 0 keeps an exponent below every chain word's; a pair's sum gets one."""
         normal = Signal(ADDEND)
         significand = Signal(PRODUCT_BITS)
         exponent = Signal(signed(ADDEND_EXPONENT_BITS))
@@ -113,4 +112,7 @@ class Product(wiring.Component):
             normal.significand.eq(significand),
             normal.exponent.eq(exponent),
         ]
+        if paired is not None:
+            with m.If(paired & ~exact.significand.any()):
+                m.d.comb += [normal.exponent.eq(ZERO_EXPONENT), normal.sign.eq(exact.sign & exact.infinite)]
         return normal

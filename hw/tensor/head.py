@@ -66,8 +66,9 @@ class TensorHead(wiring.Component):
       Group g at the edge of row 0 in acc + 3 + group_cycle(g). finish = acc + 3 + load_span(G) - 1 + (R-1)*L.
     - Matmul n: acc(n) = the first cycle with acc(n) > read cycle of the last segment of matmul n-1, and
       acc(n) > t(n-1), the cycle in which matmul n-1 went to the column unit; t(n) = max(acc(n) + 1, hl(n-1) - 1).
-    - Segments (numbered through all matmuls) s: r(s) = the first cycle of slot 2 with r(s) > acc(n), r(s) > r(s-1) and
-      r(s) >= e(s - B), B = moving_buffers, e the cycle of a segment's last column.
+    - Words of segments (numbered through all matmuls) s: r(s) = the first cycle of slot 2 with r(s) > acc(n),
+      r(s) > r(s-1) and r(s) >= e(s - B), B = moving_buffers, e the cycle of a segment's last column. In double row a
+      segment has two words, and its columns follow the second.
     - Columns (numbered through all matmuls) c of segment s in matmul n: h(c) = the first cycle with h(c) >= r(s) + 2,
       h(c) > h(c-1), h(c) >= t(n) + 2 and, with accumulate, no earlier column of the same destination in the A + 1
       cycles before h(c).

@@ -128,10 +128,10 @@ def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
     )
 
 
-def gemm_floor(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND) -> int:
-    """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits."""
+def gemm_floor(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, rows: int = 1) -> int:
+    """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits; `rows` of a partition."""
     tensor = config.tensor
-    folds = -(-k // tensor.rows) * -(-m // tensor.columns)
+    folds = -(-k // (rows * tensor.rows)) * -(-m // tensor.columns)
     last = (m - 1) % tensor.columns
     return folds * len(passes(dtype.splits, dtype.splits)) * n + column_delay(config) + last + gemm_overhead(config)
 
@@ -142,9 +142,11 @@ def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
     return run.first_load + fill, run.first_load + run.window - fill
 
 
-def gemm_case(config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True, dtype: Format = OPERAND) -> Case:
+def gemm_case(
+    config: CoreConfig, k: int, m: int, n: int, *, resident: bool = True, dtype: Format = OPERAND, rows: int = 1
+) -> Case:
     """C[M, N] = A[K, M].T @ B[K, N] on random values."""
-    return _product_case(config, gemm, k, m, n, dtype=dtype, resident=resident)
+    return _product_case(config, gemm, k, m, n, dtype=dtype, resident=resident, rows=rows)
 
 
 def _product_case(

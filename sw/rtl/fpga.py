@@ -19,6 +19,7 @@ from makalu.hw.lib.emit import Emission
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import CoreConfig
+from makalu.spec.pairs import PAIRABLE
 from makalu.spec.preset import load_preset
 from makalu.sw.rtl.nameless import nameless
 from makalu.sw.rtl.synthesis import FpgaError, run_tool
@@ -76,6 +77,7 @@ def place_and_route(
     add_stages: int = 3,
     mul_stages: int = 2,
     subnormals: str = "keep",
+    products: int = 1,
     speeds: tuple[int, ...] | None = None,
     seeds: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def place_and_route(
     ----------
     component_name : str
         One of COMPONENTS.
-    add_stages, mul_stages, subnormals
+    add_stages, mul_stages, subnormals, products
         Replace the preset's.
     speeds, seeds
         Speed grades and placer seeds; by default those of `constraints/ecp5-85`: one run tells little about a PE, whose
@@ -94,8 +96,8 @@ def place_and_route(
     Returns
     -------
     dict
-        `component`, `add_stages`, `mul_stages`, `subnormals`; `lut4`, `ccu2c`, `ff`, `mult18` as synthesised; `comb` as
-        placed (LUTs and carry cells); `fmax_mhz`: {speed: {seed: MHz}}; `tools`: versions.
+        `component`, `add_stages`, `mul_stages`, `subnormals`, `products`; `lut4`, `ccu2c`, `ff`, `mult18` as
+        synthesised; `comb` as placed (LUTs and carry cells); `fmax_mhz`: {speed: {seed: MHz}}; `tools`: versions.
 
     Raises
     ------
@@ -108,7 +110,10 @@ def place_and_route(
         raise ValueError(f"component must be one of {list(COMPONENTS)}, not {component_name!r}")
     constraints = json.loads(CONSTRAINTS.read_text())
     config = load_preset(PRESET)
+    # a PE that adds two products is one for fp8, whatever else the array has
+    formats = config.tensor.formats + tuple(form.name for form in PAIRABLE if products > 1)
     tensor = replace(config.tensor, add_stages=add_stages, mul_stages=mul_stages, subnormals=subnormals)
+    tensor = replace(tensor, products=products, formats=formats)
     component = COMPONENTS[component_name](replace(config, tensor=tensor))
     text = Emission().verilog(component, name="dut")
     fmax: dict[str, dict[str, float]] = {}
@@ -128,6 +133,7 @@ def place_and_route(
         "add_stages": add_stages,
         "mul_stages": mul_stages,
         "subnormals": subnormals,
+        "products": products,
         "lut4": cells.get("LUT4", 0),
         "ccu2c": cells.get("CCU2C", 0),
         "ff": cells.get("TRELLIS_FF", 0),

@@ -6,6 +6,7 @@ Its columns are the lockstep model's (`test_tensor_timing.py`), and those the RT
 import pytest
 
 from makalu.sim_models.timing.tensor import TensorTiming
+from makalu.spec.formats import E5M2
 from verif.lib.variants import small_core
 from verif.tensor.programs import back_to_back, streams_without_bubbles
 
@@ -31,6 +32,19 @@ def test_no_bubble_between_tiles(partitions, add_stages):
     assert {offset for free, offset in streams if free >= 24} == set(range(0, 16, 2))
     for free, offset in streams:
         spans = columns_of(config, back_to_back(config, pairs=6, free=free, offset=offset))
+        for (_, last), (first, end) in zip(spans, spans[1:], strict=False):
+            assert first == last + 1, f"N={free}, offset {offset}: {first - last - 1} bubbles between matmuls"
+            assert end - first + 1 == free, f"N={free}, offset {offset}: {end - first + 1 - free} bubbles inside"
+
+
+@pytest.mark.parametrize("add_stages", [1, 3])
+def test_no_bubble_between_tiles_in_double_row(add_stages):
+    """Of whole words; with short ones at an end a tile waits for the buffers of the one before."""
+    config = small_core(partitions=16, word_bytes=16, mul_stages=2, add_stages=add_stages, products=2)
+    streams = streams_without_bubbles(config, E5M2, 2)
+    assert streams == [(16, 0), (32, 0), (48, 0), (64, 0)]
+    for free, offset in streams:
+        spans = columns_of(config, back_to_back(config, pairs=6, free=free, offset=offset, form=E5M2, rows=256))
         for (_, last), (first, end) in zip(spans, spans[1:], strict=False):
             assert first == last + 1, f"N={free}, offset {offset}: {first - last - 1} bubbles between matmuls"
             assert end - first + 1 == free, f"N={free}, offset {offset}: {end - first + 1 - free} bubbles inside"

@@ -12,8 +12,8 @@ from verif.tensor.programs import back_to_back, hazards, ragged
 
 SHAPES = [
     {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1, "psum_stages": 1},
-    {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2},
-    {"partitions": 16, "word_bytes": 16, "mul_stages": 2, "add_stages": 3, "psum_stages": 2},
+    {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "products": 2},
+    {"partitions": 16, "word_bytes": 16, "mul_stages": 2, "add_stages": 3, "psum_stages": 2, "products": 2},
 ]
 
 

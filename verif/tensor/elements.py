@@ -19,6 +19,7 @@ def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
     bits += [form.infinity, form.infinity | 1] if form.has_infinity else []
     bits += [form.canonical_nan] if form.has_nan else []
     if form.splits:  # nothing in the lower part, and nothing but its first and last bit
+        bits += [normal | 1 << n for n in range(11)]
         bits += [normal | 1 << 12, normal | 1 << 11, form.infinity | 1 << 12, (form.bias << form.fraction_bits) | ones]
     every = np.array(bits + [b | 1 << (form.bits - 1) for b in bits], np.int64)
     return (every << form.padding).astype(storage(form))

@@ -127,7 +127,14 @@ def warm_up(config: CoreConfig) -> list[Command]:
 
 
 def back_to_back(
-    config: CoreConfig, *, pairs: int, free: int, offset: int = 0, columns: int = 0, form: Format = BF16
+    config: CoreConfig,
+    *,
+    pairs: int,
+    free: int,
+    offset: int = 0,
+    columns: int = 0,
+    form: Format = BF16,
+    rows: int | None = None,
 ) -> list[Command]:
     """Pairs of load and matmul with N = `free` contiguous columns, no gaps; every tile and destination differs."""
     tensor, psum, word = config.tensor, config.psum, config.sbuf.word_bytes
@@ -136,13 +143,15 @@ def back_to_back(
     tile = {"start": 0, "count": tensor.rows, "columns": columns}
     out = []
     for i in range(pairs):
-        out.append(Command(load(offset=i % 4 * word, columns=columns, start=0, count=tensor.rows, form=form)))
+        out.append(
+            Command(load(offset=i % 4 * word, columns=columns, start=0, count=tensor.rows, form=form, rows=rows))
+        )
         moving, dst = offset + i % 3 * word, i % psum.banks * psum.bank_bytes
-        out.append(Command(matmul(moving=moving, dst=dst, form=form, **contiguous, **tile)))
+        out.append(Command(matmul(moving=moving, dst=dst, form=form, rows=rows, **contiguous, **tile)))
     return out
 
 
-def streams_without_bubbles(config: CoreConfig, form: Format = BF16) -> list[tuple[int, int]]:
+def streams_without_bubbles(config: CoreConfig, form: Format = BF16, rows: int = 1) -> list[tuple[int, int]]:
     """(N, offset) of contiguous moving tiles, N = 16 .. 64, that `back_to_back` must send without a bubble.
 
     A word read a frame must be enough (N >= 4 * words), and the next tile's load and first read must fit into N.
@@ -151,7 +160,9 @@ def streams_without_bubbles(config: CoreConfig, form: Format = BF16) -> list[tup
     out = []
     for free in range(16, 65):
         for first in range(elements):
-            words = -(-(free + first) // elements)
+            words = rows * -(-(free + first) // elements)
+            if rows > 1 and (first or free % elements):
+                continue  # a short segment holds two buffers, too many for the next one to come in time
             if free >= SLOTS * words and (free >= 24 or not first):
                 out.append((free, form.bytes * first))
     return out
@@ -164,8 +175,8 @@ ENOUGH = 20
 def _sizes(rng: random.Random, most: int) -> Sizes:
     """Of few elements in any dimension; from `ENOUGH` on at times nearly half of them in one, and twice in the next."""
     if most >= ENOUGH and rng.random() < 0.1:
-        d, size = rng.randrange(AP_DIMS - 1), rng.randint(most // 3, most // 2)
-        return tuple({d: size, d + 1: 2}.get(each, 1) for each in range(AP_DIMS))
+        d, size = rng.randrange(AP_DIMS), rng.randint(most // 3, most // 2)
+        return tuple({d: size, (d + 1) % AP_DIMS: 2}.get(each, 1) for each in range(AP_DIMS))
     while True:
         sizes = [1] * AP_DIMS
         for d in range(rng.choice((1, 1, 2, 3, 4))):

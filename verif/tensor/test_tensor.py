@@ -8,7 +8,7 @@ import numpy as np
 
 from makalu.sim_models.golden.check import check
 from makalu.sim_models.golden.tensor import GoldenTensor
-from makalu.spec.formats import BF16
+from makalu.spec.formats import BF16, E5M2
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.sw.rtl.params import bench_params
 from verif.lib.golden import golden_memories
@@ -16,6 +16,7 @@ from verif.lib.sizes import long_sizes
 from verif.lib.variants import bench_config
 from verif.tensor.elements import special_elements
 from verif.tensor.programs import (
+    SBUF_WINDOW,
     Command,
     back_to_back,
     hazards,
@@ -159,12 +160,15 @@ async def tiles_back_to_back(dut: Any) -> None:
     runs = [(BF16, *run) for run in chosen]
     # a word of 8 bytes is too short for a stream of 4-byte elements
     runs += [(form, *run) for form, many in streams.items() if form != BF16 for run in many[:: 1 + len(many) // 3]]
-    for form, free, offset in runs:
+    runs = [(*run, None) for run in runs]
+    if len(CONFIG.tensor.modes) > 1:
+        runs += [(E5M2, *run, SBUF_WINDOW // 2) for run in streams_without_bubbles(CONFIG, E5M2, 2)]
+    for form, free, offset, rows in runs:
         del bench.columns[:]
-        await bench.run(back_to_back(CONFIG, pairs=4, free=free, offset=offset, form=form))
+        await bench.run(back_to_back(CONFIG, pairs=4, free=free, offset=offset, form=form, rows=rows))
         later = bench.columns[free - 1 :]  # an unaligned first word is short, and nothing is there to hide it
         bubbles = later[-1] - later[0] + 1 - len(later)
-        where = f"{form.name}, N={free}, offset {offset}"
+        where = f"{form.name}, N={free}, offset {offset}, rows {rows} apart"
         assert len(bench.columns) == 4 * free and bubbles == 0, f"{where}: {bubbles} bubbles"
     assert not missing(bench, ("swap", "load overlaps columns"))
 

@@ -12,10 +12,11 @@ __all__ = ["measure"]
 
 LUT_GOAL, MULT_GOAL, MHZ_GOAL = 800, 1, 90.0
 GOAL_CASE = "fpga_pe_L3_keep"
-_CASES = [("pe", stages, mode) for stages in (1, 2, 3) for mode in ("keep", "flush")]
-_CASES += [("array", stages, "keep") for stages in (1, 2, 3)] + [("array", 3, "flush")]
+_CASES = [("pe", stages, mode, 1) for stages in (1, 2, 3) for mode in ("keep", "flush")]
+_CASES += [("pe", stages, "keep", 2) for stages in (2, 3)]
+_CASES += [("array", stages, "keep", 1) for stages in (1, 2, 3)] + [("array", 3, "flush", 1)]
 _SPEEDS = ("MHz -6", "MHz -7", "MHz -8")
-_HEADINGS = ("part", "L", "subnormals", "seeds", "LUT4", "CCU2C", "COMB", "FF", "MULT18", *_SPEEDS)
+_HEADINGS = ("part", "L", "subnormals", "products", "seeds", "LUT4", "CCU2C", "COMB", "FF", "MULT18", *_SPEEDS)
 _CELLS = ("lut4", "ccu2c", "comb", "ff", "mult18")
 
 
@@ -25,17 +26,19 @@ def measure(console: Console) -> list[Figure]:
     table = Table(title="ECP5-85, out of context, means over seeds: yosys synth_ecp5 -nowidelut, nextpnr-ecp5")
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
-    for part, stages, mode in _CASES:
-        with console.status(f"placing and routing {part}, L = {stages}, {mode}"):
-            report = place_and_route(part, add_stages=stages, mul_stages=2, subnormals=mode)
-        name = f"fpga_{part}_L{stages}_{mode}"
+    for part, stages, mode, products in _CASES:
+        with console.status(f"placing and routing {part}, L = {stages}, {mode}, products a cycle: {products}"):
+            report = place_and_route(part, add_stages=stages, mul_stages=2, subnormals=mode, products=products)
+        name = f"fpga_{part}_L{stages}_{mode}" + (f"_{products}" if products > 1 else "")
         clocks = {speed: round(fmean(by_seed.values()), 1) for speed, by_seed in report["fmax_mhz"].items()}
         seeds = len(next(iter(report["fmax_mhz"].values())))
         values = {key: report[key] for key in _CELLS}
         figures.append(Figure(name=f"{name}_seeds", value=seeds, unit="runs"))
         figures += [_cells(name, key, value) for key, value in values.items()]
         figures += [_clock(name, speed, value) for speed, value in clocks.items()]
-        table.add_row(part, str(stages), mode, str(seeds), *map(str, values.values()), *map(str, clocks.values()))
+        table.add_row(
+            part, str(stages), mode, str(products), str(seeds), *map(str, values.values()), *map(str, clocks.values())
+        )
     console.print(table)
     return figures
 

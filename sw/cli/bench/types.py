@@ -6,6 +6,7 @@ from rich.table import Table
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import Format
 from makalu.spec.preset import load_preset
+from makalu.spec.tensor_modes import MODES, TensorMode
 from makalu.spec.tensor_types import passes
 from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, run_case
 from makalu.sw.results import Figure, at_least, at_most
@@ -22,6 +23,7 @@ COLUMNS = ("passes", "cycles", "macs_per_cycle", "utilisation", "difference", "m
 _HEADINGS = (
     "core",
     "type",
+    "mode",
     "passes",
     "cycles",
     "floor",
@@ -42,11 +44,12 @@ def measure(console: Console) -> list[Figure]:
         config = load_preset(preset)
         machine = Machine(config=config, observe="trace", fast=True)
         machine.build(progress=True)
-        for form in config.tensor.operands:
-            tiles = MATMULS // len(passes(form.splits, form.splits))
-            k, m = (config.tensor.rows * side for side in _sides(tiles))
-            run = run_case(machine, gemm_case(config, k, m, WIDTH, dtype=form))
-            figures += _figures(config, form, (k, m, WIDTH), run, table)
+        for mode in map(MODES.__getitem__, config.tensor.modes):
+            for form in (form for form in config.tensor.operands if form in mode.formats):
+                high, wide = _sides(MATMULS // len(passes(form.splits, form.splits)))
+                size = mode.rows * config.tensor.rows * high, config.tensor.columns * wide, WIDTH
+                run = run_case(machine, gemm_case(config, *size, dtype=form, rows=mode.rows))
+                figures += _figures(config, form, mode, size, run, table)
     console.print(table)
     return figures
 
@@ -58,13 +61,23 @@ def _sides(tiles: int) -> tuple[int, int]:
 
 
 def _figures(
-    config: CoreConfig, form: Format, size: tuple[int, int, int], run: KernelRun, table: Table
+    config: CoreConfig, form: Format, mode: TensorMode, size: tuple[int, int, int], run: KernelRun, table: Table
 ) -> list[Figure]:
-    name, count = f"types_{config.name}_{form.name}", len(passes(form.splits, form.splits))
-    floor = gemm_floor(config, *size, dtype=form)
+    name = f"types_{config.name}_{form.name}" + (f"-{mode.mode.name.lower()}" if mode.rows > 1 else "")
+    count = len(passes(form.splits, form.splits))
+    floor = gemm_floor(config, *size, dtype=form, rows=mode.rows)
     rate = size[0] * size[1] * size[2] / run.window
-    share = rate * count / (config.tensor.rows * config.tensor.columns)
-    cells = (config.name, form.name, count, f"{run.window:,}", f"{floor:,}", f"{rate:,.0f}", f"{share:.2%}")
+    share = rate * count / (mode.rows * config.tensor.rows * config.tensor.columns)
+    cells = (
+        config.name,
+        form.name,
+        mode.mode.name.lower(),
+        count,
+        f"{run.window:,}",
+        f"{floor:,}",
+        f"{rate:,.0f}",
+        f"{share:.2%}",
+    )
     table.add_row(*map(str, (*cells, run.difference, run.mismatched)))
     return [
         at_most(f"{name}_cycles", run.window, "cycles", bar=floor, kind="must"),
