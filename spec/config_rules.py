@@ -70,6 +70,12 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
         tensor.subnormals,
     )
     need(
+        tensor.products == 1 or tensor.subnormals == "keep",
+        "tensor.products",
+        "1 where subnormals are flushed, which pairs keep",
+        tensor.products,
+    )
+    need(
         tensor.products == 1 or any(form in PAIRABLE for form in forms),
         "tensor.products",
         f"1 where tensor.formats has none of {[form.name for form in PAIRABLE]}",

@@ -27,7 +27,7 @@ class Product(wiring.Component):
     subnormals : str
         `flush`: operands are normalised or zero, so that the shift of their product is at most one place.
     products : int
-        2: operands may be pairs.
+        2: operands may be pairs, which keep subnormals (`ValueError` where others do not).
 
     Members
     -------
@@ -45,6 +45,8 @@ class Product(wiring.Component):
     def __init__(self, *, mul_stages: int, subnormals: str, products: int) -> None:
         if mul_stages not in (1, 2):
             raise ValueError(f"mul_stages must be 1 or 2, not {mul_stages}")
+        if products > 1 and subnormals == "flush":
+            raise ValueError("pairs keep subnormals, so they cannot be flushed")
         self.latency_cycles, self.subnormals, self.pairs = mul_stages, subnormals, products > 1
         operands = {"moving": In(OPERAND), "stationary": In(OPERAND), "paired": In(int(self.pairs))}
         super().__init__({"active": In(1), **operands, "addend": Out(ADDEND)})
@@ -98,7 +100,7 @@ class Product(wiring.Component):
         normal = Signal(ADDEND)
         significand = Signal(PRODUCT_BITS)
         exponent = Signal(signed(ADDEND_EXPONENT_BITS))
-        if self.subnormals == "keep" or self.pairs:
+        if self.subnormals == "keep":
             zeros = leading_zeros(m, exact.significand, name="product")
             m.d.comb += [significand.eq(exact.significand << zeros), exponent.eq(exact.exponent - zeros)]
         else:

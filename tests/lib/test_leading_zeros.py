@@ -42,8 +42,10 @@ def marked(nets, attribute):
     )
 
 
-def pe(**stages):
-    return Pe(tensor=dataclasses.replace(load_preset("tiny").tensor, **stages))
+def pe(subnormals="keep", **stages):
+    products = 2 if subnormals == "keep" else 1
+    tensor = dataclasses.replace(load_preset("tiny").tensor, subnormals=subnormals, products=products)
+    return Pe(tensor=dataclasses.replace(tensor, **stages))
 
 
 CASES = [

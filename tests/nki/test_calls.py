@@ -116,10 +116,6 @@ UNBUILT = [
     (lambda: product(psum(4, 8, dtype=nl.bfloat16), half(4, 4), half(4, 8)), r"a matmul into bf16"),
     (lambda: product(psum(4, 8)[1:3], half(4, 2), half(4, 8)), r"into partitions 1 and up"),
     (lambda: product(psum(4, 8), half(4, 4), half(4, 8), tile_position=(32, 0), tile_size=(32, 4)), r"tile_position="),
-    (
-        lambda: product(psum(4, 8), half(4, 4), half(4, 8), perf_mode=nisa.matmul_perf_mode.double_row),
-        r"nisa.nc_matmul: perf_mode=",
-    ),
     (lambda: nisa.nc_transpose(psum(4, 4), half(4, 4), engine=nisa.vector_engine), r"the Tensor engine transposes"),
     (lambda: nisa.tensor_copy(psum(4, 8), word(4, 8)), r"a result of Vector or Scalar in PSUM"),
     (lambda: nisa.dma_copy(psum(4, 8), memory(4, 8)), r"a copy into PSUM"),

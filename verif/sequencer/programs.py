@@ -200,7 +200,7 @@ def _too_many(rng: random.Random, config: CoreConfig) -> dict[str, int]:
         for slot in ("dst", "src0"):
             out |= {f"{slot}_size{d}": size, f"{slot}_stride{d}": 0}
         out[f"memory_stride{d}"] = 0
-    return out
+    return out | {"mode": 0}  # whose operands have the sizes of one another
 
 
 def _shares(rng: random.Random, bits: int) -> list[int]:
