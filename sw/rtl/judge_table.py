@@ -7,6 +7,7 @@ from makalu.hw.arith.assembly import INPUTS, OUTPUTS
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.spec.chain import CHAIN_NAN_EXPONENT
 from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
+from makalu.spec.pairs import PAIRABLE
 
 __all__ = ["OPERATIONS", "Operation", "judged_units", "table_text"]
 
@@ -30,6 +31,8 @@ class Operation:
     """Inputs of one bit that are 1; others that nothing names are 0."""
     types: Mapping[str, Format] = field(default_factory=dict)
     """Of the operands a and b; in the input `a_dtype` too where there is no a: the result's."""
+    elements: int = 1
+    """Of each typed operand, the first in its low bits."""
     result: Format = FP32
     any_nan: bool = False
     """A NaN keeps its payload; where one is expected each is right."""
@@ -52,6 +55,19 @@ OPERATIONS: tuple[Operation, ...] = (
         )
         for a in TENSOR_OPERANDS
         for b in TENSOR_OPERANDS
+    ),
+    *(
+        Operation(
+            name=f"pair-{a.name}-{b.name}",
+            meaning=f"a0 * b0 + a1 * b1, cut (docs/numerics.md), + p, a of {a.name}, b of {b.name}",
+            units="fma",
+            operands=("a", "b", _CHAIN),
+            ones=("active", "paired"),
+            types={"a": a, "b": b},
+            elements=2,
+        )
+        for a in PAIRABLE
+        for b in PAIRABLE
     ),
     Operation(name="psum", meaning="p + x", units="psum", operands=("word", "x"), ones=("accumulate",)),
     Operation(name="add", meaning="x + y", units="add", operands=("x", "y")),
@@ -89,8 +105,8 @@ OPERATIONS: tuple[Operation, ...] = (
 def judged_units(operation: Operation, subnormals: str) -> list[int]:
     """Places in OUTPUTS of all cuts that compute it; where none that flushes does, those that keep."""
     of = [number for number, output in enumerate(OUTPUTS) if output.operation == operation.units]
-    if any(form.splits for form in operation.types.values()):
-        subnormals = "keep"  # no unit that flushes has the format
+    if operation.elements > 1 or any(form.splits for form in operation.types.values()):
+        subnormals = "keep"  # no unit that flushes has the format, or pairs
     return [number for number in of if OUTPUTS[number].subnormals == subnormals] or of
 
 
@@ -107,10 +123,15 @@ def _words(operation: Operation) -> str:
     return ", ".join(f"{word:#x}u" for word in words)
 
 
+def _bits(operation: Operation, name: str) -> int:
+    """Of an operand in a line."""
+    form = operation.types.get(name)
+    return FP32.bits if form is None else 8 * form.bytes * operation.elements
+
+
 def _operation(operation: Operation) -> str:
     operands = ", ".join(
-        f"{{{INPUTS[name].offset}, {INPUTS[name].width}, {8 * operation.types.get(name, FP32).bytes},"
-        f" {int(name == _CHAIN)}}}"
+        f"{{{INPUTS[name].offset}, {INPUTS[name].width}, {_bits(operation, name)}, {int(name == _CHAIN)}}}"
         for name in operation.operands
     )
     masks = [sum(1 << unit for unit in judged_units(operation, subnormals)) for subnormals in ("keep", "flush")]

@@ -8,9 +8,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from makalu.hw.arith.assembly import OUTPUTS
-from makalu.sim_models.golden.arithmetic import chain_step, fma_chain_step, fp32_add, fp32_max, fp32_min
+from makalu.sim_models.golden.arithmetic import chain_step, chain_sum, fma_chain_step, fp32_add, fp32_max, fp32_min
 from makalu.sim_models.golden.formats import narrow, tensor_operand, widen
+from makalu.sim_models.golden.pairs import pair_operand, pair_sum
 from makalu.spec.formats import BF16, FP32, TENSOR_OPERANDS
+from makalu.spec.pairs import PAIRABLE
 from makalu.spec.tensor_types import Part
 from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.main import app
@@ -168,6 +170,23 @@ def test_every_pair_of_types_equals_the_oracle(judged, subnormals):
     verdict = judged(rng.permutation(lines).tolist(), subnormals=subnormals)
     assert verdict.mismatches == 0, verdict.first[:3]
     assert verdict.vectors == 60 * len(forms) ** 2
+
+
+def test_every_pair_of_short_elements_equals_golden(judged):
+    """Any bytes, p around what cancels; golden's sum is that of fractions (tests/core/test_double_row.py)."""
+    rng, lines = np.random.default_rng(34), []
+    for a in PAIRABLE:
+        for b in PAIRABLE:
+            sides = rng.integers(0, 256, (2, 2, 2000))
+            addend = pair_sum(pair_operand(a, sides[0]), pair_operand(b, sides[1]))
+            with np.errstate(all="ignore"):
+                near = (addend * rng.choice([-1, -1 - 2**-12, 2.0**-9], 2000)).astype(np.float32)
+            p = canonical(near.view(np.uint32))
+            words = [side[0] | side[1] << 8 for side in sides]
+            lines += [f"pair-{a.name}-{b.name} {line}" for line in numbers((*words, p, chain_sum(addend, p)))]
+    verdict = judged(rng.permutation(lines).tolist())
+    assert verdict.mismatches == 0, verdict.first[:3]
+    assert verdict.vectors == 2000 * len(PAIRABLE) ** 2
 
 
 def test_every_cast_equals_golden(judged):
