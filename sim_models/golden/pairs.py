@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.spec.formats import Format
+from makalu.spec.formats import FP32, Format
 from makalu.spec.pairs import PAIR_SHIFT, PAIR_SIGNIFICAND_BITS, PAIRABLE
 
 from .arithmetic import chain_sum
 from .formats import storage, widen
 
-__all__ = ["PairOperand", "pair_column_chain", "pair_operand", "pair_sum"]
+__all__ = ["PairOperand", "pair_column_chain", "pair_column_chain_definition", "pair_operand", "pair_sum"]
 
 Numbers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
+Bits32 = NDArray[np.uint32]
 
 
 class PairOperand(NamedTuple):
@@ -62,14 +63,30 @@ def pair_sum(a: PairOperand, b: PairOperand) -> Doubles:
         return np.asarray(np.where(np.isfinite(whole).all(axis=0), total, whole.sum(axis=0)))
 
 
-def pair_column_chain(weights: PairOperand, columns: PairOperand) -> NDArray[np.uint32]:
+def pair_column_chain_definition(weights: PairOperand, columns: PairOperand) -> Bits32:
+    """What `pair_column_chain` is equal to: every sum of a pair in integers, every step of the chain in doubles."""
+    chain = np.zeros((weights.value.shape[2], columns.value.shape[2]), np.uint32)
+    both = slice(None)
+    for k in range(weights.value.shape[1]):
+        chain = chain_sum(pair_sum(weights.at(both, k, both, None), columns.at(both, k, None)), chain)
+    return chain
+
+
+def pair_column_chain(weights: PairOperand, columns: PairOperand) -> Bits32:
     """dst[M, N], fp32 bits: chain over k of the sums of weights[:, k, M] and columns[:, k, N], one rounding a row.
 
-    As `matmul_column_chain`, subnormals kept.
+    As `matmul_column_chain`, subnormals kept. Where exponents are PAIR_SHIFT apart or less, no bit is cut and float32
+    has the sum exactly: then it is two products and two additions there; the few other sums are taken one by one.
     """
-    chain = np.zeros((weights.value.shape[2], columns.value.shape[2]), np.uint32)
-    for k in range(weights.value.shape[1]):
-        both = slice(None)
-        addend = pair_sum(weights.at(both, k, both, None), columns.at(both, k, None))
-        chain = chain_sum(addend, chain)
-    return chain
+    chain = np.zeros((weights.value.shape[2], columns.value.shape[2]), np.float32)
+    w, x = weights.value.astype(np.float32), columns.value.astype(np.float32)
+    apart = [(side.exponent[0] - side.exponent[1]).astype(np.int16) for side in (weights, columns)]
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        for k in range(w.shape[1]):
+            addend = w[0, k, :, None] * x[0, k] + w[1, k, :, None] * x[1, k]
+            far = np.abs(apart[0][k, :, None] + apart[1][k]) > PAIR_SHIFT
+            if far.any():
+                m, n = np.nonzero(far)
+                addend[m, n] = pair_sum(weights.at(slice(None), k, m), columns.at(slice(None), k, n))
+            chain = addend + chain
+    return np.asarray(np.where(np.isnan(chain), np.uint32(FP32.canonical_nan), chain.view(np.uint32)))

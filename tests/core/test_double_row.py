@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from makalu.sim_models.golden.formats import widen
-from makalu.sim_models.golden.pairs import pair_operand, pair_sum
+from makalu.sim_models.golden.pairs import (
+    PairOperand,
+    pair_column_chain,
+    pair_column_chain_definition,
+    pair_operand,
+    pair_sum,
+)
 from makalu.sim_models.lockstep.operand import pair_products, pair_words
 from makalu.spec.formats import E3M4, E4M3, E4M3FN, E5M2, FP32
 from makalu.spec.isa import Opcode
@@ -73,6 +79,20 @@ def test_both_models_add_the_same(a, b):
     lockstep = pair_products(*(pair_words(side, form=form) for side, form in zip(sides, (a, b), strict=True)))
     assert np.array_equal(golden, lockstep, equal_nan=True)
     assert (np.signbit(golden) == np.signbit(lockstep))[~np.isnan(golden)].all()
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS, ids=lambda form: form.name)
+@pytest.mark.parametrize("specials", [0.0, 0.05])
+def test_the_fast_chain_equals_its_definition(a, b, specials):
+    rng = np.random.default_rng(3)
+    sides = [
+        pair_operand(form, np.where(rng.random(shape) < 1 / 2, rng.integers(0, 256, shape), some).astype(np.uint8))
+        for form, shape in ((a, (2, 9, 40)), (b, (2, 9, 60)))
+        for some in [random_elements(rng, form, shape, specials=specials)]
+    ]
+    finite = [PairOperand(*(np.where(np.isfinite(s.value), each, 0) for each in s)) for s in sides]
+    for pair in (sides, finite):
+        assert (pair_column_chain(*pair) == pair_column_chain_definition(*pair)).all()
 
 
 def product(w, x, perf_mode=DOUBLE, **hints):
