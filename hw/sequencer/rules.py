@@ -1,6 +1,8 @@
 """The rules of `OperandRule` and `FieldRule` that one look at an instruction decides: all but the ranges."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from collections.abc import Callable
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,8 +24,8 @@ from makalu.spec.isa import (
     OperandRule,
     Queue,
 )
-from makalu.spec.pairs import PAIRABLE
 from makalu.spec.sequencer import allowed_bits
+from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
@@ -170,21 +172,29 @@ class _Slot:
 
     def tile(self) -> Value:
         outer = Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS - 1))
-        rows = self._field(f"size{AP_DIMS - 1}") != Mux(self._i.mode.any(), 2, 1)
+        rows = self._field(f"size{AP_DIMS - 1}") != self._of_mode(lambda mode: Const(mode.rows))
         return (self._field("size0") > self._config.tensor.columns) | outer.any() | rows
 
     def same_columns(self) -> Value:
         inner = Cat(self._field(f"size{d}") != self._i[f"dst_size{d}"] for d in range(AP_DIMS - 1)).any()
         outer, its = self._field(f"size{AP_DIMS - 1}"), self._i[f"dst_size{AP_DIMS - 1}"]
-        return inner | Mux(self._i.mode.any(), (outer != 2) | (its != 1), outer != its)
+        rows = self._of_mode(lambda mode: Const(mode.rows))
+        return inner | Mux(rows > 1, (outer != rows) | (its != 1), outer != its)
 
     def rows_aligned(self) -> Value:
         # the types of a mode with several rows have one byte; others are refused with a lower code
         return self._i.mode.any() & (self._field(f"stride{AP_DIMS - 1}") % self._config.sbuf.word_bytes).any()
 
     def of_mode(self) -> Value:
-        pairable = Cat(self._field("dtype") == form.code for form in PAIRABLE).any()
-        return self._i.mode.any() & (~pairable | self._i.part.any())
+        among = self._of_mode(lambda mode: Cat(self._field("dtype") == form.code for form in mode.formats).any())
+        return ~among | (self._i.mode.any() & self._i.part.any())
+
+    def _of_mode(self, value: Callable[[TensorMode], Value]) -> Value:
+        """That of the instruction's mode; one that the core does not have is refused by its field's rule."""
+        out = value(MODES[Mode.SINGLE])
+        for row in MODES.values():
+            out = Mux(self._i.mode == row.mode, value(row), out)
+        return out
 
     def from_zero(self) -> Value:
         return self._field("partition").any()

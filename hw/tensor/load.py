@@ -97,9 +97,7 @@ class LoadUnit(wiring.Component):
         a_frame = Mux(s0["paired"], MODES[Mode.DOUBLE_ROW].rows, of(s0["dtype"], {s: Const(slots[s]) for s in sizes}))
         second = self._second_row(m, s0["paired"])
         m.d.comb += [
-            self.read.enable.eq(
-                (words_left != 0) & (self.slot < Mux(s0["paired"], MODES[Mode.DOUBLE_ROW].rows, a_frame))
-            ),
+            self.read.enable.eq((words_left != 0) & (self.slot < a_frame)),
             self.read.address.eq(address + second),
             self.read.buffer.eq(self.slot[0]),  # word i is read in slot i % 2, or each of them in slot 0
             self.read.start.eq(first),
