@@ -54,10 +54,13 @@ def _pattern(rng: random.Random, sizes, dtype: int, limit: int) -> tuple[int, li
                 return start * size, strides
 
 
-def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: Format = BF16) -> dict[str, int]:
+def legal(
+    rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: Format = BF16, double: bool = False
+) -> dict[str, int]:
     """Random fields of a legal instruction, without waits and signals; all operands of the array may meet each other.
 
-    `beside`: they are those that may meet this one, where the core has it; e4m3fn only beside itself.
+    `beside`: they are those that may meet this one, where the core has it; e4m3fn only beside itself. `double`: in
+    double row where there is such a thing, else in single, so that loads and matmuls may follow each other.
     """
     beside = beside if beside in config.tensor.operands else BF16
     meet = [form for form in config.tensor.operands if mixable(form, beside)]
@@ -68,7 +71,7 @@ def legal(rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: For
     start = rng.randint(0, config.partitions - partitions)
     sizes = [rng.randint(1, 4) for _ in range(AP_DIMS)]
     short = [form for form in meet if form in PAIRABLE]
-    double = "mode" in spec.fields and len(config.tensor.modes) > 1 and bool(short) and rng.random() < 0.4
+    double = double and "mode" in spec.fields and len(config.tensor.modes) > 1 and bool(short)
     meet = short if double else meet
     if opcode is Opcode.LOAD_STATIONARY:
         sizes = [rng.randint(1, config.tensor.columns), 1, 1, 1]

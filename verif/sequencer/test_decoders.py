@@ -25,12 +25,14 @@ BESIDE, STRETCH = (BF16, FP32, E4M3FN), 16
 """Types that others are beside, in turn for so many words: only then a matmul often follows a load of its kind."""
 
 
-def near(rng: random.Random, opcode: Opcode, config: Any, beside: Format) -> bytes:
+def near(rng: random.Random, opcode: Opcode, config: Any, beside: Format, *, double: bool) -> bytes:
     """A legal instruction with up to three fields changed, most of them by a little, now and then any bit.
 
-    An eighth waits or signals, for a semaphore that there is or is not; an eighth is not of the types of `beside`.
+    An eighth waits or signals, for a semaphore that there is or is not; an eighth is not of the types of
+    `beside`, a sixteenth not of the mode.
     """
-    fields = legal(rng, opcode, config, beside=beside if rng.random() < 7 / 8 else rng.choice(BESIDE))
+    beside = beside if rng.random() < 7 / 8 else rng.choice(BESIDE)
+    fields = legal(rng, opcode, config, beside=beside, double=double ^ (rng.random() < 1 / 16))
     if rng.random() < 1 / 8:
         slot = rng.choice(("wait0", "wait1", "signal0", "signal1"))
         fields |= {f"{slot}_kind": 1, f"{slot}_semaphore": rng.randrange(2 * config.sequencer.semaphores)}
@@ -109,7 +111,7 @@ def beyond_memory(rng: random.Random, opcode: Opcode, config: Any) -> bytes:
     return encode(Instruction(opcode, {k: int(v) for k, v in fields.items()}))
 
 
-def instruction(rng: random.Random, queue: Any, config: Any, beside: Format) -> bytes:
+def instruction(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
     """One for this queue, or broken in one chosen rule, or with an operand that reaches far."""
     if rng.random() < 1 / 4:
         where, word = broken(rng, rng.choice((*BROKEN, *[ErrorCode.ELEMENTS] * 3)), config)
@@ -120,7 +122,9 @@ def instruction(rng: random.Random, queue: Any, config: Any, beside: Format) -> 
         return far(rng, opcode, config) if rng.random() < 1 / 2 else beyond_memory(rng, opcode, config)
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
     opcodes = own if rng.random() < 31 / 32 else list(Opcode)
-    return near(rng, rng.choice(opcodes), config, beside)
+    stretch = n // STRETCH
+    beside, double = BESIDE[stretch % len(BESIDE)], stretch // len(BESIDE) % 2 == 1
+    return near(rng, rng.choice(opcodes), config, beside, double=double)
 
 
 @cocotb.test()
@@ -139,12 +143,7 @@ async def verdicts(dut: Any) -> None:
         await RisingEdge(dut.clk)
     flips = params["turns"] * BITS
     for n in range(flips + params["words"]):
-        data = {
-            q: flipped(rng, q, config, n)
-            if n < flips
-            else instruction(rng, q, config, BESIDE[n // STRETCH % len(BESIDE)])
-            for q in QUEUES
-        }
+        data = {q: flipped(rng, q, config, n) if n < flips else instruction(rng, q, config, n) for q in QUEUES}
         for queue, word in data.items():
             words[queue].value = int.from_bytes(word, "little")
         await RisingEdge(dut.clk)
