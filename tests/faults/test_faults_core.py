@@ -4,7 +4,7 @@ import pytest
 
 from makalu.hw.core import Core
 from makalu.sw.rtl.machine import MachineError
-from tests.core.bad_input import CONFIG, WATCHDOG, SettlingMachine, place_of, spoil, with_fields
+from tests.core.bad_input import CONFIG, WATCHDOG, SettlingMachine, spoil_first, with_fields
 from tests.core.test_restart import BAD, BAD_SEED, SETTLE, check_restart
 from tests.faults.planting import SIMULATOR, Fault, caught, planted_class
 
@@ -24,7 +24,7 @@ def test_start_that_does_not_forget_is_caught(fault, monkeypatch):
     machine = SettlingMachine(config=CONFIG, observe="all", simulator=SIMULATOR, core=core)
     machine.settle = SETTLE
     queue, wanted, values = BAD["opcode"]
-    bad = spoil(BAD_SEED, queue, place_of(BAD_SEED, queue, wanted), lambda data: with_fields(data, **values))
+    bad = spoil_first(queue, wanted, lambda data: with_fields(data, **values), seed=BAD_SEED)
     # a port of the models, or an assertion of the RTL that ends the simulation before
     with pytest.raises((AssertionError, MachineError), match="cycle|only an instruction that was fetched is taken"):
         check_restart(machine, bad, latency=0, watchdog=WATCHDOG)
