@@ -15,6 +15,7 @@ from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.engines import Channel
 from makalu.spec.errors import MakaluError
 from makalu.spec.formats import TENSOR_OPERANDS, Format
+from makalu.spec.frame import SLOTS
 from makalu.spec.isa import Queue
 from makalu.spec.latency import column_delay, gemm_overhead
 from makalu.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
@@ -129,10 +130,13 @@ def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
 
 
 def gemm_floor(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, rows: int = 1) -> int:
-    """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits; `rows` of a partition."""
+    """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits.
+
+    Of several `rows` of a partition each further one is read a frame later.
+    """
     tensor = config.tensor
     folds = -(-k // (rows * tensor.rows)) * -(-m // tensor.columns)
-    last = (m - 1) % tensor.columns
+    last = (m - 1) % tensor.columns + SLOTS * (rows - 1)
     return folds * len(passes(dtype.splits, dtype.splits)) * n + column_delay(config) + last + gemm_overhead(config)
 
 

@@ -50,6 +50,14 @@ def test_no_bubble_between_tiles_in_double_row(add_stages):
             assert end - first + 1 == free, f"N={free}, offset {offset}: {end - first + 1 - free} bubbles inside"
 
 
+@pytest.mark.parametrize(("rows", "first"), [(None, 5), (64, 9)])
+def test_the_first_column_of_double_row_comes_a_frame_later(rows, first):
+    """The load in cycle 3, the first of slot 3."""
+    config = small_core(partitions=4, word_bytes=8, mul_stages=2, add_stages=1, products=2)
+    ((begin, end),) = columns_of(config, back_to_back(config, pairs=1, free=16, form=E5M2, rows=rows))
+    assert begin == 3 + first and end >= begin + 15
+
+
 def test_period_of_short_tiles():
     """N = 1: a pair every C/2 + 2 cycles, rounded up to the frame, or F = 2's C/F groups."""
     for partitions, word, period in ((4, 8, 8), (8, 16, 8), (16, 16, 12)):
