@@ -124,7 +124,7 @@ class Decoder(wiring.Component):
         forms = self._config.tensor.operands
         pairs = [(a, b) for a in forms for b in forms if not mixable(a, b)]
         opcodes = self._keeping(OperandRule.MIXABLE).get("src0")
-        if not pairs or not opcodes:
+        if not opcodes or (not pairs and len(self._config.tensor.modes) == 1):
             return Const(0, 1)
         known, loaded = Signal(), Signal(TYPE_BITS, reset_less=True)
         mode, s2_mode = (Signal.like(i.mode, name=name, reset_less=True) for name in ("loaded_mode", "s2_mode"))

@@ -35,6 +35,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "bus": {"data_bytes": 64},
         "dma": {"burst_bytes": 256, "partition_lines": 8, "outstanding_reads": 16, "outstanding_writes": 16},
     },
+    # double row beside types that may all meet each other: a matmul is refused for its mode alone
+    "two-types": {"tensor": {"formats": ("bf16", "e5m2")}},
     # everything as small as it may be: one burst open, two descriptors, two lines, bursts of one beat
     "narrow": {
         "tensor": {"add_stages": 3},

@@ -5,6 +5,7 @@ from dataclasses import replace
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.spec.preset import load_preset
 from verif.lib.cases import Case, Config
+from verif.lib.variants import bench_config
 from verif.sequencer.decoders import Decoders
 from verif.sequencer.programs import INNER
 
@@ -16,7 +17,7 @@ def sequencer(config: Config) -> Sequencer:
 
 
 def decoders(config: Config) -> Decoders:
-    return Decoders(config=load_preset(str(config)))
+    return Decoders(config=bench_config(config))
 
 
 TINY = Case(
@@ -63,5 +64,6 @@ CASES = (
     INSTRUCTIONS,
     replace(INSTRUCTIONS, name="instructions-axi-seed-2", params={"seed": 2}),
     DECODERS,
+    replace(DECODERS, name="decoders-two-types", config="two-types", params={"turns": 0, "words": 1500, "seed": 3}),
     replace(DECODERS, name="decoders-trn2", config="trn2", params={"turns": 1, "words": 1500, "seed": 2}, slow=True),
 )
