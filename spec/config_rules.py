@@ -21,7 +21,7 @@ __all__ = ["GENERATIONS", "KNOWN_FEATURES", "RATE_LIMIT", "ConfigError", "check"
 
 
 KNOWN_FEATURES: tuple[str, ...] = ()
-"""Performance modes that a preset may list; empty until the generations' modes are built."""
+"""Modes that a preset may list: none, since those that are built have keys of their own."""
 
 GENERATIONS = ("none", "trn1", "trn2", "trn3")
 """What a preset may be a model of."""
