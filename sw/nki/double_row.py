@@ -1,6 +1,6 @@
 """Operands of a double-row matmul: [K, 2, ...], whose two rows of a partition the array multiplies in one cycle."""
 
-from makalu.spec.isa import Opcode, OperandRule
+from makalu.spec.isa import FIELDS, Opcode, OperandRule
 from makalu.spec.tensor_modes import MODES, Mode
 
 from .core_rules import rule_of
@@ -45,7 +45,12 @@ def placed_rows(tensor: Tensor, *, stationary: bool) -> Tensor:
     word = current().config.sbuf.word_bytes
     columns = [(size, step) for size, step in row(tensor).free if size != 1]
     dense = not columns or (len(columns) == 1 and columns[0][1] == tensor.item)
-    aligned = tensor.steps[1] % word == 0 and (not stationary or (dense and tensor.start % word == 0))
+    step = tensor.steps[1]
+    aligned = (
+        step % word == 0
+        and abs(step) <= FIELDS["src0_stride3"].high
+        and (not stationary or (dense and tensor.start % word == 0))
+    )
     if aligned and (dense or len(columns) <= 2):
         return tensor
     size = row(tensor).size // tensor.shape[0]

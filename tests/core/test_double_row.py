@@ -156,6 +156,23 @@ def test_one_load_and_one_matmul():
     assert all(i["mode"] == Mode.DOUBLE_ROW and i["src0_size3"] == 2 for i in steps)
 
 
+def test_rows_that_are_too_far_apart_for_a_stride_are_copied():
+    def kernel(w, x):
+        tiles = [nl.ndarray((K, 2, 40_000), E5M2, name=name) for name in ("w", "x")]
+        views = [tiles[0][:, :, :M], tiles[1][:, :, :N]]
+        for view, source in zip(views, (w, x), strict=True):
+            nisa.dma_copy(view, source)
+        sums = nl.ndarray((M, N), FP32, buffer=nl.psum, name="sums")
+        nisa.nc_matmul(sums, *views, perf_mode=DOUBLE)
+        out = nl.ndarray(sums.shape, FP32, buffer=nl.shared_hbm, name="out")
+        nl.store(out, sums)
+        return out
+
+    program = compiled(kernel, TensorSpec((K, 2, M), E5M2), TensorSpec((K, 2, N), E5M2), preset="trn2-mini")
+    ones = {"w": np.ones((K, 2, M)), "x": np.ones((K, 2, N))}
+    assert (run_golden(program, ones, config=load_preset("trn2-mini"))["out"] == 2 * K).all()
+
+
 @pytest.mark.parametrize(
     ("preset", "shapes", "dtypes", "hints", "kind", "text"),
     [
