@@ -27,8 +27,8 @@ class Pe(wiring.Component):
 
     Members
     -------
-    x_in : In(26), x_out : Out(26)
-        Moving element (packed), one column a cycle. An inactive one leaves as zero.
+    x_in : In(x_operand), x_out : Out(x_operand)
+        Moving element (`layouts.py`, packed), one column a cycle. An inactive one leaves as zero.
     w : In(24), load : In(1)
         Stationary element (OPERAND) for the shadow register, taken in this cycle's edge if `load`.
     p_in : In(34), p_out : Out(34)

@@ -28,7 +28,7 @@ class PeStrip(wiring.Component):
 
     Members
     -------
-    x_in : In(26), x_out : Out(26)
+    x_in : In(x_operand), x_out : Out(x_operand)
         Moving element (packed), left and right edge.
     w_in : In(Group), w_out : Out(Group)
         Stationary group, packed, left and right edge.

@@ -30,7 +30,7 @@ class PeTile(wiring.Component):
 
     Members
     -------
-    x_in, x_out : tile * 26 bits, row 0 lowest, left and right edge
+    x_in, x_out : tile * x_operand, row 0 lowest, left and right edge
     w_in, w_out : tile * Group, left and right edge; the tag is as the tile's first group finds it
     p_in, p_out : tile * 34 bits, column 0 lowest, upper and lower edge
 
