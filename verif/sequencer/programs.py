@@ -240,8 +240,16 @@ def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, t
         ErrorCode.MEMORY_ADDRESS: (rng.choice((load, store)), {}),
         ErrorCode.ELEMENTS: (rng.choice((copy, Opcode.ACTIVATION, load, store, matmul)), _too_many(rng, config)),
         ErrorCode.VERSION: (rng.choice(anyone), {"version": rng.randint(1, FIELDS["version"].high)}),
-        ErrorCode.SEMAPHORE: (copy, {"wait1_kind": 1, "wait1_semaphore": config.sequencer.semaphores}),
+        ErrorCode.SEMAPHORE: (copy, _no_semaphore(rng, config)),
     }
+
+
+def _no_semaphore(rng: random.Random, config: CoreConfig) -> dict[str, int]:
+    """The first number that none has, or a power of two above it, in any place."""
+    place, f = rng.choice(("wait0", "wait1", "signal0", "signal1")), FIELDS["wait0_semaphore"]
+    first = config.sequencer.semaphores
+    numbers = [first, *(1 << bit for bit in range(first.bit_length(), f.bits))]
+    return {f"{place}_kind": 1, f"{place}_semaphore": rng.choice(numbers)}
 
 
 @dataclass

@@ -9,6 +9,7 @@ from makalu.hw.sequencer.semaphores import COUNTER_BITS
 from makalu.sim_models.golden.check import check_bytes
 from makalu.spec.axi import Response
 from makalu.spec.encoding import Instruction, encode
+from makalu.spec.engines import QUEUE_CHANNELS
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.preset import load_preset
@@ -21,6 +22,8 @@ from verif.sequencer.programs import BROKEN, Programs, broken, legal, random_pro
 SPACING = 0x1_0000
 """Between the programs of two queues."""
 _TURNS = itertools.count()
+MASKS = (0x5555_5555_5555_5555, 0xAAAA_AAAA_AAAA_AAAA)
+"""Of addresses and tags, so that each bit is once 0 and once 1."""
 
 
 def _base(config, seed: int) -> int:
@@ -44,6 +47,17 @@ def _word(opcode: Opcode, **values: int) -> bytes:
 
 def _halt(**values: int) -> bytes:
     return _word(Opcode.HALT, **values)
+
+
+def _highest(env: Environment, words: int) -> int:
+    """Where programs of `words` instructions a queue begin that end with the address space."""
+    return (1 << env.config.bus.address_bits) - INSTRUCTION_BYTES * words * len(Queue)
+
+
+def _slow(env: Environment, queue: Queue, **values: int) -> bytes:
+    """A legal instruction for an engine of the queue."""
+    opcode = next(o for o, channel in CHANNEL_OF.items() if channel in QUEUE_CHANNELS[queue])
+    return _word(opcode, **legal(env.rng, opcode, env.config) | {"after": 0} | values)
 
 
 async def _run(env: Environment, programs: Programs, *, watchdog: int = 0, limit: int = 20_000) -> int:
@@ -143,20 +157,24 @@ async def broken_rules_stop_the_queue(dut):
 
 @cocotb.test()
 async def all_queues_stop(dut):
-    """At once, with the highest code, and with each bit of an address both 0 and 1."""
+    """At once, with the highest code, and with each bit of an address both 0 and 1.
+
+    The verdict waits in either place of a queue, behind an instruction that takes long.
+    """
     env = await environment(dut)
-    ones = (1 << env.config.bus.address_bits) - INSTRUCTION_BYTES * 2 * len(Queue)
-    for mask in (0x5555_5555_5555_5555, 0xAAAA_AAAA_AAAA_AAAA):
-        base = mask & ones
+    env.least_delay = 100
+    for turn, mask in enumerate(MASKS):
+        base = mask & _highest(env, 3)
         word = replace_field(_word(Opcode.NOP, tag=base >> 16 & 0xFFFF), "version", FIELDS["version"].high)
-        programs = Programs({q: [_word(Opcode.NOP), word] for q in Queue})
-        env.memory, starts = programs.image(base, 2 * INSTRUCTION_BYTES)
+        programs = Programs({q: [_slow(env, q), *[_word(Opcode.NOP)] * turn, word] for q in Queue})
+        env.memory, starts = programs.image(base, 3 * INSTRUCTION_BYTES)
         await env.start(starts)
         assert await env.finish() == Status.ERROR
         for queue in Queue:
-            wanted = (ErrorCode.VERSION, starts[queue] + INSTRUCTION_BYTES, base >> 16 & 0xFFFF)
+            wanted = (ErrorCode.VERSION, starts[queue] + INSTRUCTION_BYTES * (1 + turn), base >> 16 & 0xFFFF)
             assert await env.error_of(queue) == wanted, queue.name
         await env.expect_interrupt(Status.ERROR)
+    env.least_delay = 0
     # a start forgets them
     assert await _run(env, Programs({q: [_halt()] for q in Queue})) == Status.DONE
     for queue in Queue:
@@ -319,29 +337,31 @@ async def watchdog_names_what_is_unfinished(dut):
         Queue.SYNC: (Opcode.DMA_LOAD, Opcode.DMA_LOAD),
         Queue.GPSIMD: (Opcode.DMA_STORE, Opcode.DMA_STORE),
     }
-    programs = Programs()
-    for queue, opcodes in kinds.items():
-        for n, opcode in enumerate(opcodes):
-            fields = legal(env.rng, opcode, env.config) | {"after": 0, "tag": 0x10 * queue + n}
-            fields |= {"signal0_kind": 1, "signal0_semaphore": queue}
-            programs.words[queue].append(encode(Instruction(opcode, {k: int(v) for k, v in fields.items()})))
-        programs.words[queue].append(_halt())
-    env.memory, starts = programs.image(env.base, SPACING)
-    env.silent = True
-    await env.start(starts, watchdog=300)
-    await _until(env, Status.ERROR)
-    for queue, number in oldest.items():
-        place = starts[queue] + INSTRUCTION_BYTES * number
-        assert await env.error_of(queue) == (ErrorCode.WATCHDOG, place, 0x10 * queue + number), queue.name
-    await env.expect_interrupt(Status.ERROR)
-    # a start waits for them
-    await env.start(starts)
-    for _ in range(100):
-        await env.step()
-    assert await env.value("status") == Status.RUNNING | Status.ERROR
-    env.silent = False
-    assert await env.finish() == Status.DONE
-    assert env.model.semaphores[: len(Queue)] == [2] * len(Queue)
+    for mask in MASKS:
+        programs = Programs()
+        for queue, opcodes in kinds.items():
+            for n, opcode in enumerate(opcodes):
+                fields = legal(env.rng, opcode, env.config) | {"after": 0, "tag": mask & 0xFF00 | 0x10 * queue + n}
+                fields |= {"signal0_kind": 1, "signal0_semaphore": queue}
+                programs.words[queue].append(encode(Instruction(opcode, {k: int(v) for k, v in fields.items()})))
+            programs.words[queue].append(_halt())
+        env.memory, starts = programs.image(mask & _highest(env, 4), 4 * INSTRUCTION_BYTES)
+        env.silent = True
+        await env.start(starts, watchdog=300)
+        await _until(env, Status.ERROR)
+        for queue, number in oldest.items():
+            named = (starts[queue] + INSTRUCTION_BYTES * number, mask & 0xFF00 | 0x10 * queue + number)
+            assert await env.error_of(queue) == (ErrorCode.WATCHDOG, *named), queue.name
+        await env.expect_interrupt(Status.ERROR)
+        # a start waits for them
+        await env.start(starts)
+        for _ in range(100):
+            await env.step()
+        assert await env.value("status") == Status.RUNNING | Status.ERROR
+        env.silent = False
+        assert await env.finish() == Status.DONE
+        assert env.model.semaphores[: len(Queue)] == [2] * len(Queue)
+        await env.expect_interrupt(Status.DONE)
 
 
 @cocotb.test()
