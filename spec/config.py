@@ -5,8 +5,10 @@ import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
+from .chain import OPERAND_BITS
 from .config_rules import check
 from .formats import ACCUMULATOR, CARRIED, FORMATS, FP32, Format
+from .quads import QUAD_BITS, QUAD_ELEMENTS
 from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
 
@@ -43,7 +45,7 @@ class TensorConfig:
     moving_buffers: int
     """SBUF words that the moving stream may hold in each partition."""
     products: int
-    """Of a PE and cycle: 1, or 2 of short elements (`spec/pairs.py`)."""
+    """Of a PE and cycle: 1, or of short elements 2 (`spec/pairs.py`) or 4 (`spec/quads.py`)."""
     subnormals: str
     """`keep`: IEEE gradual underflow; `flush`: subnormal operands and results become zeros of their sign."""
     formats: tuple[str, ...]
@@ -55,6 +57,11 @@ class TensorConfig:
     def operands(self) -> tuple[Format, ...]:
         """`formats` as records."""
         return tuple(FORMATS[name] for name in self.formats)
+
+    @property
+    def operand_bits(self) -> int:
+        """Width of an operand inside the array."""
+        return QUAD_BITS if self.products == QUAD_ELEMENTS else OPERAND_BITS
 
     @property
     def smallest(self) -> int:

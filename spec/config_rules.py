@@ -116,7 +116,7 @@ def check(config: "CoreConfig") -> None:
     need(tensor.rows == config.partitions, "tensor.rows", f"partitions ({config.partitions})", tensor.rows)
     need(tensor.columns == config.partitions, "tensor.columns", f"partitions ({config.partitions})", tensor.columns)
     power_of_two("tensor.tile", tensor.tile, 2, min(tensor.rows, 32))
-    between("tensor.mul_stages", tensor.mul_stages, 1, 2)
+    between("tensor.mul_stages", tensor.mul_stages, 1, 3)
     between("tensor.add_stages", tensor.add_stages, 1, 3)
     power_of_two("tensor.load_columns", tensor.load_columns, 2, tensor.tile)
     power_of_two("tensor.moving_buffers", tensor.moving_buffers, 4, 8)

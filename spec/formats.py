@@ -7,7 +7,7 @@ Does not: compute. The arithmetic is written twice from this page, in the RTL an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
@@ -184,6 +184,42 @@ E4M3FN = Format(
     kind=FormatKind.FINITE_NAN,
     overflow=Overflow.NAN,
 )
+
+
+E8M0 = Format(
+    name="e8m0",
+    long_name="float8_e8m0fnu",
+    code=15,
+    size_log2=0,
+    exponent_bits=8,
+    fraction_bits=0,
+    kind=FormatKind.SCALE,
+    signed=False,
+    overflow=Overflow.NAN,
+)
+"""Scale of a group of elements in MX (`quads.py`)."""
+
+
+def _four(of: Format, code: int) -> Format:
+    """Four elements of `of` in one container, the first in its lowest bits."""
+    bits = 4 * of.bits
+    return replace(
+        of, name=f"{of.name}_x4", long_name=f"{of.long_name}_x4", code=code, size_log2=bits.bit_length() - 4, elements=4
+    )
+
+
+E2M1 = Format(
+    name="e2m1",
+    long_name="float4_e2m1fn",
+    code=0,
+    size_log2=0,
+    exponent_bits=2,
+    fraction_bits=1,
+    kind=FormatKind.FINITE,
+    overflow=Overflow.SATURATE,
+)
+"""Has no code of its own: it lies in memory in fours only."""
+E4M3FN_X4, E5M2_X4, E2M1_X4 = _four(E4M3FN, 16), _four(E5M2, 17), _four(E2M1, 18)
 
 
 def _integer(name: str, code: int, size_log2: int, *, signed: bool) -> Format:

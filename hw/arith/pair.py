@@ -2,29 +2,26 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.arith.short import (
+    PRODUCT_EXPONENT_BITS,
+    SHORT_PRODUCT_BITS,
+    SUM_EXPONENT,
+    element_of,
+    short_product,
+    unpacked,
+)
 from makalu.hw.arith.words import ADDEND, OPERAND, PAIR
 from makalu.hw.lib.element import chosen, code_bits
-from makalu.spec.chain import PRODUCT_BITS
-from makalu.spec.formats import FP32, Format
-from makalu.spec.pairs import (
-    PAIR_BIAS,
-    PAIR_EXPONENT_BITS,
-    PAIR_SHIFT,
-    PAIR_SIGNIFICAND_BITS,
-    PAIR_SPECIAL,
-    PAIRABLE,
-)
+from makalu.spec.formats import Format
+from makalu.spec.pairs import PAIR_EXPONENT_BITS, PAIR_SHIFT, PAIRABLE
 
 __all__ = ["PairDecode", "PairSum"]
 
-_PRODUCT = 2 * PAIR_SIGNIFICAND_BITS
-_FRAME = _PRODUCT + PAIR_SHIFT
-# the addend's leading place is PRODUCT_BITS - 1 above the frame's last, whose weight is 2^(e - 6 - PAIR_SHIFT)
-_EXPONENT = FP32.bias + PRODUCT_BITS - 1 - PAIR_SHIFT - 2 * (PAIR_SIGNIFICAND_BITS - 1) - 2 * PAIR_BIAS
+_FRAME = SHORT_PRODUCT_BITS + PAIR_SHIFT
 
 
 class PairDecode(wiring.Component):
@@ -64,7 +61,7 @@ class PairDecode(wiring.Component):
         m = Module()
         pair = Signal(PAIR)
         for j in range(2):
-            fields = [self._fields(m, form, self.bits.word_select(j, 8), j) for form in self.forms]
+            fields = [unpacked(m, form, self.bits.word_select(j, 8), j) for form in self.forms]
             sign, significand, exponent = (
                 chosen(self.dtype, self.forms, column) for column in zip(*fields, strict=True)
             )
@@ -75,25 +72,6 @@ class PairDecode(wiring.Component):
             ]
         m.d.comb += self.operand.eq(pair)
         return m
-
-    def _fields(self, m: Module, form: Format, bits: Value, j: int) -> tuple[Value, ...]:
-        """Sign, significand, exponent of an element as one of `form`."""
-        fraction, exponent = bits[: form.fraction_bits], bits[form.fraction_bits : -1]
-        low, special, nan = (Signal(name=f"{form.name}_{name}{j}") for name in ("low", "special", "nan"))
-        full = exponent.all()
-        m.d.comb += [
-            low.eq(~exponent.any()),
-            special.eq(full if form.has_infinity else full & fraction.all()),
-            nan.eq(fraction.any()),  # of a special one
-        ]
-        below = PAIR_SIGNIFICAND_BITS - 1 - form.fraction_bits
-        number = Cat(Const(0, below), fraction, ~low)
-        biased = (exponent | low) + (PAIR_BIAS - form.bias)
-        return (
-            bits[-1],
-            Mux(special, Cat(Const(0, PAIR_SIGNIFICAND_BITS - 2), nan, 1), number),
-            Mux(special, PAIR_SPECIAL, Mux(low & ~nan, 0, biased)),
-        )
 
 
 class PairSum(wiring.Component):
@@ -112,6 +90,8 @@ class PairSum(wiring.Component):
     -------
     moving, stationary : In(OPERAND)
         Words that are a PAIR.
+    active : In(1)
+        0: where there is a register, the addend's significand is 0.
     addend : Out(ADDEND)
         The leading bit may be anywhere; of 0 sign and exponent mean nothing (`Product` knows them).
 
@@ -120,7 +100,7 @@ class PairSum(wiring.Component):
 
     def __init__(self, *, stages: int) -> None:
         self.latency_cycles = stages
-        super().__init__({"moving": In(OPERAND), "stationary": In(OPERAND), "addend": Out(ADDEND)})
+        super().__init__({"moving": In(OPERAND), "stationary": In(OPERAND), "active": In(1), "addend": Out(ADDEND)})
 
     @property
     def emit_key(self) -> tuple[int]:
@@ -129,41 +109,23 @@ class PairSum(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         a, b = (PAIR(data.View.as_value(side)) for side in (self.moving, self.stationary))
-        aligned = self._align(m, *(self._product(m, j, *(_element(side, j) for side in (a, b))) for j in range(2)))
+        aligned = self._align(m, *(short_product(m, j, *(element_of(side, j) for side in (a, b))) for j in range(2)))
         if self.latency_cycles:
             registers = {name: Signal.like(v, name=f"s1_{name}", reset_less=True) for name, v in aligned.items()}
             m.d.sync += [registers[name].eq(value) for name, value in aligned.items()]
+            with m.If(~self.active):
+                m.d.sync += [registers[name].eq(0) for name in ("big", "small", "subtract")]
             aligned = registers
         self._add(m, aligned)
         return m
 
-    def _product(self, m: Module, j: int, a: dict[str, Value], b: dict[str, Value]) -> dict[str, Signal]:
-        """Magnitude, exponent (0 of a product that is 0), sign, infinity, NaN."""
-        names = {"magnitude": _PRODUCT, "exponent": PAIR_EXPONENT_BITS + 1, "sign": 1, "infinite": 1, "nan": 1}
-        out = {name: Signal(bits, name=f"{name}{j}") for name, bits in names.items()}
-        special, nan, zero = [], [], []
-        for side in (a, b):
-            special.append(side["exponent"] == PAIR_SPECIAL)
-            nan.append(special[-1] & side["significand"][-2])
-            zero.append(~side["significand"].any())
-        # partial products, so that synthesis spends no multiplier on four bits
-        rows = [Mux(a["significand"][i], b["significand"] << i, 0) for i in range(PAIR_SIGNIFICAND_BITS)]
-        m.d.comb += [
-            out["magnitude"].eq((rows[0] + rows[1]) + (rows[2] + rows[3])),
-            out["exponent"].eq(Mux(zero[0] | zero[1], 0, a["exponent"] + b["exponent"])),
-            out["sign"].eq(a["sign"] ^ b["sign"]),
-            out["infinite"].eq(special[0] | special[1]),
-            out["nan"].eq(nan[0] | nan[1] | (special[0] & zero[1]) | (special[1] & zero[0])),
-        ]
-        return out
-
     def _align(self, m: Module, p: dict[str, Signal], q: dict[str, Signal]) -> dict[str, Signal]:
         """The product of the larger exponent, the other one in the frame, and what else their sum is."""
-        names = {"big": _PRODUCT, "small": _FRAME, "exponent": PAIR_EXPONENT_BITS + 1}
+        names = {"big": SHORT_PRODUCT_BITS, "small": _FRAME, "exponent": PRODUCT_EXPONENT_BITS}
         names |= {"sign": 1, "subtract": 1, "infinite": 1, "nan": 1}
         out = {name: Signal(bits, name=name) for name, bits in names.items()}
         above, below = (Signal(PAIR_EXPONENT_BITS + 2, name=name) for name in ("above", "below"))
-        larger, distance, subtract = Signal(), Signal(PAIR_EXPONENT_BITS + 1), p["sign"] ^ q["sign"]
+        larger, distance, subtract = Signal(), Signal(PRODUCT_EXPONENT_BITS), p["sign"] ^ q["sign"]
         m.d.comb += [
             above.eq(p["exponent"] - q["exponent"]),
             below.eq(q["exponent"] - p["exponent"]),
@@ -189,12 +151,8 @@ class PairSum(wiring.Component):
             backward.eq(small - big),
             negative.eq(subtract & ~forward[-1]),  # of a difference the carry says that it is none
             self.addend.significand.eq(Mux(negative, backward, Cat(forward[:-1], forward[-1] & ~subtract))),
-            self.addend.exponent.eq(aligned["exponent"] + _EXPONENT),
+            self.addend.exponent.eq(aligned["exponent"] + SUM_EXPONENT),
             self.addend.sign.eq(aligned["sign"] ^ (negative & ~aligned["infinite"])),
             self.addend.infinite.eq(aligned["infinite"]),
             self.addend.nan.eq(aligned["nan"]),
         ]
-
-
-def _element(pair: data.View, j: int) -> dict[str, Value]:
-    return {name: pair[f"{name}{j}"] for name in ("significand", "exponent", "sign")}

@@ -6,14 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.count import leading_zeros
 from makalu.hw.arith.pair import PairSum
-from makalu.hw.arith.words import ADDEND, OPERAND
+from makalu.hw.arith.quad import QuadSum
+from makalu.hw.arith.words import ADDEND, operand_word
 from makalu.spec.chain import ADDEND_EXPONENT_BITS, PRODUCT_BITS, ZERO_EXPONENT, Kind
+from makalu.spec.quads import QUAD_ELEMENTS
 
 __all__ = ["Product"]
 
 
 class Product(wiring.Component):
-    """addend = moving * stationary, exact; of pairs the sum of both products (`PairSum`); -0 if not `active`.
+    """addend = moving * stationary, exact; of pairs the sum (`PairSum`), of quads too (`QuadSum`); -0 if not `active`.
 
     The product of two 12-bit significands is normalised here, after the multiplier and outside the column chain: one
     count and one shift serve every subnormal and unnormalised operand.
@@ -23,37 +25,41 @@ class Product(wiring.Component):
     Parameters
     ----------
     mul_stages : int
-        1: one register, after the shift. 2: one more after the multiplier.
+        1: one register, after the shift. 2: one more after the multiplier. 3: one more before the shift.
     subnormals : str
         `flush`: operands are normalised or zero, so that the shift of their product is at most one place.
     products : int
-        2: operands may be pairs, which keep subnormals (`ValueError` where others do not).
+        2: operands may be pairs, 4: quads; these keep subnormals (`ValueError` where others do not).
 
     Members
     -------
     active : In(1)
         0: the result is -0, the neutral element, and a NaN or infinity in an operand has no effect. `moving` must be a
         zero then.
-    moving, stationary : In(OPERAND)
+    moving, stationary : In(operand_word(products))
     paired : In(1)
-        Both are a PAIR; only while active. No bit where they never are.
+        Both are a PAIR, or a QUAD where that may be; only while active. No bit where they never are.
     addend : Out(ADDEND)
 
     Timing: latency = mul_stages (`latency_cycles`), one a cycle, never stalls.
     """
 
     def __init__(self, *, mul_stages: int, subnormals: str, products: int) -> None:
-        if mul_stages not in (1, 2):
-            raise ValueError(f"mul_stages must be 1 or 2, not {mul_stages}")
+        if mul_stages not in (1, 2, 3):
+            raise ValueError(f"mul_stages must be 1, 2 or 3, not {mul_stages}")
+        if products not in (1, 2, QUAD_ELEMENTS):
+            raise ValueError(f"products must be 1, 2 or {QUAD_ELEMENTS}, not {products}")
         if products > 1 and subnormals == "flush":
             raise ValueError("pairs keep subnormals, so they cannot be flushed")
-        self.latency_cycles, self.subnormals, self.pairs = mul_stages, subnormals, products > 1
-        operands = {"moving": In(OPERAND), "stationary": In(OPERAND), "paired": In(int(self.pairs))}
+        self.latency_cycles, self.subnormals, self.products = mul_stages, subnormals, products
+        word = operand_word(products)
+        operands = {"moving": In(word), "stationary": In(word), "paired": In(int(products > 1))}
         super().__init__({"active": In(1), **operands, "addend": Out(ADDEND)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        a, b = self.moving, self.stationary
+        quads = self.products == QUAD_ELEMENTS
+        a, b = (side.operand if quads else side for side in (self.moving, self.stationary))
         invalid, infinite = Signal(), Signal()
         exact = Signal(ADDEND)
         m.d.comb += [
@@ -70,25 +76,46 @@ class Product(wiring.Component):
             exact.infinite.eq(infinite & self.active),
             exact.nan.eq(invalid & self.active),
         ]
-        if self.latency_cycles == 2:
-            s1_exact = Signal(ADDEND, reset_less=True)
-            m.d.sync += s1_exact.eq(exact)
-            exact = s1_exact
-        exact, paired = self._chosen(m, exact) if self.pairs else (exact, None)
+        paired = self.paired if self.products > 1 else None
+        if self.latency_cycles > 1:
+            exact, paired = self._later(m, 1, exact, paired)
+        if paired is not None:
+            exact = self._chosen(m, exact, paired)
+        if self.latency_cycles > 2:
+            exact, paired = self._later(m, 2, exact, paired)
         m.d.sync += self._addend(m).eq(self._normalise(m, exact, paired))
         return m
 
-    def _chosen(self, m: Module, exact: data.View) -> tuple[data.View, Signal]:
-        """The sum of a pair's products in place of the single one, and whether it is."""
-        m.submodules.pair = pair = PairSum(stages=self.latency_cycles - 1)
-        m.d.comb += [pair.moving.eq(self.moving), pair.stationary.eq(self.stationary)]
-        paired = self.paired
-        if self.latency_cycles == 2:
-            paired = Signal(name="s1_paired", reset_less=True)
-            m.d.sync += paired.eq(self.paired)
+    def _later(self, m: Module, stage: int, exact: data.View, paired: Signal | None) -> tuple[data.View, Signal | None]:
+        """A register."""
+        s_exact = Signal(ADDEND, name=f"s{stage}_exact", reset_less=True)
+        m.d.sync += s_exact.eq(exact)
+        if paired is None:
+            return s_exact, None
+        s_paired = Signal(name=f"s{stage}_paired", reset_less=True)
+        m.d.sync += s_paired.eq(paired)
+        if stage == 1:  # so that `_chosen` needs no multiplexer: here a flip-flop's synchronous reset does it
+            with m.If(paired):
+                m.d.sync += s_exact.significand.eq(0)
+        return s_exact, s_paired
+
+    def _chosen(self, m: Module, exact: data.View, paired: Signal) -> data.View:
+        """The sum of short products in place of the single one; behind a register the other significand is 0."""
+        if self.products == QUAD_ELEMENTS:
+            short = QuadSum(cut=("none", "aligned", "products")[self.latency_cycles - 1])
+        else:
+            short = PairSum(stages=min(1, self.latency_cycles - 1))
+        m.submodules.short = short
+        m.d.comb += [
+            short.moving.eq(self.moving),
+            short.stationary.eq(self.stationary),
+            short.active.eq(self.paired),
+        ]
         chosen = Signal(ADDEND)
-        m.d.comb += chosen.eq(Mux(paired, data.View.as_value(pair.addend), data.View.as_value(exact)))
-        return chosen, paired
+        m.d.comb += chosen.eq(Mux(paired, data.View.as_value(short.addend), data.View.as_value(exact)))
+        if short.latency_cycles:
+            m.d.comb += chosen.significand.eq(short.addend.significand | exact.significand)
+        return chosen
 
     def _addend(self, m: Module) -> data.View:
         register = Signal(ADDEND, name=f"s{self.latency_cycles}_addend", reset_less=True)

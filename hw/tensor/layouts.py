@@ -5,19 +5,20 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
-from makalu.hw.arith.words import OPERAND
-from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
+from makalu.hw.arith.words import OPERAND, operand_word
+from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig, TensorConfig
 
-__all__ = ["CHAIN_BITS", "OPERAND", "OPERAND_BITS", "group", "group_of", "tag_bits", "x_operand"]
+__all__ = ["CHAIN_BITS", "OPERAND", "group", "group_of", "tag_bits", "x_operand"]
 
 
 @cache
 def x_operand(tensor: TensorConfig) -> data.StructLayout:
     """A moving element: `active`, it belongs to a tile (else it adds nothing); `swap`, the stationary shadow registers
-    that it meets become active with it; `paired`, it is a pair, as is what it meets.
+    that it meets become active with it; `paired`, it is a pair or quad, as is what it meets.
     """
-    return data.StructLayout({"operand": OPERAND, "active": 1, "swap": 1, "paired": int(tensor.products > 1)})
+    fields = {"operand": operand_word(tensor.products), "active": 1, "swap": 1, "paired": int(tensor.products > 1)}
+    return data.StructLayout(fields)
 
 
 def tag_bits(tensor: TensorConfig) -> int:
@@ -28,7 +29,7 @@ def tag_bits(tensor: TensorConfig) -> int:
 @cache
 def group_of(tensor: TensorConfig) -> data.StructLayout:
     """F stationary operands on their way to columns tag * F and up; operand 0 is the lowest column's."""
-    operands = data.ArrayLayout(OPERAND, tensor.load_columns)
+    operands = data.ArrayLayout(operand_word(tensor.products), tensor.load_columns)
     return data.StructLayout({"operands": operands, "tag": tag_bits(tensor), "valid": 1})
 
 

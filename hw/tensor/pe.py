@@ -8,10 +8,11 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.product import Product
-from makalu.hw.arith.words import CHAIN_WORD, OPERAND
+from makalu.hw.arith.words import CHAIN_WORD, operand_word
 from makalu.hw.tensor.layouts import CHAIN_BITS, x_operand
-from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT
+from makalu.spec.chain import ZERO_EXPONENT
 from makalu.spec.config import TensorConfig
+from makalu.spec.quads import QUAD_ELEMENTS
 
 __all__ = ["Pe"]
 
@@ -29,8 +30,8 @@ class Pe(wiring.Component):
     -------
     x_in : In(x_operand), x_out : Out(x_operand)
         Moving element (`layouts.py`, packed), one column a cycle. An inactive one leaves as zero.
-    w : In(24), load : In(1)
-        Stationary element (OPERAND) for the shadow register, taken in this cycle's edge if `load`.
+    w : In(24 or 52), load : In(1)
+        Stationary element (`operand_word`) for the shadow register, taken in this cycle's edge if `load`.
     p_in : In(34), p_out : Out(34)
         Chain words (`spec/chain.py`).
 
@@ -47,7 +48,7 @@ class Pe(wiring.Component):
             {
                 "x_in": In(x_operand(tensor).size),
                 "x_out": Out(x_operand(tensor).size),
-                "w": In(OPERAND_BITS),
+                "w": In(tensor.operand_bits),
                 "load": In(1),
                 "p_in": In(CHAIN_BITS),
                 "p_out": Out(CHAIN_BITS),
@@ -68,15 +69,17 @@ class Pe(wiring.Component):
         m.submodules.adder = adder = ChainAdder(add_stages=tensor.add_stages, subnormals=tensor.subnormals)
 
         x = x_operand(tensor)(self.x_in)
-        s1_operand = Signal(OPERAND, reset_less=True)
+        word = operand_word(tensor.products)
+        s1_operand = Signal(word, reset_less=True)
         s1_active, s1_swap, s1_paired = Signal(), Signal(), Signal.like(x.paired, reset_less=True)
         # with reset: rows outside a tile keep what they have, and times zero only a legal operand adds nothing
-        shadow, active = Signal(OPERAND), Signal(OPERAND)
+        shadow, active = Signal(word), Signal(word)
         m.d.sync += [s1_operand.eq(x.operand), s1_active.eq(x.active), s1_swap.eq(x.swap)]
         m.d.sync += s1_paired.eq(x.paired & x.active)
         with m.If(~x.active):
             # here a flip-flop's synchronous reset does it; later it would cost gates beside the multiplier
-            m.d.sync += [s1_operand.significand.eq(0), s1_operand.exponent.eq(ZERO_EXPONENT)]
+            single = s1_operand.operand if tensor.products == QUAD_ELEMENTS else s1_operand
+            m.d.sync += [single.significand.eq(0), single.exponent.eq(ZERO_EXPONENT)]
         with m.If(x.swap):
             m.d.sync += active.eq(shadow)
         with m.If(self.load):

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS, group_of, tag_bits, x_operand
+from makalu.hw.tensor.layouts import CHAIN_BITS, group_of, tag_bits, x_operand
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import TensorConfig
 
@@ -75,7 +75,7 @@ class PeStrip(wiring.Component):
             m.submodules[f"pe_{i}"] = place(pe, platform)
             m.d.comb += [
                 pe.x_in.eq(x),
-                pe.w.eq(operands.word_select(i, OPERAND_BITS)),
+                pe.w.eq(operands.word_select(i, self.tensor.operand_bits)),
                 pe.load.eq(capture),
                 pe.p_in.eq(self.p_in.word_select(i, CHAIN_BITS)),
                 self.p_out.word_select(i, CHAIN_BITS).eq(pe.p_out),

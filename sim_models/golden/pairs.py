@@ -13,9 +13,16 @@ from makalu.spec.formats import FP32, Format
 from makalu.spec.pairs import PAIR_SHIFT, PAIR_SIGNIFICAND_BITS, PAIRABLE
 
 from .arithmetic import chain_sum
-from .formats import storage, widen
 
-__all__ = ["PairOperand", "pair_column_chain", "pair_column_chain_definition", "pair_operand", "pair_sum"]
+__all__ = [
+    "Doubles",
+    "PairOperand",
+    "pair_column_chain",
+    "pair_column_chain_definition",
+    "pair_operand",
+    "pair_sum",
+    "short_elements",
+]
 
 Numbers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -23,7 +30,7 @@ Bits32 = NDArray[np.uint32]
 
 
 class PairOperand(NamedTuple):
-    """Arrays of one shape, both elements of a pair in the first dimension."""
+    """Arrays of one shape, the elements of a pair, or quad, in the first dimension."""
 
     significand: Numbers
     """Signed, in units of 2^(exponent - 3)."""
@@ -40,18 +47,27 @@ def pair_operand(form: Format, bits: ArrayLike) -> PairOperand:
     """Of elements [2, ...]. Errors: `ValueError` for a format whose elements are no part of a pair."""
     if form not in PAIRABLE:
         raise ValueError(f"an element of {form.name} is no part of a pair; {[f.name for f in PAIRABLE]} are")
-    elements = np.asarray(bits, storage(form)).astype(np.int64)
+    return short_elements(form, bits)
+
+
+def short_elements(form: Format, codes: ArrayLike) -> PairOperand:
+    """Of elements, each code alone, of any shape."""
+    elements = np.asarray(codes, np.int64)
     magnitude, sign = elements & form.magnitude_mask, elements >> form.bits - 1
     exponent, fraction = magnitude >> form.fraction_bits, magnitude & (1 << form.fraction_bits) - 1
     whole = fraction + (exponent > 0) * (1 << form.fraction_bits)
     significand = whole << PAIR_SIGNIFICAND_BITS - 1 - form.fraction_bits
-    with np.errstate(invalid="ignore"):
-        value = widen(form, bits).view(np.float32).astype(np.float64)
-    return PairOperand(np.where(sign == 1, -significand, significand), np.maximum(exponent, 1) - form.bias, value)
+    places = np.maximum(exponent, 1) - form.bias
+    value = np.ldexp(significand.astype(np.float64), (places - PAIR_SIGNIFICAND_BITS + 1).astype(np.int32))
+    value = np.where(magnitude > form.largest, np.nan, value)
+    if form.has_infinity:
+        value = np.where(magnitude == form.infinity, np.inf, value)
+    value = np.copysign(value, np.where(sign == 1, -1.0, 1.0))
+    return PairOperand(np.where(sign == 1, -significand, significand), places, value)
 
 
 def pair_sum(a: PairOperand, b: PairOperand) -> Doubles:
-    """addend, as `spec/pairs.py` has it: both products cut at a common last place, added; exact in doubles."""
+    """addend, as `spec/pairs.py` has it: products cut at a common last place, added; exact in doubles."""
     product, exponent = a.significand * b.significand, a.exponent + b.exponent
     most = np.where(product == 0, np.iinfo(np.int64).min // 2, exponent).max(axis=0)
     down = np.minimum(np.maximum(most - exponent, 0), 2 * PAIR_SIGNIFICAND_BITS + PAIR_SHIFT)

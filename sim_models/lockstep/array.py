@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.formats import FP32
 
-from .operand import operand_values, pair_products
+from .operand import operand_values
+from .short import short_products
 
 __all__ = ["ArrayModel", "round_chain"]
 
@@ -167,6 +168,7 @@ class _Pairs:
 
     def __init__(self, tensor: TensorConfig) -> None:
         shape = (tensor.rows, tensor.columns)
+        self.tensor = tensor
         self.paired: Flags = np.zeros(shape, np.bool_)
         self._x, self._shadow, self._active = (np.zeros(shape, np.int64) for _ in range(3))
         self._group = np.zeros((tensor.rows, tensor.columns // tensor.load_columns, tensor.load_columns), np.int64)
@@ -182,7 +184,7 @@ class _Pairs:
 
     def products(self) -> Doubles:
         """What pairs add; of other operands the result is open."""
-        return pair_products(self._x, self._active)
+        return short_products(self._x, self._active, self.tensor.products)
 
     def move(self, x: Mapping[str, NDArray[Any]], swap: Flags) -> None:
         self._x = _shifted(self._x, np.asarray(x["operand"], np.int64))

@@ -8,22 +8,13 @@ from numpy.typing import NDArray
 
 from makalu.spec.chain import KIND_BITS, OPERAND_EXPONENT_BITS, STATIONARY_BIAS, ZERO_EXPONENT, Kind
 from makalu.spec.formats import CARRIED, SIGNIFICAND_BITS, Format
-from makalu.spec.pairs import (
-    PAIR_BIAS,
-    PAIR_ELEMENT_BITS,
-    PAIR_SHIFT,
-    PAIR_SIGNIFICAND_BITS,
-    PAIR_SPECIAL,
-)
 from makalu.spec.tensor_types import CARRIED_EXPONENT, CARRIED_PLACES, TRANSPOSES, Part
 
-__all__ = ["operand_values", "operand_words", "pair_products", "pair_words"]
+__all__ = ["operand_values", "operand_words"]
 
 _SIGNIFICAND = KIND_BITS
 _EXPONENT = _SIGNIFICAND + SIGNIFICAND_BITS
 _SIGN = _EXPONENT + OPERAND_EXPONENT_BITS
-_FIRST, _SECOND = _SIGNIFICAND, _SIGNIFICAND + PAIR_ELEMENT_BITS
-"""Of a pair's elements; the second's sign is where an operand has its own."""
 _CARRIED = CARRIED.bits
 _TABLE_BITS = 16
 """Formats of so few bits are looked up."""
@@ -87,52 +78,6 @@ def _carrying(bits: NDArray[np.int64], stationary: bool) -> NDArray[np.int64]:
     significand = 1 << CARRIED_PLACES | fraction
     word = Kind.FINITE | significand << _SIGNIFICAND | (biased & (1 << OPERAND_EXPONENT_BITS) - 1) << _EXPONENT
     return np.asarray(word | bits >> _CARRIED - 1 << _SIGN)
-
-
-def pair_words(bits: NDArray[Any], *, form: Format) -> NDArray[np.int64]:
-    """Words of pairs [2, ...] of elements, given as the bits of their containers."""
-    bits = np.asarray(bits, np.int64)
-    magnitude, sign = bits & form.magnitude_mask, bits >> form.bits - 1
-    fraction, exponent = magnitude & (1 << form.fraction_bits) - 1, magnitude >> form.fraction_bits
-    significand = fraction << PAIR_SIGNIFICAND_BITS - 1 - form.fraction_bits
-    significand |= (exponent > 0).astype(np.int64) << PAIR_SIGNIFICAND_BITS - 1
-    biased = np.maximum(exponent, 1) - form.bias + PAIR_BIAS
-    special = magnitude > form.largest
-    infinite = magnitude == form.infinity if form.has_infinity else np.zeros(bits.shape, bool)
-    biased = np.where(special, PAIR_SPECIAL, np.where(significand == 0, 0, biased))
-    significand = np.where(special, np.where(infinite, 8, 12), significand)
-    first, second = significand | biased << PAIR_SIGNIFICAND_BITS
-    return np.asarray(first << _FIRST | sign[0] << _SECOND - 1 | second << _SECOND | sign[1] << _SIGN)
-
-
-def pair_products(moving: NDArray[Any], stationary: NDArray[Any]) -> NDArray[np.float64]:
-    """What the words of two pairs add to a chain (`spec/pairs.py`)."""
-    sides = [np.stack(_pair(np.asarray(words, np.int64))) for words in (moving, stationary)]
-    a, b = ((side & 0xF, side >> PAIR_SIGNIFICAND_BITS & PAIR_SPECIAL, side >> PAIR_ELEMENT_BITS - 1) for side in sides)
-    magnitude = a[0] * b[0]
-    exponent = np.where(magnitude == 0, 0, a[1] + b[1])
-    most = exponent.max(axis=0)
-    cut = magnitude << PAIR_SHIFT >> np.minimum(most - exponent, 63)
-    total = np.where(a[2] ^ b[2], -cut, cut).sum(axis=0)
-    places = most - 2 * (PAIR_BIAS + PAIR_SIGNIFICAND_BITS - 1) - PAIR_SHIFT
-    sums: NDArray[np.float64] = np.ldexp(total.astype(np.float64), places.astype(np.int32))
-    special = [side[1] == PAIR_SPECIAL for side in (a, b)]
-    if not (special[0] | special[1]).any():
-        return sums
-    zero, nan = ([side[0] == 0 for side in (a, b)], [side[0] >> PAIR_SIGNIFICAND_BITS - 2 & 1 == 1 for side in (a, b)])
-    invalid = special[0] & (nan[0] | zero[1]) | special[1] & (nan[1] | zero[0])
-    infinite = np.where(a[2] ^ b[2], -np.inf, np.inf)
-    each = np.where(invalid, np.nan, np.where(special[0] | special[1], infinite, 0.0))
-    with np.errstate(invalid="ignore"):
-        whole = each.sum(axis=0)
-    return np.asarray(np.where((special[0] | special[1]).any(axis=0), whole, sums))
-
-
-def _pair(words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Both elements: significand, exponent, sign from the lowest bit up."""
-    element = (1 << PAIR_ELEMENT_BITS) - 1
-    second = words >> _SECOND & element >> 1 | (words >> _SIGN & 1) << PAIR_ELEMENT_BITS - 1
-    return words >> _FIRST & element, second
 
 
 def operand_values(words: NDArray[Any], *, stationary: bool) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ from makalu.spec.config import TensorConfig
 from makalu.spec.formats import FP32
 
 from .array import round_chain
-from .operand import operand_values, pair_products
+from .operand import operand_values
+from .short import short_products
 
 __all__ = ["PeInputs", "PeModel", "PeOutputs"]
 
@@ -26,7 +27,7 @@ class PeInputs:
     load: bool
     p: int
     paired: bool = False
-    """x and the weight that it meets are pairs."""
+    """x and the weight that it meets are pairs, or quads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +42,16 @@ class PeOutputs:
 
 
 class PeModel:
-    """p_out = round(x * stationary + p_in), p_in for an inactive x; of pairs the sum of their products.
+    """p_out = round(x * stationary + p_in), p_in for an inactive x; of pairs or quads the sum of their products.
 
     Parameters
     ----------
     tensor : TensorConfig
-        mul_stages, add_stages, subnormals.
+        mul_stages, add_stages, subnormals, products.
     """
 
     def __init__(self, *, tensor: TensorConfig) -> None:
-        self._subnormals = tensor.subnormals
+        self._subnormals, self._short = tensor.subnormals, tensor.products
         self._x: int | None = None
         self._flags = (False, False, False)
         self._shadow: int | None = None
@@ -86,7 +87,7 @@ class PeModel:
         if self._x is None or self._active is None:
             return None
         if self._flags[2]:
-            return pair_products(np.array([self._x]), np.array([self._active]))
+            return short_products(np.array([self._x]), np.array([self._active]), self._short)
         moving = operand_values(np.array([self._x]), stationary=False)
         with np.errstate(invalid="ignore"):
             return np.asarray(moving * operand_values(np.array([self._active]), stationary=True))

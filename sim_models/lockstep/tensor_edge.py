@@ -9,7 +9,8 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FORMAT_OF_CODE, Format
 
 from ..golden.formats import storage
-from .operand import operand_words, pair_words
+from .operand import operand_words
+from .short import pair_words
 from .taking_part import constant
 from .tensor_head import EdgeControl
 

@@ -110,7 +110,7 @@ def place_and_route(
         raise ValueError(f"component must be one of {list(COMPONENTS)}, not {component_name!r}")
     constraints = json.loads(CONSTRAINTS.read_text())
     config = load_preset(PRESET)
-    # a PE that adds two products is one for fp8, whatever else the array has
+    # a PE that adds several products is one for fp8, whatever else the array has
     formats = config.tensor.formats + tuple(form.name for form in PAIRABLE if products > 1)
     tensor = replace(config.tensor, add_stages=add_stages, mul_stages=mul_stages, subnormals=subnormals)
     tensor = replace(tensor, products=products, formats=formats)

@@ -17,7 +17,7 @@ from makalu.sim_models.golden.pairs import (
     pair_operand,
     pair_sum,
 )
-from makalu.sim_models.lockstep.operand import pair_products, pair_words
+from makalu.sim_models.lockstep.short import pair_words, short_products
 from makalu.spec.formats import E3M4, E4M3, E4M3FN, E5M2, FP32
 from makalu.spec.isa import Opcode
 from makalu.spec.pairs import PAIR_SHIFT, PAIRABLE
@@ -76,7 +76,7 @@ def test_both_models_add_the_same(a, b):
     rng = np.random.default_rng(2)
     sides = [rng.integers(0, 256, (2, 100_000)) for _ in range(2)]
     golden = pair_sum(pair_operand(a, sides[0]), pair_operand(b, sides[1]))
-    lockstep = pair_products(*(pair_words(side, form=form) for side, form in zip(sides, (a, b), strict=True)))
+    lockstep = short_products(*(pair_words(side, form=form) for side, form in zip(sides, (a, b), strict=True)))
     assert np.array_equal(golden, lockstep, equal_nan=True)
     assert (np.signbit(golden) == np.signbit(lockstep))[~np.isnan(golden)].all()
 

@@ -77,7 +77,8 @@ def registers(model):
     """Every register, by name; `_products` and `_sums` hold (values, known) of every stage."""
     skipped = ("tensor", "_rest_after", "_empty_edges", "_pairs")
     values = {name: value for name, value in vars(model).items() if name not in skipped}
-    values |= {f"pairs.{name}": value for name, value in (vars(model._pairs) if model._pairs else {}).items()}
+    pairs = vars(model._pairs) if model._pairs else {}
+    values |= {f"pairs.{name}": value for name, value in pairs.items() if name not in skipped}
     stages = {name: values.pop(name) for name in ("_products", "_sums")}
     return values | {f"{name}[{i}]": part for name, pairs in stages.items() for i, part in enumerate(sum(pairs, ()))}
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.golden.formats import tensor_operand
 from makalu.sim_models.lockstep.operand import operand_words
-from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import Format
 from makalu.spec.tensor_types import Part
@@ -101,16 +100,16 @@ class Schedule:
         Columns of a group behind the tile's last have operands of some elements, as an edge decodes whatever is there:
         rows outside a later tile may keep them, and only what an element decodes to adds nothing when it is times 0.
         """
-        rows, width = self.tensor.rows, self.tensor.load_columns
+        rows, width, bits = self.tensor.rows, self.tensor.load_columns, self.tensor.operand_bits
         rng = np.random.default_rng(cycle)
         x: dict[str, NDArray[Any]] = {
-            "operand": rng.integers(0, 1 << OPERAND_BITS, rows),
+            "operand": rng.integers(0, 1 << bits, rows),
             "active": np.zeros(rows, np.bool_),
             "swap": np.zeros(rows, np.bool_),
             "paired": np.zeros(rows, np.bool_),
         }
         w: dict[str, NDArray[Any]] = {
-            "operands": rng.integers(0, 1 << OPERAND_BITS, (rows, width)),
+            "operands": rng.integers(0, 1 << bits, (rows, width)),
             "tag": rng.integers(0, self.tensor.columns // width, rows),
             "valid": np.zeros(rows, np.bool_),
             "paired": np.zeros(rows, np.bool_),

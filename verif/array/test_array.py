@@ -8,7 +8,7 @@ from cocotb.triggers import RisingEdge
 
 from makalu.hw.tensor.layouts import group, tag_bits, x_operand
 from makalu.sim_models.lockstep.array import ArrayModel
-from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
+from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
 from makalu.sw.rtl.params import bench_params
 from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_matmuls
@@ -44,13 +44,14 @@ class Bench:
         x, w = edge
         moving, stationary = x["operand"], w["operands"]
         x_port = w_port = 0
+        operand, whole = self.tensor.operand_bits, x_operand(self.tensor).size
         group_bits, columns = group(self.config).size, self.tensor.load_columns
         for row in range(self.tensor.rows):
-            word = int(moving[row]) | int(x["active"][row]) << OPERAND_BITS | int(x["swap"][row]) << (OPERAND_BITS + 1)
-            x_port |= word << (row * x_operand(self.tensor).size)
-            word = sum(int(stationary[row, i]) << (i * OPERAND_BITS) for i in range(columns))
-            word |= int(w["tag"][row]) << (columns * OPERAND_BITS)
-            word |= int(w["valid"][row]) << (columns * OPERAND_BITS + tag_bits(self.tensor))
+            word = int(moving[row]) | int(x["active"][row]) << operand | int(x["swap"][row]) << operand + 1
+            x_port |= word << (row * whole)
+            word = sum(int(stationary[row, i]) << (i * operand) for i in range(columns))
+            word |= int(w["tag"][row]) << (columns * operand)
+            word |= int(w["valid"][row]) << (columns * operand + tag_bits(self.tensor))
             w_port |= word << (row * group_bits)
         return {"x": x_port, "w": w_port}
 

@@ -3,21 +3,29 @@
 from dataclasses import replace
 
 from makalu.hw.tensor.pe import Pe
+from makalu.spec.config import TensorConfig
 from verif.lib.cases import Case, Config
 from verif.lib.variants import bench_config
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "tensor_of"]
+
+
+def tensor_of(config: Config) -> TensorConfig:
+    """The array's part of a small core; no core has four products yet."""
+    assert not isinstance(config, str)
+    tensor = bench_config({**config, "products": min(2, config.get("products", 1))}).tensor
+    return replace(tensor, products=config.get("products", 1))
 
 
 def pe(config: Config) -> Pe:
-    return Pe(tensor=bench_config(config).tensor)
+    return Pe(tensor=tensor_of(config))
 
 
 CUTS = tuple(
     Case(
         name=f"{mul_stages}-{add_stages}-{subnormals}",
         module="verif.pe.test_pe",
-        tests=7,
+        tests=8,
         component=pe,
         config={
             "partitions": 4,
@@ -40,4 +48,14 @@ PAIRS = tuple(
 )
 """With two products a cycle."""
 
-CASES = (*CUTS, *PAIRS, *(case.on_icarus(cycles=500) for case in CUTS))
+QUADS = tuple(
+    replace(
+        CUTS[0],
+        name=f"{mul_stages}-{add_stages}-quads",
+        config={**CUTS[0].config, "mul_stages": mul_stages, "add_stages": add_stages, "products": 4},
+    )
+    for mul_stages, add_stages in ((1, 1), (2, 3), (3, 2), (3, 3))
+)
+"""With four."""
+
+CASES = (*CUTS, *PAIRS, *QUADS, *(case.on_icarus(cycles=500) for case in CUTS))

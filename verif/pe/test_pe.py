@@ -1,19 +1,22 @@
 """One PE: x, stationary registers, swap and chain in every cycle against the lockstep model."""
 
+import itertools
 import random
 
 import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.tensor.layouts import OPERAND, x_operand
+from makalu.hw.tensor.layouts import operand_word, x_operand
 from makalu.sim_models.golden.arithmetic import fma_chain_step
-from makalu.sim_models.lockstep.operand import operand_values, operand_words, pair_products, pair_words
+from makalu.sim_models.lockstep.operand import operand_values, operand_words
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
-from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
+from makalu.sim_models.lockstep.short import pair_words, quad_words, short_products
+from makalu.spec.chain import ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.quads import QUAD_ELEMENTS, QUADS, SCALE_BIAS, SCALE_NAN
 from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
 from verif.arith.vectors import (
@@ -27,9 +30,9 @@ from verif.arith.vectors import (
 from verif.lib.compare import compare
 from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
-from verif.lib.variants import bench_config
+from verif.pe.bench import tensor_of
 from verif.psum.chain import chain_word
-from verif.tensor.elements import operand_kinds, random_elements
+from verif.tensor.elements import operand_kinds, random_elements, random_quads
 from verif.tensor.encoding import finalised
 
 SMALLEST_NORMAL, LARGEST = 0x00800000, 0x7F7FFFFF
@@ -40,7 +43,7 @@ SPECIALS = 20
 
 
 def tensor() -> TensorConfig:
-    return bench_config(bench_params()["config"]).tensor
+    return tensor_of(bench_params()["config"])
 
 
 class Bench:
@@ -79,8 +82,8 @@ class Bench:
 
     async def step(self, inputs: PeInputs) -> int | None:
         """One cycle; p_out if it is defined."""
-        x = inputs.x | inputs.active << OPERAND_BITS | inputs.swap << (OPERAND_BITS + 1)
-        x |= inputs.paired << (OPERAND_BITS + 2)
+        bits = self.tensor.operand_bits
+        x = inputs.x | inputs.active << bits | inputs.swap << bits + 1 | inputs.paired << bits + 2
         p_in = chain_word(inputs.p, self.rng)
         drive(self.dut, {"x_in": x, "w": inputs.w, "load": int(inputs.load), "p_in": p_in})
         await RisingEdge(self.dut.clk)
@@ -94,7 +97,10 @@ class Bench:
             out = unpack(x_operand(self.tensor), self.dut.x_out.value.to_unsigned())
             rtl |= {"active": out["active"], "swap": out["swap"], "paired": out["paired"]}
             model |= {"active": int(want.active), "swap": int(want.swap), "paired": int(want.paired)}
-            operand = unpack(OPERAND, want.x)
+            operand = unpack(operand_word(self.tensor.products), want.x)
+            if self.tensor.products == QUAD_ELEMENTS:
+                rtl["upper"], model["upper"] = out["operand"]["upper"], operand["upper"]
+                operand, out["operand"] = operand["operand"], out["operand"]["operand"]
             if not want.active:  # leaves as a zero; kind and sign mean nothing
                 operand |= {"significand": 0, "exponent": ZERO_EXPONENT}
                 out["operand"] |= {"kind": Kind.ZERO, "sign": 0}
@@ -226,24 +232,56 @@ async def every_pair(dut):
     if b.tensor.products == 1:
         return
     numbers = np.random.default_rng(bench_params()["seed"])
-    for moving in PAIRABLE:
-        for stationary in PAIRABLE:
-            count = max(30, bench_params()["cycles"] // 9)
-            sides = [random_elements(numbers, form, (2, count), specials=0.2) for form in (moving, stationary)]
-            words = [pair_words(bits, form=form) for bits, form in zip(sides, (moving, stationary), strict=True)]
-            product = pair_products(*words)
-            with np.errstate(invalid="ignore", over="ignore"):
-                near = (product * numbers.choice([-1, -1 - 2**-12, 0.5, 2.0**-20], count)).astype(np.float32)
-            sums = np.where(numbers.random(count) < 0.2, fp32_operands(numbers, count), near.view(np.uint32))
-            alone = numbers.random(count) < 0.1
-            behind = 1 + b.tensor.mul_stages
-            cycles = count + 1 + behind + b.tensor.add_stages + 1
-            place = {"w": 0, "load": 0, "x": 1, "active": 1, "paired": 1, "swap": 1, "p": 1 + behind}
-            on = np.ones(count, bool)
-            columns = {"x": words[0], "active": ~alone, "paired": ~alone | (numbers.random(count) < 0.5), "swap": on}
-            columns |= {"w": words[1], "load": on, "p": chains(sums, b.tensor.subnormals)}
-            await b.play_words(**{n: np.pad(v, (place[n], cycles - place[n] - count)) for n, v in columns.items()})
+    for forms in itertools.product(PAIRABLE, PAIRABLE):
+        count = max(30, bench_params()["cycles"] // 9)
+        sides = [random_elements(numbers, form, (2, count), specials=0.2) for form in forms]
+        products = b.tensor.products
+        words = [pair_words(bits, form=form, products=products) for bits, form in zip(sides, forms, strict=True)]
+        await play_short(b, numbers, *words)
     cocotb.log.info("pairs: %s", count_sums(*b.sums()))
+
+
+@cocotb.test()
+async def every_quad(dut):
+    """Quads of every format times quads of every, as `every_pair`, with scales of all sizes and none; where there are
+    no quads, nothing.
+    """
+    b = Bench(dut)
+    await b.start()
+    if b.tensor.products < QUAD_ELEMENTS:
+        return
+    numbers = np.random.default_rng(bench_params()["seed"])
+    for forms in itertools.product(QUADS, QUADS):
+        count = max(60, bench_params()["cycles"] // 6)
+        # exponents near 0 often, so that chains of every kind meet the sums; now and then sums at both ends
+        both = numbers.choice([0, 0, 20, 140], count) * numbers.choice([-1, 1], count) + numbers.integers(-3, 4, count)
+        first = numbers.integers(-100, 101, count)
+        scales = [np.clip(SCALE_BIAS + each, 0, SCALE_NAN - 1) for each in (first, both - first)]
+        scales = [
+            np.where(numbers.random(count) < 0.03, numbers.choice([0, SCALE_NAN], count), each) for each in scales
+        ]
+        words = [
+            quad_words(random_quads(numbers, form, count), scale, form=form)
+            for form, scale in zip(forms, scales, strict=True)
+        ]
+        await play_short(b, numbers, *words)
+    cocotb.log.info("quads: %s", count_sums(*b.sums()))
+
+
+async def play_short(b: Bench, numbers: np.random.Generator, x: np.ndarray, w: np.ndarray) -> None:
+    """Words of pairs or quads, onto what nearly cancels their sums; a tenth are beside an inactive x."""
+    count, behind = len(x), 1 + b.tensor.mul_stages
+    product = short_products(x, w, b.tensor.products)
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = (product * numbers.choice([-1, -1 - 2**-12, 0.5, 2.0**-20], count)).astype(np.float32)
+    sums = np.where(numbers.random(count) < 0.2, fp32_operands(numbers, count), near.view(np.uint32))
+    alone = numbers.random(count) < 0.1
+    cycles = count + 1 + behind + b.tensor.add_stages + 1
+    place = {"w": 0, "load": 0, "x": 1, "active": 1, "paired": 1, "swap": 1, "p": 1 + behind}
+    on = np.ones(count, bool)
+    columns = {"x": x, "active": ~alone, "paired": ~alone | (numbers.random(count) < 0.5), "swap": on}
+    columns |= {"w": w, "load": on, "p": chains(sums, b.tensor.subnormals)}
+    await b.play_words(**{n: np.pad(v, (place[n], cycles - place[n] - count)) for n, v in columns.items()})
 
 
 @cocotb.test()

@@ -8,7 +8,7 @@ from makalu.spec.config import TensorConfig
 from makalu.spec.formats import Format
 from makalu.spec.tensor_types import Part
 
-__all__ = ["operand_kinds", "random_elements", "special_elements"]
+__all__ = ["operand_kinds", "random_elements", "random_quads", "special_elements"]
 
 
 def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
@@ -36,6 +36,16 @@ def random_elements(
     odd = rng.choice(special_elements(form), shape).astype(np.int64) >> form.padding
     bits = np.where(rng.random(shape) < specials, odd, bits)
     return (bits << form.padding | rng.integers(0, 1 << form.padding, shape)).astype(storage(form))
+
+
+def random_quads(rng: np.random.Generator, form: Format, count: int) -> NDArray[np.int64]:
+    """Containers: in a half any codes, in a half numbers of one size, a tenth of them zeros."""
+    codes = rng.integers(0, 1 << form.bits, (form.elements, count))
+    tidy = rng.integers(0, 1 << form.bits, codes.shape) & ~(form.exponent_mask << form.fraction_bits)
+    tidy |= form.bias << form.fraction_bits
+    tidy = np.where(rng.random(codes.shape) < 0.1, 0, tidy)
+    codes = np.where(rng.random(count) < 0.5, codes, tidy)
+    return np.asarray(sum(each << form.bits * j for j, each in enumerate(codes)))
 
 
 def operand_kinds(tensor: TensorConfig) -> list[tuple[Format, Part]]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.tensor.layouts import CHAIN_BITS, OPERAND_BITS
+from makalu.hw.tensor.layouts import CHAIN_BITS
 from makalu.sim_models.lockstep.tensor import TensorModel
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
@@ -79,9 +79,10 @@ class _Model(TensorModel):
         }
 
     def _x(self, x: dict[str, Any]) -> list[int]:
-        packed = x["operand"] | x["active"].astype(np.int64) << OPERAND_BITS
-        packed |= x["swap"].astype(np.int64) << (OPERAND_BITS + 1)
-        return (packed | x["paired"].astype(np.int64) << (OPERAND_BITS + 2)).tolist()
+        bits = self.config.tensor.operand_bits
+        packed = x["operand"] | x["active"].astype(np.int64) << bits
+        packed |= x["swap"].astype(np.int64) << bits + 1
+        return (packed | x["paired"].astype(np.int64) << bits + 2).tolist()
 
     def _w(self, w: dict[str, Any]) -> list[dict[str, Any] | int]:
         words = w["operands"]
