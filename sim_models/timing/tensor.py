@@ -161,8 +161,9 @@ class TensorTiming:
             i += length
             sent += length
             self._emptied.extend([sent] * rows)
-        for place, cycle in zip(places[-self._window :].tolist(), columns[-self._window :].tolist(), strict=True):
-            self._recent.append((place, cycle))
+        # those that were looked at one by one are there already
+        behind = max(checked, len(places) - self._window)
+        self._recent.extend(zip(places[behind:].tolist(), columns[behind:].tolist(), strict=True))
         self._own(places, columns)
         self._note(idle, columns, hazard)
 

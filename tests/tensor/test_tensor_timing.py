@@ -8,7 +8,7 @@ from makalu.sim_models.lockstep.tensor_head import TensorHeadModel
 from makalu.sim_models.timing.tensor import LOAD, MATMUL, TensorTiming
 from makalu.spec.isa import Opcode
 from verif.lib.variants import small_core
-from verif.tensor.programs import back_to_back, hazards, ragged
+from verif.tensor.programs import Command, back_to_back, hazards, matmul, ragged
 
 SHAPES = [
     {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1, "psum_stages": 1},
@@ -86,6 +86,25 @@ def test_back_to_back_tiles(shape):
     config = small_core(**shape)
     for free in (4, 8, 16, 20, 32, 64):
         compare(config, back_to_back(config, pairs=6, free=free, offset=2), start=free % 4)
+
+
+@pytest.mark.parametrize("between", range(6))
+def test_an_element_comes_again_behind_short_matmuls(between):
+    """A matmul adds to an element that an earlier one sent, with up to five columns of others between them.
+
+    The first one adds to it many times, and waits each time, so that the words of the others are there when it ends.
+    """
+    config = small_core(**SHAPES[1])
+    tile = {"start": 0, "count": 4, "columns": 4, "moving": 0, "accumulate": True}
+
+    def add(first, count, stride=1):
+        shape = {"sizes": (count, 1, 1, 1), "moving_strides": (1, 0, 0, 0), "dst_strides": (stride, 0, 0, 0)}
+        return Command(matmul(dst=4 * first, **shape, **tile))
+
+    for split in range(between + 1):
+        others = [add(8, split), add(8 + split, between - split)]
+        others = [each for each in others if each.instruction["src0_size0"]]
+        compare(config, [add(0, 9, stride=0), *others, add(0, 1)])
 
 
 @pytest.mark.parametrize("seed", range(4))
