@@ -1,5 +1,6 @@
 """The core: sequencer, engines, PE array and partitions. Wiring only."""
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal
@@ -15,10 +16,12 @@ from makalu.hw.sbuf.arbiter import AccessArbiter
 from makalu.hw.sequencer.sequencer import Sequencer
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.head import TensorHead
+from makalu.hw.tensor.scales import ScaleGroup
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS
 from makalu.spec.observe import observe_layout
+from makalu.spec.scales import GROUP_PARTITIONS, OFFSET_STEP, largest_offset, quadrant
 
 __all__ = ["Core", "core_signature"]
 
@@ -134,6 +137,8 @@ class Core(wiring.Component):
                     partitions[p + 1].wave_in.eq(partition.wave_out),
                 ]
 
+        self._scales(m, platform, partitions)
+
         # Vector and Scalar -> memories
         m.d.comb += arbiter.owned.eq(head.owned)
         for e, name in enumerate(ACCESS_ENGINES):
@@ -160,3 +165,24 @@ class Core(wiring.Component):
         if self.observe_fields:
             m.d.comb += self.observe.eq(Cat(sources[f.name] for f in self.observe_fields))
         return m
+
+    def _scales(self, m: Module, platform: object, partitions: list[Partition]) -> None:
+        """MX: partitions in which scales lie -> their group -> its first row, and on with the wave."""
+        config = self.config
+        if not config.tensor.quads:
+            return
+        whole, offsets = quadrant(config), range(0, largest_offset(config) + 1, OFFSET_STEP)
+        for number, first in enumerate(range(0, config.partitions, GROUP_PARTITIONS)):
+            base, place_inside = first - first % whole, first % whole // GROUP_PARTITIONS
+            group = ScaleGroup(config=config, sources=len(offsets))
+            m.submodules[f"scales_{number}"] = place(group, platform)
+            m.d.comb += [
+                group.lookup.eq(partitions[first].control_in.lookup),
+                partitions[first].group_scales.eq(group.scales),
+                *(
+                    group.words[n].eq(partitions[base + offset + place_inside].scale_word)
+                    for n, offset in enumerate(offsets)
+                ),
+            ]
+        for before, partition in pairwise(partitions):
+            m.d.comb += partition.scales_in.eq(before.scales_out)

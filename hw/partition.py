@@ -16,7 +16,7 @@ from makalu.hw.psum.layouts import commit, psum_commands, wave
 from makalu.hw.psum.slice import PsumSlice
 from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
-from makalu.hw.tensor.control import edge_control
+from makalu.hw.tensor.control import edge_control, scale_word, scales
 from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
 from makalu.spec.config import CoreConfig
@@ -42,6 +42,7 @@ class Partition(wiring.Component):
     control_in / control_out, wave_in / wave_out : ride to the next partition (L cycles, 1 cycle)
     x, w : edge of PE row `index`;  column : bottom of PE column `index`
     access, psum_access, vector, scalar, dma : broadcast commands;  dma_status : back to the DMA engine
+    group_scales, scale_word : from and to the group's memory;  scales_in / scales_out : ride (where there is MX)
     commit, written_a, written_b : what the memories write in this cycle, for observation
     """
 
@@ -68,8 +69,15 @@ class Partition(wiring.Component):
                 "commit": Out(commit(config)),
                 "written_a": Out(data.ArrayLayout(written(config), len(ACCESS_ENGINES))),
                 "written_b": Out(written(config)),
+                **(self._scale_ports() if config.tensor.quads else {}),
             }
         )
+
+    def _scale_ports(self) -> dict[str, wiring.Member]:
+        """Those of MX: the partition's edge has them."""
+        riding = scales(self.config)
+        ports = {"group_scales": In(riding), "scales_in": In(riding), "scales_out": Out(riding)}
+        return ports | {"scale_word": Out(scale_word(self.config))}
 
     @property
     def emit_key(self) -> tuple[object, ...]:
@@ -114,6 +122,13 @@ class Partition(wiring.Component):
             self.written_a.eq(sbuf.written_a),
             self.written_b.eq(sbuf.written_b),
         ]
+        if config.tensor.quads:
+            m.d.comb += [
+                edge.group_scales.eq(self.group_scales),
+                edge.scales_in.eq(self.scales_in),
+                self.scales_out.eq(edge.scales_out),
+                self.scale_word.eq(edge.scale_word),
+            ]
         for e, name in enumerate(ACCESS_ENGINES):
             lane = lanes[name]
             m.d.comb += [

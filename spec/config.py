@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from .chain import OPERAND_BITS
 from .config_rules import check
-from .formats import ACCUMULATOR, CARRIED, FORMATS, FP32, Format
-from .quads import QUAD_BITS, QUAD_ELEMENTS
+from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, Format
+from .quads import QUAD_BITS, QUAD_ELEMENTS, QUADS
 from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
 
@@ -59,6 +59,16 @@ class TensorConfig:
         return tuple(FORMATS[name] for name in self.formats)
 
     @property
+    def singles(self) -> tuple[Format, ...]:
+        """Those of `operands` that are multiplied one by one."""
+        return tuple(form for form in self.operands if form in SINGLES)
+
+    @property
+    def quads(self) -> tuple[Format, ...]:
+        """Those of `operands` that are multiplied in fours."""
+        return tuple(form for form in self.operands if form in QUADS)
+
+    @property
     def operand_bits(self) -> int:
         """Width of an operand inside the array."""
         return QUAD_BITS if self.products == QUAD_ELEMENTS else OPERAND_BITS
@@ -76,7 +86,7 @@ class TensorConfig:
     @property
     def modes(self) -> tuple[Mode, ...]:
         """Those that the array has, in the order of their numbers."""
-        return tuple(row.mode for row in MODES.values() if row.rows <= self.products)
+        return tuple(row.mode for row in MODES.values() if row.products <= self.products)
 
     @property
     def outputs(self) -> tuple[Format, ...]:
@@ -269,9 +279,14 @@ class CoreConfig:
 
     @property
     def elements(self) -> tuple[Format, ...]:
-        """Types of elements that the core has at all: PSUM's, those that its array multiplies, and integers."""
+        """Types that Vector, Scalar and DMA have: PSUM's, those that the array multiplies singly, and integers."""
         names = (ACCUMULATOR.name, *self.tensor.formats, *self.integers)
-        return tuple(form for form in FORMATS.values() if form.name in names)
+        return tuple(form for form in LANE_ELEMENTS if form.name in names)
+
+    @property
+    def storable(self) -> tuple[Format, ...]:
+        """Types of tensors: `elements`, and those that DMA and copies move as bits: packed ones and their scales."""
+        return (*self.elements, *self.tensor.quads, *((E8M0,) if self.tensor.quads else ()))
 
     @property
     def digest(self) -> str:

@@ -13,6 +13,8 @@ from .errors import MakaluError
 from .formats import INTEGERS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .loading import swap_lead
 from .pairs import PAIRABLE
+from .quads import QUAD_ELEMENTS
+from .scales import GROUP_PARTITIONS, MOVING_ENTRIES, STATIONARY_BANKS, STATIONARY_ENTRIES, scale_words
 
 if TYPE_CHECKING:
     from .config import CoreConfig, TensorConfig
@@ -81,6 +83,12 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
         f"1 where tensor.formats has none of {[form.name for form in PAIRABLE]}",
         tensor.products,
     )
+    need(
+        (tensor.products == QUAD_ELEMENTS) == bool(tensor.quads),
+        "tensor.products",
+        f"{QUAD_ELEMENTS} where, and only where tensor.formats has packed formats",
+        tensor.products,
+    )
     late = [form.name for form in forms if swap_lead(tensor, form)]
     need(
         not late,
@@ -120,13 +128,24 @@ def check(config: "CoreConfig") -> None:
     between("tensor.add_stages", tensor.add_stages, 1, 3)
     power_of_two("tensor.load_columns", tensor.load_columns, 2, tensor.tile)
     power_of_two("tensor.moving_buffers", tensor.moving_buffers, 4, 8)
-    between("tensor.products", tensor.products, 1, 2)
+    power_of_two("tensor.products", tensor.products, 1, QUAD_ELEMENTS)
     need(tensor.subnormals in ("keep", "flush"), "tensor.subnormals", "keep or flush", tensor.subnormals)
     _check_formats(tensor, need)
     integers, given = [form.name for form in INTEGERS], list(config.integers)
     some = given == [name for name in integers if name in given]
     need(some, "integers", f"some of {integers}, in that order", given)
     need(psum.banks == 8, "psum.banks", "8", psum.banks)
+    if tensor.quads:
+        of_load, every = scale_words(config, tensor.columns), scale_words(config, psum.bank_elems)
+        need(
+            config.partitions >= GROUP_PARTITIONS and STATIONARY_BANKS * of_load <= STATIONARY_ENTRIES,
+            "partitions",
+            f"at least {GROUP_PARTITIONS} for MX, whose scales of a load take {STATIONARY_ENTRIES // STATIONARY_BANKS}"
+            " words of SBUF at most",
+            config.partitions,
+        )
+        most = f"such that scales of its elements take {MOVING_ENTRIES} words at most"
+        need(every <= MOVING_ENTRIES, "psum.bank_bytes", most, psum.bank_bytes)
     power_of_two("psum.bank_bytes", psum.bank_bytes, 64, 2048)
     between("psum.add_stages", psum.add_stages, 1, 3)
     between("sbuf.banks", sbuf.banks, 1, 8)

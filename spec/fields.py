@@ -188,7 +188,7 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
     for row in (
         InstructionFormat("control", (None,)),
         InstructionFormat(
-            "tensor", ("tensor",), ("dst", "src0"), ("partitions", "columns", "part", "mode", "accumulate")
+            "tensor", ("tensor",), ("dst", "src0", "src1"), ("partitions", "columns", "part", "mode", "accumulate")
         ),
         InstructionFormat(
             "lane",

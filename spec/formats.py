@@ -22,6 +22,7 @@ __all__ = [
     "INTEGERS",
     "LANE_ELEMENTS",
     "SIGNIFICAND_BITS",
+    "SINGLES",
     "TENSOR_OPERANDS",
     "TENSOR_RESULTS",
     "Format",
@@ -243,19 +244,22 @@ INTEGERS = tuple(
 )
 """int8, uint8, int16, ...: what Vector, Scalar and the DMA may have beside the array's types."""
 
-FORMATS: Mapping[str, Format] = {f.name: f for f in (FP32, BF16, FP16, TF32, E5M2, E4M3, E3M4, E4M3FN, *INTEGERS)}
+_NUMBERS = (FP32, BF16, FP16, TF32, E5M2, E4M3, E3M4, E4M3FN, *INTEGERS)
+FORMATS: Mapping[str, Format] = {f.name: f for f in (*_NUMBERS, E8M0, E4M3FN_X4, E5M2_X4, E2M1_X4)}
 FORMAT_OF_CODE: Mapping[int, Format] = {f.code: f for f in FORMATS.values()}
 
 ACCUMULATOR = FP32
 """Chain, PSUM, the lanes' steps, immediates and scalar operands: every element widens to it, every result leaves it.
 Every core has it; the others are those of its preset (`CoreConfig.formats`)."""
-TENSOR_OPERANDS = (BF16, FP16, TF32, FP32, E5M2, E4M3, E3M4, E4M3FN)
-"""What the array multiplies. A kernel that does not choose takes the first, which every preset has."""
+SINGLES = (BF16, FP16, TF32, FP32, E5M2, E4M3, E3M4, E4M3FN)
+"""What the array multiplies one by one. A kernel that does not choose takes the first, which every preset has."""
+TENSOR_OPERANDS = (*SINGLES, E4M3FN_X4, E5M2_X4, E2M1_X4)
+"""And in fours."""
 CARRIED = FORMATS["uint16"]
 """Bits that the array carries through a sum (`spec/tensor_types.py`)."""
 TENSOR_RESULTS = (ACCUMULATOR, CARRIED)
 """What a matmul writes: sums, or what they carry."""
-LANE_ELEMENTS = tuple(FORMATS.values())
+LANE_ELEMENTS = _NUMBERS
 """What Vector and Scalar read and write."""
-DMA_ELEMENTS = tuple(FORMATS.values())
+DMA_ELEMENTS = _NUMBERS
 """What a DMA moves; it looks at sizes only."""

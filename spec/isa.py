@@ -24,8 +24,9 @@ from .fields import (
     Field,
     InstructionFormat,
 )
-from .formats import ACCUMULATOR, DMA_ELEMENTS, LANE_ELEMENTS, TENSOR_OPERANDS, TENSOR_RESULTS
+from .formats import ACCUMULATOR, DMA_ELEMENTS, E8M0, LANE_ELEMENTS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .operand import Operand, OperandRule, Space
+from .tensor_modes import Mode
 
 __all__ = [
     "AP_DIMS",
@@ -143,7 +144,22 @@ class InstructionSpec:
 _SBUF, _PSUM, _ANY = (Space.SBUF,), (Space.PSUM,), (Space.SBUF, Space.PSUM)
 _FP32 = (ACCUMULATOR,)
 _SAME = (OperandRule.SAME_SIZES, OperandRule.SAME_PARTITION)
-_SCALAR = Operand(_SBUF, _FP32, (OperandRule.ONE_ELEMENT, OperandRule.SAME_PARTITION), scalar=True)
+_SCALAR = Operand(
+    _SBUF, _FP32, (OperandRule.ONE_ELEMENT, OperandRule.SAME_PARTITION), scalar=True, when=("operand0_tensor", 1)
+)
+_SCALES = Operand(
+    _SBUF,
+    (E8M0,),
+    (
+        OperandRule.SAME_SIZES,
+        OperandRule.ONE_LINE,
+        OperandRule.OF_QUADRANTS,
+        OperandRule.WORD_ALIGNED,
+        OperandRule.UNIT_STRIDE,
+    ),
+    when=("mode", Mode.MX),
+    among="scales",
+)
 _MEMORY = ("partitions", "address", *(f"memory_stride{d}" for d in range(MEMORY_DIMS)))
 
 INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
@@ -164,12 +180,14 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                         OperandRule.WORD_ALIGNED,
                         OperandRule.UNIT_STRIDE,
                         OperandRule.ROWS_ALIGNED,
+                        OperandRule.QUADRANTS,
                     ),
                     among="operands",
-                )
+                ),
+                "src1": _SCALES,
             },
             ("partitions", "part", "mode"),
-            "shadow[K, M] = part of src0[K, M]",
+            "shadow[K, M] = part of src0[K, M], in mx times src1[K / 32, M]",
         ),
         InstructionSpec(
             Opcode.MATMUL,
@@ -185,12 +203,20 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 "src0": Operand(
                     _SBUF,
                     TENSOR_OPERANDS,
-                    (OperandRule.OF_MODE, OperandRule.MIXABLE, OperandRule.SAME_COLUMNS, OperandRule.ROWS_ALIGNED),
+                    (
+                        OperandRule.OF_MODE,
+                        OperandRule.MIXABLE,
+                        OperandRule.SAME_COLUMNS,
+                        OperandRule.ROWS_ALIGNED,
+                        OperandRule.QUADRANTS,
+                    ),
                     among="operands",
                 ),
+                "src1": _SCALES,
             },
             ("partitions", "columns", "part", "mode", "accumulate"),
-            "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N]; K = rows of the mode x partitions",
+            "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N], in mx times src1[K / 32, N]; K = products of the"
+            " mode x partitions",
         ),
         InstructionSpec(
             Opcode.TENSOR_COPY,

@@ -10,7 +10,7 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Literal
 
 from .errors import ErrorCode
-from .formats import Format
+from .formats import E8M0, Format
 from .tensor_types import MIXING
 
 if TYPE_CHECKING:
@@ -43,10 +43,13 @@ class OperandRule(Enum):
 
     SAME_SIZES = ErrorCode.SIZE, "the sizes are those of the row's first tensor"
     ONE_ELEMENT = ErrorCode.SIZE, "all sizes are 1"
+    ONE_LINE = ErrorCode.SIZE, "size1 to size3 are 1"
     TILE = ErrorCode.SIZE, "size0 is at most the PE columns, size3 the rows of the mode, the other sizes are 1"
     SAME_COLUMNS = ErrorCode.SIZE, "the sizes are those of dst; in double row size3 is 2, and that of dst 1"
     FROM_ZERO = ErrorCode.PARTITION, "the first partition is 0"
     SAME_PARTITION = ErrorCode.PARTITION, "the first partition is that of dst"
+    QUADRANTS = ErrorCode.PARTITION, "in mx first partition and partitions are multiples of 32, or of a smaller core's"
+    OF_QUADRANTS = ErrorCode.PARTITION, "the first partition is that of src0, or 4, 8 or 12 above it in its quadrant"
     WORD_ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the SBUF word"
     UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
     ROWS_ALIGNED = ErrorCode.ALIGNMENT, "in double row stride3 is a multiple of the SBUF word"
@@ -55,7 +58,10 @@ class OperandRule(Enum):
         ErrorCode.OPERAND,
         f"the queue's last load_stationary was of its mode and of a type that may meet it: {MIXING}",
     )
-    OF_MODE = ErrorCode.OPERAND, "in double row its type is e5m2, e4m3 or e4m3fn, and part is 0"
+    OF_MODE = (
+        ErrorCode.OPERAND,
+        "its type is one of the mode: of double row e5m2, e4m3 or e4m3fn, of mx a packed one; there part is 0",
+    )
     ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32: bits that are carried are not added"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
 
@@ -78,12 +84,14 @@ EVERY_OPERAND = (
 
 _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
     OperandRule.ONE_ELEMENT: (OperandRule.FILLED, OperandRule.BOUNDED),
+    OperandRule.OF_QUADRANTS: (OperandRule.WITHIN,),
     OperandRule.TILE: (OperandRule.BOUNDED,),
     OperandRule.SAME_SIZES: (OperandRule.BOUNDED,),
     OperandRule.SAME_COLUMNS: (OperandRule.BOUNDED,),
     OperandRule.FROM_ZERO: (OperandRule.WITHIN,),
 }
-"""Rules that need no look of their own beside another one: `columns` is never above the partitions."""
+"""Rules that need no look of their own beside another one: `columns` is never above the partitions, and scales end in
+a quadrant of partitions that src0 has."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +103,24 @@ class Operand:
     own_rules: tuple[OperandRule, ...] = ()
     """Beside those of `EVERY_OPERAND`."""
     scalar: bool = False
-    """One element a partition: used when `operand0_tensor` is set, else the slot is zero."""
-    among: Literal["elements", "operands", "outputs"] = "elements"
-    """Which types of a core it may have: all, those that the array multiplies, or those that the array writes."""
+    """One element a partition."""
+    when: tuple[str, int] | None = None
+    """The field and its value with which it is used; with another one the slot is zero."""
+    among: Literal["elements", "operands", "outputs", "scales"] = "elements"
+    """Which types of a core it may have: all, those that the array multiplies, or writes, or scales by."""
     count: str = "partitions"
     """The field that counts its partitions."""
 
     def types(self, config: "CoreConfig") -> tuple[Format, ...]:
         """Those of `dtypes` that the core has there."""
-        of_core = {"elements": config.elements, "operands": config.tensor.operands, "outputs": config.tensor.outputs}
+        tensor = config.tensor
+        of_core = {"elements": config.elements, "operands": tensor.operands, "outputs": tensor.outputs}
+        of_core["scales"] = (E8M0,) if tensor.quads else ()
         return tuple(form for form in self.dtypes if form in of_core[self.among])
+
+    def there(self, config: "CoreConfig") -> bool:
+        """A legal instruction may use it."""
+        return self.when is None or self.when[0] != "mode" or self.when[1] in config.tensor.modes
 
     @property
     def rules(self) -> tuple[OperandRule, ...]:

@@ -1,5 +1,6 @@
 """What the sequencer, its models and its users agree on beside the tables of instructions and engines."""
 
+from .config import CoreConfig
 from .engines import Channel, Queue
 from .isa import FIELDS, INSTRUCTIONS, Opcode, used_fields
 
@@ -29,9 +30,16 @@ CONTROL_OPCODES = tuple(opcode for opcode, row in INSTRUCTIONS.items() if row.ch
 """Executed by the sequencer itself: they finish in the cycle in which they issue."""
 
 
-def allowed_bits(opcode: Opcode, *, scalar_operands: bool = True) -> int:
-    """Mask of the bits that may be set; without `scalar_operands` the slot of a scalar operand is reserved."""
-    skip = tuple(f"{s}_" for s, o in INSTRUCTIONS[opcode].operands.items() if o.scalar and not scalar_operands)
+def allowed_bits(opcode: Opcode, *, optional: bool = True, config: CoreConfig | None = None) -> int:
+    """Mask of the bits that may be set; without `optional` the slots of operands that not every instruction has are
+    reserved, with `config` those that none of this core's has.
+    """
+    operands = INSTRUCTIONS[opcode].operands
+    skip = tuple(
+        f"{slot}_"
+        for slot, operand in operands.items()
+        if (operand.when and not optional) or (config is not None and not operand.there(config))
+    )
     mask = 0
     for name in used_fields(opcode):
         if not (skip and name.startswith(skip)):
@@ -39,11 +47,11 @@ def allowed_bits(opcode: Opcode, *, scalar_operands: bool = True) -> int:
     return mask
 
 
-def queue_bits(queue: Queue) -> int:
+def queue_bits(queue: Queue, config: CoreConfig | None = None) -> int:
     """Mask of the instruction bits that its decoded instructions must store: all that any opcode of it uses, but the
     version, which the decoder has seen."""
     mask = 0
     for opcode, spec in INSTRUCTIONS.items():
         if queue in spec.queues:
-            mask |= allowed_bits(opcode)
+            mask |= allowed_bits(opcode, config=config)
     return mask & ~FIELDS["version"].mask

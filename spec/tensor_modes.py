@@ -2,14 +2,16 @@
 
 A mode is a field of load_stationary and matmul, and a matmul has that of the load before it. `rows` contraction rows
 lie in one partition, one behind the other in dimension 3 of src0: element j of a pair is in row j. dst has no such.
+Of MX the elements of a partition lie in one container, and src1 has their scales (`scales.py`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from .formats import TENSOR_OPERANDS, Format
+from .formats import SINGLES, Format
 from .pairs import PAIRABLE
+from .quads import QUAD_ELEMENTS, QUADS
 
 __all__ = ["MODES", "Mode", "TensorMode"]
 
@@ -21,19 +23,28 @@ class Mode(IntEnum):
     """One, of operands of any type."""
     DOUBLE_ROW = 1
     """Two, of short elements: K = 2 x rows."""
+    MX = 2
+    """Four, of short elements whose groups have scales: K = 4 x rows."""
 
 
 @dataclass(frozen=True)
 class TensorMode:
-    """One row: what a mode multiplies. MACs a PE and cycle are `rows`."""
+    """One row: what a mode multiplies. MACs a PE and cycle are `products`."""
 
     mode: Mode
     rows: int
-    """Contraction rows of a partition: products of a PE and cycle, words that are read of one place."""
+    """Contraction rows of a partition: words that are read of one place."""
+    products: int
+    """Of a PE and cycle."""
     formats: tuple[Format, ...]
     """Types of both sides."""
 
 
 MODES: Mapping[Mode, TensorMode] = {
-    row.mode: row for row in (TensorMode(Mode.SINGLE, 1, TENSOR_OPERANDS), TensorMode(Mode.DOUBLE_ROW, 2, PAIRABLE))
+    row.mode: row
+    for row in (
+        TensorMode(Mode.SINGLE, 1, 1, SINGLES),
+        TensorMode(Mode.DOUBLE_ROW, 2, 2, PAIRABLE),
+        TensorMode(Mode.MX, 1, QUAD_ELEMENTS, QUADS),
+    )
 }

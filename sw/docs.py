@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
-import numpy as np
-
 from makalu.spec.engines import CHANNELS
 from makalu.spec.errors import ErrorCode
 from makalu.spec.field_rules import FIELD_RULES, FieldRule
 from makalu.spec.fields import INSTRUCTION_FORMATS, Bits
-from makalu.spec.formats import FORMATS, FormatKind
+from makalu.spec.formats import FORMATS, LANE_ELEMENTS, Format, FormatKind
 from makalu.spec.isa import (
     ENCODING_VERSION,
     FIELDS,
@@ -34,8 +32,6 @@ from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, 
 from makalu.spec.sequencer import CHANNEL_OF
 from makalu.spec.tensor_types import Part
 
-from .elements import bits_type, from_bits
-
 __all__ = ["docs_behind", "isa_page", "registers_page"]
 
 _HEADER = ("opcode", "after", "version", "tag", "wait", "signal")
@@ -56,7 +52,7 @@ def isa_page() -> str:
     ]
     for opcode, spec in INSTRUCTIONS.items():
         operands = "; ".join(
-            f"{slot}: {_names(o.spaces)} {_types(o)}{', one a partition' * o.scalar}"
+            f"{slot}: {_names(o.spaces)} {_types(o)}{', one a partition' * o.scalar}{', in mx' * (o.among == 'scales')}"
             for slot, o in spec.operands.items()
         )
         slots = tuple(f"{slot}_" for slot in spec.operands)
@@ -126,7 +122,7 @@ def _types(operand: Operand) -> str:
     of_array = {"operands": "of the array's types", "outputs": "of those that the array writes"}
     if operand.among in of_array:
         return of_array[operand.among]
-    return "of any type" if len(operand.dtypes) == len(FORMATS) else _names(operand.dtypes)
+    return "of any type" if operand.dtypes == LANE_ELEMENTS else _names(operand.dtypes)
 
 
 def _element_types() -> list[str]:
@@ -136,13 +132,21 @@ def _element_types() -> list[str]:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     presets = {name: load_preset(name) for name in PRESETS}
     for form in FORMATS.values():
-        largest = float(from_bits(np.array([form.largest << form.padding], bits_type(form)), form)[0])
+        largest = _largest(form)
         where = [name for name, config in presets.items() if form in config.tensor.operands]
         cells = [form.code, form.name, form.long_name, form.bytes, f"{form.exponent_bits}, {form.fraction_bits}"]
         smallest = "1" if form.kind is FormatKind.INTEGER else f"2^{form.emin}"
         cells += [f"{largest:.6g}", smallest, _yes(form.has_infinity), _yes(form.has_nan), ", ".join(where)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
+
+
+def _largest(form: Format) -> float:
+    """Number of an element."""
+    if form.kind is FormatKind.INTEGER:
+        return form.largest
+    exponent, fraction = form.largest >> form.fraction_bits, form.largest & (1 << form.fraction_bits) - 1
+    return (1 + fraction / (1 << form.fraction_bits)) * 2.0 ** (exponent - form.bias)
 
 
 def _yes(value: bool) -> str:

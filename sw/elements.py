@@ -10,7 +10,7 @@ from makalu.sim_models.golden.formats import narrow, storage, widen
 from makalu.spec.errors import MakaluError
 from makalu.spec.formats import ACCUMULATOR, Format, FormatKind
 
-__all__ = ["Bits", "ElementError", "bits_type", "from_bits", "to_bits"]
+__all__ = ["Bits", "ElementError", "bits_type", "from_bits", "random_bits", "to_bits"]
 
 
 class ElementError(MakaluError, ValueError):
@@ -45,6 +45,12 @@ def to_bits(values: ArrayLike | Bits, dtype: Format, place: str = "values") -> N
             raise ElementError(f"{place}: bits of {dtype.name} are {bits_type(dtype)}, not {values.array.dtype}")
         return values.array
     array = np.asarray(values)
+    if _bits_alone(dtype):
+        if array.dtype.name == dtype.long_name:
+            array = array.view(bits_type(dtype))
+        if array.dtype != bits_type(dtype):
+            raise ElementError(f"{place}: {dtype.name} is given as {bits_type(dtype)}, its bits, not {array.dtype}")
+        return array
     if dtype.kind is FormatKind.INTEGER and array.dtype.kind in "iub":
         wide = array.astype(object)
         outside = np.array((wide < dtype.lowest) | (wide > dtype.largest), np.bool_)
@@ -63,6 +69,23 @@ def to_bits(values: ArrayLike | Bits, dtype: Format, place: str = "values") -> N
         back = from_bits(out, dtype).astype(np.float64)
         _refuse(place, array, back != array.astype(np.float64), f"is no number of {dtype.name}; give floats to round")
     return out
+
+
+def _bits_alone(dtype: Format) -> bool:
+    """Nothing rounds to it: packed elements and scales are given as their bits."""
+    return dtype.elements > 1 or dtype.kind is FormatKind.SCALE
+
+
+def random_bits(random: np.random.Generator, dtype: Format, shape: tuple[int, ...]) -> NDArray[np.unsignedinteger]:
+    """Elements of packed formats, any numbers; scales around 1; of other types normal numbers."""
+    if dtype.kind is FormatKind.SCALE:
+        return (dtype.bias + random.integers(-8, 9, shape)).astype(bits_type(dtype))
+    if dtype.elements == 1:
+        return to_bits(random.standard_normal(shape, np.float32), dtype)
+    codes = random.integers(0, dtype.largest + 1, (dtype.elements, *shape))
+    codes |= random.integers(0, 2, codes.shape) << dtype.bits - 1
+    places = np.arange(dtype.elements).reshape(-1, *[1] * len(shape)) * dtype.bits
+    return np.asarray((codes << places).sum(axis=0)).astype(bits_type(dtype))
 
 
 def from_bits(bits: NDArray[np.unsignedinteger], dtype: Format) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import numpy as np
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.field_rules import FIELD_RULES
-from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
+from makalu.spec.formats import FP32, SINGLES, Format
 from makalu.spec.isa import FIELDS, Queue
 from makalu.spec.lane_programs import LaneProgram, lane_programs
 from makalu.spec.pairs import PAIRABLE
@@ -73,7 +73,7 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
 
 def _forms(config: CoreConfig, random: np.random.Generator) -> tuple[Format, ...]:
     """Up to `TYPES` of the core's types."""
-    always = [FP32, TENSOR_OPERANDS[0]]
+    always = [FP32, SINGLES[0]]
     others = [form for form in config.elements if form not in always]
     chosen = random.permutation(len(others))[: TYPES - len(always)]
     return (*always, *(others[i] for i in chosen))

@@ -17,11 +17,14 @@ from makalu.hw.arith.fp32_mul import Fp32Mul
 from makalu.hw.arith.operand import OperandDecode, part_bits
 from makalu.hw.arith.pair import PairDecode
 from makalu.hw.arith.product import Product
+from makalu.hw.arith.quad import QuadDecode
 from makalu.hw.arith.words import CHAIN_WORD
+from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.element import CODE_BITS
 from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
-from makalu.spec.formats import TENSOR_OPERANDS
+from makalu.spec.formats import SINGLES
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.quads import QUAD_ELEMENTS, QUADS, SCALE_BITS
 from makalu.spec.tensor_types import Part
 
 __all__ = ["FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
@@ -31,11 +34,12 @@ INPUTS = data.StructLayout(
     {
         **{"a": 32, "a_dtype": CODE_BITS, "a_part": _PART, "b": 32, "b_dtype": CODE_BITS, "b_part": _PART},
         **{"word": CHAIN_BITS, "x": 32, "y": 32, "active": 1, "accumulate": 1, "select": 1, "enable": 1, "paired": 1},
+        **{"a_scale": SCALE_BITS, "b_scale": SCALE_BITS},
     }
 )
 """a * b + word, parts of elements, or of `paired` ones the low two in a and b; word + x if accumulate; x op y
 (`select`: subtract, or the smaller), its registers by `enable`; x as an element of `a_dtype`, and the element a as
-fp32. Dtype 0 is that of TENSOR_OPERANDS' first."""
+fp32; quads a and b with their scales. Dtype 0 is that of SINGLES' first."""
 
 FLUSHING = ("fma", "psum")
 """Operations with units that flush subnormals; the vector engines' keep them."""
@@ -69,6 +73,7 @@ OUTPUTS: tuple[Output, ...] = (
         for s in (1, 2)
         for a in (1, 2, 3)
     ),
+    *(Output(operation="quad", latency=2 * s, mul_stages=s) for s in (1, 2, 3)),
     *(Output(operation="psum", latency=a, subnormals=s) for s in ("keep", "flush") for a in (1, 2, 3)),
     *(Output(operation="add", latency=a) for a in (1, 2, 3)),
     *(Output(operation="mul", latency=a) for a in (1, 2, 3)),
@@ -109,7 +114,7 @@ class ArithAssembly(wiring.Component):
 
     def _fma(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
         subnormals = output.subnormals
-        forms = [form for form in TENSOR_OPERANDS if subnormals == "keep" or not form.splits]
+        forms = [form for form in SINGLES if subnormals == "keep" or not form.splits]
         products = 2 if subnormals == "keep" else 1
         decode = partial(OperandDecode, forms=forms, subnormals=subnormals, parts=max(Part))
         m.submodules.moving = moving = decode(stationary=False)
@@ -145,6 +150,27 @@ class ArithAssembly(wiring.Component):
             m.d.comb += [product.moving.significand.eq(0), product.moving.exponent.eq(ZERO_EXPONENT)]
         return finalise.bits, product.latency_cycles + adder.latency_cycles
 
+    def _quad(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
+        stages, keep = output.mul_stages, {"subnormals": "keep"}
+        m.submodules.product = product = Product(mul_stages=stages, products=QUAD_ELEMENTS, **keep)
+        m.submodules.adder = adder = ChainAdder(add_stages=output.add_stages, **keep)
+        m.submodules.finalise = finalise = Finalise(**keep)
+        m.submodules.to_adder = to_adder = DelayLine(shape=CHAIN_BITS, cycles=output.mul_stages)
+        sides = ((product.moving, i.a, i.a_dtype, i.a_scale), (product.stationary, i.b, i.b_dtype, i.b_scale))
+        for side, bits, dtype, scale in sides:
+            quad = QuadDecode(forms=QUADS)
+            m.submodules += quad
+            m.d.comb += [quad.bits.eq(bits), quad.dtype.eq(dtype), quad.scale.eq(scale), side.eq(quad.operand)]
+        m.d.comb += [
+            product.active.eq(i.active),
+            product.paired.eq(i.paired),
+            to_adder.before.eq(i.word),
+            adder.addend.eq(product.addend),
+            adder.i.eq(CHAIN_WORD(to_adder.after)),
+            finalise.word.eq(adder.o),
+        ]
+        return finalise.bits, product.latency_cycles + adder.latency_cycles
+
     def _psum(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
         m.submodules.unit = unit = Accumulator(add_stages=output.latency, subnormals=output.subnormals)
         m.d.comb += [unit.chain.eq(i.word), unit.old.eq(i.x), unit.accumulate.eq(i.accumulate)]
@@ -166,11 +192,11 @@ class ArithAssembly(wiring.Component):
         return unit.o, unit.latency_cycles
 
     def _narrow(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = NarrowElement(formats=TENSOR_OPERANDS)
+        m.submodules.unit = unit = NarrowElement(formats=SINGLES)
         m.d.comb += [unit.i.eq(i.x), unit.dtype.eq(i.a_dtype)]
         return unit.o, unit.latency_cycles
 
     def _widen(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = WidenElement(formats=TENSOR_OPERANDS, word_bytes=len(i.a) // 8)
+        m.submodules.unit = unit = WidenElement(formats=SINGLES, word_bytes=len(i.a) // 8)
         m.d.comb += [unit.word.eq(i.a), unit.dtype.eq(i.a_dtype)]
         return unit.o, unit.latency_cycles

@@ -154,7 +154,8 @@ class Decoder(wiring.Component):
         return out
 
     def _ranges(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal, s2_one_bank: dict[str, Signal]):
-        slots = [s for s in OPERANDS if any(s in x.operands for x in INSTRUCTIONS.values() if self._queue in x.queues)]
+        own = [spec.operands for spec in INSTRUCTIONS.values() if self._queue in spec.queues]
+        slots = [s for s in OPERANDS if any(s in each and each[s].there(self._config) for each in own)]
         step = Mux(s1_busy, s1_step, 0)
         ranges = {}
         for slot in slots:

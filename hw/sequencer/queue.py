@@ -71,7 +71,7 @@ class IssueQueue(wiring.Component):
     """
 
     def __init__(self, *, config: CoreConfig, queue: Queue):
-        self._queue = queue
+        self._queue, self._config = queue, config
         self._channels = QUEUE_CHANNELS[queue]
         self._address_bits = bits = config.bus.address_bits
         n = len(self._channels)
@@ -163,7 +163,7 @@ class IssueQueue(wiring.Component):
 
     def _waiting(self, m: Module) -> Signal:
         """The decoded instructions; returns the verdict on the head and makes `here`: it is known."""
-        mask = queue_bits(self._queue)
+        mask = queue_bits(self._queue, self._config)
         words = Array(Signal(INSTRUCTION, name=f"word{n}", reset_less=True) for n in range(DECODED_INSTRUCTIONS))
         codes = Array(Signal(CODE_BITS, name=f"code{n}", reset_less=True) for n in range(DECODED_INSTRUCTIONS))
         oldest, newest = Signal(range(DECODED_INSTRUCTIONS)), Signal(range(DECODED_INSTRUCTIONS))

@@ -24,6 +24,7 @@ from makalu.spec.isa import (
     OperandRule,
     Queue,
 )
+from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.sequencer import allowed_bits
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 
@@ -96,12 +97,14 @@ class StaticRules(wiring.Component):
         """What `spec` forbids; each list holds conditions that break the code's rule."""
         out: dict[ErrorCode, list[Value]] = {code: [] for code in STATIC_CODES}
         everything = (1 << (8 * INSTRUCTION_BYTES)) - 1
-        if any(o.scalar for o in spec.operands.values()):
-            bare = everything & ~allowed_bits(spec.opcode, scalar_operands=False)
-            out[ErrorCode.RESERVED].append(~i.operand0_tensor & (self.word & bare).any())
+        for when in {o.when for o in spec.operands.values() if o.when}:
+            bare = everything & ~allowed_bits(spec.opcode, optional=False)
+            out[ErrorCode.RESERVED].append((i[when[0]] != when[1]) & (self.word & bare).any())
         out[ErrorCode.RESERVED].append((self.word & (everything & ~allowed_bits(spec.opcode))).any())
         tensors = [name for name, operand in spec.operands.items() if not operand.scalar]
-        for name, operand in spec.operands.items():
+        # one that no legal instruction of this core has is refused with the field that asks for it
+        there = {name: operand for name, operand in spec.operands.items() if operand.there(self._config)}
+        for name, operand in there.items():
             slot = _Slot(self._config, i, facts, name, operand, tensors[0])
             for rule in operand.rules:
                 if rule in STATIC_RULES:
@@ -144,7 +147,7 @@ class _Slot:
         self._config, self._i, self._facts, self._name, self._operand = config, i, facts, name, operand
         self._first = first
         """The instruction's first tensor."""
-        self.used = i.operand0_tensor if operand.scalar else 1
+        self.used = i[operand.when[0]] == operand.when[1] if operand.when else 1
 
     def _field(self, name: str) -> Value:
         return self._i[f"{self._name}_{name}"]
@@ -183,7 +186,8 @@ class _Slot:
 
     def rows_aligned(self) -> Value:
         # the types of a mode with several rows have one byte; others are refused with a lower code
-        return self._i.mode.any() & (self._field(f"stride{AP_DIMS - 1}") % self._config.sbuf.word_bytes).any()
+        rows = self._of_mode(lambda mode: Const(mode.rows))
+        return (rows > 1) & (self._field(f"stride{AP_DIMS - 1}") % self._config.sbuf.word_bytes).any()
 
     def of_mode(self) -> Value:
         among = self._of_mode(lambda mode: Cat(self._field("dtype") == form.code for form in mode.formats).any())
@@ -195,6 +199,18 @@ class _Slot:
         for row in MODES.values():
             out = Mux(self._i.mode == row.mode, value(row), out)
         return out
+
+    def one_line(self) -> Value:
+        return Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS)).any()
+
+    def quadrants(self) -> Value:
+        below = quadrant(self._config) - 1
+        return (self._i.mode == Mode.MX) & ((self._field("partition") | self._i.partitions) & below).any()
+
+    def of_quadrants(self) -> Value:
+        offset = self._field("partition") - self._i.src0_partition
+        some = range(0, largest_offset(self._config) + 1, OFFSET_STEP)
+        return ~Cat(offset == each for each in some).any()
 
     def from_zero(self) -> Value:
         return self._field("partition").any()
@@ -219,7 +235,10 @@ STATIC_RULES = {
     OperandRule.ALIGNED: _Slot.aligned,
     OperandRule.SAME_SIZES: _Slot.same_sizes,
     OperandRule.ONE_ELEMENT: _Slot.one_element,
+    OperandRule.ONE_LINE: _Slot.one_line,
     OperandRule.TILE: _Slot.tile,
+    OperandRule.QUADRANTS: _Slot.quadrants,
+    OperandRule.OF_QUADRANTS: _Slot.of_quadrants,
     OperandRule.SAME_COLUMNS: _Slot.same_columns,
     OperandRule.ROWS_ALIGNED: _Slot.rows_aligned,
     OperandRule.OF_MODE: _Slot.of_mode,

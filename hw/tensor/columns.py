@@ -1,6 +1,6 @@
 """Moving columns: one element a cycle to the array's edge, with its destination in PSUM."""
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -50,6 +50,9 @@ class ColumnUnit(wiring.Component):
         Its destination; it is its matmul's last.
     swap_sent: Out(1)
         A column with swap goes to the edge in the next cycle.
+    scale_there: In(1), scale_send: Out(1), scale_ends: Out(1)
+        Where there is MX: the next column's scale is in time; a column that has one goes to the edge in the next cycle;
+        it is its matmul's last.
     stalled: Out(1)
         A matmul waited or was in the unit in the cycle before, and no column is at the edge in this cycle.
 
@@ -75,6 +78,7 @@ class ColumnUnit(wiring.Component):
                 "last": Out(1),
                 "swap_sent": Out(1),
                 "stalled": Out(1),
+                **({"scale_there": In(1), "scale_send": Out(1), "scale_ends": Out(1)} if config.tensor.quads else {}),
             }
         )
 
@@ -136,7 +140,7 @@ class ColumnUnit(wiring.Component):
         m.d.comb += [
             hazard.address.eq(walker.addresses[0] >> ACCUMULATOR.size_log2),
             hazard.send.eq(send),
-            send.eq(walker.valid & whole & ~(accumulate & hazard.hit)),
+            send.eq(walker.valid & whole & ~(accumulate & hazard.hit) & self._scaled(m, current.dtype, send, ends)),
             self.swap_sent.eq(send & swap & walker.first),
         ]
         half = walker.addresses[0][CARRIED.size_log2]
@@ -173,6 +177,18 @@ class ColumnUnit(wiring.Component):
         most = config.tensor.columns
         rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")
         return m
+
+    def _scaled(self, m: Module, dtype: Value, send: Signal, ends: Signal) -> Value:
+        """The column at hand has no scale, or has it in time."""
+        if not self.config.tensor.quads:
+            return Const(1, 1)
+        quad = Signal()
+        m.d.comb += [
+            quad.eq(Cat(dtype == form.code for form in self.config.tensor.quads).any()),
+            self.scale_send.eq(send & quad),
+            self.scale_ends.eq(ends),
+        ]
+        return ~quad | self.scale_there
 
     def _words_of(self, m: Module, paired: Value, held: Signal) -> tuple[Value, Value]:
         """Line buffers of the segment at hand, and whether all of them are there or will be in time."""

@@ -14,6 +14,8 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.isa import FIELDS
 from makalu.spec.loading import WORD_GROUPS
 from makalu.spec.memory_map import INDEX_BITS
+from makalu.spec.quads import SCALE_BITS
+from makalu.spec.scales import ENTRIES, MOVING_ENTRIES, STATIONARY_ENTRIES
 
 __all__ = [
     "STATIONARY_BUFFERS",
@@ -22,9 +24,12 @@ __all__ = [
     "edge_control",
     "group_control",
     "group_place_bits",
+    "lookup_control",
     "operand_type",
     "place_bits",
     "read_control",
+    "scale_word",
+    "scales",
     "word_units",
 ]
 
@@ -60,18 +65,49 @@ def operand_type(config: CoreConfig) -> dict[str, int]:
 
 @cache
 def read_control(config: CoreConfig) -> data.StructLayout:
-    """Read this SBUF word in this cycle, into this buffer, in partitions start .. start + count - 1."""
-    return GatedLayout(
-        {
-            "enable": 1,
-            "moving": 1,  # else stationary
-            "address": word_address_bits(config.sbuf),
-            "buffer": buffer_bits(config),
-            "start": INDEX_BITS,
-            "count": FIELDS["partitions"].bits,
-        },
-        go="enable",
-    )
+    """Read this SBUF word in this cycle, into this buffer, in partitions start .. start + count - 1.
+
+    A word of `scale` goes to its groups, as their word `entry`; of the partitions those have one that lie less than a
+    quadrant's groups above `start` in their quadrant.
+    """
+    fields = {
+        "enable": 1,
+        "moving": 1,  # else stationary
+        "address": word_address_bits(config.sbuf),
+        "buffer": buffer_bits(config),
+        "start": INDEX_BITS,
+        "count": FIELDS["partitions"].bits,
+    }
+    if not config.tensor.quads:
+        return GatedLayout(fields, go="enable")
+    gates = {"moving": ("~scale",), "buffer": ("~scale",), "entry": ("scale",)}
+    return GatedLayout(fields | {"scale": 1, "entry": ceil_log2(ENTRIES)}, go="enable", gates=gates)
+
+
+@cache
+def lookup_control(config: CoreConfig) -> data.StructLayout:
+    """Scales that the next cycle's column and group have: in which word of each kind, and where in it."""
+    inside = config.sbuf.word_bytes
+    column = {"valid": 1, "entry": ceil_log2(MOVING_ENTRIES), "place": ceil_log2(inside)}
+    group = {
+        "valid": 1,
+        "entry": ceil_log2(STATIONARY_ENTRIES),
+        "place": ceil_log2(inside // config.tensor.load_columns),
+    }
+    return data.StructLayout({"column": GatedLayout(column, go="valid"), "group": GatedLayout(group, go="valid")})
+
+
+@cache
+def scale_word(config: CoreConfig) -> data.StructLayout:
+    """A word of scales on its way to a group."""
+    fields = {"valid": 1, "entry": ceil_log2(ENTRIES), "data": 8 * config.sbuf.word_bytes}
+    return GatedLayout(fields, go="valid")
+
+
+@cache
+def scales(config: CoreConfig) -> data.StructLayout:
+    """Those of the column and of the group that are at this row's edge; of others they mean nothing."""
+    return data.StructLayout({"column": SCALE_BITS, "group": SCALE_BITS * config.tensor.load_columns})
 
 
 @cache
@@ -90,7 +126,8 @@ def column_control(config: CoreConfig) -> data.StructLayout:
 
 @cache
 def edge_control(config: CoreConfig) -> data.StructLayout:
-    """Everything that an edge does in one cycle."""
-    return data.StructLayout(
-        {"read": read_control(config), "group": group_control(config), "column": column_control(config)}
-    )
+    """Everything that an edge does in one cycle, and its group of partitions in the next."""
+    fields = {"read": read_control(config), "group": group_control(config), "column": column_control(config)}
+    if config.tensor.quads:
+        fields["lookup"] = lookup_control(config)
+    return data.StructLayout(fields)

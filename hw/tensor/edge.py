@@ -1,21 +1,26 @@
 """Tensor engine, the part that every partition has: word buffers and decoding at the edge of its PE row."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.operand import OperandDecode
 from makalu.hw.arith.pair import PairDecode
+from makalu.hw.arith.quad import QuadDecode
 from makalu.hw.lib.element import narrowed, of_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import tensor_read
-from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control
+from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, scale_word, scales
 from makalu.hw.tensor.layouts import group, x_operand
+from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import INDEX_BITS
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.quads import PAIR_UPPER, QUAD_BITS, SCALE_BITS
+from makalu.spec.scales import GROUP_PARTITIONS, groups_of_a_quadrant, quadrant
 
 __all__ = ["TensorEdge"]
 
@@ -43,6 +48,11 @@ class TensorEdge(wiring.Component):
         All zero but `swap` while inactive. `swap` comes in every partition, since all rows make their shadows active.
     w: Out({operands, tag, valid})
         All zero while not valid.
+    group_scales, scales_in: In({column, group}), scales_out: Out({...})
+        Where there is MX: scales of the column and group at the edge in this cycle, in the first partition of a group
+        those of the group's memory, in others `scales_in`; for the next partition L cycles later.
+    scale_word: Out({valid, entry, data})
+        A word of scales that this partition has read, for its group; all zero while not valid.
 
     Timing
     ------
@@ -53,8 +63,11 @@ class TensorEdge(wiring.Component):
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
         word = 8 * config.sbuf.word_bytes
+        ports = {name: In(scales(config)) for name in ("group_scales", "scales_in")}
+        ports |= {"scales_out": Out(scales(config)), "scale_word": Out(scale_word(config))}
         super().__init__(
-            {
+            (ports if config.tensor.quads else {})
+            | {
                 "index": In(INDEX_BITS),
                 "control_in": In(edge_control(config)),
                 "control_out": Out(edge_control(config)),
@@ -72,13 +85,15 @@ class TensorEdge(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
+        if config.tensor.quads:
+            self._scales = Signal(scales(config))
         self._ride(m)
 
         # read, and what arrives a cycle later
         read = self.control_in.read
         takes_part = Signal()
         m.d.comb += [
-            takes_part.eq(in_range(self.index, read.start, read.count)),
+            takes_part.eq(in_range(self.index, read.start, read.count) & self._has_scales(read)),
             self.sbuf.enable.eq(read.enable & takes_part),
             self.sbuf.address.eq(read.address),
         ]
@@ -92,8 +107,21 @@ class TensorEdge(wiring.Component):
             s1_moving.eq(read.moving),
             s1_buffer.eq(read.buffer),
         ]
+        if config.tensor.quads:
+            s1_scale, s1_entry = Signal(), Signal.like(read.entry, reset_less=True)
+            m.d.sync += [s1_scale.eq(read.enable & read.scale), s1_entry.eq(read.entry)]
+            with m.If(s1_scale & s1_active):
+                m.d.comb += [
+                    self.scale_word.valid.eq(1),
+                    self.scale_word.entry.eq(s1_entry),
+                    self.scale_word.data.eq(self.sbuf_data),
+                ]
+            s1_word = Signal(name="s1_word")
+            m.d.comb += s1_word.eq(s1_enable & ~s1_scale)
+        else:
+            s1_word = s1_enable
         arrives = [Signal(name="stationary_arrives"), Signal(name="moving_arrives")]
-        m.d.comb += [arrives[0].eq(s1_enable & ~s1_moving), arrives[1].eq(s1_enable & s1_moving)]
+        m.d.comb += [arrives[0].eq(s1_word & ~s1_moving), arrives[1].eq(s1_word & s1_moving)]
         stationary = self._buffers(m, "stationary", STATIONARY_BUFFERS, arrives[0], s1_buffer, s1_active)
         moving = self._buffers(m, "moving", config.tensor.moving_buffers, arrives[1], s1_buffer, s1_active)
         fresh = Signal()
@@ -114,6 +142,23 @@ class TensorEdge(wiring.Component):
             m.d.sync += s_control.eq(control)
             control = s_control
         m.d.comb += self.control_out.eq(control)
+        if self.config.tensor.quads:
+            # a constant at each instance: so partitions are alike, and the first of a group is fed by its memory
+            first = ~self.index[: ceil_log2(GROUP_PARTITIONS)].any()
+            m.d.comb += self._scales.eq(Mux(first, self.group_scales.as_value(), self.scales_in.as_value()))
+            riding = self._scales
+            for stage in range(1, self.config.tensor.add_stages + 1):
+                s_scales = Signal(scales(self.config), name=f"s{stage}_scales", reset_less=True)
+                m.d.sync += s_scales.eq(riding)
+                riding = s_scales
+            m.d.comb += self.scales_out.eq(riding)
+
+    def _has_scales(self, read: data.View) -> Value:
+        """Of a partition in a read's range: one of those in which a quadrant's scales lie, where these are read."""
+        if not self.config.tensor.quads:
+            return Const(1, 1)
+        place = (self.index - read.start)[: ceil_log2(quadrant(self.config))]
+        return ~read.scale | (place < groups_of_a_quadrant(self.config))
 
     def _buffers(
         self, m: Module, name: str, count: int, arrives: Signal, buffer: Signal, active: Signal
@@ -140,7 +185,7 @@ class TensorEdge(wiring.Component):
         bits = [8 * tensor.load_columns << size for size in sizes]
         groups = narrowed(m, word, control.place, bits, 8 * tensor.load_columns << self.config.tensor.smallest, "group")
         decoders = [
-            OperandDecode(forms=tensor.operands, stationary=True, subnormals=tensor.subnormals, parts=tensor.parts)
+            OperandDecode(forms=tensor.singles, stationary=True, subnormals=tensor.subnormals, parts=tensor.parts)
             for _ in range(tensor.load_columns)
         ]
         for i, decode in enumerate(decoders):
@@ -155,6 +200,12 @@ class TensorEdge(wiring.Component):
             m.d.comb += self.w.tag.eq(control.tag)
             for i, decode in enumerate(decoders):
                 m.d.comb += self.w.operands[i].eq(decode.operand)
+        if tensor.quads:
+            for i, decode in enumerate(decoders):
+                scale = self._scales.group.word_select(i, SCALE_BITS)
+                quad = self._quad(m, f"stationary_quad{i}", platform, decode.bits, control.dtype, scale)
+                with m.If(self.w.valid & self._is_quad(control.dtype)):
+                    m.d.comb += self.w.operands[i].eq(quad)
         if tensor.products > 1:
             # the second row's word is on its way to its buffer when the first group of it is sent
             second = Signal.like(word, name="second_stationary")
@@ -164,6 +215,20 @@ class TensorEdge(wiring.Component):
                 pair = self._pair(m, f"stationary_pair{i}", platform, groups[-1], other, i, control.dtype)
                 with m.If(self.w.valid & control.paired):
                     m.d.comb += self.w.operands[i].eq(pair)
+
+    def _is_quad(self, dtype: Value) -> Value:
+        return Cat(dtype == form.code for form in self.config.tensor.quads).any()
+
+    def _quad(self, m: Module, name: str, platform: object, bits: Value, dtype: Value, scale: Value) -> data.View:
+        """The quad in a container."""
+        decode = QuadDecode(forms=self.config.tensor.quads)
+        m.submodules[name] = place(decode, platform)
+        m.d.comb += [
+            decode.bits.eq(bits),
+            decode.dtype.eq(dtype if len(decode.forms) > 1 else 0),
+            decode.scale.eq(scale),
+        ]
+        return decode.operand
 
     def _pair(
         self, m: Module, name: str, platform: object, first: Value, second: Value, i: int, dtype: Value
@@ -176,7 +241,11 @@ class TensorEdge(wiring.Component):
             decode.bits.eq(Cat(first.word_select(i, 8), second.word_select(i, 8))),
             decode.dtype.eq(dtype if len(forms) > 1 else 0),
         ]
-        return decode.operand
+        return (
+            Cat(decode.operand, Const(PAIR_UPPER, QUAD_BITS - OPERAND_BITS))
+            if self.config.tensor.quads
+            else decode.operand
+        )
 
     def _send_column(self, m: Module, buffers: tuple[Array, Array]) -> None:
         control = self.control_in.column
@@ -184,7 +253,7 @@ class TensorEdge(wiring.Component):
         word = Signal(8 * self.config.sbuf.word_bytes, name="moving_word")
         forms, unit = self.config.tensor.operands, self.config.tensor.smallest
         tensor = self.config.tensor
-        decode = OperandDecode(forms=forms, stationary=False, subnormals=tensor.subnormals, parts=tensor.parts)
+        decode = OperandDecode(forms=tensor.singles, stationary=False, subnormals=tensor.subnormals, parts=tensor.parts)
         m.submodules.moving_decode = decode
         sizes = sorted({form.size_log2 for form in forms}, reverse=True)
         elements = narrowed(m, word, control.place, [8 << size for size in sizes], 8 << unit, "element")
@@ -203,5 +272,9 @@ class TensorEdge(wiring.Component):
             (other,) = narrowed(m, second, control.place, [8], 8 << unit, "second_element")
             pair = self._pair(m, "moving_pair", None, elements[-1], other, 0, control.dtype)
             m.d.comb += self.x.paired.eq(self.x.active & control.paired)
-            with m.If(self.x.paired):
+            with m.If(self.x.active & control.paired):
                 m.d.comb += self.x.operand.eq(pair)
+        if tensor.quads:
+            quad = self._quad(m, "moving_quad", None, decode.bits, control.dtype, self._scales.column)
+            with m.If(self.x.active & self._is_quad(control.dtype)):
+                m.d.comb += [self.x.paired.eq(1), self.x.operand.eq(quad)]

@@ -1,6 +1,6 @@
 """Tensor engine, the part that is there once: decides when each word, group and column goes; the rest rides."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,7 @@ from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.fetch import FetchUnit
 from makalu.hw.tensor.load import LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
+from makalu.hw.tensor.scales import ScaleFetch
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
@@ -124,22 +125,26 @@ class TensorHead(wiring.Component):
             takes_matmul.eq(issue & ~is_load),
         ]
         self._protect_shadow(m, platform, takes_load, takes_matmul, columns.swap_sent, shadow_free)
+        begins, begun, swap = takes_matmul, instruction, self._pending
+        if config.tensor.quads:
+            m.submodules.scales = scales = ScaleFetch(config=config)
+            begins, begun, swap = self._ahead(m, scales, takes_matmul, matmul_ready, load_ready, fetch.free & ~waiting)
 
         # a matmul waits here while the columns of the one before are sent
         following = Signal(destination(), reset_less=True)
         with m.If(columns.take):
             m.d.sync += waiting.eq(0)
-        with m.If(takes_matmul):
+        with m.If(begins):
             m.d.sync += waiting.eq(1)
             for name in destination().members:
-                m.d.sync += following[name].eq(self._pending if name == "swap" else instruction[name])
+                m.d.sync += following[name].eq(swap if name == "swap" else begun[name])
 
         m.d.comb += [
             load.start.eq(takes_load),
             load.instruction.eq(instruction),
             load.slot.eq(slot),
-            fetch.start.eq(takes_matmul),
-            fetch.instruction.eq(instruction),
+            fetch.start.eq(begins),
+            fetch.instruction.eq(begun),
             fetch.slot.eq(slot),
             fetch.room.eq(columns.room),
             columns.waiting.eq(waiting),
@@ -153,6 +158,20 @@ class TensorHead(wiring.Component):
         ]
         with m.If(fetch.read.enable):
             m.d.comb += [self.control.read.eq(fetch.read), self.control.read.buffer.eq(columns.push_buffer)]
+        if config.tensor.quads:
+            m.d.comb += [
+                scales.start.eq(takes_matmul & (instruction.mode == Mode.MX)),
+                scales.instruction.eq(instruction),
+                scales.slot.eq(slot),
+                scales.loading.eq(load.loading),
+                scales.send.eq(columns.scale_send),
+                scales.ends.eq(columns.scale_ends),
+                columns.scale_there.eq(scales.there),
+                self.control.lookup.column.eq(scales.lookup),
+                self.control.lookup.group.eq(load.lookup),
+            ]
+            with m.If(scales.read.enable):
+                m.d.comb += self.control.read.eq(scales.read)
 
         rules = Rules(m, platform)
         self._after_columns(m, columns, rules)
@@ -162,6 +181,39 @@ class TensorHead(wiring.Component):
         rules.follows(issue, is_load | (instruction.opcode == Opcode.MATMUL), "only loads and matmuls come")
         self._checked(rules, instruction, takes_load, takes_matmul)
         return m
+
+    def _ahead(
+        self,
+        m: Module,
+        scales: ScaleFetch,
+        takes: Signal,
+        ready: Signal,
+        load_ready: Signal,
+        free: Value,
+    ) -> tuple[Signal, data.View, Signal]:
+        """A matmul with scales is accepted before its columns can be fetched, so that its scales are there in time.
+
+        Returns: in which cycle a matmul begins to be fetched, what it is, and whether its columns swap.
+        """
+        held, queued, swaps = Signal(), Signal(INSTRUCTION, reset_less=True), Signal(reset_less=True)
+        scaled, begins, swap = Signal(), Signal(), Signal()
+        begun = Signal(INSTRUCTION)
+        i = self.command.payload
+        m.d.comb += [
+            scaled.eq(i.mode == Mode.MX),
+            ready.eq(~held & Mux(scaled, scales.idle, free)),
+            begins.eq(Mux(held, free, takes & ~scaled)),
+            begun.eq(Mux(held, queued.as_value(), i.as_value())),
+            swap.eq(Mux(held, swaps, self._pending)),
+        ]
+        # the words of a matmul's scales are read before a load comes that would hold them up
+        with m.If(~scales.idle):
+            m.d.comb += load_ready.eq(0)
+        with m.If(begins):
+            m.d.sync += held.eq(0)
+        with m.If(takes & scaled):
+            m.d.sync += [held.eq(1), queued.eq(i), swaps.eq(self._pending)]
+        return begins, begun, swap
 
     def _checked(self, rules: Rules, instruction: data.View, takes_load: Signal, takes_matmul: Signal) -> None:
         """What the sequencer has refused."""

@@ -1,6 +1,6 @@
 """Stationary loads: one or two word reads a frame, groups of F columns as they come (`spec/loading.py`)."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -8,12 +8,14 @@ from amaranth.utils import ceil_log2
 from makalu.hw.lib.element import of_size
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.rules import Rules
-from makalu.hw.tensor.control import group_control, operand_type, read_control
+from makalu.hw.tensor.control import group_control, lookup_control, operand_type, read_control
+from makalu.hw.tensor.scales import partitions_of_scales
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOT_BITS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOT_BITS, STATIONARY_SLOTS
 from makalu.spec.isa import FIELDS
 from makalu.spec.latency import LOAD_LEAD
 from makalu.spec.loading import groups_of_a_word, words_of_a_frame
+from makalu.spec.scales import MOVING_ENTRIES, STATIONARY_BANKS, STATIONARY_ENTRIES, load_lead, scale_words
 from makalu.spec.tensor_modes import MODES, Mode
 
 __all__ = ["LoadUnit"]
@@ -42,12 +44,17 @@ class LoadUnit(wiring.Component):
         Riding control of this cycle.
     last_group: Out(1)
         The load's last group is at the edge in this cycle.
+    lookup: Out({valid, entry, place})
+        Where there is MX: the scales of the next cycle's group.
+    loading: Out(1)
+        Where there is MX: a load that was started has words to read in this cycle or a later one.
 
     Timing
     ------
     Word i is read in a + 1 + word_cycle(i), in double row those of both rows in turn; group g is at the edge in
     a + 3 + group_cycle(g), as `spec/loading.py` has them for the load's type: a group in every cycle but of 4-byte
-    elements, of which two come in a frame of four. Never stalls.
+    elements, of which two come in a frame of four. A load with scales reads these first, and goes on `load_lead` cycles
+    later like any other that had started then (`spec/scales.py`). Never stalls.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -61,8 +68,14 @@ class LoadUnit(wiring.Component):
                 "read": Out(read_control(config)),
                 "group": Out(group_control(config)),
                 "last_group": Out(1),
+                **self._scaled(config),
             }
         )
+
+    @staticmethod
+    def _scaled(config: CoreConfig) -> dict[str, wiring.Member]:
+        """Ports that are there with MX only."""
+        return {"lookup": Out(lookup_control(config)["group"].shape), "loading": Out(1)} if config.tensor.quads else {}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -96,18 +109,20 @@ class LoadUnit(wiring.Component):
         slots = {form.size_log2: words_of_a_frame(form) for form in forms}
         a_frame = Mux(s0["paired"], MODES[Mode.DOUBLE_ROW].rows, of(s0["dtype"], {s: Const(slots[s]) for s in sizes}))
         second = self._second_row(m, s0["paired"])
+        reads = Signal()
         m.d.comb += [
-            self.read.enable.eq((words_left != 0) & (self.slot < a_frame)),
+            reads.eq((words_left != 0) & (self.slot < a_frame)),
+            self.read.enable.eq(reads),
             self.read.address.eq(address + second),
             self.read.buffer.eq(self.slot[0]),  # word i is read in slot i % 2, or each of them in slot 0
             self.read.start.eq(first),
             self.read.count.eq(count),
         ]
-        with m.If(self.read.enable & (~s0["paired"].any() | self.slot[0])):  # of both rows, where there are two
+        with m.If(reads & (~s0["paired"].any() | self.slot[0])):  # of both rows, where there are two
             m.d.sync += [words_left.eq(words_left - 1), address.eq(address + 1)]
+        go, coming = self._lead(m, words, words_left)
         with m.If(self.start):
             m.d.sync += [
-                words_left.eq(words),
                 address.eq(instruction.src0_offset >> ceil_log2(config.sbuf.word_bytes)),
                 first.eq(instruction.src0_partition),
                 count.eq(instruction.partitions),
@@ -126,7 +141,7 @@ class LoadUnit(wiring.Component):
         # of a type whose words are a group each: it is at the edge where its word is, two cycles after the slot
         lone = of(dtype, {size: Const(inside[size] == 1, 1) for size in sizes})
         here = ~lone | (self.slot >= MOVING_SLOT)
-        m.d.sync += [s1_start.eq(self.start), s2_start.eq(s1_start)]
+        m.d.sync += [s1_start.eq(go), s2_start.eq(s1_start)]
         with m.If(self.start):
             m.d.sync += s0_groups.eq(groups)
         places = {size: (tag << size >> config.tensor.smallest)[: len(self.group.place)] for size in sizes}
@@ -134,7 +149,7 @@ class LoadUnit(wiring.Component):
         buffers = {size: numbers[size][:1] if slots[size] > 1 else Const(0, 1) for size in sizes}
         m.d.comb += [
             # a load is accepted in slot 3, and its first group comes 3 cycles later, in slot 2
-            self.free.eq(groups_left <= Mux(lone, 1, LOAD_LEAD)),
+            self.free.eq((groups_left <= Mux(lone, 1, LOAD_LEAD)) & ~coming),
             self.group.valid.eq((groups_left != 0) & here),
             self.group.tag.eq(tag),
             *(self.group[name].eq(value) for name, value in s3.items()),
@@ -147,6 +162,10 @@ class LoadUnit(wiring.Component):
         with m.If(s2_start):
             m.d.sync += [groups_left.eq(s0_groups), tag.eq(0), *(s3[name].eq(s0[name]) for name in kind)]
 
+        if config.tensor.quads:
+            m.d.comb += self.loading.eq((words_left != 0) | coming)
+            self._lookup(m, s2_start, s0_groups, groups_left, tag, Mux(s2_start, s0["dtype"], dtype))
+
         rules = Rules(m, platform)
         rules.follows(self.start, self.free & (self.slot == ACCEPT_SLOT), "a load starts when it may, in its slot")
         rules.never(self.start & (words_left != 0), "a load starts when all words of the one before have been read")
@@ -157,6 +176,74 @@ class LoadUnit(wiring.Component):
             self.group.valid & follows_on & (tag != (rules.before(tag) + 1)[: len(tag)]), "groups come in their order"
         )
         return m
+
+    def _lead(self, m: Module, words: Value, words_left: Signal) -> tuple[Value, Value]:
+        """In which cycle a load goes on as if it had started then, and that one will: its scales are read before."""
+        if not self.config.tensor.quads:
+            with m.If(self.start):
+                m.d.sync += words_left.eq(words)
+            return self.start, Const(0, 1)
+        config, word, i = self.config, self.config.sbuf.word_bytes, self.instruction
+        lead = load_lead(config)
+        left, go, scaled = Signal(range(lead + 1), name="lead_left"), Signal(), Signal()
+        scale_words_left = Signal(range(scale_words(config, config.tensor.columns) + 1))
+        s0_words = Signal.like(words_left, reset_less=True)
+        address = Signal.like(self.read.address, name="scale_address", reset_less=True)
+        first = Signal(FIELDS["src1_partition"].bits, name="scale_first", reset_less=True)
+        count = Signal(FIELDS["partitions"].bits, name="scale_count", reset_less=True)
+        entry, self._bank = Signal(range(STATIONARY_ENTRIES)), Signal(range(STATIONARY_BANKS))
+        inside = STATIONARY_ENTRIES // STATIONARY_BANKS
+        m.d.comb += [
+            scaled.eq(self.start & (i.mode == Mode.MX)),
+            go.eq(Mux(left != 0, left == 1, self.start & ~scaled)),
+        ]
+        with m.If(left != 0):
+            m.d.sync += left.eq(left - 1)
+        with m.If(go):
+            m.d.sync += words_left.eq(Mux(left != 0, s0_words, words))
+        with m.If(scaled):
+            m.d.sync += [
+                left.eq(lead),
+                s0_words.eq(words),
+                scale_words_left.eq((i.src1_size0 + word - 1) >> ceil_log2(word)),
+                address.eq(i.src1_offset >> ceil_log2(word)),
+                first.eq(i.src1_partition),
+                count.eq(partitions_of_scales(config, i.partitions)),
+                # the banks follow each other
+                entry.eq((self._bank + 1) * inside),
+                self._bank.eq(self._bank + 1),
+            ]
+        with m.If((scale_words_left != 0) & (self.slot < STATIONARY_SLOTS)):
+            m.d.comb += [
+                self.read.enable.eq(1),
+                self.read.scale.eq(1),
+                self.read.entry.eq(MOVING_ENTRIES + entry),
+                self.read.address.eq(address),
+                self.read.start.eq(first),
+                self.read.count.eq(count),
+            ]
+            m.d.sync += [scale_words_left.eq(scale_words_left - 1), entry.eq(entry + 1), address.eq(address + 1)]
+        return go, left != 0
+
+    def _lookup(self, m: Module, begins: Signal, groups: Signal, left: Signal, tag: Signal, dtype: Value) -> None:
+        """Whether the next cycle has a group with scales, and where they are; `dtype` is its type."""
+        config = self.config
+        inside = config.sbuf.word_bytes // config.tensor.load_columns
+        following, after = Signal.like(tag, name="next_tag"), Signal.like(left, name="next_left")
+        slot = (self.slot + 1)[: len(self.slot)]
+        quad = Cat(dtype == form.code for form in config.tensor.quads).any()
+        s_bank = Signal.like(self._bank, name="s_bank", reset_less=True)
+        with m.If(begins):
+            m.d.sync += s_bank.eq(self._bank)
+        bank = Mux(begins, self._bank, s_bank)
+        alone = Cat(dtype == f.code for f in config.tensor.operands if groups_of_a_word(f) == 1).any()
+        m.d.comb += [
+            following.eq(Mux(begins, 0, tag + self.group.valid)),
+            after.eq(Mux(begins, groups, left - self.group.valid)),
+            self.lookup.valid.eq(quad & (after != 0) & (~alone | (slot >= MOVING_SLOT))),
+            self.lookup.entry.eq(bank * (STATIONARY_ENTRIES // STATIONARY_BANKS) + (following >> ceil_log2(inside))),
+            self.lookup.place.eq(following),
+        ]
 
     def _second_row(self, m: Module, paired: Value) -> Value:
         """Words from a word of the first row to that of the second, in the second's slot; else 0."""

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makalu.spec.formats import FP32, SIGNIFICAND_BITS, TENSOR_OPERANDS, Format
+from makalu.spec.formats import FP32, SIGNIFICAND_BITS, SINGLES, Format
 from makalu.spec.tensor_types import Part
 
 from .column_chain import column_chain
@@ -102,7 +102,7 @@ def _sum(a: Doubles, b: Doubles, subnormals: str) -> Bits32:
 
 
 def fma_chain_step(
-    a: ArrayLike, b: ArrayLike, p: ArrayLike, *, form: Format = TENSOR_OPERANDS[0], subnormals: str = "keep"
+    a: ArrayLike, b: ArrayLike, p: ArrayLike, *, form: Format = SINGLES[0], subnormals: str = "keep"
 ) -> Bits32:
     """round(a * b + p): operands a and b in `form`, fp32 p, the product exact, one rounding."""
     first, second = (_operand(form, bits, subnormals) for bits in (a, b))
@@ -192,7 +192,7 @@ def _chain_step(weight: Singles, column: Singles, chain: Singles, *, flush: bool
 
 
 def matmul_column_chain_definition(
-    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = TENSOR_OPERANDS[0], subnormals: str = "keep"
+    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = SINGLES[0], subnormals: str = "keep"
 ) -> Bits32:
     """What `matmul_column_chain` is equal to: every step through doubles."""
     flush = _is_flush(subnormals)
@@ -205,7 +205,7 @@ def matmul_column_chain_definition(
 
 
 def matmul_column_chain(
-    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = TENSOR_OPERANDS[0], subnormals: str = "keep"
+    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = SINGLES[0], subnormals: str = "keep"
 ) -> Bits32:
     """dst[M, N] = chain over k of stationary[k, M] * moving[k, N], fp32 bits; both operands in `form`
 

@@ -6,7 +6,7 @@ it does not depend on the order in which they are looked at.
 
 Decisions where the tables are silent:
 
-- An optional operand (`src1` while `operand0_tensor` is 0) must be all zeros: RESERVED.
+- An operand that the instruction does not have (`src1` while `operand0_tensor` is 0) must be all zeros: RESERVED.
 - `op1` of `tensor_scalar` may be BYPASS; so may `op0`.
 """
 
@@ -32,6 +32,7 @@ from makalu.spec.isa import (
     Space,
 )
 from makalu.spec.operand import counted_elements
+from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import MIXING, mixable
 
@@ -116,10 +117,16 @@ def _wrong_queue(opcode: Opcode, queue: Queue) -> Violation:
 
 def _unused_slots(instruction: Instruction) -> Iterator[str]:
     for slot, allowed in INSTRUCTIONS[instruction.opcode].operands.items():
-        if allowed.scalar and not instruction["operand0_tensor"]:
+        if not _used(allowed, instruction):
+            assert allowed.when is not None
+            field, value = allowed.when[0], instruction[allowed.when[0]]
             for name in FIELDS:
                 if name.startswith(f"{slot}_") and instruction[name]:
-                    yield f"{name} must be 0 while operand0_tensor is 0, not {instruction[name]}"
+                    yield f"{name} must be 0 while {field} is {value}, not {instruction[name]}"
+
+
+def _used(allowed: Operand, instruction: Instruction) -> bool:
+    return allowed.when is None or instruction[allowed.when[0]] == allowed.when[1]
 
 
 def _field(rule: FieldRule, instruction: Instruction, config: CoreConfig) -> Iterator[str]:
@@ -175,7 +182,7 @@ class _Place:
 def _places(instruction: Instruction, config: CoreConfig, loaded: Loaded | None = None) -> Iterator[_Place]:
     """The operand slots that this instruction uses."""
     for slot, allowed in INSTRUCTIONS[instruction.opcode].operands.items():
-        if not allowed.scalar or instruction["operand0_tensor"]:
+        if _used(allowed, instruction):
             yield _Place(instruction, slot, allowed, config, loaded)
 
 
@@ -256,8 +263,26 @@ def _of_mode(place: _Place) -> Iterator[str]:
     if place["dtype"] not in [form.code for form in mode.formats]:
         names = [form.name for form in mode.formats]
         yield f"{place.slot}_dtype must be one of {names} in {mode.mode.name.lower()}, not {place['dtype']}"
-    if mode.rows > 1 and part:
+    if mode.mode != Mode.SINGLE and part:
         yield f"part must be 0 in {mode.mode.name.lower()}, not {part}"
+
+
+def _one_line(place: _Place) -> Iterator[str]:
+    if set(place.sizes[1:]) != {1}:
+        yield f"{place.slot} has one dimension, not {place.sizes}"
+
+
+def _quadrants(place: _Place) -> Iterator[str]:
+    first, count, whole = place["partition"], place.count, quadrant(place.config)
+    if place.mode.mode == Mode.MX and (first % whole or count % whole):
+        yield f"{place.slot} has partitions {first} to {first + count - 1}, in mx they come by {whole}"
+
+
+def _of_quadrants(place: _Place) -> Iterator[str]:
+    offset = place["partition"] - place.instruction["src0_partition"]
+    some = list(range(0, largest_offset(place.config) + 1, OFFSET_STEP))
+    if offset not in some:
+        yield f"{place.slot} must begin at {some} partitions above src0, not {offset}"
 
 
 def _from_zero(place: _Place) -> Iterator[str]:
@@ -274,12 +299,12 @@ def _same_partition(place: _Place) -> Iterator[str]:
 def _word_aligned(place: _Place) -> Iterator[str]:
     word = place.config.sbuf.word_bytes
     if place["offset"] % word:
-        yield f"{place.slot}_offset of a stationary tile must be a multiple of {word}, not {place['offset']}"
+        yield f"{place.slot}_offset must be a multiple of {word}, not {place['offset']}"
 
 
 def _unit_stride(place: _Place) -> Iterator[str]:
     if place["stride0"] != 1:
-        yield f"{place.slot}_stride0 of a stationary tile must be 1, not {place['stride0']}"
+        yield f"{place.slot}_stride0 must be 1, not {place['stride0']}"
 
 
 def _one_bank(place: _Place) -> Iterator[str]:
@@ -323,7 +348,10 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.BOUNDED: _bounded,
     OperandRule.SAME_SIZES: _same_sizes,
     OperandRule.ONE_ELEMENT: _one_element,
+    OperandRule.ONE_LINE: _one_line,
     OperandRule.TILE: _tile,
+    OperandRule.QUADRANTS: _quadrants,
+    OperandRule.OF_QUADRANTS: _of_quadrants,
     OperandRule.FROM_ZERO: _from_zero,
     OperandRule.SAME_PARTITION: _same_partition,
     OperandRule.WORD_ALIGNED: _word_aligned,

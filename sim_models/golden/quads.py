@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.spec.formats import FP32, Format
-from makalu.spec.pairs import PAIR_SHIFT
+from makalu.spec.pairs import PAIR_SHIFT, PAIR_SIGNIFICAND_BITS
 from makalu.spec.quads import QUADS, SCALE_BIAS, SCALE_NAN
 
 from .arithmetic import chain_sum
@@ -54,23 +54,34 @@ def quad_column_chain_definition(weights: QuadOperand, columns: QuadOperand) -> 
     return chain
 
 
+_LAST_PLACE = PAIR_SHIFT + 2 * (PAIR_SIGNIFICAND_BITS - 1)
+"""Of the frame, below the largest exponent."""
+_NONE, _LOWEST = -1000, -64
+"""Exponent of an element that is 0; lowest that a frame is placed at, below every product's."""
+_PLACES = np.exp2(_LAST_PLACE - np.arange(_LOWEST, -_LOWEST)).astype(np.float32)
+
+
 def quad_column_chain(weights: QuadOperand, columns: QuadOperand) -> NDArray[np.uint32]:
     """dst[M, N], fp32 bits: chain over k of the sums of weights [k, M] and columns [k, N], one rounding a row.
 
-    Subnormals are kept. Where the exponents of a weight's and a column's elements lie PAIR_SHIFT apart or less
-    together, no bit is cut and float32 has the sum before the scales exactly; the other sums are taken one by one.
+    Subnormals are kept. A product and the cut at its frame are exact in float32, and so is the sum of four cut ones in
+    units of the frame's last place, which has 24 bits.
     """
     w, x = (side.elements.value.astype(np.float32) for side in (weights, columns))
-    apart = [np.ptp(side.elements.exponent, axis=0) for side in (weights, columns)]
+    exponents = [
+        np.where(side.elements.significand == 0, _NONE, side.elements.exponent).astype(np.int16)
+        for side in (weights, columns)
+    ]
     chain = np.zeros((w.shape[2], x.shape[2]), np.uint32)
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         for k in range(w.shape[1]):
-            addend = (w[:, k].T @ x[:, k]).astype(np.float64)
+            most = np.full(chain.shape, _LOWEST, np.int16)
+            for j in range(len(w)):
+                np.maximum(most, np.add.outer(exponents[0][j, k], exponents[1][j, k]), out=most)
+            up = _PLACES[most - _LOWEST]
+            total = sum(np.trunc(np.multiply.outer(w[j, k], x[j, k]) * up) for j in range(len(w)))
+            addend = np.asarray(total, np.float64) / up
             addend *= weights.scale[k, :, None]
             addend *= columns.scale[k]
-            far = np.add.outer(apart[0][k], apart[1][k]) > PAIR_SHIFT
-            if far.any():
-                m, n = np.nonzero(far)
-                addend[m, n] = quad_sum(weights.at(k, m), columns.at(k, n))
             chain = chain_sum(addend + 0.0, chain)
     return np.where(np.isnan(chain.view(np.float32)), np.uint32(FP32.canonical_nan), chain)

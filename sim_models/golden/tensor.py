@@ -1,6 +1,7 @@
 """Tensor engine of the golden machine: stationary registers, one column chain, PSUM adds last."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import CARRIED
+from makalu.spec.scales import GROUP_PARTITIONS, groups_of_a_quadrant, quadrant
 from makalu.spec.tensor_modes import Mode
 
 from .arithmetic import fp32_add, matmul_column_chain
@@ -16,6 +18,7 @@ from .formats import carried_by, tensor_operand
 from .memory import PartitionedMemory
 from .operand import OperandPattern, operand
 from .pairs import PairOperand, pair_column_chain, pair_operand
+from .quads import QuadOperand, quad_column_chain, quad_operand
 
 __all__ = ["GoldenTensor", "occurrence"]
 
@@ -26,7 +29,7 @@ Operands = tuple[Array, ...]
 
 class GoldenTensor:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul;
-    in double row K has two elements a partition, whose products are added first.
+    in double row K has two elements a partition, in mx four with a scale, whose products are added first.
     Into uint16: the bits that the sum carries.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites.
@@ -41,6 +44,7 @@ class GoldenTensor:
         psum: PartitionedMemory,
         report: Callable[[str], None],
     ) -> None:
+        self._config = config
         self._shape = shape = (config.tensor.rows, config.tensor.columns)
         self._subnormals = config.tensor.subnormals
         self._sbuf, self._psum, self._report = sbuf, psum, report
@@ -64,17 +68,31 @@ class GoldenTensor:
         return out
 
     def _operands(self, instruction: Instruction, source: OperandPattern) -> Operands:
-        """fp32 bits [P, N], or what a `PairOperand` has, [2, P, N] each."""
+        """fp32 bits [P, N], or what a `PairOperand` has, [2, P, N] each, or that [4, P, N] and the scales [P, N]."""
         bits = self._sbuf.read(source, slot="src0")
         if instruction["mode"] == Mode.DOUBLE_ROW:
             return pair_operand(source.format, np.stack(np.split(bits, 2, axis=1)))
+        if instruction["mode"] == Mode.MX:
+            elements, scale = quad_operand(source.format, bits, self._scales_of(instruction, source))
+            return *elements, scale
         return (tensor_operand(source.format, instruction["part"], bits, subnormals=self._subnormals),)
+
+    def _scales_of(self, instruction: Instruction, source: OperandPattern) -> Array:
+        """Codes [P, N]: of each group of partitions one row, from its place in the quadrant."""
+        whole, groups = quadrant(self._config), groups_of_a_quadrant(self._config)
+        first, rows = instruction["src1_partition"], []
+        for base in range(0, source.count, whole):
+            scales = operand(instruction, "src1", count=groups)
+            rows.append(self._sbuf.read(replace(scales, partition=first + base), slot="src1"))
+        return np.repeat(np.concatenate(rows), GROUP_PARTITIONS, axis=0)
 
     def _chain(self, weights: Operands, columns: Operands) -> NDArray[np.uint32]:
         """Sums [M, N] before PSUM adds."""
         if len(columns) == 1:
             return matmul_column_chain(weights[0], columns[0], form=None, subnormals=self._subnormals)
-        return pair_column_chain(PairOperand(*weights), PairOperand(*columns))
+        if len(columns) == len(PairOperand._fields):
+            return pair_column_chain(PairOperand(*weights), PairOperand(*columns))
+        return quad_column_chain(*(QuadOperand(PairOperand(*side[:-1]), side[-1]) for side in (weights, columns)))
 
     def matmul(self, instruction: Instruction) -> None:
         """dst[M, N] (+)= stationary[K, M].T @ src0[K, N]"""

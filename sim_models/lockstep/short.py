@@ -27,7 +27,7 @@ _MAGNITUDE = (1 << PAIR_ELEMENT_BITS - 1) - 1
 
 def pair_words(bits: NDArray[Any], *, form: Format, products: int = 2) -> Words:
     """Words of pairs [2, ...] of elements, in an array of so many products."""
-    return _packed(np.asarray(bits, np.int64), form) | (PAIR_UPPER if products == QUAD_ELEMENTS else 0)
+    return _packed(np.asarray(bits, np.int64), form) | (PAIR_UPPER << OPERAND_BITS if products == QUAD_ELEMENTS else 0)
 
 
 def quad_words(containers: NDArray[Any], scales: NDArray[Any], *, form: Format) -> Words:

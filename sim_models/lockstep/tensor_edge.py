@@ -7,16 +7,19 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FORMAT_OF_CODE, Format
+from makalu.spec.quads import QUADS
+from makalu.spec.scales import ENTRIES, GROUP_PARTITIONS, MOVING_ENTRIES, groups_of_a_quadrant, quadrant
 
 from ..golden.formats import storage
 from .operand import operand_words
-from .short import pair_words
+from .short import pair_words, quad_words
 from .taking_part import constant
 from .tensor_head import EdgeControl
 
 __all__ = ["TensorEdgesModel"]
 
-_READ = ("moving", "address", "buffer", "start", "partitions")
+_READ = ("moving", "address", "buffer", "start", "partitions", "scale", "entry")
+_PLACE = ("entry", "place")
 _GROUP = ("buffer", "place", "tag", "dtype", "part", "paired")
 _COLUMN = ("swap", "buffer", "place", "dtype", "part", "paired")
 _FIELDS = (
@@ -24,6 +27,7 @@ _FIELDS = (
     + [("group", "valid"), *(("group", name) for name in _GROUP)]
     + [("column", "valid"), *(("column", name) for name in _COLUMN)]
 )
+_LOOKUPS = [(kind, name) for kind in ("column scale", "group scale") for name in ("valid", *_PLACE)]
 _NOTHING = EdgeControl(None, None, None)
 
 Fields = NDArray[np.int64]
@@ -50,7 +54,9 @@ class TensorEdgesModel:
         self._rows = np.arange(count)
         depth = (count - 1) * config.tensor.add_stages + 1
         self._depth = depth
-        self._past = np.zeros((len(_FIELDS), depth), np.int64)
+        self._scales = _ScaleGroups(config) if config.tensor.quads else None
+        self._fields = [*_FIELDS, *(_LOOKUPS if self._scales else [])]
+        self._past = np.zeros((len(self._fields), depth), np.int64)
         self._last_control = -depth
         """The last cycle in which partition 0 did something."""
         no, nothing = constant(np.zeros(count, bool)), constant(np.zeros(count, np.int64))
@@ -72,9 +78,12 @@ class TensorEdgesModel:
         for name, size in sizes.items():
             part = getattr(control, name)
             row += [0] * (size + 1) if part is None else [1, *part]
+        if self._scales is not None:
+            for place in control.lookup or (None, None):
+                row += [0] * (len(_PLACE) + 1) if place is None else [1, *place]
         self._past[:, self.cycle % self._depth] = row
         seen = self._past[:, (self.cycle - self._rows * self.config.tensor.add_stages) % self._depth]
-        return dict(zip(_FIELDS, seen, strict=True))
+        return dict(zip(self._fields, seen, strict=True))
 
     def _quiet(self, control: EdgeControl) -> bool:
         """No partition does anything: neither this cycle's control nor any that is still on its way asks for it."""
@@ -87,20 +96,22 @@ class TensorEdgesModel:
         tensor, rows = self.config.tensor, self._rows
         start, count = c["read", "start"], c["read", "partitions"]
         reads = (c["read", "enable"] != 0) & (rows >= start) & (rows < start + count)
+        if self._scales is not None:
+            reads &= (c["read", "scale"] == 0) | self._scales.lie_in(rows - start)
 
         active = (c["column", "valid"] != 0) & self._active["moving"][rows, c["column", "buffer"]]
         x = {
             "operand": self._operands(c, "column", "moving", active, 1, inputs)[:, 0],
             "active": active,
             "swap": (c["column", "valid"] & c["column", "swap"]) != 0,
-            "paired": active & (c["column", "paired"] != 0),
+            "paired": active & self._paired(c, "column"),
         }
         valid = (c["group", "valid"] != 0) & self._active["still"][rows, c["group", "buffer"]]
         w = {
             "operands": self._operands(c, "group", "still", valid, tensor.load_columns, inputs),
             "tag": np.where(valid, c["group", "tag"], 0),
             "valid": valid,
-            "paired": valid & (c["group", "paired"] != 0),
+            "paired": valid & self._paired(c, "group"),
         }
         return {"sbuf": {"enable": reads, "address": c["read", "address"]}, "x": x, "w": w}
 
@@ -121,11 +132,20 @@ class TensorEdgesModel:
                 return np.asarray(parts[np.arange(len(place)), place])
 
             bits, subnormals = elements(self._words[kind][mine, buffer]), self.config.tensor.subnormals
-            if paired:
-                out[mine] = pair_words(np.stack([bits, elements(self._second(kind, mine, buffer, inputs))]), form=form)
+            if form in QUADS and self._scales is not None:
+                scales = self._scales.column[mine, None] if count == 1 else self._scales.group[mine]
+                out[mine] = quad_words(bits, scales, form=form)
+            elif paired:
+                both = np.stack([bits, elements(self._second(kind, mine, buffer, inputs))])
+                out[mine] = pair_words(both, form=form, products=self.config.tensor.products)
             else:
                 out[mine] = operand_words(bits, form=form, stationary=kind == "still", part=part, subnormals=subnormals)
         return out
+
+    def _paired(self, c: dict[tuple[str, str], Fields], what: str) -> Flags:
+        """Pairs and quads."""
+        paired: Flags = np.isin(c[what, "dtype"], [form.code for form in QUADS]) | (c[what, "paired"] != 0)
+        return paired
 
     def _second(self, kind: str, mine: Fields, buffer: Fields, inputs: dict[str, Any]) -> Words:
         """Words of the second row: in the next buffer, or, of a stationary tile, just on their way to it."""
@@ -140,13 +160,18 @@ class TensorEdgesModel:
         control: EdgeControl = inputs["control"]
         if self._arriving is not None:
             self._arrive(inputs["sbuf_data"], *self._arriving)
+        if self._scales is not None:
+            self._scales.arrive(inputs["sbuf_data"])
         if self._quiet(control):
             self._arriving = None
             self._past[:, self.cycle % self._depth] = 0
         else:
             reads = (out or self.comb(inputs))["sbuf"]["enable"]
             c = self._controls(control)
-            self._arriving = (c["read", "moving"], c["read", "buffer"], reads, c["read", "enable"])
+            words = (c["read", "enable"] != 0) & (c["read", "scale"] == 0)
+            self._arriving = (c["read", "moving"], c["read", "buffer"], reads, words)
+            if self._scales is not None:
+                self._scales.step(c, reads & (c["read", "scale"] != 0))
         if control != _NOTHING:
             self._last_control = self.cycle
         self.cycle += 1
@@ -158,3 +183,55 @@ class TensorEdgesModel:
             self._active[name][here, buffer[here]] = active[here]
             taken = here[active[here]]
             self._words[name][taken, buffer[taken]] = words[taken]
+
+
+class _ScaleGroups:
+    """The memories of the groups of partitions, and the scales that ride from row to row."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        count, self._late = config.partitions, config.tensor.add_stages
+        groups = count // GROUP_PARTITIONS
+        self._words = np.zeros((groups, ENTRIES, config.sbuf.word_bytes), np.uint8)
+        self._first = np.arange(0, count, GROUP_PARTITIONS)
+        """The first row of each group."""
+        self.column: Fields = np.zeros(count, np.int64)
+        """Scale of the column at each row's edge, and of the group's elements; where there is none it means nothing."""
+        self.group: Fields = np.zeros((count, config.tensor.load_columns), np.int64)
+        depth = (GROUP_PARTITIONS - 1) * self._late + 1
+        self._past = np.zeros((depth, groups, 1 + config.tensor.load_columns), np.int64)
+        """Of the first rows, the newest first."""
+        self._coming: tuple[Fields, Fields, Fields] | None = None
+        """Partitions whose read of scales arrives, the groups it is for, and its entry."""
+
+    def lie_in(self, above: Fields) -> Flags:
+        """Of partitions so far above the first one of scales."""
+        return above % quadrant(self.config) < groups_of_a_quadrant(self.config)
+
+    def arrive(self, data: Words) -> None:
+        """Words of the reads of the cycle before."""
+        if self._coming is not None:
+            partitions, groups, entries = self._coming
+            self._words[groups, entries] = data[partitions]
+            self._coming = None
+
+    def step(self, c: dict[tuple[str, str], Fields], reads: Flags) -> None:
+        """The edge at the end of a cycle."""
+        now = self._past[0].copy()
+        width, width_of_word = self.config.tensor.load_columns, self.config.sbuf.word_bytes
+        for kind, base, at, bytes_ in (
+            ("column scale", 0, slice(0, 1), 1),
+            ("group scale", MOVING_ENTRIES, slice(1, None), width),
+        ):
+            here = np.flatnonzero(c[kind, "valid"][self._first])
+            rows = self._first[here]
+            words = self._words[here, base + c[kind, "entry"][rows]].reshape(len(here), width_of_word // bytes_, bytes_)
+            now[here, at] = words[np.arange(len(here)), c[kind, "place"][rows]]
+        whole, inside = quadrant(self.config), groups_of_a_quadrant(self.config)
+        partitions = np.flatnonzero(reads)
+        above = (partitions - c["read", "start"][partitions]) % whole
+        self._coming = partitions, partitions // whole * inside + above, c["read", "entry"][partitions]
+        self._past = np.concatenate([now[None], self._past[:-1]])
+        for below in range(GROUP_PARTITIONS):
+            riding = self._past[below * self._late]
+            self.column[below::GROUP_PARTITIONS], self.group[below::GROUP_PARTITIONS] = riding[:, 0], riding[:, 1:]

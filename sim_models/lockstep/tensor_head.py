@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import ACCUMULATOR, CARRIED, FORMAT_OF_CODE
-from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS, STATIONARY_SLOTS
 from makalu.spec.isa import Opcode
 from makalu.spec.latency import (
     LOAD_LEAD,
@@ -20,20 +20,47 @@ from makalu.spec.latency import (
 )
 from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, word_cycle
 from makalu.spec.memory_map import PSUM_HALVES
+from makalu.spec.scales import (
+    MOVING_ENTRIES,
+    STATIONARY_BANKS,
+    STATIONARY_ENTRIES,
+    groups_of_a_quadrant,
+    load_lead,
+    quadrant,
+    scale_lead,
+    scale_release,
+    scale_words,
+    scales_apart,
+)
 from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.operand import operand
 from ..golden.walker import addresses
 
-__all__ = ["Column", "EdgeControl", "Group", "Read", "Segment", "TensorHeadModel", "Wave", "segments_of"]
+__all__ = [
+    "Column",
+    "EdgeControl",
+    "Group",
+    "Lookup",
+    "LookupPlace",
+    "Read",
+    "Segment",
+    "TensorHeadModel",
+    "Wave",
+    "segments_of",
+]
 
 
 class Read(NamedTuple):
+    """Of scales `buffer` and `moving` mean nothing, of other words `entry`."""
+
     moving: int
     address: int
     buffer: int
     start: int
     partitions: int
+    scale: int = 0
+    entry: int = 0
 
 
 class Group(NamedTuple):
@@ -67,12 +94,27 @@ class Wave(NamedTuple):
     columns: int
 
 
+class LookupPlace(NamedTuple):
+    """Scales in a group's memory: in which word, and where in it."""
+
+    entry: int
+    place: int
+
+
+class Lookup(NamedTuple):
+    """Of the next cycle's column and group; None where they have none."""
+
+    column: LookupPlace | None
+    group: LookupPlace | None
+
+
 class EdgeControl(NamedTuple):
     """What partition 0 does in a cycle; None where it does nothing."""
 
     read: Read | None
     group: Group | None
     column: Column | None
+    lookup: Lookup | None = None
 
 
 class Segment(NamedTuple):
@@ -116,6 +158,7 @@ class _Matmul:
     columns: int
     start: int
     count: int
+    scaled: bool
 
 
 @dataclass
@@ -129,6 +172,88 @@ class _Held:
     """Cycle of the last word that was read."""
     words: int = 1
     gone: int = field(default=0)
+
+
+class _Scales:
+    """Words of scales: which are to be read, which are in the groups' memories, which the columns have used up."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        self.loading = -1
+        """Cycle in which the last word of the last load is read."""
+        self.groups: dict[int, LookupPlace] = {}
+        """By the cycle before the one in which the group is at the edge."""
+        self._bank = 0
+        self._words: deque[Read] = deque()
+        self._first, self._last_read = False, -scales_apart(config) - 1
+        """The next word is its matmul's first; the cycle in which the last one was read."""
+        self._entry = self._used = self._position = 0
+        self._reads: deque[int] = deque()
+        """Cycles of the reads of words that are not used up."""
+        self._free_from: deque[int] = deque()
+        """Of words that are, the cycle from which their place may be taken."""
+
+    @property
+    def idle(self) -> bool:
+        return not self._words
+
+    @property
+    def place(self) -> LookupPlace:
+        """Of the next column's scale."""
+        return LookupPlace(self._used, self._position)
+
+    def _sources(self, instruction: Instruction) -> list[Read]:
+        word, whole = self.config.sbuf.word_bytes, quadrant(self.config)
+        first, count = instruction["src1_offset"] // word, scale_words(self.config, instruction["src1_size0"])
+        span = instruction["partitions"] - whole + groups_of_a_quadrant(self.config)
+        return [Read(0, first + i, 0, instruction["src1_partition"], span, 1) for i in range(count)]
+
+    def load(self, a: int, load: Instruction) -> dict[int, Read]:
+        """Reads of a load that is accepted in cycle a."""
+        self._bank = (self._bank + 1) % STATIONARY_BANKS
+        first = MOVING_ENTRIES + self._bank * (STATIONARY_ENTRIES // STATIONARY_BANKS)
+        words = enumerate(self._sources(load))
+        cycles = SLOTS, STATIONARY_SLOTS
+        return {
+            a + 1 + cycles[0] * (i // cycles[1]) + i % cycles[1]: read._replace(entry=first + i) for i, read in words
+        }
+
+    def group(self, cycle: int, g: int) -> None:
+        """Group g of the last load is at the edge in `cycle`."""
+        inside = self.config.sbuf.word_bytes // self.config.tensor.load_columns
+        first = self._bank * (STATIONARY_ENTRIES // STATIONARY_BANKS)
+        self.groups[cycle - 1] = LookupPlace(first + g // inside, g % inside)
+
+    def matmul(self, matmul: Instruction) -> None:
+        self._words.extend(self._sources(matmul))
+        self._first = True
+
+    def read(self, t: int, slot: int) -> Read | None:
+        while self._free_from and self._free_from[0] <= t:
+            self._free_from.popleft()
+        taken = len(self._reads) + len(self._free_from)
+        if not self._words or slot >= STATIONARY_SLOTS or t <= self.loading or taken == MOVING_ENTRIES:
+            return None
+        if self._first and t <= self._last_read + scales_apart(self.config):
+            return None
+        return self._words[0]._replace(entry=self._entry)
+
+    def was_read(self, t: int) -> None:
+        self._words.popleft()
+        self._entry = (self._entry + 1) % MOVING_ENTRIES
+        self._reads.append(t)
+        self._first, self._last_read = False, t
+
+    def there(self, h: int) -> bool:
+        return bool(self._reads) and self._reads[0] + scale_lead(self.config) <= h
+
+    def send(self, h: int, *, last: bool) -> None:
+        """A column with the next scale is at the edge in cycle h."""
+        self._position += 1
+        if last or self._position == self.config.sbuf.word_bytes:
+            self._position, self._used = 0, (self._used + 1) % MOVING_ENTRIES
+            self._reads.popleft()
+            self._free_from.append(h - 1 + scale_release(self.config))
 
 
 class TensorHeadModel:
@@ -147,6 +272,9 @@ class TensorHeadModel:
         self.cycle = 0
         self._both = (1 << PSUM_HALVES) - 1 if config.tensor.carries else 0
         self._to_psum, self._to_commit = column_delay(config), commit_delay(config)
+        self._scales = _Scales(config) if config.tensor.quads else None
+        self._queued: _Matmul | None = None
+        """Accepted ahead for the sake of its scales."""
         # loads
         self._reads: dict[int, Read] = {}
         self._groups: dict[int, Group] = {}
@@ -178,12 +306,15 @@ class TensorHeadModel:
         ready = False
         if command is not None and command.opcode == Opcode.LOAD_STATIONARY:
             enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and t >= self._next_load
-            ready = slot == ACCEPT_SLOT and enough
+            ready = slot == ACCEPT_SLOT and enough and (self._scales is None or self._scales.idle)
+        elif command is not None and command["mode"] == Mode.MX:
+            assert self._scales is not None
+            ready = self._queued is None and self._scales.idle
         elif command is not None:
-            ready = self._fetching is None and self._waiting is None
+            ready = self._queued is None and self._free()
         return {
             "ready": ready,
-            "control": EdgeControl(self._read(slot), self._groups.get(t), self._column),
+            "control": EdgeControl(self._read(slot), self._groups.get(t), self._column, self._lookup(t)),
             "wave": self._waves.get(t),
             "finish_load": t in self._finishes["finish_load"],
             "finish_matmul": t in self._finishes["finish_matmul"],
@@ -192,12 +323,27 @@ class TensorHeadModel:
             "stalled": self._was_busy and self._column is None,
         }
 
+    def _free(self) -> bool:
+        """A matmul can begin to be fetched."""
+        return self._fetching is None and self._waiting is None
+
+    def _lookup(self, t: int) -> Lookup | None:
+        if self._scales is None:
+            return None
+        column = None
+        if self._sending is not None and self._sending.scaled and self._may_send(t + 1):
+            column = self._scales.place
+        here = Lookup(column, self._scales.groups.get(t))
+        return None if here == (None, None) else here
+
     def _read(self, slot: int) -> Read | None:
         matmul = self._fetching
         buffers = self.config.tensor.moving_buffers
         if matmul is not None and slot == MOVING_SLOT and sum(held.words for held in self._held) < buffers:
             address = matmul.segments[0].addresses[self._row]
             return Read(1, address, self._words % buffers, matmul.start, matmul.count)
+        if self._scales is not None and (scale := self._scales.read(self.cycle, slot)) is not None:
+            return scale
         return self._reads.get(self.cycle)
 
     def tick(self, inputs: dict[str, Any]) -> None:
@@ -205,10 +351,11 @@ class TensorHeadModel:
         out = self.comb(inputs)
         read = out["control"].read
         busy = self._waiting is not None or self._sending is not None
+        begins = self._queued is not None and self._free()
         self._decide_column(t + 1)
         if self._sending is None and self._waiting is not None:
             self._sending, self._waiting, self._first = self._waiting, None, True
-        if read is not None and read.moving:
+        if read is not None and read.moving and not read.scale:
             assert self._fetching is not None
             segment = self._fetching.segments[0]
             if self._row:
@@ -221,6 +368,11 @@ class TensorHeadModel:
                 self._fetching.segments.popleft()
             if not self._fetching.segments:
                 self._fetching = None
+        if read is not None and read.scale and self._scales is not None and t > self._scales.loading:
+            self._scales.was_read(t)
+        if begins:
+            self._fetching = self._waiting = self._queued
+            self._queued = None
         self._outstanding -= out["finish_load"] + out["finish_matmul"]
         if out["ready"]:
             self._outstanding += 1
@@ -231,6 +383,8 @@ class TensorHeadModel:
         self._was_busy = busy
         for past in (self._reads, self._groups, self._waves):
             past.pop(t, None)
+        if self._scales is not None:
+            self._scales.groups.pop(t, None)
         for finishes in self._finishes.values():
             finishes.discard(t)
         while self._owned_from and self._owned_from[0][0] == t:
@@ -240,6 +394,11 @@ class TensorHeadModel:
     def _accept_load(self, a: int, load: Instruction) -> None:
         tensor, word = self.config.tensor, self.config.sbuf.word_bytes
         source = operand(load, "src0", count=load["partitions"])
+        scaled = load["mode"] == Mode.MX
+        if scaled:
+            assert self._scales is not None
+            self._reads |= self._scales.load(a, load)
+            a += load_lead(self.config)
         rows = MODES[Mode(load["mode"])].rows
         groups, inside = -(-load["src0_size0"] // tensor.load_columns), groups_of_a_word(source.format)
         for i in range(-(-groups // inside) * rows):
@@ -253,6 +412,10 @@ class TensorHeadModel:
             place = g % inside << source.format.size_log2 - tensor.smallest
             here = Group(buffer, place, g, source.format.code, load["part"], int(rows > 1))
             self._groups[a + LOAD_LEAD + group_cycle(source.format, g)] = here
+            if scaled and self._scales is not None:
+                self._scales.group(a + LOAD_LEAD + group_cycle(source.format, g), g)
+        if self._scales is not None:
+            self._scales.loading = max(self._reads)
         self._last_group = a + LOAD_LEAD + load_span(source.format, groups) - 1
         self._finishes["finish_load"].add(self._last_group + row_delay(self.config))
         self._pending = True
@@ -260,7 +423,7 @@ class TensorHeadModel:
     def _accept_matmul(self, matmul: Instruction) -> None:
         target = operand(matmul, "dst", count=matmul["columns"])
         places = addresses(target.offset, target.format.bytes, target.sizes, target.strides)
-        self._fetching = self._waiting = _Matmul(
+        accepted = _Matmul(
             segments=deque(segments_of(matmul, self.config)),
             destinations=deque(places.tolist()),
             carried=target.format == CARRIED,
@@ -272,22 +435,37 @@ class TensorHeadModel:
             columns=matmul["columns"],
             start=matmul["src0_partition"],
             count=matmul["partitions"],
+            scaled=matmul["mode"] == Mode.MX,
         )
+        if accepted.scaled:
+            assert self._scales is not None
+            self._queued = accepted
+            self._scales.matmul(matmul)
+        else:
+            self._fetching = self._waiting = accepted
         self._swap_waits |= self._pending
         self._pending = False
+
+    def _may_send(self, h: int) -> bool:
+        """The next column can be at the edge in cycle h."""
+        matmul = self._sending
+        if matmul is None or not self._held or h < self._held[0].read + WORD_LEAD:
+            return False
+        if self._held[0].words < len(self._held[0].segment.addresses):
+            return False
+        if matmul.scaled and self._scales is not None and not self._scales.there(h):
+            return False
+        destination = matmul.destinations[0] // ACCUMULATOR.bytes
+        safe = hazard_window(self.config) + 1
+        return not (matmul.accumulate and h - self._sent.get(destination, -safe) < safe)
 
     def _decide_column(self, h: int) -> None:
         """Which column, if any, is at the edge in cycle h, the next one."""
         self._column = None
         matmul = self._sending
-        if matmul is None or not self._held or h < self._held[0].read + WORD_LEAD:
-            return
-        if self._held[0].words < len(self._held[0].segment.addresses):
+        if matmul is None or not self._may_send(h):
             return
         destination = matmul.destinations[0] // ACCUMULATOR.bytes
-        safe = hazard_window(self.config) + 1
-        if matmul.accumulate and h - self._sent.get(destination, -safe) < safe:
-            return
         held = self._held[0]
         swap = matmul.swap and self._first
         larger = FORMAT_OF_CODE[matmul.dtype].size_log2 - self.config.tensor.smallest
@@ -304,6 +482,8 @@ class TensorHeadModel:
         self._sent[destination] = h
         self._waves[h + self._to_psum] = Wave(destination, halves, int(matmul.accumulate), matmul.columns)
         self._owned_from.append((h, destination // self.config.psum.bank_elems))
+        if matmul.scaled and self._scales is not None:
+            self._scales.send(h, last=not matmul.destinations)
         if not matmul.destinations:
             self._finishes["finish_matmul"].add(h + self._to_commit)
             self._sending = None

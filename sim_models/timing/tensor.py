@@ -2,6 +2,7 @@
 
 import heapq
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,10 +13,11 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
 from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE
-from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS, STATIONARY_SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode
 from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_window, row_delay, swap_guard
-from makalu.spec.loading import load_span
+from makalu.spec.loading import groups_of_a_word, load_span, word_cycle
+from makalu.spec.scales import MOVING_ENTRIES, load_lead, scale_lead, scale_release, scale_words, scales_apart
 from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.walker import addresses
@@ -65,7 +67,12 @@ class TensorTiming:
         self._last_accept = -1
         self._load_after = 0
         self._matmul_after = 0
+        self._scaled_after = 0
         self._pending = False
+        # words of scales: when a load has read all of its words, when the last of a matmul's was read, and from when on
+        # the place of each may be taken again
+        self._loaded, self._last_scale = -1, -1 - scales_apart(config)
+        self._places: deque[int] = deque([-1] * MOVING_ENTRIES, maxlen=MOVING_ENTRIES)
         # where the last matmul is
         self._last_read = -1
         self._last_column = -1
@@ -82,7 +89,7 @@ class TensorTiming:
         t = max(t, self._last_accept + 1)
         if instruction.opcode == Opcode.LOAD_STATIONARY:
             return _at_slot(max(t, self._load_after), ACCEPT_SLOT)
-        return max(t, self._matmul_after)
+        return max(t, self._scaled_after if instruction["mode"] == Mode.MX else self._matmul_after)
 
     def issue(self, t: int, instruction: Instruction) -> None:
         """The instruction is accepted in cycle t."""
@@ -121,24 +128,49 @@ class TensorTiming:
 
     def _load(self, a: int, instruction: Instruction) -> TensorTimes:
         groups = -(-instruction["src0_size0"] // self.config.tensor.load_columns)
-        span = load_span(FORMAT_OF_CODE[instruction["src0_dtype"]], groups)
+        form, mode = FORMAT_OF_CODE[instruction["src0_dtype"]], MODES[Mode(instruction["mode"])]
+        span = load_span(form, groups)
+        start = a + load_lead(self.config) if mode.mode == Mode.MX else a
         self._pending = True
-        self._load_after = max(self._load_after, a + span)
-        last = a + LOAD_LEAD + span - 1
+        self._load_after = max(self._load_after, start + span)
+        words = -(-groups // groups_of_a_word(form)) * mode.rows
+        self._loaded = start + 1 + word_cycle(form, words - 1, mode.rows)
+        last = start + LOAD_LEAD + span - 1
         before = self.load_work[-1].last if self.load_work else a
         self.load_work.append(EngineWork(last, groups, {Hold.START: last - max(a, before) - groups}))
-        return TensorTimes(a, a + LOAD_LEAD, last, last + self._rows_delay)
+        return TensorTimes(a, start + LOAD_LEAD, last, last + self._rows_delay)
+
+    def _scales(self, b: int, columns: int) -> Iterator[int]:
+        """The first cycle in which a column with each word's scale may be at the edge, in turn; a word's place is free
+        when `_used` says so, which must come before the word that takes it.
+        """
+        read = max(b, self._loaded, self._last_scale + scales_apart(self.config))
+        for _ in range(scale_words(self.config, columns)):
+            read = max(read + 1, self._places[0])
+            if read % SLOTS >= STATIONARY_SLOTS:
+                read = _at_slot(read, 0)
+            self._last_scale = read
+            yield read + scale_lead(self.config)
+
+    def _used(self, cycle: int) -> None:
+        """A word's last column is at the edge in this cycle."""
+        self._places.append(cycle - 1 + scale_release(self.config))
 
     def _matmul(self, b: int, instruction: Instruction) -> TensorTimes:
         sizes, dst_strides = _pattern(instruction, "dst")
         _, moving_strides = _pattern(instruction, "src0")
-        rows = MODES[Mode(instruction["mode"])].rows
+        mode = MODES[Mode(instruction["mode"])]
+        rows, scaled, accumulates = mode.rows, mode.mode == Mode.MX, instruction["accumulate"]
         word = self.config.sbuf.word_bytes
         element = FORMAT_OF_CODE[instruction["src0_dtype"]].bytes
         lengths = _segment_lengths(instruction["src0_offset"] % word, element, sizes, moving_strides, word)
         width = FORMAT_OF_CODE[instruction["dst_dtype"]].bytes
         places = addresses(instruction["dst_offset"], width, sizes, dst_strides) // ACCUMULATOR.bytes
-        checked = self._checked(places) if instruction["accumulate"] else 0
+        checked = self._checked(places) if accumulates else 0
+        scales: Iterator[int] = iter(())
+        if scaled:  # it was accepted ahead, for the sake of its scales
+            checked, scales = len(places), self._scales(b, len(places))
+            b = max(b + 1, self._matmul_after)
 
         taken = max(b + 1, self._last_column - 1)
         read, sent = max(self._last_read, b), max(self._last_column, taken + 1)
@@ -151,11 +183,15 @@ class TensorTiming:
             sent = max(sent, read + WORD_LEAD - 1)
             for _ in range(min(length, checked - i)):
                 wanted = sent + 1
-                sent = self._free(int(places[i]), wanted)
+                if scaled and i % word == 0:
+                    wanted = max(wanted, next(scales))
+                sent = self._free(int(places[i]), wanted) if accumulates else wanted
                 hazard += sent - wanted
                 self._recent.append((int(places[i]), sent))
                 columns[i] = sent
                 i += 1
+                if scaled and (i % word == 0 or i == len(places)):
+                    self._used(sent)
                 length -= 1
             columns[i : i + length] = np.arange(sent + 1, sent + 1 + length)
             i += length
@@ -169,6 +205,9 @@ class TensorTiming:
 
         self._last_read, self._last_column = read, sent
         self._matmul_after = max(read, taken) + 1
+        if scaled:
+            self._scaled_after = max(b, self._last_scale) + 1
+            self._load_after = max(self._load_after, self._last_scale + 1)
         first = int(columns[0])
         if self._pending:
             self._pending = False

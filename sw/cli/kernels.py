@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from makalu.examples.add.add import add
 from makalu.examples.copy.copy import copy
 from makalu.examples.gemm.gemm import gemm
+from makalu.examples.gemm.mx import mx_gemm
 from makalu.examples.gemm.streamed import streamed_gemm
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.engines import Channel
 from makalu.spec.errors import MakaluError
-from makalu.spec.formats import TENSOR_OPERANDS, Format
+from makalu.spec.formats import E8M0, SINGLES, Format
 from makalu.spec.frame import SLOTS
 from makalu.spec.isa import Queue
-from makalu.spec.latency import column_delay, gemm_overhead
+from makalu.spec.latency import FIRST_COLUMN, column_delay, gemm_overhead
 from makalu.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
+from makalu.spec.scales import GROUP_PARTITIONS, first_scaled_column
+from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import passes
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.compile.program import Program
+from makalu.sw.elements import Bits, random_bits
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.rtl.machine import Machine, RunResult
@@ -43,12 +47,13 @@ __all__ = [
     "gemm_case",
     "gemm_floor",
     "make_case",
+    "mx_gemm_case",
     "run_case",
     "streamed_gemm_case",
     "unit_rates",
 ]
 
-OPERAND = TENSOR_OPERANDS[0]
+OPERAND = SINGLES[0]
 """Element type of the products that the benches run."""
 MAX_CYCLES = 20_000_000
 STALLS = StallProbabilities(aw=90, w=60, b=120, ar=100, r=80, iar=60, ir=40, seed=5)
@@ -129,14 +134,18 @@ def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
     )
 
 
-def gemm_floor(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, rows: int = 1) -> int:
+def gemm_floor(
+    config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, mode: Mode = Mode.SINGLE
+) -> int:
     """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits.
 
-    Of several `rows` of a partition each further one is read a frame later.
+    Of several rows of a partition each further one is read a frame later; in mx the first column waits for its scale.
     """
-    tensor = config.tensor
-    folds = -(-k // (rows * tensor.rows)) * -(-m // tensor.columns)
-    last = (m - 1) % tensor.columns + SLOTS * (rows - 1)
+    tensor, row = config.tensor, MODES[mode]
+    folds = -(-k // (row.products * tensor.rows)) * -(-m // tensor.columns)
+    last = (m - 1) % tensor.columns + SLOTS * (row.rows - 1)
+    if mode == Mode.MX:
+        last += first_scaled_column(config, dtype, min(m, tensor.columns)) - FIRST_COLUMN
     return folds * len(passes(dtype.splits, dtype.splits)) * n + column_delay(config) + last + gemm_overhead(config)
 
 
@@ -151,6 +160,18 @@ def gemm_case(
 ) -> Case:
     """C[M, N] = A[K, M].T @ B[K, N] on random values."""
     return _product_case(config, gemm, k, m, n, dtype=dtype, resident=resident, rows=rows)
+
+
+def mx_gemm_case(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format) -> Case:
+    """The same of MX operands: any codes, scales around 1."""
+    random, rows = np.random.default_rng(k + m + n), k // dtype.elements
+    specs, inputs = {}, {}
+    for name, columns in (("a", m), ("b", n)):
+        specs[name] = TensorSpec((rows, columns), dtype)
+        specs[f"{name}_scale"] = TensorSpec((rows // GROUP_PARTITIONS, columns), nl.uint8)
+        inputs[name] = Bits(random_bits(random, dtype, specs[name].shape))
+        inputs[f"{name}_scale"] = Bits(random_bits(random, E8M0, specs[f"{name}_scale"].shape))
+    return make_case(config, compile_kernel(mx_gemm, config, **specs), inputs, "c")
 
 
 def _product_case(

@@ -15,7 +15,7 @@ from makalu.sw.cli.verify import from_checkout
 from makalu.sw.paths import BUILD, ROOT
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.mutant_run import MutantRun, prepared, run_controls, run_mutants
-from makalu.sw.rtl.survivors import EQUIVALENT, MutatedBlock, ReviewError, entry_of, load_blocks
+from makalu.sw.rtl.survivors import EQUIVALENT, PRESET, MutatedBlock, ReviewError, entry_of, load_blocks
 
 __all__ = ["BLOCK_SCORE", "COUNT", "PRESET", "SCORE", "SEED", "command", "figures_of", "mutate"]
 
@@ -24,8 +24,6 @@ SEED, COUNT = 20, 60
 SCORE, BLOCK_SCORE = 0.98, 0.95
 """Of the mutants that are not equivalent, so many must be killed: of all blocks and of each; with other mutants, whose
 survivors nobody has looked at, the second of all."""
-PRESET = "tiny"
-"""What most of the blocks are configured as."""
 
 
 def command(

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from makalu.spec.formats import FORMATS, FP32, Format, FormatKind
+from makalu.spec.formats import E8M0, FORMATS, FP32, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, Opcode, Space
+from makalu.spec.tensor_modes import Mode
 from makalu.sw.nki.double_row import row
 from makalu.sw.nki.errors import NotBuiltError
 from makalu.sw.nki.recording import Operation
@@ -49,7 +50,7 @@ def lower(
     for number, operation in enumerate(operations):
         roles = ROLES[operation.opcode]
         if MEMORY in roles.tensors.values():
-            steps = _transfers(operation, roles, addresses, memory, most)
+            steps = _transfers(operation, roles, addresses, memory, types, most)
         else:
             steps = _instructions(operation, roles, addresses, types, most)
         yield from (Lowered(step, number) for step in steps)
@@ -67,7 +68,7 @@ def _instructions(
         numbers["columns"] = operation.tensors[roles.columns].shape[0]
     kept = _kept(operation.opcode, tensors, types)
     rows = {}
-    if operation.numbers.get("mode"):
+    if operation.numbers.get("mode") == Mode.DOUBLE_ROW:
         # the outermost dimension of src0 counts its rows; the elements of one are beside those of dst
         rows = {name: tensor.dims[1] for name, tensor in zip(names, tensors, strict=True) if name != "dst"}
         tensors = [row(tensor) if name in rows else tensor for name, tensor in zip(names, tensors, strict=True)]
@@ -84,6 +85,12 @@ def _instructions(
             (writes if name == "dst" else reads).append(place)
             if name == "dst" and operation.numbers.get("accumulate"):
                 reads.append(place)
+        if roles.scales is not None and "scales" in operation.tensors:
+            scales = operation.tensors["scales"]
+            first = scales.start + pattern.offsets[-1]
+            strides = _LONE
+            reads.append(_slot(values, roles.scales, scales, addresses, first, pattern.sizes, strides))
+            values[f"{roles.scales}_dtype"] = E8M0.code
         for name, slot in roles.scalars.items():
             if name in operation.tensors:
                 scalar = operation.tensors[name]
@@ -118,8 +125,18 @@ def _form(tensor: Tensor) -> Format:
     return FP32 if tensor.buffer is Buffer.PSUM and tensor.storage.least == FP32.bytes else tensor.dtype
 
 
+def _moved(form: Format, types: Sequence[Format]) -> Format:
+    """A type of the core with as many bytes: a DMA looks at nothing else."""
+    return form if form in types else next((other for other in types if other.bytes == form.bytes), form)
+
+
 def _transfers(
-    operation: Operation, roles: Roles, addresses: Mapping[Storage, int], memory: Mapping[Storage, int], most: int
+    operation: Operation,
+    roles: Roles,
+    addresses: Mapping[Storage, int],
+    memory: Mapping[Storage, int],
+    types: Sequence[Format],
+    most: int,
 ) -> Iterator[Step]:
     """A load or a store: rows of a tile and a view of memory with as many elements."""
     (slot, tile), (_, outside) = sorted(
@@ -131,7 +148,7 @@ def _transfers(
         values: dict[str, int] = {"partitions": part.partitions}
         offset = tile.start + part.tile_offset * tile.item
         rows = tile[part.first_partition : part.first_partition + part.partitions]
-        inside = _slot(values, slot, rows, addresses, offset, part.sizes, part.tile_strides)
+        inside = _slot(values, slot, rows, addresses, offset, part.sizes, part.tile_strides, _moved(form, types))
         beyond = _memory(values, outside, form, part, memory[outside.storage])
         loads = operation.opcode == Opcode.DMA_LOAD
         read, written = (beyond, inside) if loads else (inside, beyond)

@@ -21,14 +21,19 @@ class Roles:
     numbers: Mapping[str, str] = field(default_factory=dict)
     columns: str | None = None
     """The role whose rows are PE columns."""
+    scales: str | None = None
+    """Slot of the role `scales`, where an operation has one: a byte for each element of a partition."""
 
 
 ROLES: Mapping[Opcode, Roles] = {
-    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}, numbers={"part": "part", "mode": "mode"}),
+    Opcode.LOAD_STATIONARY: Roles(
+        {"stationary": "src0"}, numbers={"part": "part", "mode": "mode"}, scales="src1"
+    ),
     Opcode.MATMUL: Roles(
         {"dst": "dst", "moving": "src0"},
         numbers={"part": "part", "mode": "mode", "accumulate": "accumulate"},
         columns="dst",
+        scales="src1",
     ),
     Opcode.TENSOR_COPY: Roles({"dst": "dst", "src": "src0"}),
     Opcode.TENSOR_TENSOR: Roles({"dst": "dst", "data1": "src0", "data2": "src1"}, numbers={"op": "op0"}),

@@ -14,11 +14,17 @@ from makalu.sw.nki.errors import KernelError
 
 __all__ = ["from_torch", "input_bits", "is_array", "is_torch", "like", "output_array", "output_type"]
 
-_NUMPY = {
-    form: np.dtype(np.float32 if form.padding else getattr(ml_dtypes, form.long_name, form.long_name))
-    for form in FORMATS.values()
-}
-"""ml_dtypes has those that numpy lacks, under the same names as torch; numbers with padding (tf32) are float32."""
+
+
+def _numpy(form: Format) -> np.dtype[Any]:
+    if form.elements > 1:
+        return np.dtype(f"u{form.bytes}")
+    return np.dtype(np.float32 if form.padding else getattr(ml_dtypes, form.long_name, form.long_name))
+
+
+_NUMPY = {form: _numpy(form) for form in FORMATS.values()}
+"""ml_dtypes has those that numpy lacks, under the same names as torch; numbers with padding (tf32) are float32, packed
+ones the bits of their containers."""
 
 
 def is_torch(value: Any) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.errors import MakaluError
-from makalu.spec.formats import Format
-from makalu.sw.elements import from_bits, to_bits
+from makalu.spec.formats import Format, FormatKind
+from makalu.sw.elements import from_bits, random_bits, to_bits
 from makalu.sw.nki.dtypes import checked_dtype
 from makalu.sw.nki.errors import LanguageError
 
@@ -62,6 +62,8 @@ def _value(name: str, text: str, seed: int) -> Any:
             raise ArgumentError(f"--arg {name}={text}: every size must be at least 1")
         random = np.random.default_rng([seed, *name.encode()])
         try:
+            if form.elements > 1 or form.kind is FormatKind.SCALE:
+                return random_bits(random, form, shape)
             return _typed(random.standard_normal(shape, np.float32), form, name)
         except (MemoryError, OverflowError, ValueError):  # numpy's, by how far it is beyond
             raise ArgumentError(f"--arg {name}={text}: this machine has not the memory for it") from None

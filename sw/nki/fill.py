@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from makalu.sim_models.golden.formats import widen
-from makalu.spec.formats import ACCUMULATOR, CARRIED, TENSOR_OPERANDS, Format
+from makalu.spec.formats import ACCUMULATOR, CARRIED, SINGLES, Format
 from makalu.spec.isa import Opcode
 from makalu.spec.tensor_types import Part, mixable
 from makalu.sw.elements import from_bits, to_bits
@@ -25,7 +25,7 @@ from .views import extent
 
 __all__ = ["fill", "halves", "identity", "materialised"]
 
-_OPERAND = TENSOR_OPERANDS[0]
+_OPERAND = SINGLES[0]
 _PARTS = -(-(ACCUMULATOR.fraction_bits + 1) // (_OPERAND.fraction_bits + 1))
 """Operands whose sum any fp32 is: each has some bits of the significand."""
 _KEPT = ~np.uint32((1 << ACCUMULATOR.fraction_bits - _OPERAND.fraction_bits) - 1)

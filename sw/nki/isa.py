@@ -43,6 +43,7 @@ __all__ = [
     "matmul_perf_mode",
     "memset",
     "nc_matmul",
+    "nc_matmul_mx",
     "nc_transpose",
     "nc_version",
     "oob_mode",
@@ -95,6 +96,32 @@ def nc_matmul(
         raise KernelError("a transpose in double row (NKI: nisa.nc_matmul, perf_mode)")
     whole = (bool(is_stationary_onezero), bool(is_moving_onezero))
     matmul(dst, stationary, moving, accumulate=accumulate, transpose=is_transpose, whole=whole, double=double)
+
+
+@call("nisa")
+def nc_matmul_mx(
+    dst: Tensor,
+    stationary: Tensor,
+    moving: Tensor,
+    stationary_scale: Tensor,
+    moving_scale: Tensor,
+    tile_position: tuple[int, ...] | None = None,
+    tile_size: tuple[int, ...] | None = None,
+    accumulate: bool | None = None,
+    name: str | None = None,
+) -> None:
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N] of MX tiles: containers of four elements, one partition below
+    the other; a scale (uint8, e8m0) for 8 partitions and column, in four partitions of each 32. fp32 sums.
+
+    `accumulate` as of nc_matmul. Becomes a load_stationary and a matmul, which multiply 4 K elements in the time of K.
+    Data or scales that are strided or unaligned are copied first.
+    """
+    del name
+    size = (current().config.tensor.rows, current().config.tensor.columns)
+    if tile_position not in (None, (), (0, 0)) or tile_size not in (None, (), size):
+        raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
+    scales = (stationary_scale, moving_scale)
+    matmul(dst, stationary, moving, accumulate=accumulate, transpose=False, scales=scales)
 
 
 @call("nisa")

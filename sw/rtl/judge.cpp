@@ -24,7 +24,7 @@
 
 namespace {
 
-constexpr int kMostOperands = 3;
+constexpr int kMostOperands = 5;
 constexpr int kWordBits = 32;
 constexpr size_t kMostShown = 40;  // characters of a field in a message
 constexpr int kFlagBits = 8;

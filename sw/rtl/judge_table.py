@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from makalu.hw.arith.assembly import INPUTS, OUTPUTS
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.spec.chain import CHAIN_NAN_EXPONENT
-from makalu.spec.formats import FP32, TENSOR_OPERANDS, Format
+from makalu.spec.formats import FP32, SINGLES, Format
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.quads import QUADS, SCALE_BITS
 
 __all__ = ["OPERATIONS", "Operation", "judged_units", "table_text"]
 
-_OPERAND = TENSOR_OPERANDS[0]
+_OPERAND = SINGLES[0]
 _CHAIN = "word"
 """The input that a line has as fp32 and the units as a chain word."""
 _WORD_BITS = 32
@@ -53,8 +54,8 @@ OPERATIONS: tuple[Operation, ...] = (
             ones=("active",),
             types={"a": a, "b": b},
         )
-        for a in TENSOR_OPERANDS
-        for b in TENSOR_OPERANDS
+        for a in SINGLES
+        for b in SINGLES
     ),
     *(
         Operation(
@@ -68,6 +69,18 @@ OPERATIONS: tuple[Operation, ...] = (
         )
         for a in PAIRABLE
         for b in PAIRABLE
+    ),
+    *(
+        Operation(
+            name=f"mx-{a.name.removesuffix('_x4')}-{b.name.removesuffix('_x4')}",
+            meaning=f"four products of {a.name} and {b.name} times both scales, cut (docs/numerics.md), + p",
+            units="quad",
+            operands=("a", "a_scale", "b", "b_scale", _CHAIN),
+            ones=("active", "paired"),
+            types={"a": a, "b": b},
+        )
+        for a in QUADS
+        for b in QUADS
     ),
     Operation(name="psum", meaning="p + x", units="psum", operands=("word", "x"), ones=("accumulate",)),
     Operation(name="add", meaning="x + y", units="add", operands=("x", "y")),
@@ -84,7 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
             types={"a": form},
             result=form,
         )
-        for form in TENSOR_OPERANDS
+        for form in SINGLES
         if form != FP32
     ),
     *(
@@ -96,7 +109,7 @@ OPERATIONS: tuple[Operation, ...] = (
             types={"a": form},
             any_nan=True,
         )
-        for form in TENSOR_OPERANDS
+        for form in SINGLES
         if form != FP32
     ),
 )
@@ -126,6 +139,8 @@ def _words(operation: Operation) -> str:
 def _bits(operation: Operation, name: str) -> int:
     """Of an operand in a line."""
     form = operation.types.get(name)
+    if name.endswith("_scale"):
+        return SCALE_BITS
     return FP32.bits if form is None else 8 * form.bytes * operation.elements
 
 

@@ -18,11 +18,14 @@ import yaml
 
 from makalu.spec.errors import MakaluError
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, Queue
+from makalu.spec.preset import load_preset
 from makalu.spec.sequencer import queue_bits
 from makalu.sw.rtl.mutants import Mutant
 
-__all__ = ["ALIVE", "EQUIVALENT", "Entry", "MutatedBlock", "ReviewError", "entry_of", "load_blocks"]
+__all__ = ["ALIVE", "EQUIVALENT", "PRESET", "Entry", "MutatedBlock", "ReviewError", "entry_of", "load_blocks"]
 
+PRESET = "tiny"
+"""What most of the blocks are configured as."""
 EQUIVALENT, ALIVE = "equivalent", "alive"
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
@@ -88,7 +91,7 @@ def _bits(text: str) -> set[int]:
         if match is not None:
             found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
         elif word == "unused" and queue.upper() in Queue.__members__:
-            used = queue_bits(Queue[queue.upper()]) | FIELDS["version"].mask
+            used = queue_bits(Queue[queue.upper()], load_preset(PRESET)) | FIELDS["version"].mask
             found |= {bit for bit in range(8 * INSTRUCTION_BYTES) if not used >> bit & 1}
         else:
             raise ReviewError(f'bits must be like 3 or 0-3 or 0-3,7 or unused tensor, not "{text}"')

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.sim_models.golden.machine import Machine as GoldenMachine
+from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import decode
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, QUEUES, Queue
@@ -71,6 +72,7 @@ class Spoilt:
     addresses: dict[Queue, int]
     queue: Queue
     number: int
+    config: CoreConfig = CONFIG
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _tag(image: NDArray[np.uint8], address: int) -> int:
 
 def expected(spoilt: Spoilt) -> tuple[dict[Queue, Expected], NDArray[np.uint8]]:
     """The golden machine's account: queues and memory."""
-    result = GoldenMachine(CONFIG, strict=False).run(spoilt.image, spoilt.addresses)
+    result = GoldenMachine(spoilt.config, strict=False).run(spoilt.image, spoilt.addresses)
     queues = {queue: Expected(QueueState.HALTED) for queue in spoilt.addresses}
     for queue, error in result.errors.items():
         queues[queue] = Expected(QueueState.ERROR, error.code, error.address, error.tag)
@@ -169,13 +171,13 @@ def observed(spoilt: Spoilt, machine: Machine) -> Observed:
         spoilt.image,
         spoilt.addresses,
         max_cycles=MOST_CYCLES,
-        memory=MemoryTiming.of(CONFIG.memory, latency=LATENCY),
+        memory=MemoryTiming.of(spoilt.config.memory, latency=LATENCY),
         watchdog=WATCHDOG,
     )
     r = result.registers
     check_counters(r)
     assert result.trace is not None
-    issues = read_trace(result.trace, CONFIG, machine.observe).issues()
+    issues = read_trace(result.trace, spoilt.config, machine.observe).issues()
     shutil.rmtree(result.trace.parent)
     return Observed(queues_of(r, spoilt.addresses), result.image, r["status"], r["interrupt"], issues)
 

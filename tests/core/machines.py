@@ -2,7 +2,6 @@
 
 import functools
 
-from makalu.spec.preset import load_preset
 from makalu.sw.rtl.machine import Machine
 from verif.lib.variants import bench_config
 
@@ -15,13 +14,13 @@ LANES_FROM = 16
 @functools.cache
 def traced_machine(preset: str) -> Machine:
     """Issues and finishes alone, built for speed: the machine of `makalu soak` and of the benches."""
-    return Machine(config=load_preset(preset), observe="trace", fast=True)
+    return Machine(config=bench_config(preset), observe="trace", fast=True)
 
 
 @functools.cache
 def quick_machine(preset: str) -> Machine:
     """The same for long runs: on lanes where that is ten times faster; tests/core/test_lanes.py has it equal."""
-    config = load_preset(preset)
+    config = bench_config(preset)
     if config.partitions < LANES_FROM:
         return traced_machine(preset)
     return Machine(config=config, simulator="lanes", observe="trace")

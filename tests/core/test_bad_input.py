@@ -22,6 +22,7 @@ from makalu.spec.isa import (
     Space,
 )
 from makalu.spec.registers import QueueState
+from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import Part
 from tests.core.bad_input import CONFIG, OUTSIDE, SettlingMachine, Spoilt, check, spoil_first, with_fields
 
@@ -233,6 +234,10 @@ def test_version_of_the_encoding(queue):
     """It goes before every other rule: the instruction's other fields mean something else there."""
     case = spoilt(queue, version=queue % FIELDS["version"].high + 1, bit700=1)
     check(case, ErrorCode.VERSION, machine())
+
+
+def test_a_mode_that_the_array_lacks():
+    check(spoilt(Queue.TENSOR, is_(Opcode.MATMUL), mode=int(Mode.MX)), ErrorCode.OPERAND, machine())
 
 
 def test_semaphore_beyond_the_preset():

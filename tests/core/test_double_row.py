@@ -179,7 +179,7 @@ def test_rows_that_are_too_far_apart_for_a_stride_are_copied():
         ("trn1-mini", ((4, 2, 4), (4, 2, 8)), (E5M2, E5M2), {}, NotBuiltError, "double_row on preset trn1-mini"),
         ("tiny", ((4, 3, 4), (4, 2, 8)), (E5M2, E5M2), {}, KernelError, r"stationary .* must be \[K, 2, ...\]"),
         ("tiny", ((4, 2, 4), (4, 8)), (E5M2, E5M2), {}, KernelError, r"moving .* must be \[K, 2, ...\]"),
-        ("tiny", ((4, 2, 4), (4, 2, 8)), (E3M4, E5M2), {}, KernelError, "in double row its type is e5m2, e4m3 or"),
+        ("tiny", ((4, 2, 4), (4, 2, 8)), (E3M4, E5M2), {}, KernelError, "of double row e5m2, e4m3 or"),
         ("tiny", ((4, 2, 4), (4, 2, 8)), (E4M3, E4M3FN), {}, KernelError, "e4m3 is not multiplied with e4m3fn"),
         (
             "tiny",

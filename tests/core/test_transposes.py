@@ -6,7 +6,7 @@ import pytest
 from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.golden.formats import carried_by, carrying, storage, tensor_operand
 from makalu.sim_models.lockstep.operand import operand_values, operand_words
-from makalu.spec.formats import ACCUMULATOR, CARRIED, TENSOR_OPERANDS
+from makalu.spec.formats import ACCUMULATOR, CARRIED, SINGLES
 from makalu.spec.isa import Opcode
 from makalu.spec.preset import load_preset
 from makalu.spec.tensor_types import TRANSPOSES, Part
@@ -89,7 +89,7 @@ def test_every_pattern_of_16_bits_comes_through_a_chain():
             assert (carried_by(sums)[:, 0] == patterns).all()
 
 
-@pytest.mark.parametrize("form", TENSOR_OPERANDS, ids=lambda form: form.name)
+@pytest.mark.parametrize("form", SINGLES, ids=lambda form: form.name)
 def test_both_models_carry_the_same(form):
     bits = any_bits(form, 4000, 3)
     for part in TRANSPOSES:

@@ -8,13 +8,13 @@ import numpy as np
 
 from makalu.sim_models.timing.core import Timeline
 from makalu.spec.memory import MemoryTiming, StallProbabilities
-from makalu.spec.preset import load_preset
 from makalu.sw.compile.program import Program
 from makalu.sw.rtl.machine import RunResult
 from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run
 from makalu.sw.rtl.trace import Trace
 from makalu.sw.run import run_golden_machine
 from tests.core.machines import quick_machine
+from verif.lib.variants import bench_config
 
 __all__ = ["Case", "accounts", "check", "memory_of", "run"]
 
@@ -32,11 +32,11 @@ class Case:
     @cached_property
     def golden(self) -> np.ndarray:
         """The whole memory after the program, byte by byte."""
-        return run_golden_machine(self.program, self.inputs, config=load_preset(self.preset)).memory
+        return run_golden_machine(self.program, self.inputs, config=bench_config(self.preset)).memory
 
 
 def memory_of(preset: str, latency: int) -> MemoryTiming:
-    return MemoryTiming.of(load_preset(preset).memory, latency=latency)
+    return MemoryTiming.of(bench_config(preset).memory, latency=latency)
 
 
 def run(case: Case, memory: MemoryTiming, stalls: StallProbabilities | None = None) -> RunResult:
@@ -52,7 +52,7 @@ def run(case: Case, memory: MemoryTiming, stalls: StallProbabilities | None = No
 
 def accounts(case: Case, result: RunResult, memory: MemoryTiming | None = None) -> tuple[Timeline, Trace]:
     """Prediction and trace; the run's large files go."""
-    both = predict_run(case.program, load_preset(case.preset), result, memory)
+    both = predict_run(case.program, bench_config(case.preset), result, memory)
     for path in (result.trace, result.log):
         if path is not None:
             path.unlink()

@@ -94,7 +94,7 @@ def test_psum_bench_catches_what_deep_sums_show(test, fault):
 @pytest.mark.parametrize(("fault", "seed"), [(LOST_PLACE, 1), (LOST_PLACE, 2), (WRONG_PLACE, 3)], ids=str)
 def test_place_of_the_marker_is_caught_with_any_seed(fault, seed):
     """By the cancellations alone: there is no special and hardly a random vector."""
-    adders = sum(o.operation in ("fma", "psum", "add") and o.subnormals == "keep" for o in OUTPUTS)
+    adders = sum(o.operation in ("fma", "quad", "psum", "add") and o.subnormals == "keep" for o in OUTPUTS)
     few = {"vectors": 8, "enabled_vectors": 8, "specials": False, "least": 0, "seed": seed}
     says = r"test_arith.chain: .*operation='fma'.* differ, first"
     caught("arith", "units", replace(fault, test="chain", times=adders), says=says, params=few)

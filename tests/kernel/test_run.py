@@ -106,7 +106,7 @@ def test_the_rtl_is_compared_with_golden_and_the_timing_model(kernel, tmp_path):
         (["x"], "--arg 'x' is none of NAME=128x512:bf16"),
         (["1x=4"], "--arg '1x=4' is none of"),
         (["x=4x8:fp32", "x=4x8:fp32"], "--arg x is given twice"),
-        (["x=4x8:float8_e8m0fnu"], "--arg 'x=4x8:float8_e8m0fnu': x: elements of nl.float8_e8m0fnu"),
+        (["x=4x8:bool_"], "--arg 'x=4x8:bool_': x: elements of nl.bool_"),
         (["x=4x8:decimal"], "illegal: --arg 'x=4x8:decimal'"),
         (["x=4x0:fp32"], "every size must be at least 1"),
         (["x=hello"], "--arg x=hello is none of"),

@@ -111,7 +111,7 @@ def test_illegal_calls_name_rule_value_and_line(call, text):
 
 UNBUILT = [
     (lambda: nl.ndarray((4, 8), nl.bool_), r"elements of nl.bool_; the core has nl.float32, nl.bfloat16, "),
-    (lambda: nl.ndarray((4, 8), "float8_e8m0fnu"), r"elements of nl.float8_e8m0fnu"),
+    (lambda: nl.ndarray((4, 8), "float8_e8m0fnu"), r"elements of e8m0; the core of preset tiny has"),
     (lambda: nl.ndarray((4, 8), np.bool_), r"elements of nl.bool"),
     (lambda: product(psum(4, 8, dtype=nl.bfloat16), half(4, 4), half(4, 8)), r"a matmul into bf16"),
     (lambda: product(psum(4, 8)[1:3], half(4, 2), half(4, 8)), r"into partitions 1 and up"),
@@ -128,7 +128,7 @@ UNBUILT = [
     (lambda: nl.exp(word(4, 8)), r"nl.exp; docs/nki.md lists what is"),
     (lambda: nl.softmax(word(4, 8), -1), r"nl.softmax; docs/nki.md lists"),
     (lambda: nisa.tensor_reduce, r"nisa.tensor_reduce; docs/nki.md"),
-    (lambda: nisa.nc_matmul_mx, r"nisa.nc_matmul_mx; "),
+    (lambda: nisa.quantize_mx, r"nisa.quantize_mx; "),
     (lambda: nl.fori_loop, r"nl.fori_loop"),
 ]
 

@@ -11,8 +11,10 @@ from makalu.hw.arith.assembly import OUTPUTS
 from makalu.sim_models.golden.arithmetic import chain_step, chain_sum, fma_chain_step, fp32_add, fp32_max, fp32_min
 from makalu.sim_models.golden.formats import narrow, tensor_operand, widen
 from makalu.sim_models.golden.pairs import pair_operand, pair_sum
-from makalu.spec.formats import BF16, FP32, TENSOR_OPERANDS
+from makalu.sim_models.golden.quads import quad_operand, quad_sum
+from makalu.spec.formats import BF16, FP32, SINGLES
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.quads import QUADS
 from makalu.spec.tensor_types import Part
 from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.main import app
@@ -32,7 +34,7 @@ from verif.arith.vectors import (
     special_triples,
 )
 from verif.lib.lane_programs import corner_values
-from verif.tensor.elements import random_elements
+from verif.tensor.elements import random_elements, random_quads, random_scales
 
 RNG = np.random.default_rng(21)
 RANDOM = 300
@@ -119,7 +121,8 @@ def test_every_unit_is_judged():
     assert list(KEPT) == [operation.name for operation in BASIC]
     cases = [("keep", KEPT), ("flush", FLUSHED)]
     units = {unit for kind, of in cases for o in BASIC if o.name in of for unit in judged_units(o, kind)}
-    assert units == set(range(len(OUTPUTS))) and len(OUTPUTS) == 27
+    quads = {unit for o in OPERATIONS if o.units == "quad" for unit in judged_units(o, "keep")}
+    assert units | quads == set(range(len(OUTPUTS))) and (len(units), len(quads)) == (27, 3)
 
 
 @pytest.mark.parametrize("operation", BASIC, ids=lambda o: o.name)
@@ -161,7 +164,7 @@ def product_vectors(a, b, rng, count, subnormals):
 @pytest.mark.parametrize("subnormals", ["keep", "flush"])
 def test_every_pair_of_types_equals_the_oracle(judged, subnormals):
     rng, lines = np.random.default_rng(31), []
-    forms = [form for form in TENSOR_OPERANDS if subnormals == "keep" or not form.splits]
+    forms = [form for form in SINGLES if subnormals == "keep" or not form.splits]
     for a in forms:
         for b in forms:
             (left, right), p, want = product_vectors(a, b, rng, 60, subnormals)
@@ -189,17 +192,39 @@ def test_every_pair_of_short_elements_equals_golden(judged):
     assert verdict.vectors == 2000 * len(PAIRABLE) ** 2
 
 
+def test_every_quad_equals_golden(judged):
+    """Any codes or numbers of one size, any scales or such around 1; golden's sum is that of fractions
+    (tests/models/test_quads.py). 11,112 vectors a pair of types: 100,000 in all.
+    """
+    rng, lines, count = np.random.default_rng(35), [], 11_112
+    for a in QUADS:
+        for b in QUADS:
+            words = [random_quads(rng, form, count) for form in (a, b)]
+            scales = [random_scales(rng, (count,)).astype(np.int64) for _ in range(2)]
+            sides = [quad_operand(f, w, s) for f, w, s in zip((a, b), words, scales, strict=True)]
+            addend = quad_sum(*sides)
+            with np.errstate(all="ignore"):
+                near = (addend * rng.choice([-1, -1 - 2**-12, 2.0**-9], count)).astype(np.float32)
+            p = canonical(near.view(np.uint32))
+            name = "-".join(["mx", *(form.name.removesuffix("_x4") for form in (a, b))])
+            columns = (words[0], scales[0], words[1], scales[1], p, chain_sum(addend, p))
+            lines += [f"{name} {line}" for line in numbers(columns)]
+    verdict = judged(rng.permutation(lines).tolist())
+    assert verdict.mismatches == 0, verdict.first[:3]
+    assert verdict.vectors == count * len(QUADS) ** 2
+
+
 def test_every_cast_equals_golden(judged):
     """Which tests/models/test_conversions.py holds against ml_dtypes and gfloat."""
     x, lines = corner_values(np.random.default_rng(32), (4000,)), []
-    for form in [form for form in TENSOR_OPERANDS if form != FP32]:
+    for form in [form for form in SINGLES if form != FP32]:
         end = "" if form == BF16 else f"-{form.name}"
         lines += [f"narrow{end} {line}" for line in numbers((x, narrow(form, x)))]
         codes = random_elements(np.random.default_rng(33), form, (1000,), specials=0.5)
         lines += [f"widen{end} {line}" for line in numbers((codes, widen(form, codes)))]
     verdict = judged(lines)
     assert verdict.mismatches == 0, verdict.first[:3]
-    assert verdict.vectors == 5000 * (len(TENSOR_OPERANDS) - 1)
+    assert verdict.vectors == 5000 * (len(SINGLES) - 1)
 
 
 def test_only_the_first_differences_are_kept(judged):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from makalu.sim_models.golden.formats import tensor_operand
-from makalu.spec.formats import TENSOR_OPERANDS
+from makalu.spec.formats import SINGLES
 from makalu.spec.tensor_types import Part
 from makalu.sw.rtl.judge import judge
 from verif.arith.vectors import softfloat_fma32
 
-FP8 = [form for form in TENSOR_OPERANDS if form.bits == 8]
+FP8 = [form for form in SINGLES if form.bits == 8]
 CODES = 1 << 8
 
 

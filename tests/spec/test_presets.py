@@ -60,7 +60,7 @@ def test_generations_have_the_documented_sizes():
         ("partitions: 4 ", "partitions: 6 #", "partitions must be a power of two from 4 to 128, not 6"),
         ("  rows: 4 ", "  rows: 8 #", r"tensor.rows must be partitions \(4\), not 8"),
         ("  columns: 4 ", "  columns: 8 #", r"tensor.columns must be partitions \(4\), not 8"),
-        ("mul_stages: 2", "mul_stages: 3", "tensor.mul_stages must be from 1 to 2, not 3"),
+        ("mul_stages: 2", "mul_stages: 4", "tensor.mul_stages must be from 1 to 3, not 4"),
         ("add_stages: 1", "add_stages: 4", "tensor.add_stages must be from 1 to 3, not 4"),
         ("load_columns: 2", "load_columns: 4", r"tensor.load_columns must be sbuf.word_bytes / 4 \(2\), not 4"),
         ("subnormals: keep", "subnormals: round", "tensor.subnormals must be keep or flush, not 'round'"),

@@ -9,7 +9,7 @@ from makalu.sim_models.golden.arithmetic import fma_chain_step
 from makalu.sim_models.golden.formats import tensor_operand, widen
 from makalu.sim_models.lockstep.array import ArrayModel, round_chain
 from makalu.sim_models.lockstep.operand import operand_values, operand_words
-from makalu.spec.formats import BF16, TENSOR_OPERANDS
+from makalu.spec.formats import BF16, SINGLES
 from makalu.spec.tensor_types import Part
 from verif.arith.vectors import bf16_operands, canonical, fma_operands
 from verif.array.schedule import Schedule, random_matmuls
@@ -141,7 +141,7 @@ def test_rounding_equals_golden(subnormals):
 
 
 @pytest.mark.parametrize("stationary", [False, True])
-@pytest.mark.parametrize("form", TENSOR_OPERANDS, ids=lambda f: f.name)
+@pytest.mark.parametrize("form", SINGLES, ids=lambda f: f.name)
 def test_operands_are_parts_of_elements(form, stationary):
     """Each part's value is golden's; where there is a lower part, it and the upper one are the element."""
     bits = random_elements(np.random.default_rng(22), form, (3000,), specials=0.2)

@@ -1,6 +1,7 @@
 """Event-driven timing of the tensor engine against the lockstep model of its head, cycle for cycle."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,8 @@ SHAPES = [
     {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1, "psum_stages": 1},
     {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "products": 2},
     {"partitions": 16, "word_bytes": 16, "mul_stages": 2, "add_stages": 3, "psum_stages": 2, "products": 2},
+    {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 1, "products": 4},
+    {"partitions": 32, "word_bytes": 16, "mul_stages": 3, "add_stages": 2, "products": 4},
 ]
 
 
@@ -73,7 +76,7 @@ def compare(config, commands, start=0):
     assert at == len(columns)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s['partitions']}x{s['partitions']}")
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "-".join(map(str, s.values())))
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_take_the_cycles_of_the_lockstep_model(shape, seed):
     config, rng = small_core(**shape), random.Random(seed)
@@ -81,11 +84,24 @@ def test_random_programs_take_the_cycles_of_the_lockstep_model(shape, seed):
     compare(config, hazards(config, rng, commands=60), start=seed)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s['partitions']}x{s['partitions']}")
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "-".join(map(str, s.values())))
 def test_back_to_back_tiles(shape):
     config = small_core(**shape)
     for free in (4, 8, 16, 20, 32, 64):
         compare(config, back_to_back(config, pairs=6, free=free, offset=2), start=free % 4)
+        for form in config.tensor.quads:
+            compare(config, back_to_back(config, pairs=6, free=free, form=form, scaled=True), start=free % 4)
+
+
+def test_a_long_tile_waits_for_nothing():
+    """512 columns a tile on 32 x 32: a column in every cycle, though the scales of each are read behind its load."""
+    config = small_core(**SHAPES[-1])
+    config = replace(config, psum=replace(config.psum, bank_bytes=2048))
+    for form in config.tensor.quads:
+        commands = back_to_back(config, pairs=8, free=512, form=form, scaled=True)
+        compare(config, commands)
+        columns = lockstep(config, commands, 0)[2]
+        assert columns[-1] - columns[0] + 1 == len(columns) == 8 * 512
 
 
 @pytest.mark.parametrize("between", range(6))

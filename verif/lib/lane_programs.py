@@ -9,7 +9,7 @@ from makalu.sim_models.golden.formats import widen
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.field_rules import FIELD_RULES
-from makalu.spec.formats import FORMATS, FP32, Format, FormatKind
+from makalu.spec.formats import FP32, LANE_ELEMENTS, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, AluOp, Opcode, Space
 from makalu.spec.lane_programs import lane_programs
 
@@ -68,7 +68,7 @@ def _integer_ends(form: Format) -> list[int]:
 _ENDS = np.array(
     [
         bits
-        for form in FORMATS.values()
+        for form in LANE_ELEMENTS
         if form != FP32
         for bits in (_integer_ends if form.kind is FormatKind.INTEGER else _ends)(form)
     ],

@@ -10,6 +10,7 @@ from typing import Any
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.loading import swap_lead
 from makalu.spec.preset import load_preset
+from makalu.spec.quads import QUAD_ELEMENTS, QUADS
 
 __all__ = ["VARIANTS", "bench_config", "small_core"]
 
@@ -34,6 +35,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
         "bus": {"data_bytes": 64},
         "dma": {"burst_bytes": 256, "partition_lines": 8, "outstanding_reads": 16, "outstanding_writes": 16},
+    },
+    # MX: the smallest core that has it, words of 16 bytes, L = 2
+    "eight-mx": {
+        "partitions": 8,
+        "tensor": {
+            **{"rows": 8, "columns": 8, "load_columns": 4, "add_stages": 2, "mul_stages": 3, "products": 4},
+            "formats": ("bf16", "fp16", "fp32", "e5m2", "e4m3fn", "e4m3fn_x4", "e5m2_x4", "e2m1_x4"),
+        },
+        "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
+        "bus": {"data_bytes": 16},
     },
     # double row beside types that may all meet each other: a matmul is refused for its mode alone
     "two-types": {"tensor": {"formats": ("bf16", "e5m2")}},
@@ -77,10 +88,11 @@ def small_core(
     subnormals: str = "keep",
     products: int = 1,
 ) -> CoreConfig:
-    """P x P array; F follows from the word. It has the formats of `tiny` that its rules allow."""
+    """P x P array; F follows from the word. Formats: those of `tiny` that its rules allow, for MX packed ones too."""
     tiny = load_preset("tiny")
     array: dict[str, Any] = {"rows": partitions, "columns": partitions, "tile": tile, "load_columns": word_bytes // 4}
-    forms = [form for form in tiny.tensor.operands if not swap_lead(replace(tiny.tensor, **array), form)]
+    of_mode = QUADS if products == QUAD_ELEMENTS else ()
+    forms = [form for form in (*tiny.tensor.operands, *of_mode) if not swap_lead(replace(tiny.tensor, **array), form)]
     array["formats"] = tuple(form.name for form in forms if subnormals == "keep" or not form.splits)
     return _changed(
         f"tiny-{partitions}",

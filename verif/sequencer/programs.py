@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import BF16, E4M3FN, FORMAT_OF_CODE, FP32, Format
+from makalu.spec.formats import BF16, E4M3FN, E8M0, FORMAT_OF_CODE, FP32, Format
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -23,6 +23,8 @@ from makalu.spec.isa import (
     used_fields,
 )
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
+from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import mixable
 
 __all__ = ["BROKEN", "INNER", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
@@ -55,24 +57,28 @@ def _pattern(rng: random.Random, sizes, dtype: int, limit: int) -> tuple[int, li
 
 
 def legal(
-    rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: Format = BF16, double: bool = False
+    rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: Format = BF16, mode: Mode = Mode.SINGLE
 ) -> dict[str, int]:
     """Random fields of a legal instruction, without waits and signals; all operands of the array may meet each other.
 
-    `beside`: they are those that may meet this one, where the core has it; e4m3fn only beside itself. `double`: in
-    double row where there is such a thing, else in single, so that loads and matmuls may follow each other.
+    `beside`: they are those that may meet this one, where the core has it; e4m3fn only beside itself. `mode`: that of
+    the array where there is such a thing, else single, so that loads and matmuls may follow each other.
     """
     beside = beside if beside in config.tensor.operands else BF16
-    meet = [form for form in config.tensor.operands if mixable(form, beside)]
+    meet = [form for form in config.tensor.singles if mixable(form, beside)]
     meet = [form for form in meet if form != E4M3FN or beside == E4M3FN]
     spec = INSTRUCTIONS[opcode]
     out: dict[str, int] = {"tag": rng.getrandbits(16), "after": rng.random() < 0.1}
     partitions = rng.randint(1, config.partitions)
     start = rng.randint(0, config.partitions - partitions)
     sizes = [rng.randint(1, 4) for _ in range(AP_DIMS)]
-    short = [form for form in meet if form in PAIRABLE]
-    double = double and "mode" in spec.fields and len(config.tensor.modes) > 1 and bool(short)
-    meet = short if double else meet
+    of_mode = {Mode.DOUBLE_ROW: [form for form in meet if form in PAIRABLE], Mode.MX: list(config.tensor.quads)}
+    if "mode" not in spec.fields or mode not in config.tensor.modes or not of_mode.get(mode, meet):
+        mode = Mode.SINGLE
+    meet, double, scaled = of_mode.get(mode, meet), mode == Mode.DOUBLE_ROW, mode == Mode.MX
+    if scaled:
+        partitions = quadrant(config) * rng.randint(1, config.partitions // quadrant(config))
+        start = rng.randrange(0, config.partitions - partitions + 1, quadrant(config))
     if opcode is Opcode.LOAD_STATIONARY:
         sizes = [rng.randint(1, config.tensor.columns), 1, 1, 1]
     # one size may be large where the operands stand still along it: all bits of the field
@@ -82,9 +88,11 @@ def legal(
         sizes = [1 if d == still else rng.randint(1, 2) for d in range(AP_DIMS)]
         if large << sum(size - 1 for size in sizes) > config.sequencer.elements // 2:
             sizes = [1] * AP_DIMS
+    if scaled:
+        still, sizes = None, [sizes[0], 1, 1, 1]
     scalar = rng.random() < 0.5 and "operand0_tensor" in spec.fields
     for slot, allowed in spec.operands.items():
-        if allowed.scalar and not scalar:
+        if (allowed.scalar and not scalar) or allowed.among == "scales":
             continue
         space = rng.choice(allowed.spaces)
         types = meet if allowed.among == "operands" else allowed.types(config)
@@ -95,7 +103,7 @@ def legal(
         if opcode is Opcode.MATMUL and slot == "dst":
             limit = config.psum.bank_bytes
             bank = rng.randrange(config.psum.banks) * limit
-            sizes = own = sizes if still is not None else [rng.randint(1, 2) for _ in range(AP_DIMS)]
+            sizes = own = sizes if still is not None or scaled else [rng.randint(1, 2) for _ in range(AP_DIMS)]
         offset, strides = _pattern(rng, own, dtype, limit)
         if opcode is Opcode.LOAD_STATIONARY:
             strides[0] = 1
@@ -106,12 +114,16 @@ def legal(
         out |= operand(slot, space, dtype, offset + bank, own, strides, place)
     if double:
         _second_row(rng, out, config)
+    if scaled:
+        word, above = config.sbuf.word_bytes, rng.randrange(0, largest_offset(config) + 1, OFFSET_STEP)
+        offset = word * rng.randint(0, (config.sbuf.partition_bytes - sizes[0]) // word)
+        out |= operand("src1", Space.SBUF, E8M0.code, offset, sizes, partition=start + above)
     choices = {
         "partitions": partitions,
         "columns": rng.randint(1, config.tensor.columns),
         "accumulate": rng.getrandbits(1) if out.get("dst_dtype") == FP32.code else 0,
-        "part": 0 if double else rng.randint(0, config.tensor.parts),
-        "mode": int(double),
+        "part": 0 if mode != Mode.SINGLE else rng.randint(0, config.tensor.parts),
+        "mode": int(mode),
         "operand0_tensor": int(scalar),
         "op0": rng.choice(list(AluOp)),
         "op1": rng.choice(list(AluOp)),

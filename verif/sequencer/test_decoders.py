@@ -8,11 +8,12 @@ import cocotb
 from cocotb.triggers import RisingEdge
 
 from makalu.sim_models.golden.check import QueueCheck
-from makalu.spec.encoding import Instruction, encode
+from makalu.spec.encoding import Instruction, decode, encode
 from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import BF16, E4M3FN, FP32, Format
-from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, OPERANDS, QUEUES, Opcode
+from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, OPERANDS, QUEUES, Opcode, Queue
 from makalu.spec.sequencer import DECODE_PERIOD, allowed_bits
+from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import MIXING, mixable
 from makalu.sw.rtl.params import bench_params
 from verif.lib.sampling import known, start_clock
@@ -25,14 +26,15 @@ BESIDE, STRETCH = (BF16, FP32, E4M3FN), 16
 """Types that others are beside, in turn for so many words: only then a matmul often follows a load of its kind."""
 
 
-def near(rng: random.Random, opcode: Opcode, config: Any, beside: Format, *, double: bool) -> bytes:
+def near(rng: random.Random, opcode: Opcode, config: Any, beside: Format, mode: Mode) -> bytes:
     """A legal instruction with up to three fields changed, most of them by a little, now and then any bit.
 
     An eighth waits or signals, for a semaphore that there is or is not; an eighth is not of the types of
     `beside`, a sixteenth not of the mode.
     """
     beside = beside if rng.random() < 7 / 8 else rng.choice(BESIDE)
-    fields = legal(rng, opcode, config, beside=beside, double=double ^ (rng.random() < 1 / 16))
+    mode = mode if rng.random() < 15 / 16 else rng.choice(config.tensor.modes)
+    fields = legal(rng, opcode, config, beside=beside, mode=mode)
     if rng.random() < 1 / 8:
         slot = rng.choice(("wait0", "wait1", "signal0", "signal1"))
         fields |= {f"{slot}_kind": 1, f"{slot}_semaphore": rng.randrange(2 * config.sequencer.semaphores)}
@@ -123,8 +125,9 @@ def instruction(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
     own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
     opcodes = own if rng.random() < 31 / 32 else list(Opcode)
     stretch = n // STRETCH
-    beside, double = BESIDE[stretch % len(BESIDE)], stretch // len(BESIDE) % 2 == 1
-    return near(rng, rng.choice(opcodes), config, beside, double=double)
+    modes = config.tensor.modes
+    beside, mode = BESIDE[stretch % len(BESIDE)], modes[stretch // len(BESIDE) % len(modes)]
+    return near(rng, rng.choice(opcodes), config, beside, mode)
 
 
 @cocotb.test()
@@ -155,7 +158,9 @@ async def verdicts(dut: Any) -> None:
         assert known(dut.push), "the decoders are not in step"
     missing = {(queue, code) for queue in QUEUES for code in expected(queue) if not seen[queue, code]}
     mixing = any(not mixable(a, b) for a in config.tensor.operands for b in config.tensor.operands)
-    for point, there in (("mixed", mixing), ("of another mode", len(config.tensor.modes) > 1)):
+    points = {"mixed": mixing, "of another mode": len(config.tensor.modes) > 1}
+    points |= {mode: mode != Mode.SINGLE for mode in config.tensor.modes}
+    for point, there in points.items():
         assert not there or seen[point] > params["words"] // 200, f"{seen[point]} matmuls: {point}"
     assert not missing, f"never seen: {sorted(missing)}"
 
@@ -178,3 +183,6 @@ def _compare(data: dict[Any, bytes], codes: dict[Any, Any], checks: dict[Any, Qu
         seen[queue, code] += 1
         seen["mixed"] += MIXING in text
         seen["of another mode"] += "that of the stationary" in text
+        if queue is Queue.TENSOR and code is ErrorCode.NONE:
+            legal_one = decode(word)
+            seen[legal_one["mode"]] += legal_one.opcode is Opcode.MATMUL

@@ -32,7 +32,6 @@ FEW = {"every_long_size": 8}
 
 CASES = (
     SMALL,
-    replace(SMALL, name="4x4-pairs", config={**FOUR, "products": 2}),
     replace(SMALL, name="4x4-seed-2", seed=2, soak=True),
     replace(SMALL, name="4x4-deep", config=DEEP, params={**FEW, "commands": 150}, slow=True),
     replace(
@@ -43,5 +42,6 @@ CASES = (
         hierarchical=True,
         slow=True,
     ),
+    replace(SMALL, name="8x8-mx", config="eight-mx", params={**FEW, "commands": 100}, slow=True),  # every mode
     SMALL.on_icarus(**FEW, commands=50, slow=True),  # registers without a value stay X: nothing undefined is compared
 )

@@ -6,13 +6,19 @@ from numpy.typing import NDArray
 from makalu.sim_models.golden.formats import storage
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import Format
+from makalu.spec.quads import SCALE_BIAS, SCALE_NAN
 from makalu.spec.tensor_types import Part
 
-__all__ = ["operand_kinds", "random_elements", "random_quads", "special_elements"]
+__all__ = ["operand_kinds", "random_elements", "random_quads", "random_scales", "special_elements"]
 
 
 def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
-    """Containers of zeros, subnormals, both ends of the numbers, infinities and NaNs, as far as there are such."""
+    """Containers of zeros, subnormals, both ends of the numbers, infinities and NaNs, as far as there are such; of
+    packed elements every code in every place.
+    """
+    if form.elements > 1:
+        codes = np.arange(1 << form.bits, dtype=np.int64)
+        return _packed(form, np.stack([np.roll(codes, -3 * j) for j in range(form.elements)]))
     ones, half = (1 << form.fraction_bits) - 1, 1 << (form.fraction_bits - 1)
     normal = 1 << form.fraction_bits
     bits = [0, 1, half, ones, normal, normal | 1, normal | ones, form.largest, form.largest - 1]
@@ -28,7 +34,9 @@ def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
 def random_elements(
     rng: np.random.Generator, form: Format, shape: tuple[int, ...], *, specials: float
 ) -> NDArray[np.unsignedinteger]:
-    """Containers; padding is random, which nobody may see."""
+    """Containers; padding is random, which nobody may see. Of packed elements a share of `specials` are any codes."""
+    if form.elements > 1:
+        return _packed(form, _codes(rng, form, (form.elements, *shape), specials))
     around = min(8, form.bias - 1)
     exponent = form.bias + rng.integers(-around, around, shape)
     fraction = rng.integers(0, 1 << form.fraction_bits, shape)
@@ -38,16 +46,35 @@ def random_elements(
     return (bits << form.padding | rng.integers(0, 1 << form.padding, shape)).astype(storage(form))
 
 
+def _packed(form: Format, codes: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
+    """Codes [4, ...] in their containers."""
+    return np.asarray(sum(each << form.bits * j for j, each in enumerate(codes))).astype(storage(form))
+
+
+def _codes(
+    rng: np.random.Generator, form: Format, shape: tuple[int, ...], any_code: NDArray[np.float64] | float
+) -> NDArray[np.int64]:
+    """Numbers of one size, a tenth of them zeros; a share of `any_code` any codes."""
+    odd = rng.integers(0, 1 << form.bits, shape)
+    tidy = odd & ~(form.exponent_mask << form.fraction_bits) | form.bias << form.fraction_bits
+    tidy = np.where(rng.random(shape) < 0.1, 0, tidy)
+    return np.where(rng.random(shape) < any_code, odd, tidy)
+
+
 def random_quads(rng: np.random.Generator, form: Format, count: int) -> NDArray[np.int64]:
     """Containers: in a half any codes, in a half numbers of one size, a tenth of them zeros."""
-    codes = rng.integers(0, 1 << form.bits, (form.elements, count))
-    tidy = rng.integers(0, 1 << form.bits, codes.shape) & ~(form.exponent_mask << form.fraction_bits)
-    tidy |= form.bias << form.fraction_bits
-    tidy = np.where(rng.random(codes.shape) < 0.1, 0, tidy)
-    codes = np.where(rng.random(count) < 0.5, codes, tidy)
-    return np.asarray(sum(each << form.bits * j for j, each in enumerate(codes)))
+    codes = _codes(rng, form, (form.elements, count), (rng.random(count) < 0.5).astype(float))
+    return _packed(form, codes).astype(np.int64)
+
+
+def random_scales(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Codes around that of 1; a few of any size, the NaN among them."""
+    near = SCALE_BIAS + rng.integers(-12, 13, shape)
+    return np.where(rng.random(shape) < 0.05, rng.choice([0, SCALE_NAN - 1, SCALE_NAN, 1], shape), near).astype(
+        np.uint8
+    )
 
 
 def operand_kinds(tensor: TensorConfig) -> list[tuple[Format, Part]]:
-    """Every format of the array, with every part that it has."""
-    return [(form, part) for form in tensor.operands for part in Part if part <= tensor.parts]
+    """Every format whose elements the array multiplies singly, with every part that it has."""
+    return [(form, part) for form in tensor.singles for part in Part if part <= tensor.parts]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from makalu.sim_models.golden.walker import extent
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import BF16, E8M0, FP32, Format
 from makalu.spec.frame import SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import Part, mixable
 from verif.tensor.elements import operand_kinds
@@ -25,6 +26,7 @@ __all__ = [
     "matmul",
     "ragged",
     "returning",
+    "scale_window",
     "streams_without_bubbles",
     "warm_up",
     "window",
@@ -36,6 +38,8 @@ PSUM_WINDOW = 16
 """Elements at the start of each PSUM bank that programs write."""
 
 Sizes = tuple[int, ...]
+Scales = tuple[int, int]
+"""Offset, and partitions above the data's first."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,21 @@ class Command:
 def window(config: CoreConfig, bank: int) -> int:
     """First byte of a bank's window: at the start of an even bank, at the end of an odd one."""
     return bank * config.sbuf.bank_bytes + bank % 2 * (config.sbuf.bank_bytes - SBUF_WINDOW)
+
+
+def scale_window(config: CoreConfig) -> int:
+    """First byte of the last bank's window: where there is mx, all bytes of it are scales."""
+    return window(config, config.sbuf.banks - 1)
+
+
+def _data_banks(config: CoreConfig) -> int:
+    return config.sbuf.banks - bool(config.tensor.quads)
+
+
+def _any_scales(rng: random.Random, config: CoreConfig, columns: int) -> Scales:
+    word = config.sbuf.word_bytes
+    offset = scale_window(config) + word * rng.randint(0, (SBUF_WINDOW - columns) // word)
+    return offset, rng.randrange(0, largest_offset(config) + 1, OFFSET_STEP)
 
 
 def _operand(
@@ -69,17 +88,27 @@ def load(
     form: Format = BF16,
     part: int = 0,
     rows: int | None = None,
+    scales: Scales | None = None,
     tag: int = 0,
 ) -> Instruction:
-    """shadow[count, columns]; `rows`: from row to row, in double row [elements]."""
+    """shadow[count, columns]; `rows`: from row to row, in double row [elements]; `scales`: those of mx."""
     where = _operand("src0", Space.SBUF, form.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
-    where |= _rows(rows)
+    where |= _rows(rows) | _scales(scales, start, columns)
     return Instruction(Opcode.LOAD_STATIONARY, where | {"partitions": count, "part": part, "tag": tag})
 
 
 def _rows(step: int | None) -> dict[str, int]:
     """What double row has beside a tile of one row."""
     return {} if step is None else {"src0_size3": 2, "src0_stride3": step, "mode": int(Mode.DOUBLE_ROW)}
+
+
+def _scales(scales: Scales | None, start: int, columns: int) -> dict[str, int]:
+    """What mx has beside a tile."""
+    if scales is None:
+        return {}
+    offset, above = scales
+    where = _operand("src1", Space.SBUF, E8M0.code, start + above, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
+    return where | {"mode": int(Mode.MX)}
 
 
 def matmul(
@@ -97,10 +126,12 @@ def matmul(
     part: int = 0,
     into: Format = FP32,
     rows: int | None = None,
+    scales: Scales | None = None,
     tag: int = 0,
 ) -> Instruction:
-    """dst and moving are byte offsets; `rows` as of a load."""
+    """dst and moving are byte offsets; `rows` and `scales` as of a load."""
     values = _operand("src0", Space.SBUF, form.code, start, moving, sizes, moving_strides) | _rows(rows)
+    values |= _scales(scales, start, sizes[0])
     values |= _operand("dst", Space.PSUM, into.code, 0, dst, sizes, dst_strides)
     values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
     return Instruction(Opcode.MATMUL, values)
@@ -135,6 +166,7 @@ def back_to_back(
     columns: int = 0,
     form: Format = BF16,
     rows: int | None = None,
+    scaled: bool = False,
 ) -> list[Command]:
     """Pairs of load and matmul with N = `free` contiguous columns, no gaps; every tile and destination differs."""
     tensor, psum, word = config.tensor, config.psum, config.sbuf.word_bytes
@@ -143,11 +175,15 @@ def back_to_back(
     tile = {"start": 0, "count": tensor.rows, "columns": columns}
     out = []
     for i in range(pairs):
-        out.append(
-            Command(load(offset=i % 4 * word, columns=columns, start=0, count=tensor.rows, form=form, rows=rows))
-        )
+        own = {"form": form, "rows": rows}
+        if scaled:
+            own["scales"] = (
+                scale_window(config) + i % 2 * word,
+                i * OFFSET_STEP % (largest_offset(config) + OFFSET_STEP),
+            )
+        out.append(Command(load(offset=i % 4 * word, columns=columns, start=0, count=tensor.rows, **own)))
         moving, dst = offset + i % 3 * word, i % psum.banks * psum.bank_bytes
-        out.append(Command(matmul(moving=moving, dst=dst, form=form, rows=rows, **contiguous, **tile)))
+        out.append(Command(matmul(moving=moving, dst=dst, **own, **contiguous, **tile)))
     return out
 
 
@@ -194,7 +230,7 @@ def _moving(
     """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0; `odd`: or nearly so,
     with a stride of 1 but for one bit; in the first `room` bytes of it.
     """
-    base = window(config, rng.randrange(config.sbuf.banks))
+    base = window(config, rng.randrange(_data_banks(config)))
     while True:
         strides = [rng.choice((1, 1, 1, 2, 3, 0, -1, rng.randint(-9, 9)))]
         if odd and rng.random() < 0.15:
@@ -240,34 +276,52 @@ def _random(
 ) -> list[Command]:
     """A matmul uses rows and columns that the last load before it defined."""
     tensor, word = config.tensor, config.sbuf.word_bytes
-    tile, loaded, double = (0, tensor.rows, tensor.columns), BF16, False
+    tile, loaded, mode = (0, tensor.rows, tensor.columns), BF16, Mode.SINGLE
     kinds = operand_kinds(tensor)
-    short = [(form, Part.UPPER) for form in tensor.operands if form in PAIRABLE]
+    of_mode = {
+        Mode.SINGLE: kinds,
+        Mode.DOUBLE_ROW: [(form, Part.UPPER) for form in tensor.operands if form in PAIRABLE],
+        Mode.MX: [(form, Part.UPPER) for form in tensor.quads],
+    }
+    whole = quadrant(config)
     out = []
     for tag in range(commands):
         gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
         if rng.random() < loads:
             count = rng.choice((tensor.rows, rng.randint(1, tensor.rows)))
             columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
+            mode = rng.choice(tensor.modes)
+            if mode == Mode.MX:
+                count = whole * rng.randint(1, tensor.rows // whole)
             tile = (rng.randint(0, tensor.rows - count), count, columns)
-            offset = window(config, rng.randrange(config.sbuf.banks))
-            double = len(tensor.modes) > 1 and rng.random() < 0.4
-            loaded, part = rng.choice(short if double else kinds)
+            if mode == Mode.MX:
+                tile = (tile[0] // whole * whole, count, columns)
+            offset = window(config, rng.randrange(_data_banks(config)))
+            loaded, part = rng.choice(of_mode[mode])
             offset += word * rng.randrange((SBUF_WINDOW // 2 - loaded.bytes * tensor.columns) // word)
             its = {"form": loaded, "part": part, "tag": tag}
-            if double:
+            if mode == Mode.DOUBLE_ROW:
                 offset, its["rows"] = _apart(rng, config, offset, SBUF_WINDOW // 2)
+            if mode == Mode.MX:
+                its["scales"] = _any_scales(rng, config, columns)
             out.append(Command(load(offset=offset, columns=columns, start=tile[0], count=count, **its), gap))
             continue
         start, count, columns = tile
         taken = rng.choice((count, rng.randint(1, count)))
         sizes = _sizes(rng, most)
-        form, part = rng.choice([kind for kind in (short if double else kinds) if mixable(loaded, kind[0])])
-        rows, room = None, SBUF_WINDOW
-        if double:
+        form, part = rng.choice([kind for kind in of_mode[mode] if mixable(loaded, kind[0])])
+        rows, room, scales = None, SBUF_WINDOW, None
+        if mode == Mode.DOUBLE_ROW:
             sizes, room = (*sizes[:3], 1), SBUF_WINDOW // 2
+        if mode == Mode.MX:
+            taken = whole * rng.randint(1, count // whole)
+            sizes = (rng.choice((rng.randint(1, most), rng.randint(1, 4))), 1, 1, 1)
+            scales = _any_scales(rng, config, sizes[0])
+        ahead = rng.randint(0, count - taken)
+        if mode == Mode.MX:
+            ahead -= ahead % whole
         moving, moving_strides = _moving(rng, config, sizes, form, odd=not narrow, room=room)
-        if double:
+        if mode == Mode.DOUBLE_ROW:
             moving, rows = _apart(rng, config, moving, room)
         adds = rng.random() < accumulate
         into = FP32 if adds else rng.choice(tensor.outputs)
@@ -280,7 +334,7 @@ def _random(
                     sizes=sizes,
                     moving_strides=moving_strides,
                     dst_strides=dst_strides,
-                    start=start + rng.randint(0, count - taken),
+                    start=start + ahead,
                     count=taken,
                     columns=rng.choice((columns, rng.randint(1, columns))),
                     accumulate=adds,
@@ -288,6 +342,7 @@ def _random(
                     part=part,
                     into=into,
                     rows=rows,
+                    scales=scales,
                     tag=tag,
                 ),
                 gap,

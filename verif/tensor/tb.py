@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 
 from makalu.hw.tensor.layouts import CHAIN_BITS
 from makalu.sim_models.lockstep.tensor import TensorModel
+from makalu.sim_models.lockstep.tensor_head import Lookup
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
 from makalu.spec.isa import Opcode
+from makalu.spec.quads import QUADS
+from makalu.spec.scales import GROUP_PARTITIONS
 from verif.lib.compare import Known
 from verif.lib.cut import Cut
 from verif.lib.side_by_side import SideBySide, stream, with_memory
-from verif.tensor.elements import random_elements
+from verif.tensor.elements import random_elements, random_scales
 from verif.tensor.encoding import finalised_words
-from verif.tensor.programs import SBUF_WINDOW, Command, warm_up, window
+from verif.tensor.programs import SBUF_WINDOW, Command, scale_window, warm_up, window
 
 __all__ = ["Accepted", "TensorBench", "tensor_cut"]
 
@@ -36,11 +40,12 @@ DATA = ("array__p", "psum_slice__commit")
 
 @cache
 def tensor_cut(config: CoreConfig) -> Cut:
-    """TensorHead + P (TensorEdge + SbufSlice + PsumSlice) + PeArray."""
+    """TensorHead + P (TensorEdge + SbufSlice + PsumSlice) + PeArray, with mx the groups' memories of scales."""
     edge = [f"tensor_edge.{port}" for port in ("sbuf", "x", "w")]
+    groups = range(config.partitions // GROUP_PARTITIONS if config.tensor.quads else 0)
     return Cut(
         config=config,
-        blocks=("head", "array", "tensor_edge", "sbuf_slice", "psum_slice"),
+        blocks=("head", "array", "tensor_edge", "sbuf_slice", "psum_slice", *(f"scales_{n}" for n in groups)),
         drive=("sequencer.tensor", "dma_lane.sbuf"),
         show=(*(f"head.{bit}" for bit in (*BITS, "frame", "control", "wave")), *edge, "array.p", "psum_slice.commit"),
     )
@@ -62,6 +67,13 @@ class _Model(TensorModel):
         parts = {name: part and part._asdict() for name, part in out["control"]._asdict().items()}
         if parts["read"]:
             parts["read"]["count"] = parts["read"].pop("partitions")
+        if self.config.tensor.quads:
+            places = out["control"].lookup or Lookup(None, None)
+            parts["lookup"] = {kind: place and place._asdict() for kind, place in places._asdict().items()}
+        else:
+            del parts["lookup"]
+            for name in ("scale", "entry") if parts["read"] else ():
+                del parts["read"][name]
         if len(self.config.tensor.operands) == 1:  # nothing tells formats apart
             for part in filter(None, (parts["group"], parts["column"])):
                 part["dtype"] = 0
@@ -156,6 +168,8 @@ class TensorBench(SideBySide):
         numbers = np.array([self._number() for _ in range(count * word // 2)], "<u2").reshape(count, word // 2)
         data = numbers.view(np.uint8)
         values = np.random.default_rng(self.rng.getrandbits(32))
+        if self.config.tensor.quads and address >= scale_window(self.config) // word:
+            return self._word(address, random_scales(values, data.shape))
         for row in data:
             if self.rng.random() < OF_ONE_TYPE:
                 form = self.rng.choice(self.config.tensor.operands)
@@ -195,11 +209,12 @@ class TensorBench(SideBySide):
         command = inputs["command"]
         if command is not None and out["ready"]:
             self.tags["tensor"] = command["tag"]
-        _, groups, column = out["control"]
+        _, groups, column, _ = out["control"]
         if column is not None:
             self.columns.append(self.cycle)
             self.seen["swap"] += column.swap
             self.seen["pairs"] += column.paired
+            self.seen["quads"] += FORMAT_OF_CODE[column.dtype] in QUADS
         for name, cycles in self.finishes.items():
             if out[name]:
                 cycles.append(self.cycle)

@@ -10,6 +10,7 @@ from makalu.sim_models.golden.check import check
 from makalu.sim_models.golden.tensor import GoldenTensor
 from makalu.spec.formats import BF16, E5M2
 from makalu.spec.isa import Opcode, Queue, Space
+from makalu.spec.quads import QUADS
 from makalu.sw.rtl.params import bench_params
 from verif.lib.golden import golden_memories
 from verif.lib.sizes import long_sizes
@@ -25,6 +26,7 @@ from verif.tensor.programs import (
     matmul,
     ragged,
     returning,
+    scale_window,
     streams_without_bubbles,
     warm_up,
 )
@@ -88,7 +90,7 @@ async def ragged_programs(dut: Any) -> None:
     bench.dma_reads = 0.4
     await against_golden(bench, ragged(CONFIG, bench.rng, commands=COMMANDS))
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite")
-    points += ("half a word",) * CONFIG.tensor.carries + ("pairs",) * (len(CONFIG.tensor.modes) > 1)
+    points += ("half a word",) * CONFIG.tensor.carries + tuple(("pairs", "quads")[: len(CONFIG.tensor.modes) - 1])
     assert not missing(bench, points)
 
 
@@ -111,6 +113,7 @@ async def every_special_operand(dut: Any) -> None:
     tensor, word = CONFIG.tensor, CONFIG.sbuf.word_bytes
     rows, columns = tensor.rows, tensor.columns
     for form in tensor.operands:
+        quad = form in tensor.quads
         special = special_elements(form)
         many = -(-len(special) // (rows * columns))
         tiles = np.resize(special, (many, columns, rows)).transpose(2, 0, 1)
@@ -119,10 +122,15 @@ async def every_special_operand(dut: Any) -> None:
         padded[:, :, : columns * form.bytes] = np.ascontiguousarray(tiles).view(np.uint8)
         await bench.place(0, padded.reshape(rows, -1))
         tile = {"start": 0, "count": rows, "columns": columns, "form": form}
+        tile |= {"scales": (scale_window(CONFIG), 0)} if quad else {}
         still = {"dst": 0, "dst_strides": (0, 0, 0, 0)}
         moving = {"moving": 0, "sizes": (columns, many, 1, 1), "moving_strides": (1, step // form.bytes, 0, 0)}
-        for part in range(tensor.parts + 1):
+        for part in range(1 if quad else tensor.parts + 1):
             loads = [Command(load(offset=n * step, part=part, **tile)) for n in range(many)]
+            if quad:  # of one dimension each
+                own = moving | still | {"sizes": (columns, 1, 1, 1)} | tile
+                await bench.run([*loads, *(Command(matmul(**own | {"moving": n * step})) for n in range(many))])
+                continue
             await bench.run([*loads, Command(matmul(part=part, **moving, **still, **tile))])
 
 
@@ -153,7 +161,7 @@ async def first_pair(dut: Any) -> None:
 async def tiles_back_to_back(dut: Any) -> None:
     """A column in every cycle between the first and the last, with another stationary tile each time."""
     bench = await started(dut)
-    streams = {form: streams_without_bubbles(CONFIG, form) for form in CONFIG.tensor.operands}
+    streams = {form: streams_without_bubbles(CONFIG, form) for form in CONFIG.tensor.singles}
     # all of them run on the models in tests/tensor/test_tensor_bubbles.py
     chosen = streams[BF16][:: max(1, len(streams[BF16]) // STREAMS)]
     assert len(chosen) > 5
@@ -163,9 +171,13 @@ async def tiles_back_to_back(dut: Any) -> None:
     runs = [(*run, None) for run in runs]
     if len(CONFIG.tensor.modes) > 1:
         runs += [(E5M2, *run, SBUF_WINDOW // 2) for run in streams_without_bubbles(CONFIG, E5M2, 2)]
+    # scales are read behind a load and before the next one, so a matmul must be longer
+    runs += [(form, free, 0, None) for form in CONFIG.tensor.quads for free in (48, 64)]
     for form, free, offset, rows in runs:
         del bench.columns[:]
-        await bench.run(back_to_back(CONFIG, pairs=4, free=free, offset=offset, form=form, rows=rows))
+        await bench.run(
+            back_to_back(CONFIG, pairs=4, free=free, offset=offset, form=form, rows=rows, scaled=form in QUADS)
+        )
         later = bench.columns[free - 1 :]  # an unaligned first word is short, and nothing is there to hide it
         bubbles = later[-1] - later[0] + 1 - len(later)
         where = f"{form.name}, N={free}, offset {offset}, rows {rows} apart"

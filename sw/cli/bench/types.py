@@ -6,9 +6,9 @@ from rich.table import Table
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import Format
 from makalu.spec.preset import load_preset
-from makalu.spec.tensor_modes import MODES, TensorMode
+from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import passes
-from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, run_case
+from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, mx_gemm_case, run_case
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine
 
@@ -47,8 +47,12 @@ def measure(console: Console) -> list[Figure]:
         for mode in map(MODES.__getitem__, config.tensor.modes):
             for form in (form for form in config.tensor.operands if form in mode.formats):
                 high, wide = _sides(MATMULS // len(passes(form.splits, form.splits)))
-                size = mode.rows * config.tensor.rows * high, config.tensor.columns * wide, WIDTH
-                run = run_case(machine, gemm_case(config, *size, dtype=form, rows=mode.rows))
+                size = mode.products * config.tensor.rows * high, config.tensor.columns * wide, WIDTH
+                if mode.mode == Mode.MX:
+                    case = mx_gemm_case(config, *size, dtype=form)
+                else:
+                    case = gemm_case(config, *size, dtype=form, rows=mode.rows)
+                run = run_case(machine, case)
                 figures += _figures(config, form, mode, size, run, table)
     console.print(table)
     return figures
@@ -63,11 +67,11 @@ def _sides(tiles: int) -> tuple[int, int]:
 def _figures(
     config: CoreConfig, form: Format, mode: TensorMode, size: tuple[int, int, int], run: KernelRun, table: Table
 ) -> list[Figure]:
-    name = f"types_{config.name}_{form.name}" + (f"-{mode.mode.name.lower()}" if mode.rows > 1 else "")
+    name = f"types_{config.name}_{form.name}" + (f"-{mode.mode.name.lower()}" if mode.products > 1 else "")
     count = len(passes(form.splits, form.splits))
-    floor = gemm_floor(config, *size, dtype=form, rows=mode.rows)
+    floor = gemm_floor(config, *size, dtype=form, mode=mode.mode)
     rate = size[0] * size[1] * size[2] / run.window
-    share = rate * count / (mode.rows * config.tensor.rows * config.tensor.columns)
+    share = rate * count / (mode.products * config.tensor.rows * config.tensor.columns)
     cells = (
         config.name,
         form.name,
