@@ -52,7 +52,7 @@ ZERO_EXPONENT = -(1 << (OPERAND_EXPONENT_BITS - 1))
 STATIONARY_BIAS = FP32.bias + 1
 PRODUCT_BITS = 2 * SIGNIFICAND_BITS
 ADDEND_EXPONENT_BITS = 10
-"""Signed: from two zeros' product, normalised (-408), to the largest product (383)."""
+"""Signed: from two zeros' product, normalised (-408), to the largest sum of scaled ones (414)."""
 
 CHAIN_EXPONENT_BITS = 9
 """One more than fp32: a product beyond fp32's range is recognised as infinity one PE later."""

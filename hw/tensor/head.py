@@ -44,8 +44,8 @@ class TensorHead(wiring.Component):
         The core's frame counter; slot = frame mod 4.
     finish_load, finish_matmul: Out(1)
         One cycle an instruction, in order in each channel.
-    control: Out({read, group, column})
-        To the edge of partition 0.
+    control: Out({read, group, column, lookup})
+        To the edge of partition 0; `lookup` where there is MX.
     wave: Out({valid, address, accumulate, columns})
         To PSUM slice 0.
     owned: Out(8)
@@ -75,9 +75,16 @@ class TensorHead(wiring.Component):
       cycles before h(c).
     - finish(n) = hl(n) + 1 + S + R*L + (C-1) + A. `owned[bank]` in h + 1 .. h + 1 + S + R*L + (C-1) + A.
 
+    - In mx (`spec/scales.py`): a load's groups, its finish and load_span count from acc + load_lead, before which its
+      scales are read. A matmul n is accepted when the one before in mx has begun and all its scales have been read;
+      it begins, as another is accepted, in b(n) > acc(n), which stands for acc(n) above. Words of scales as
+      `ScaleFetch` has them: behind the reads of the load before, and the next load is accepted behind theirs. A column
+      waits for its scale too.
+
     A matmul after a load starts at acc(load) + 5 or later without a rule of its own: its first word is read in the
     slot 2 after. First pair: load in a, matmul in a + 1, first column in a + 5; from a to the last commit, both
-    included, N + S + R*L + (M-1) + c0 cycles with c0 = 6 + A; in double row both are a frame later.
+    included, N + S + R*L + (M-1) + c0 cycles with c0 = 6 + A; in double row both are a frame later, in mx the first
+    column is `first_scaled_column` cycles after the load.
     No bubble between matmuls with a load each if the pattern is contiguous, N >= 4 * words and N >= C/2 + 2 rounded up
     to the frame, and N >= 24 where the offset is not a multiple of W (W = 16).
     """
