@@ -22,14 +22,17 @@ def mx_gemm(a: Tensor, b: Tensor, a_scale: Tensor, b_scale: Tensor) -> Tensor:
     (rows, m), n = a.shape, b.shape[1]
     c = nl.ndarray((m, n), nl.float32, buffer=nl.shared_hbm, name="c")
     ks = blocks(rows, nl.tile_size.pmax)
-    # what the first matmul waits for is loaded last
-    tiles = [(_load(a, a_scale, part, "a"), _load(b, b_scale, part, "b")) for part in reversed(ks)][::-1]
+    tiles: list[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]] = []
+    # loads finish in order: what is used first, the first stationary tile, is loaded last, so nothing waits after that
+    for part in reversed(ks):
+        moving = _load(b, b_scale, part, "b")
+        tiles.insert(0, (_load(a, a_scale, part, "a"), moving))
     for columns in blocks(n, nl.tile_size.gemm_moving_fmax):
         for number, lines in enumerate(blocks(m, nl.tile_size.gemm_stationary_fmax)):
             shape = lines.stop - lines.start, columns.stop - columns.start
             sums = nl.ndarray(shape, nl.float32, buffer=nl.psum, name="sums")
-            for (data, scale), (moving, its) in tiles:
-                nisa.nc_matmul_mx(sums, data[:, lines], moving[:, columns], scale[:, lines], its[:, columns])
+            for (data, scale), (other, its) in tiles:
+                nisa.nc_matmul_mx(sums, data[:, lines], other[:, columns], scale[:, lines], its[:, columns])
             out = nl.ndarray(shape, nl.float32, name="out")
             nisa.tensor_copy(out, sums, engine=nisa.scalar_engine if number % 2 else nisa.vector_engine)
             nisa.dma_copy(c[lines, columns], out)

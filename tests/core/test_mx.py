@@ -13,6 +13,7 @@ from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
 from makalu.spec.quads import QUADS
 from makalu.spec.scales import GROUP_PARTITIONS, quadrant
 from makalu.spec.tensor_modes import Mode
+from makalu.sw.cli.kernels import mx_gemm_case
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.elements import Bits
 from makalu.sw.nki import isa as nisa
@@ -104,6 +105,19 @@ def test_golden_reads_each_scale_where_it_lies(preset, k):
         ]
         want = quad_column_chain(*sides).view(np.float32)
         assert np.array_equal(got[f"out_{n}"], want, equal_nan=True), (a.name, b.name)
+
+
+def test_the_example_is_near_its_product_in_doubles():
+    """Two blocks of rows, two of columns; the bound is that of tests/models/test_quads.py, and a rounding in PSUM."""
+    k, m, n = 64, 12, 30
+    case = mx_gemm_case(bench_config(SMALL), k, m, n, dtype=E4M3FN_X4)
+    sides = []
+    for name in "ab":
+        scales = np.repeat(case.inputs[f"{name}_scale"].array, GROUP_PARTITIONS, axis=0)
+        side = quad_operand(E4M3FN_X4, case.inputs[name].array, scales)
+        sides.append((side.elements.value * side.scale).reshape(k, -1))
+    bound = (3 * 2.0**-17 + (k / 4 + 1) * 2.0**-24 * (1 + 2.0**-10)) * (np.abs(sides[0]).T @ np.abs(sides[1]))
+    assert (np.abs(case.golden - sides[0].T @ sides[1]) <= bound).all() and case.golden.any()
 
 
 def one(form=E5M2_X4, **hints):
