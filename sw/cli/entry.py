@@ -7,7 +7,10 @@ output when the command ends may have no room there.
 import errno
 import importlib
 import os
+import signal
 import sys
+import warnings
+from typing import NoReturn
 
 __all__ = ["INTERRUPTED", "main"]
 
@@ -19,6 +22,8 @@ def main() -> None:
     """Ends the process: 0 when all is well, 1 after a line about an error, 130 after an interrupt."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     code = _called()
     try:
         sys.stdout.flush()
@@ -28,6 +33,13 @@ def main() -> None:
             print(f"makalu: standard output cannot be written: {error.strerror}", file=sys.stderr)
         code = code or 1
     sys.exit(code)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """What is being built is dropped without a word: Amaranth warns of parts that nothing used."""
+    del number, frame
+    warnings.simplefilter("ignore")
+    raise KeyboardInterrupt
 
 
 def _called() -> int:

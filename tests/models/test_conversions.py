@@ -16,11 +16,11 @@ from gfloat.formats import (
 
 from makalu.sim_models.golden import formats
 from makalu.sim_models.golden.formats import narrow, storage, tensor_operand, widen
-from makalu.spec.formats import BF16, E3M4, E4M3, E4M3FN, E5M2, FORMATS, FP16, FP32, INTEGERS, TF32, FormatKind
+from makalu.spec.formats import BF16, E3M4, E4M3, E4M3FN, E5M2, FP16, FP32, INTEGERS, LANE_ELEMENTS, TF32, FormatKind
 from makalu.spec.tensor_types import Part
 from verif.lib.lane_programs import corner_values
 
-SHORT = [form for form in FORMATS.values() if form.kind is not FormatKind.INTEGER and form not in (FP32, TF32)]
+SHORT = [form for form in LANE_ELEMENTS if form.kind is not FormatKind.INTEGER and form not in (FP32, TF32)]
 
 
 def like_ieee(name, bits, precision, bias):
@@ -122,7 +122,7 @@ def test_integers_widen_as_numpy_says(form):
     assert (widen(form, elements.view(storage(form))).view(np.float32) == elements.astype(np.float32)).all()
 
 
-@pytest.mark.parametrize("form", [f for f in FORMATS.values() if f not in INTEGERS], ids=lambda f: f.name)
+@pytest.mark.parametrize("form", [f for f in LANE_ELEMENTS if f not in INTEGERS], ids=lambda f: f.name)
 def test_a_number_of_the_format_comes_back(form):
     codes = np.arange(1 << min(form.bits, 16)).astype(np.int64) << max(0, form.bits - 16)
     elements = (codes << form.padding).astype(storage(form))
