@@ -492,8 +492,8 @@ async def registers_answer(dut):
     for address in (1, 2, 0x24, 0xFFFC, *(a + 2 for a in mapped)):
         assert await env.read("", address=address) == (0, Response.SLVERR)
         assert await env.write("", 1, address=address) is Response.SLVERR
-    for address in mapped:  # with another bit each
-        for bit in env.rng.sample(range(len(dut.control__ar__addr)), 4):
+    for address in mapped:  # and all its neighbours, for each bit is compared
+        for bit in range(len(dut.control__ar__addr)):
             if address ^ 1 << bit not in mapped:
                 assert await env.read("", address=address ^ 1 << bit) == (0, Response.SLVERR)
                 assert await env.write("", 1, address=address ^ 1 << bit) is Response.SLVERR
