@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from makalu.hw.dma.engine import DmaEngine
 from makalu.hw.lanes.engine import LaneEngine
+from makalu.hw.lanes.group_scale import GroupScale
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
 from makalu.hw.partition import Partition
@@ -21,7 +22,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS
 from makalu.spec.observe import observe_layout
-from makalu.spec.scales import GROUP_PARTITIONS, OFFSET_STEP, largest_offset, quadrant
+from makalu.spec.scales import GROUP_PARTITIONS, OFFSET_STEP, largest_offset, quadrant, scale_partitions
 
 __all__ = ["Core", "core_signature"]
 
@@ -137,7 +138,9 @@ class Core(wiring.Component):
                     partitions[p + 1].wave_in.eq(partition.wave_out),
                 ]
 
-        self._scales(m, platform, partitions)
+        if config.tensor.quads:
+            self._scales(m, platform, partitions)
+            self._quantisers(m, platform, partitions, lane_engines)
 
         # Vector and Scalar -> memories
         m.d.comb += arbiter.owned.eq(head.owned)
@@ -169,8 +172,6 @@ class Core(wiring.Component):
     def _scales(self, m: Module, platform: object, partitions: list[Partition]) -> None:
         """MX: partitions in which scales lie -> their group -> its first row, and on with the wave."""
         config = self.config
-        if not config.tensor.quads:
-            return
         whole, offsets = quadrant(config), range(0, largest_offset(config) + 1, OFFSET_STEP)
         for number, first in enumerate(range(0, config.partitions, GROUP_PARTITIONS)):
             base, place_inside = first - first % whole, first % whole // GROUP_PARTITIONS
@@ -186,3 +187,20 @@ class Core(wiring.Component):
             ]
         for before, partition in pairwise(partitions):
             m.d.comb += partition.scales_in.eq(before.scales_out)
+
+    def _quantisers(
+        self, m: Module, platform: object, partitions: list[Partition], engines: dict[str, LaneEngine]
+    ) -> None:
+        """MX: lanes of a group -> its scale -> the lanes, and the partitions in which it may lie."""
+        config, whole = self.config, quadrant(self.config)
+        (engine,) = (engine for engine in engines.values() if engine.grouped)
+        for number, first in enumerate(range(0, config.partitions, GROUP_PARTITIONS)):
+            group = GroupScale(config=config)
+            m.submodules[f"quantiser_{number}"] = place(group, platform)
+            m.d.comb += group.control.eq(engine.to_lanes)
+            for n, partition in enumerate(partitions[first : first + GROUP_PARTITIONS]):
+                m.d.comb += [group.exponents[n].eq(partition.exponent), partition.code.eq(group.code)]
+            base, place_inside = first - first % whole, first % whole // GROUP_PARTITIONS
+            for p, its in scale_partitions(config).items():
+                if its == place_inside:
+                    m.d.comb += partitions[base + p].scale.eq(group.code)

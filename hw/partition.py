@@ -21,8 +21,11 @@ from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
+from makalu.spec.formats import FP32
 from makalu.spec.frame import PHASE_BITS
+from makalu.spec.lane_programs import grouping
 from makalu.spec.memory_map import INDEX_BITS
+from makalu.spec.quads import SCALE_BITS
 
 __all__ = ["Partition"]
 
@@ -43,6 +46,7 @@ class Partition(wiring.Component):
     x, w : edge of PE row `index`;  column : bottom of PE column `index`
     access, psum_access, vector, scalar, dma : broadcast commands;  dma_status : back to the DMA engine
     group_scales, scale_word : from and to the group's memory;  scales_in / scales_out : ride (where there is MX)
+    exponent, code : to and from the quantiser of the group;  scale : from that whose scales may lie here (likewise)
     commit, written_a, written_b : what the memories write in this cycle, for observation
     """
 
@@ -63,7 +67,7 @@ class Partition(wiring.Component):
                 "wave_out": Out(wave(config)),
                 "access": In(access_commands(config)),
                 "psum_access": In(psum_commands(config.psum)),
-                **{name: In(lane_control(config)) for name in ACCESS_ENGINES},
+                **{name: In(lane_control(config, grouped=grouping(name, config))) for name in ACCESS_ENGINES},
                 "dma": In(dma_control(config)),
                 "dma_status": Out(dma_status(config)),
                 "commit": Out(commit(config)),
@@ -77,7 +81,8 @@ class Partition(wiring.Component):
         """Those of MX: the partition's edge has them."""
         riding = scales(self.config)
         ports = {"group_scales": In(riding), "scales_in": In(riding), "scales_out": Out(riding)}
-        return ports | {"scale_word": Out(scale_word(self.config))}
+        lane = {"exponent": Out(FP32.exponent_bits), "code": In(SCALE_BITS), "scale": In(SCALE_BITS)}
+        return ports | {"scale_word": Out(scale_word(self.config))} | lane
 
     @property
     def emit_key(self) -> tuple[object, ...]:
@@ -88,7 +93,7 @@ class Partition(wiring.Component):
         config = self.config
         sbuf, psum = SbufSlice(config=config), PsumSlice(config=config)
         edge, dma = TensorEdge(config=config), DmaLane(config=config)
-        lanes = {name: Lane(config=config) for name in ACCESS_ENGINES}
+        lanes = {name: Lane(config=config, grouped=grouping(name, config)) for name in ACCESS_ENGINES}
         parts: dict[str, Any] = {"sbuf_slice": sbuf, "psum_slice": psum, "tensor_edge": edge, "dma_lane": dma}
         parts |= {f"{name}_lane": lane for name, lane in lanes.items()}
         for name, part in parts.items():
@@ -137,4 +142,6 @@ class Partition(wiring.Component):
                 lane.psum_data.eq(psum.read_data[e]),
                 sbuf.write_data[e].eq(lane.write_data),
             ]
+            if lane.grouped:
+                m.d.comb += [self.exponent.eq(lane.exponent), lane.code.eq(self.code), lane.scale.eq(self.scale)]
         return m

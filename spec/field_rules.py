@@ -7,6 +7,7 @@ from enum import IntEnum
 from .config import CoreConfig
 from .errors import ErrorCode
 from .isa import SIGNALS, WAITS, AluOp, Function, Opcode, SignalKind, WaitKind, used_fields
+from .quantize import ScaleRule
 
 __all__ = ["FIELD_RULES", "FieldRule", "field_rules"]
 
@@ -47,6 +48,7 @@ FIELD_RULES: tuple[FieldRule, ...] = (
     _code("op0", ErrorCode.OPERAND, AluOp),
     _code("op1", ErrorCode.OPERAND, AluOp),
     _code("function", ErrorCode.OPERAND, Function),
+    _code("scale_rule", ErrorCode.OPERAND, ScaleRule),
     *(_code(kind, ErrorCode.SEMAPHORE, WaitKind) for kind in _WAITS),
     *(_code(kind, ErrorCode.SEMAPHORE, SignalKind) for kind in _SIGNALS),
     *(_index(kind) for kind in (*_WAITS, *_SIGNALS)),

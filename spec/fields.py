@@ -139,6 +139,7 @@ _NUMBERS = [
     Field("op0", 624, 8, "an `AluOp`"),
     Field("op1", 632, 8, "an `AluOp`"),
     Field("function", 640, 8, "a `Function`"),
+    Field("scale_rule", 648, 2, "a `ScaleRule`"),
     Field("immediate0", 672, 32, "fp32 bits"),
     Field("immediate1", 704, 32, "fp32 bits"),
 ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
+from typing import TYPE_CHECKING
 
 from .engines import CHANNELS, QUEUES, Channel, Queue
 from .fields import (
@@ -26,7 +27,11 @@ from .fields import (
 )
 from .formats import ACCUMULATOR, DMA_ELEMENTS, E8M0, LANE_ELEMENTS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .operand import Operand, OperandRule, Space
+from .quantize import QUANTIZED, UNQUANTIZED
 from .tensor_modes import Mode
+
+if TYPE_CHECKING:
+    from .config import CoreConfig
 
 __all__ = [
     "AP_DIMS",
@@ -68,6 +73,7 @@ class Opcode(IntEnum):
     TENSOR_TENSOR = 0x21
     TENSOR_SCALAR = 0x22
     MEMSET = 0x23
+    QUANTIZE_MX = 0x24
     ACTIVATION = 0x30
     DMA_LOAD = 0x40
     DMA_STORE = 0x41
@@ -123,6 +129,14 @@ class InstructionSpec:
         beyond = {*self.operands, *self.fields} - {*self.format.operands, *self.format.fields}
         if beyond:
             raise ValueError(f"{self.name}: {sorted(beyond)} is not in the format {self.format.name}")
+
+    def there(self, config: "CoreConfig") -> bool:
+        """The core has it: there is a type for each operand that every instruction of the opcode has."""
+        return all(operand.types(config) for operand in self.operands.values() if operand.when is None)
+
+    def writes(self, slot: str) -> bool:
+        """The operand in `slot` is a destination."""
+        return slot == "dst" or self.operands[slot].written
 
     @property
     def queues(self) -> tuple[Queue, ...]:
@@ -249,6 +263,24 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             {"dst": Operand(_SBUF, LANE_ELEMENTS)},
             ("partitions", "immediate0"),
             "dst[P, N] = cast(immediate0)",
+        ),
+        InstructionSpec(
+            Opcode.QUANTIZE_MX,
+            Channel.VECTOR,
+            {
+                "dst": Operand(_SBUF, QUANTIZED, (OperandRule.WHOLE_QUADRANTS,)),
+                "src0": Operand(_SBUF, UNQUANTIZED, _SAME),
+                "src1": Operand(
+                    _SBUF,
+                    (E8M0,),
+                    (OperandRule.QUARTER_SIZES, OperandRule.OF_QUADRANTS),
+                    among="scales",
+                    written=True,
+                ),
+            },
+            ("partitions", "scale_rule"),
+            "dst[P, N] = cast(src0[P, N] / scale), src1[P / 32, N / 4] = scale; one for 8 partitions x 4 elements, by"
+            " scale_rule",
         ),
         InstructionSpec(
             Opcode.ACTIVATION,

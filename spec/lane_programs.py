@@ -10,10 +10,10 @@ opcode, which operands it has and of which types stands in its row of `isa.py`; 
 Does not: say what an operator or a function computes (`sim_models/golden/lanes.py`), nor when (`docs/blocks/lanes.md`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .config import CoreConfig
 from .engines import CHANNELS
 from .isa import FIELDS, INSTRUCTIONS, AluOp, Function, Opcode
 from .lanes import SOURCES, STEPS
@@ -25,6 +25,7 @@ __all__ = [
     "LaneSource",
     "LaneStep",
     "data_inputs",
+    "grouping",
     "lane_programs",
     "operand_inputs",
 ]
@@ -37,11 +38,14 @@ class LaneInput(IntEnum):
     """`immediate0` as data and in step 0, `immediate1` in step 1: the same for all elements."""
     SRC0 = 1
     SRC1 = 2
+    LIFT = 3
+    """2^LIFTED where the data is a subnormal, else 1: what is multiplied by it is no subnormal. The scale of its group
+    takes it back (`LaneProgram.grouped`): as a value it is 1."""
 
     @property
     def slot(self) -> str:
-        """The operand slot; of IMMEDIATE none."""
-        return "" if self is LaneInput.IMMEDIATE else self.name.lower()
+        """The operand slot; of IMMEDIATE and LIFT none."""
+        return self.name.lower() if self in (LaneInput.SRC0, LaneInput.SRC1) else ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,9 @@ class LaneProgram:
     function: Function | str = Function.IDENTITY
     """Fixed, or in a field."""
     data: LaneInput = LaneInput.SRC0
+    grouped: bool = False
+    """What the function gives is divided by the scale of its group, which goes to a destination of its own
+    (`spec/quantize.py`). The elements of a group enter the pipeline right behind each other."""
 
     @property
     def engine(self) -> str:
@@ -85,6 +92,9 @@ class LaneProgram:
         assert channel is not None, f"{self.opcode.name} has a lane program, so an engine executes it"
         return CHANNELS[channel].engine
 
+    def there(self, config: CoreConfig) -> bool:
+        return INSTRUCTIONS[self.opcode].there(config)
+
     @property
     def sources(self) -> tuple[LaneSource, ...]:
         """What is read, in the order of `SOURCES`; from the opcode's operands."""
@@ -92,7 +102,7 @@ class LaneProgram:
         return tuple(
             LaneSource(slot, once=True, when="operand0_tensor") if operands[slot].scalar else LaneSource(slot)
             for slot in SOURCES
-            if slot in operands
+            if slot in operands and not operands[slot].written
         )
 
     @property
@@ -105,6 +115,7 @@ class LaneProgram:
             used |= {f"immediate{n}" for taken in takes if taken is LaneInput.IMMEDIATE or taken.slot in optional}
             used |= {name for name in (step.op, step.reverse) if name and isinstance(name, str)}
         used |= {self.function} if isinstance(self.function, str) else set()
+        used |= {"scale_rule"} if self.grouped else set()
         return tuple(name for name in FIELDS if name in used)
 
 
@@ -119,21 +130,36 @@ LANE_PROGRAMS: dict[Opcode, LaneProgram] = {
             Opcode.TENSOR_SCALAR, (LaneStep("op0", _SRC1, reverse="reverse0"), LaneStep("op1", reverse="reverse1"))
         ),
         LaneProgram(Opcode.MEMSET, data=LaneInput.IMMEDIATE),
+        LaneProgram(
+            Opcode.QUANTIZE_MX, (LaneStep(), LaneStep(AluOp.MULTIPLY, LaneInput.LIFT)), grouped=True
+        ),
         LaneProgram(Opcode.ACTIVATION, (LaneStep(AluOp.MULTIPLY), LaneStep(AluOp.ADD, _SRC1)), function="function"),
     )
 }
 
 
-def lane_programs(engine: str) -> Iterator[LaneProgram]:
-    """The rows of an engine, a name of `ACCESS_ENGINES`."""
-    return (row for row in LANE_PROGRAMS.values() if row.engine == engine)
+def lane_programs(engine: str, config: CoreConfig) -> tuple[LaneProgram, ...]:
+    """The rows of an engine, a name of `ACCESS_ENGINES`, that the core has."""
+    return tuple(row for row in LANE_PROGRAMS.values() if row.engine == engine and row.there(config))
 
 
-def data_inputs() -> tuple[LaneInput, ...]:
-    """What the data of some row is: what a lane must be able to choose from, in the order of the codes."""
-    return tuple(sorted({row.data for row in LANE_PROGRAMS.values()}))
+def data_inputs(*, grouped: bool = False) -> tuple[LaneInput, ...]:
+    """What the data of some row is: what a lane must be able to choose from, in the order of the codes.
+
+    `grouped`: a lane of an engine that has rows which scale in groups.
+    """
+    return tuple(sorted({row.data for row in _rows(grouped)}))
 
 
-def operand_inputs() -> tuple[LaneInput, ...]:
+def operand_inputs(*, grouped: bool = False) -> tuple[LaneInput, ...]:
     """What an operand of some step of some row is, an IMMEDIATE always, in the order of the codes."""
-    return tuple(sorted({step.operand for row in LANE_PROGRAMS.values() for step in row.steps} | {LaneInput.IMMEDIATE}))
+    return tuple(sorted({step.operand for row in _rows(grouped) for step in row.steps} | {LaneInput.IMMEDIATE}))
+
+
+def grouping(engine: str, config: CoreConfig) -> bool:
+    """Some row of the engine scales in groups."""
+    return any(row.grouped for row in lane_programs(engine, config))
+
+
+def _rows(grouped: bool) -> list[LaneProgram]:
+    return [row for row in LANE_PROGRAMS.values() if grouped or not row.grouped]

@@ -42,6 +42,7 @@ class OperandRule(Enum):
     BOUNDED = ErrorCode.ELEMENTS, "the sizes, each rounded up to a power of two, multiply to at most the preset's"
 
     SAME_SIZES = ErrorCode.SIZE, "the sizes are those of the row's first tensor"
+    QUARTER_SIZES = ErrorCode.SIZE, "size0 is a quarter of that of dst, the other sizes are equal"
     ONE_ELEMENT = ErrorCode.SIZE, "all sizes are 1"
     ONE_LINE = ErrorCode.SIZE, "size1 to size3 are 1"
     TILE = ErrorCode.SIZE, "size0 is at most the PE columns, size3 the rows of the mode, the other sizes are 1"
@@ -49,6 +50,7 @@ class OperandRule(Enum):
     FROM_ZERO = ErrorCode.PARTITION, "the first partition is 0"
     SAME_PARTITION = ErrorCode.PARTITION, "the first partition is that of dst"
     QUADRANTS = ErrorCode.PARTITION, "in mx first partition and partitions are multiples of 32, or of a smaller core's"
+    WHOLE_QUADRANTS = ErrorCode.PARTITION, "first partition and partitions are multiples of 32, or of a smaller core's"
     OF_QUADRANTS = ErrorCode.PARTITION, "the first partition is that of src0, or 4, 8 or 12 above it in its quadrant"
     WORD_ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the SBUF word"
     UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
@@ -87,6 +89,7 @@ _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
     OperandRule.OF_QUADRANTS: (OperandRule.WITHIN,),
     OperandRule.TILE: (OperandRule.BOUNDED,),
     OperandRule.SAME_SIZES: (OperandRule.BOUNDED,),
+    OperandRule.QUARTER_SIZES: (OperandRule.FILLED, OperandRule.BOUNDED),
     OperandRule.SAME_COLUMNS: (OperandRule.BOUNDED,),
     OperandRule.FROM_ZERO: (OperandRule.WITHIN,),
 }
@@ -108,6 +111,8 @@ class Operand:
     """The field and its value with which it is used; with another one the slot is zero."""
     among: Literal["elements", "operands", "outputs", "scales"] = "elements"
     """Which types of a core it may have: all, those that the array multiplies, or writes, or scales by."""
+    written: bool = False
+    """It is a destination, although it lies in a source's slot."""
     count: str = "partitions"
     """The field that counts its partitions."""
 

@@ -37,6 +37,7 @@ __all__ = [
     "load_lead",
     "quadrant",
     "scale_lead",
+    "scale_partitions",
     "scale_release",
     "scale_words",
     "scales_apart",
@@ -69,6 +70,12 @@ def groups_of_a_quadrant(config: "CoreConfig") -> int:
 def largest_offset(config: "CoreConfig") -> int:
     """Of the partitions of scales in a quadrant."""
     return min((_OFFSETS - 1) * OFFSET_STEP, quadrant(config) - OFFSET_STEP)
+
+
+def scale_partitions(config: "CoreConfig") -> dict[int, int]:
+    """Where in a quadrant scales may lie, each with the group in the quadrant that it has them of."""
+    starts = range(0, largest_offset(config) + 1, OFFSET_STEP)
+    return {start + group: group for start in starts for group in range(groups_of_a_quadrant(config))}
 
 
 def scale_words(config: "CoreConfig", columns: int) -> int:

@@ -52,6 +52,6 @@ def queue_bits(queue: Queue, config: CoreConfig | None = None) -> int:
     version, which the decoder has seen."""
     mask = 0
     for opcode, spec in INSTRUCTIONS.items():
-        if queue in spec.queues:
+        if queue in spec.queues and (config is None or spec.there(config)):
             mask |= allowed_bits(opcode, config=config)
     return mask & ~FIELDS["version"].mask

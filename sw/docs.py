@@ -26,8 +26,10 @@ from makalu.spec.isa import (
     used_fields,
 )
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneStep
+from makalu.spec.lanes import LIFTED, SCALES
 from makalu.spec.operand import EVERY_OPERAND
 from makalu.spec.preset import PRESETS, load_preset
+from makalu.spec.quantize import ScaleRule
 from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
 from makalu.spec.sequencer import CHANNEL_OF
 from makalu.spec.tensor_types import Part
@@ -89,7 +91,7 @@ def isa_page() -> str:
         "the byte.",
     ]
     lines += _encoding()
-    for kind in (Queue, Space, Part, WaitKind, SignalKind, AluOp, Function):
+    for kind in (Queue, Space, Part, WaitKind, SignalKind, AluOp, Function, ScaleRule):
         lines += ["", f"## {kind.__name__}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
         texts = _member_docs(kind)
         lines += ["| code | name | what it is |", "|---|---|---|"] if texts else ["| code | name |", "|---|---|"]
@@ -168,7 +170,8 @@ def _lane_programs() -> list[str]:
         optional = {source.slot for source in row.sources if source.when}
         steps = [_lane_step(n, step, optional) for n, step in enumerate(row.steps)]
         cells = [opcode.name.lower(), row.engine, "; ".join(reads), _lane_input(row.data, 0, optional), *steps]
-        lines.append(f"| {' | '.join([*cells, _lane_code(row.function), 'dst: each element'])} |")
+        writes = "dst: each element" + (f"; {SCALES}: the scale of each group, which dst is over" * row.grouped)
+        lines.append(f"| {' | '.join([*cells, _lane_code(row.function), writes])} |")
     return lines
 
 
@@ -183,6 +186,8 @@ def _lane_input(taken: LaneInput, step: int, optional: set[str]) -> str:
     immediate = f"immediate{step}"
     if taken is LaneInput.IMMEDIATE:
         return immediate
+    if taken is LaneInput.LIFT:
+        return f"2^{LIFTED} of a subnormal, else 1: the scale takes it back"
     return f"{taken.slot} or {immediate}" if taken.slot in optional else taken.slot
 
 

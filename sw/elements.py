@@ -88,9 +88,9 @@ def random_bits(random: np.random.Generator, dtype: Format, shape: tuple[int, ..
     return np.asarray((codes << places).sum(axis=0)).astype(bits_type(dtype))
 
 
-def from_bits(bits: NDArray[np.unsignedinteger], dtype: Format) -> NDArray[np.float32]:
-    """The values as float32: exact, but for integers beyond 2^24."""
-    return widen(dtype, bits).view(np.float32)
+def from_bits(bits: NDArray[np.unsignedinteger], dtype: Format) -> NDArray[Any]:
+    """The values as float32: exact, but for integers beyond 2^24. Packed elements and scales as their bits."""
+    return bits.copy() if _bits_alone(dtype) else widen(dtype, bits).view(np.float32)
 
 
 def _first(array: NDArray[Any]) -> str:

@@ -112,7 +112,8 @@ class _Builder:
             self._new_tile(form)
         self._matmul_new()
         # Scalar's rows first: the programs of seeds that tests and records name stay
-        rows = [row for engine in reversed(ACCESS_ENGINES) for row in lane_programs(engine)]
+        engines = reversed(ACCESS_ENGINES)
+        rows = [row for engine in engines for row in lane_programs(engine, self._config) if not row.grouped]
         lanes: list[Callable[[], None]] = [partial(self._lane, row) for row in rows]
         steps: list[Callable[[], None]] = [
             *[self._load, self._store, *lanes] * 2,

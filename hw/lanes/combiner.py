@@ -22,22 +22,29 @@ class WriteCombiner(wiring.Component):
 
     Does not: see data; merge a word that comes back later (it is written twice, in order).
 
+    Parameters
+    ----------
+    config : CoreConfig
+    slot : operand slot of the instruction
+
     Members
     -------
     start: In(1);  instruction: In
-        Begin the pattern of `dst`; looked at in the cycle of `start` only.
+        Begin the pattern of `slot`; looked at in the cycle of `start` only.
     tick: In(1)
         An engine cycle.
     leaving: In(1)
         An element is at the pipeline's end.
     advance: Out(1)
         The pipeline moves in this cycle: an engine cycle in which the end is not blocked.
+    blocked: Out(1)
+        The element at the end has no place in this cycle.
     place, place_position, move: Out
         For `lane_control`, which shows them one cycle later.
     want: Out(1);  word, mask: Out;  granted: In(1)
         The write request.
-    ended: Out(1)
-        Every element has been placed.
+    ended, idle: Out(1)
+        Every element has been placed; and written.
     done: Out(1)
         The grant of this cycle is that of the pattern's last write.
 
@@ -47,8 +54,9 @@ class WriteCombiner(wiring.Component):
     A word may move in the cycle of the grant before: one write a cycle.
     """
 
-    def __init__(self, *, config: CoreConfig):
+    def __init__(self, *, config: CoreConfig, slot: str = "dst"):
         self.config = config
+        self.slot = slot
         super().__init__(
             {
                 "start": In(1),
@@ -56,6 +64,7 @@ class WriteCombiner(wiring.Component):
                 "tick": In(1),
                 "leaving": In(1),
                 "advance": Out(1),
+                "blocked": Out(1),
                 "place": Out(1),
                 "place_position": Out(range(config.sbuf.word_bytes)),
                 "move": Out(1),
@@ -64,6 +73,7 @@ class WriteCombiner(wiring.Component):
                 "mask": Out(config.sbuf.word_bytes),
                 "granted": In(1),
                 "ended": Out(1),
+                "idle": Out(1),
                 "done": Out(1),
             }
         )
@@ -72,10 +82,10 @@ class WriteCombiner(wiring.Component):
         m = Module()
         walker = Walker(operands=1)
         m.submodules.walker = place(walker, platform)
-        walker.bind(m, self.instruction, ("dst",))
+        walker.bind(m, self.instruction, (self.slot,))
         size = Signal(SIZE_BITS, reset_less=True)
         with m.If(self.start):
-            m.d.sync += size.eq(element_size(self.instruction.dst_dtype))
+            m.d.sync += size.eq(element_size(self.instruction[f"{self.slot}_dtype"]))
 
         held = Signal()  # the combining buffer has bytes
         held_word = Signal.like(self.word, reset_less=True)
@@ -94,11 +104,13 @@ class WriteCombiner(wiring.Component):
             fits.eq(held & (word == held_word)),
             # granted in t: write_data is used in t + 1, and what moves in t is there from t + 2 on
             out_free.eq(~self.want | self.granted),
-            self.advance.eq(self.tick & ~(self.leaving & held & ~fits & ~out_free)),
+            self.blocked.eq(self.leaving & held & ~fits & ~out_free),
+            self.advance.eq(self.tick & ~self.blocked),
             self.place.eq(self.leaving & self.advance),
             flush.eq(self.ended & held & out_free),
             self.move.eq((self.place & held & ~fits) | flush),
             self.done.eq(self.ended & ~held & self.granted),
+            self.idle.eq(self.ended & ~held & ~self.want),
             walker.start.eq(self.start),
             walker.advance.eq(self.place),
             walker.step.eq(1),

@@ -1,5 +1,7 @@
 """Central part of Vector or Scalar: one component, whose decode is the engine's rows of the table of lane programs."""
 
+from itertools import product
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -16,8 +18,9 @@ from makalu.hw.sbuf.layouts import access_request
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Function, Space
-from makalu.spec.lane_programs import LaneInput, LaneProgram, data_inputs, lane_programs, operand_inputs
-from makalu.spec.lanes import LANE_STAGES, SOURCES, STEPS
+from makalu.spec.lane_programs import LaneInput, LaneProgram, data_inputs, grouping, lane_programs, operand_inputs
+from makalu.spec.lanes import LANE_STAGES, SCALES, SOURCES, STEPS
+from makalu.spec.quantize import GROUP_ELEMENTS, QUANTIZED, ScaleRule, dropped
 
 __all__ = ["LaneEngine"]
 
@@ -25,13 +28,15 @@ __all__ = ["LaneEngine"]
 class LaneEngine(wiring.Component):
     """dst[P, N] = cast(f(sources)), one instruction at a time, the same element in all partitions at once.
 
-    f, and what is read, are the opcode's row of `spec/lane_programs.py`; an instruction may read nothing.
+    f, and what is read, are the opcode's row of `spec/lane_programs.py`; an instruction may read nothing. Of one that
+    scales in groups the elements of a group enter the pipeline right behind each other: in its midst nothing moves
+    until the next element is there. Its scales are a destination of their own, a quarter as many.
 
     Reads run ahead of the element pipeline by at most `ELEMENT_BUFFER` elements a source; reads and writes go on in
     every core cycle, the pipeline moves in engine cycles (`RateTick`).
-    Requests that compete in a cycle go in the order src0, src1, write: a write can wait while the next word is being
-    combined, a read holds up the pipeline. Reads cannot starve writes: their buffers fill. A request stays until
-    granted.
+    Requests that compete in a cycle go in the order src0, src1, write, write of scales: a write can wait while the next
+    word is being combined, a read holds up the pipeline. Reads cannot starve writes: their buffers fill. A request
+    stays until granted.
 
     Does not: check the instruction (the sequencer did), nor order reads against its own writes: `dst` may be exactly a
     source (same pattern, each element once) and may hold a scalar operand, which is read before anything is written;
@@ -66,6 +71,7 @@ class LaneEngine(wiring.Component):
             raise ValueError(f"engine must be one of {list(ACCESS_ENGINES)}, not {engine!r}")
         self.config = config
         self.engine = engine
+        self.grouped = grouping(engine, config)
         super().__init__(
             {
                 "command": In(stream.Signature(INSTRUCTION)),
@@ -73,7 +79,7 @@ class LaneEngine(wiring.Component):
                 "grant": In(1),
                 "psum_request": Out(psum_request(config.psum)),
                 "psum_grant": In(1),
-                "to_lanes": Out(lane_control(config)),
+                "to_lanes": Out(lane_control(config, grouped=self.grouped)),
                 "finish": Out(1),
                 "active": Out(1),
                 "stalled": Out(1),
@@ -97,22 +103,32 @@ class LaneEngine(wiring.Component):
         m.submodules.rate = rate = RateTick(engine=getattr(self.config, self.engine))
         issue = Signal()
         pops = Signal()
-        setup = Signal(lane_setup(), init={"function": Function.IDENTITY})
+        setup = Signal(lane_setup(grouped=self.grouped), init={"function": Function.IDENTITY})
         uses, keeps = (Signal(len(SOURCES), name=name, reset_less=True) for name in ("uses", "keeps"))
         self._issue(m, issue, setup, uses, keeps, streams)
-        self._requests(m, streams, combiner, setup)
+        scales = WriteCombiner(config=self.config, slot=SCALES) if self.grouped else None
+        self._requests(m, streams, combiner, scales, setup)
 
         # element pipeline: only who is in it; the data is in the lanes, one cycle later
         occupied = Signal(LANE_STAGES)
         unfinished = Signal()  # not every element has been placed
+        available = (Cat(s.available for s in streams) | ~uses).all()
+        done = Signal()  # the last write is granted
+        if scales is None:
+            m.d.comb += [combiner.tick.eq(rate.tick), done.eq(combiner.done)]
+        else:
+            self._group(m, combiner, scales, setup, issue, pops, available & unfinished)
+            m.d.comb += [
+                combiner.tick.eq(rate.tick & ~scales.blocked & ~(setup.grouped & self._phase.any() & ~available)),
+                done.eq((combiner.done & (scales.idle | ~setup.grouped)) | (scales.done & combiner.idle)),
+            ]
         m.d.comb += [
             combiner.start.eq(issue),
             combiner.instruction.eq(self.command.payload),
-            combiner.tick.eq(rate.tick),
             # where nothing is read, elements enter until the last one has left; those behind it are none
             unfinished.eq(self.active & ~combiner.ended),
             combiner.leaving.eq(occupied[-1] & unfinished),
-            pops.eq(combiner.advance & unfinished & (Cat(s.available for s in streams) | ~uses).all()),
+            pops.eq(combiner.advance & unfinished & available),
         ]
         with m.If(combiner.advance):
             m.d.sync += occupied.eq(Cat(pops, occupied))
@@ -138,21 +154,61 @@ class LaneEngine(wiring.Component):
             lanes.move.eq(combiner.move),
         ]
 
-        m.d.sync += self.finish.eq(combiner.done)
-        with m.If(combiner.done):
+        m.d.sync += self.finish.eq(done)
+        with m.If(done):
             m.d.sync += self.active.eq(0)
         with m.If(issue):
             m.d.sync += self.active.eq(1)
-        self._rules(m, platform, issue, combiner)
+        self._rules(m, platform, issue, done)
         return m
 
-    def _rules(self, m: Module, platform: object, issue: Signal, combiner: WriteCombiner) -> None:
+    def _group(
+        self,
+        m: Module,
+        combiner: WriteCombiner,
+        scales: WriteCombiner,
+        setup: data.View,
+        issue: Signal,
+        pops: Signal,
+        enters: Value,
+    ) -> None:
+        """Elements of a group, and their scale: it is placed with the first of them."""
+        m.submodules.scales = scales
+        self._phase, left = (Signal(range(GROUP_ELEMENTS), name=name) for name in ("phase", "left"))
+        lanes, instruction = self.to_lanes, self.command.payload
+        with m.If(pops & setup.grouped):
+            m.d.sync += self._phase.eq(self._phase + 1)
+        with m.If(combiner.place):
+            m.d.sync += left.eq(left + 1)
+        with m.If(issue):
+            m.d.sync += [self._phase.eq(0), left.eq(0)]
+        grouped = Cat(instruction.opcode == row.opcode for row in self._rows if row.grouped).any()
+        m.d.comb += [
+            scales.start.eq(issue & grouped),
+            scales.instruction.eq(instruction),
+            scales.tick.eq(combiner.advance),
+            scales.leaving.eq(combiner.leaving & setup.grouped & (left == 0)),
+        ]
+        m.d.sync += [
+            lanes.enters.eq(enters & setup.grouped),
+            lanes.phase.eq(self._phase),
+            lanes.scale_place.eq(scales.place),
+            lanes.scale_position.eq(scales.place_position),
+            lanes.scale_move.eq(scales.move),
+            lanes.scale_show.eq(scales.granted),
+        ]
+
+    @property
+    def _rows(self) -> tuple[LaneProgram, ...]:
+        return lane_programs(self.engine, self.config)
+
+    def _rules(self, m: Module, platform: object, issue: Signal, done: Signal) -> None:
         rules, instruction = Rules(m, platform), self.command.payload
-        rules.never(combiner.done & ~self.active, "only an instruction that was accepted finishes")
+        rules.never(done & ~self.active, "only an instruction that was accepted finishes")
         rules.never(self.finish & self.active, "an instruction has left when it finishes")
         rules.never((self.request.valid | self.psum_request.valid) & ~self.active, "only an instruction asks")
         # what the sequencer has refused
-        known = Cat(instruction.opcode == program.opcode for program in lane_programs(self.engine))
+        known = Cat(instruction.opcode == program.opcode for program in self._rows)
         rules.follows(issue, known, f"{self.engine} gets instructions that it has a program for")
         rules.follows(issue, instruction.dst_space == Space.SBUF, f"{self.engine} writes SBUF")
         last = instruction.dst_partition + instruction.partitions
@@ -167,7 +223,7 @@ class LaneEngine(wiring.Component):
     ) -> None:
         """Accept a command, keep what stays the same while it runs, begin the sources that it reads."""
         instruction = self.command.payload
-        decoded = Signal(lane_setup())
+        decoded = Signal(lane_setup(grouped=self.grouped))
         reads, once = Signal.like(uses, name="reads"), Signal.like(keeps, name="once")
         m.d.comb += [
             self.command.ready.eq(~self.active),
@@ -186,7 +242,7 @@ class LaneEngine(wiring.Component):
         for step in range(STEPS):
             m.d.comb += decoded.immediate[step].eq(instruction[f"immediate{step}"])
         with m.Switch(instruction.opcode):
-            for program in lane_programs(self.engine):
+            for program in self._rows:
                 with m.Case(program.opcode):
                     self._decode(m, program, instruction, decoded, reads, once)
         with m.If(issue):
@@ -212,38 +268,55 @@ class LaneEngine(wiring.Component):
             return Mux(instruction[when], code, inputs.index(LaneInput.IMMEDIATE)) if when else code
 
         m.d.comb += [
-            decoded.data.eq(choice(program.data, data_inputs())),
+            decoded.data.eq(choice(program.data, data_inputs(grouped=self.grouped))),
             decoded.function.eq(value(program.function)),
         ]
         for n, step in enumerate(program.steps):
             m.d.comb += [
                 decoded.op[n].eq(value(step.op)),
-                decoded.operand[n].eq(choice(step.operand, operand_inputs())),
+                decoded.operand[n].eq(choice(step.operand, operand_inputs(grouped=self.grouped))),
                 decoded.reverse[n].eq(value(step.reverse or 0)),
             ]
+        if program.grouped:
+            m.d.comb += [decoded.grouped.eq(1), decoded.scale_start.eq(instruction[f"{SCALES}_partition"])]
+            for form, rule in product(QUANTIZED, ScaleRule):
+                with m.If((instruction.dst_dtype == form.code) & (instruction.scale_rule == rule)):
+                    m.d.comb += decoded.dropped.eq(dropped(form, rule))
 
-    def _requests(self, m: Module, streams: list[SourceStream], combiner: WriteCombiner, setup: data.View) -> None:
-        """One request a memory: src0, then src1, then the write."""
-        m.submodules.sbuf_priority = sbuf = HeldPriority(count=1 + len(streams))
+    def _requests(
+        self,
+        m: Module,
+        streams: list[SourceStream],
+        combiner: WriteCombiner,
+        scales: WriteCombiner | None,
+        setup: data.View,
+    ) -> None:
+        """One request a memory: src0, then src1, then the write, then that of scales."""
+        writers = [combiner] if scales is None else [combiner, scales]
+        m.submodules.sbuf_priority = sbuf = HeldPriority(count=len(writers) + len(streams))
         m.submodules.psum_priority = psum = HeldPriority(count=len(streams))
-        *sbuf_turns, write_turn = sbuf.chosen
+        sbuf_turns, write_turns = sbuf.chosen[: len(streams)], sbuf.chosen[len(streams) :]
         m.d.comb += [
-            sbuf.want.eq(Cat(*(s.want_sbuf for s in streams), combiner.want)),
+            sbuf.want.eq(Cat(*(s.want_sbuf for s in streams), *(w.want for w in writers))),
             sbuf.grant.eq(self.grant),
             psum.want.eq(Cat(s.want_psum for s in streams)),
             psum.grant.eq(self.psum_grant),
             self.request.valid.eq(sbuf.chosen.any()),
-            self.request.write.eq(write_turn),
+            self.request.write.eq(write_turns.any()),
             self.request.start.eq(setup.start),
             self.request.count.eq(setup.count),
             self.psum_request.valid.eq(psum.chosen.any()),
             self.psum_request.start.eq(setup.start),
             self.psum_request.count.eq(setup.count),
-            combiner.granted.eq(write_turn & self.grant),
             self.stalled.eq((self.request.valid & ~self.grant) | (self.psum_request.valid & ~self.psum_grant)),
         ]
-        with m.If(write_turn):
-            m.d.comb += [self.request.address.eq(combiner.word), self.request.mask.eq(combiner.mask)]
+        for writer, turn in zip(writers, write_turns, strict=True):
+            m.d.comb += writer.granted.eq(turn & self.grant)
+            with m.If(turn):
+                m.d.comb += [self.request.address.eq(writer.word), self.request.mask.eq(writer.mask)]
+        if scales is not None:
+            with m.If(write_turns[-1]):
+                m.d.comb += [self.request.scales.eq(1), self.request.start.eq(setup.scale_start)]
         for source, sbuf_turn, psum_turn in zip(streams, sbuf_turns, psum.chosen, strict=True):
             m.d.comb += source.granted.eq((sbuf_turn & self.grant) | (psum_turn & self.psum_grant))
             with m.If(sbuf_turn):

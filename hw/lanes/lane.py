@@ -3,8 +3,10 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.convert import NarrowElement, WidenElement
+from makalu.hw.arith.rescale import Rescale
 from makalu.hw.lanes.alu import AluStep
 from makalu.hw.lanes.control import lane_control
 from makalu.hw.lib.element import element_size
@@ -14,10 +16,15 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FP32
 from makalu.spec.isa import Function
 from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
-from makalu.spec.lanes import ELEMENT_BUFFER, SOURCES, STEPS
+from makalu.spec.lanes import ALU_STAGES, ELEMENT_BUFFER, LIFTED, SOURCES, STEPS
 from makalu.spec.memory_map import INDEX_BITS, PSUM_WORD_BITS
+from makalu.spec.quads import SCALE_BITS
+from makalu.spec.scales import quadrant, scale_partitions
 
 __all__ = ["Lane"]
+
+_POWERS = {n: (FP32.bias + n) << FP32.fraction_bits for n in (0, LIFTED)}
+"""2^n, as fp32."""
 
 
 class Lane(wiring.Component):
@@ -31,15 +38,21 @@ class Lane(wiring.Component):
     Parameters
     ----------
     config : CoreConfig
+    grouped : the lane of an engine that scales in groups
+        It shows its element's exponent to its group (`GroupScale`) and has a second combining buffer, for the scales of
+        the group that lie in its partition.
 
     Members
     -------
-    control: In(lane_control(config))
+    control: In(lane_control(config, grouped=grouped))
     index: In(7), the partition's number, constant at the instance
     sbuf_data: In(8*W), psum_data: In(32)
         The memories' outputs, taken in the cycle of `push`.
     write_data: Out(8*W)
-        The word that moved last.
+        The word that moved last; with `scale_show` that of scales.
+    exponent: Out(8);  code, scale: In(8)
+        With `grouped`: of the element that entered last; the scale of the lane's group; of the group whose scales may
+        lie in this partition.
 
     Timing
     ------
@@ -53,23 +66,30 @@ class Lane(wiring.Component):
     more rounding to nearest even; relu is max(x, +0), of a NaN the canonical NaN.
     """
 
-    def __init__(self, *, config: CoreConfig):
+    def __init__(self, *, config: CoreConfig, grouped: bool = False):
         self.config = config
+        self.grouped = grouped
         word = 8 * config.sbuf.word_bytes
+        scales = {"exponent": Out(FP32.exponent_bits), "code": In(SCALE_BITS), "scale": In(SCALE_BITS)}
         super().__init__(
             {
-                "control": In(lane_control(config)),
+                "control": In(lane_control(config, grouped=grouped)),
                 "index": In(INDEX_BITS),
                 "sbuf_data": In(word),
                 "psum_data": In(PSUM_WORD_BITS),
                 "write_data": Out(word),
+                **(scales if grouped else {}),
             }
         )
 
     @property
     def emit_key(self) -> tuple[object, ...]:
         names = "-".join(form.name for form in self.config.elements)
-        return (self.config.sbuf.word_bytes, names)
+        return (self.config.sbuf.word_bytes, names, self.grouped)
+
+    @property
+    def emit_label(self) -> str:
+        return f"{type(self).__name__}{'.grouped' if self.grouped else ''}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -86,24 +106,26 @@ class Lane(wiring.Component):
         entering = {LaneInput.IMMEDIATE: setup.immediate[0], LaneInput.SRC0: src0}
         s1_data, s1_operand = Signal(FP32.bits, reset_less=True), Signal(FP32.bits, reset_less=True)
         with m.If(enable):
-            m.d.sync += [s1_data.eq(_choice(setup.data, data_inputs(), entering)), s1_operand.eq(src1)]
+            m.d.sync += [s1_data.eq(_choice(setup.data, self._data_inputs, entering)), s1_operand.eq(src1)]
 
         # ALU steps; the second takes src1 only as one value a partition, which stays in entry 0
         passing = s1_data
         for step, value in zip(range(STEPS), (s1_operand, buffers[1][0]), strict=True):
             alu = AluStep()
             m.submodules[f"step{step}"] = place(alu, platform)
+            tiny = passing[FP32.fraction_bits : -1] == 0
             operands = {LaneInput.IMMEDIATE: setup.immediate[step], LaneInput.SRC1: value}
+            operands[LaneInput.LIFT] = Mux(tiny, _POWERS[LIFTED], _POWERS[0])
             m.d.comb += [
                 alu.op.eq(setup.op[step]),
                 alu.reverse.eq(setup.reverse[step]),
                 alu.data.eq(passing),
-                alu.operand.eq(_choice(setup.operand[step], operand_inputs(), operands)),
+                alu.operand.eq(_choice(setup.operand[step], self._operand_inputs, operands)),
                 alu.enable.eq(enable),
             ]
             passing = alu.result
 
-        # function and cast
+        # function, scale and cast
         m.submodules.narrow = narrow = NarrowElement(formats=self.config.elements)
         magnitude = Signal(FP32.bits - 1)
         is_nan = Signal()
@@ -121,10 +143,33 @@ class Lane(wiring.Component):
                 m.d.comb += function.eq(FP32.canonical_nan)
             with m.Elif(passing[-1]):
                 m.d.comb += function.eq(0)
+        if self.grouped:
+            m.d.comb += self.exponent.eq(s1_data[FP32.fraction_bits : -1])
+            self._rescale(m, platform, tiny, passing, function, enable)
         with m.If(enable):
             m.d.sync += result.eq(narrow.o)
         self._destination(m, takes_part, result)
         return m
+
+    def _rescale(
+        self, m: Module, platform: object, tiny: Value, passing: Signal, function: Signal, enable: Signal
+    ) -> None:
+        """The last step's result over the scale of its group; `tiny`: what enters that step was lifted."""
+        rescale = Rescale()
+        m.submodules.rescale = place(rescale, platform)
+        for stage in range(1, ALU_STAGES + 1):
+            lifted = Signal(name=f"s{stage}_lifted", reset_less=True)
+            with m.If(enable):
+                m.d.sync += lifted.eq(tiny)
+            tiny = lifted
+        m.d.comb += [
+            rescale.i.eq(passing),
+            rescale.lifted.eq(tiny),
+            rescale.code.eq(self.code),
+            rescale.dtype.eq(self.control.setup.dst_dtype),
+        ]
+        with m.If(self.control.setup.grouped):
+            m.d.comb += function.eq(rescale.o)
 
     def _source(self, m: Module, s: int, takes_part: Signal) -> data.View:
         """Word register and element buffer of source s, as fp32."""
@@ -155,9 +200,10 @@ class Lane(wiring.Component):
         combined = Signal(data.ArrayLayout(8 << piece, pieces), reset_less=True)
         first = Signal(range(pieces))
         size = element_size(setup.dst_dtype)
+        moved = Signal.like(self.write_data, reset_less=True) if self.grouped else self.write_data
         m.d.comb += first.eq(control.place_position[piece:])
         with m.If(takes_part & control.move):
-            m.d.sync += self.write_data.eq(combined)
+            m.d.sync += moved.eq(combined)
         with m.If(takes_part & control.place):
             for i in range(pieces):
                 for s in sizes:
@@ -165,6 +211,30 @@ class Lane(wiring.Component):
                     part = i % (1 << s - piece)
                     with m.If((size == s) & (first == i - part)):
                         m.d.sync += combined[i].eq(result.word_select(part, 8 << piece))
+        if self.grouped:
+            m.d.comb += self.write_data.eq(Mux(control.scale_show, self._scales(m, takes_part), moved))
+
+    def _scales(self, m: Module, takes_part: Signal) -> Signal:
+        """The word of scales that moved last; no register of it is loaded where no scales can lie."""
+        control, word = self.control, 8 * self.config.sbuf.word_bytes
+        combined = Signal(data.ArrayLayout(SCALE_BITS, self.config.sbuf.word_bytes), name="scales", reset_less=True)
+        moved = Signal(word, name="scales_moved", reset_less=True)
+        place_inside = self.index[: ceil_log2(quadrant(self.config))]
+        has_scales = Signal()
+        m.d.comb += has_scales.eq(Cat(place_inside == p for p in scale_partitions(self.config)).any() & takes_part)
+        with m.If(has_scales & control.scale_move):
+            m.d.sync += moved.eq(combined)
+        with m.If(has_scales & control.scale_place):
+            m.d.sync += combined[control.scale_position].eq(self.scale)
+        return moved
+
+    @property
+    def _data_inputs(self) -> tuple[LaneInput, ...]:
+        return data_inputs(grouped=self.grouped)
+
+    @property
+    def _operand_inputs(self) -> tuple[LaneInput, ...]:
+        return operand_inputs(grouped=self.grouped)
 
 
 def _choice(code: Value, inputs: tuple[LaneInput, ...], values: dict[LaneInput, Value]) -> Value:

@@ -31,9 +31,9 @@ class AccessArbiter(wiring.Component):
 
     Members
     -------
-    request: In(ArrayLayout({valid, write, address, mask, start, count}, engines)), grant: Out(engines)
+    request: In(ArrayLayout({valid, write, address, mask, start, count, [scales]}, engines)), grant: Out(engines)
         SBUF. A request stays as it is until granted.
-    command: Out(ArrayLayout({enable, write, address, mask, start, count}, engines))
+    command: Out(ArrayLayout({enable, write, address, mask, start, count, [scales]}, engines))
         To the slices, registered.
     psum_request: In(ArrayLayout({valid, address, start, count}, engines)), psum_grant: Out(engines)
     psum_command: Out(ArrayLayout({enable, address, start, count}, engines))
@@ -142,6 +142,8 @@ class AccessArbiter(wiring.Component):
                 command.start.eq(request.start),
                 command.count.eq(request.count),
             ]
+            if self.config.tensor.quads:
+                m.d.sync += command.scales.eq(request.scales)
 
     def _psum(self, m: Module, rules: Rules) -> None:
         psum = self.config.psum

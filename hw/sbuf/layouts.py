@@ -51,6 +51,8 @@ def bank_select_bits(sbuf: SbufConfig) -> int:
 
 @cache
 def _access(config: CoreConfig, go: str) -> data.StructLayout:
+    # only partitions in which scales lie: from `start` on the first ones of each quadrant
+    scales = {"scales": 1} if config.tensor.quads else {}
     return GatedLayout(
         {
             go: 1,
@@ -59,6 +61,7 @@ def _access(config: CoreConfig, go: str) -> data.StructLayout:
             "mask": config.sbuf.word_bytes,  # a bit a byte
             "start": INDEX_BITS,  # first partition
             "count": _COUNT_BITS,  # partitions
+            **scales,
         },
         go=go,
     )

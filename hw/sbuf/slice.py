@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.lib.range import in_range
+from makalu.hw.lib.range import in_range, scale_row
 from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.bank import SbufBank
 from makalu.hw.sbuf.layouts import (
@@ -22,6 +22,7 @@ from makalu.hw.sbuf.layouts import (
 )
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import ENGINES, GRANULE_BYTES, INDEX_BITS
+from makalu.spec.scales import quadrant
 
 __all__ = ["SbufSlice"]
 
@@ -43,7 +44,8 @@ class SbufSlice(wiring.Component):
     index: In(7)
         Partition number, constant at the instance.
     access: In(ArrayLayout({enable, write, address, mask, start, count}, 2))
-        Port A, engine 0 Vector, 1 Scalar; takes part when `enable & start <= index < start + count`.
+        Port A, engine 0 Vector, 1 Scalar; takes part when `enable & start <= index < start + count`, and with `scales`
+        (where there is MX) only in the first partitions of a quadrant from `start` on.
     write_data: In(ArrayLayout(8 * word_bytes, 2))
         Used in the cycle of a write command.
     read_data: Out(ArrayLayout(8 * word_bytes, 2))
@@ -80,9 +82,9 @@ class SbufSlice(wiring.Component):
         )
 
     @property
-    def emit_key(self) -> tuple[int, int, int]:
+    def emit_key(self) -> tuple[int, int, int, int]:
         sbuf = self.config.sbuf
-        return (sbuf.banks, sbuf.bank_words, sbuf.word_bytes)
+        return (sbuf.banks, sbuf.bank_words, sbuf.word_bytes, quadrant(self.config) if self._scaled else 0)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -105,7 +107,7 @@ class SbufSlice(wiring.Component):
             command, commit = self.access[e], self.written_a[e]
             s1_bank = Signal(bank_bits, name=f"s1_bank{e}")  # with reset: a multiplexer never shows a bank that is not
             m.d.comb += [
-                takes_part[e].eq(command.enable & in_range(self.index, command.start, command.count)),
+                takes_part[e].eq(command.enable & self._in_range(command)),
                 bank_of[e].eq(command.address[low_bits:]),
                 commit.enable.eq(takes_part[e] & command.write),
                 commit.address.eq(command.address),
@@ -138,6 +140,17 @@ class SbufSlice(wiring.Component):
                             bank.a.granules.eq(self.written_a[e].granules),
                             bank.a.data.eq(self.written_a[e].data),
                         ]
+
+    def _in_range(self, command: data.View) -> Value:
+        """This partition is one of the command's."""
+        inside = in_range(self.index, command.start, command.count)
+        if not self._scaled:
+            return inside
+        return inside & (~command.scales | scale_row(self.index, command.start, self.config))
+
+    @property
+    def _scaled(self) -> bool:
+        return bool(self.config.tensor.quads)
 
     def _rules_of_port_a(self, rules: Rules, takes_part: list[Signal], bank_of: list[Signal]) -> None:
         for e in range(ENGINES):

@@ -148,13 +148,14 @@ class Decoder(wiring.Component):
         """Slots of this queue's operands that keep a rule, each with its opcodes."""
         out: dict[str, list[Opcode]] = {}
         for opcode, spec in INSTRUCTIONS.items():
-            if self._queue in spec.queues:
+            if self._queue in spec.queues and spec.there(self._config):
                 for slot in (slot for slot, operand in spec.operands.items() if rule in operand.rules):
                     out.setdefault(slot, []).append(opcode)
         return out
 
     def _ranges(self, m: Module, platform, i, s1_busy: Signal, s1_step: Signal, s2_one_bank: dict[str, Signal]):
-        own = [spec.operands for spec in INSTRUCTIONS.values() if self._queue in spec.queues]
+        rows = [spec for spec in INSTRUCTIONS.values() if self._queue in spec.queues]
+        own = [spec.operands for spec in rows if spec.there(self._config)]
         slots = [s for s in OPERANDS if any(s in each and each[s].there(self._config) for each in own)]
         step = Mux(s1_busy, s1_step, 0)
         ranges = {}

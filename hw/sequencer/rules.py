@@ -24,6 +24,7 @@ from makalu.spec.isa import (
     OperandRule,
     Queue,
 )
+from makalu.spec.quantize import GROUP_ELEMENTS
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.sequencer import allowed_bits
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
@@ -80,7 +81,7 @@ class StaticRules(wiring.Component):
         facts = _Facts(m, i)
         executed = []
         for opcode, spec in INSTRUCTIONS.items():
-            if self._queue not in spec.queues:
+            if self._queue not in spec.queues or not spec.there(self._config):
                 continue
             chosen = Signal(name=f"is_{spec.name}")
             m.d.comb += chosen.eq(i.opcode == opcode)
@@ -170,6 +171,11 @@ class _Slot:
     def same_sizes(self) -> Value:
         return self._facts.sizes[self._name] != self._facts.sizes[self._first]
 
+    def quarter_sizes(self) -> Value:
+        first, outer = self._i.dst_size0, range(1, AP_DIMS)
+        unequal = Cat(self._field(f"size{d}") != self._i[f"dst_size{d}"] for d in outer).any()
+        return unequal | (self._field("size0") * GROUP_ELEMENTS != first)
+
     def one_element(self) -> Value:
         return ~Cat(self._field(f"size{d}") == 1 for d in range(AP_DIMS)).all()
 
@@ -204,8 +210,10 @@ class _Slot:
         return Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS)).any()
 
     def quadrants(self) -> Value:
-        below = quadrant(self._config) - 1
-        return (self._i.mode == Mode.MX) & ((self._field("partition") | self._i.partitions) & below).any()
+        return (self._i.mode == Mode.MX) & self.whole_quadrants()
+
+    def whole_quadrants(self) -> Value:
+        return ((self._field("partition") | self._i.partitions) & (quadrant(self._config) - 1)).any()
 
     def of_quadrants(self) -> Value:
         offset = self._field("partition") - self._i.src0_partition
@@ -234,10 +242,12 @@ STATIC_RULES = {
     OperandRule.WITHIN: _Slot.within,
     OperandRule.ALIGNED: _Slot.aligned,
     OperandRule.SAME_SIZES: _Slot.same_sizes,
+    OperandRule.QUARTER_SIZES: _Slot.quarter_sizes,
     OperandRule.ONE_ELEMENT: _Slot.one_element,
     OperandRule.ONE_LINE: _Slot.one_line,
     OperandRule.TILE: _Slot.tile,
     OperandRule.QUADRANTS: _Slot.quadrants,
+    OperandRule.WHOLE_QUADRANTS: _Slot.whole_quadrants,
     OperandRule.OF_QUADRANTS: _Slot.of_quadrants,
     OperandRule.SAME_COLUMNS: _Slot.same_columns,
     OperandRule.ROWS_ALIGNED: _Slot.rows_aligned,

@@ -10,7 +10,7 @@ from makalu.hw.arith.pair import PairDecode
 from makalu.hw.arith.quad import QuadDecode
 from makalu.hw.lib.element import narrowed, of_size
 from makalu.hw.lib.emit import place
-from makalu.hw.lib.range import in_range
+from makalu.hw.lib.range import in_range, scale_row
 from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import tensor_read
 from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, scale_word, scales
@@ -20,7 +20,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import INDEX_BITS
 from makalu.spec.pairs import PAIRABLE
 from makalu.spec.quads import PAIR_UPPER, QUAD_BITS, SCALE_BITS
-from makalu.spec.scales import GROUP_PARTITIONS, groups_of_a_quadrant, quadrant
+from makalu.spec.scales import GROUP_PARTITIONS
 
 __all__ = ["TensorEdge"]
 
@@ -157,8 +157,7 @@ class TensorEdge(wiring.Component):
         """Of a partition in a read's range: one of those in which a quadrant's scales lie, where these are read."""
         if not self.config.tensor.quads:
             return Const(1, 1)
-        place = (self.index - read.start)[: ceil_log2(quadrant(self.config))]
-        return ~read.scale | (place < groups_of_a_quadrant(self.config))
+        return ~read.scale | scale_row(self.index, read.start, self.config)
 
     def _buffers(
         self, m: Module, name: str, count: int, arrives: Signal, buffer: Signal, active: Signal

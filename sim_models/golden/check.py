@@ -32,6 +32,7 @@ from makalu.spec.isa import (
     Space,
 )
 from makalu.spec.operand import counted_elements
+from makalu.spec.quantize import GROUP_ELEMENTS
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import MIXING, mixable
@@ -86,6 +87,8 @@ def check_bytes(data: bytes, queue: Queue, config: CoreConfig, *, loaded: Loaded
     opcode = Opcode(code)
     if queue not in INSTRUCTIONS[opcode].queues:
         return _wrong_queue(opcode, queue)
+    if not INSTRUCTIONS[opcode].there(config):
+        return _not_there(opcode, config)
     try:
         instruction = decode(data)
     except InstructionError as error:
@@ -100,6 +103,8 @@ def check(instruction: Instruction, queue: Queue, config: CoreConfig, *, loaded:
     """
     if queue not in INSTRUCTIONS[instruction.opcode].queues:
         return _wrong_queue(instruction.opcode, queue)
+    if not INSTRUCTIONS[instruction.opcode].there(config):
+        return _not_there(instruction.opcode, config)
     readings: list[tuple[ErrorCode, Iterable[str]]] = [(ErrorCode.RESERVED, _unused_slots(instruction))]
     readings += [(rule.code, _field(rule, instruction, config)) for rule in field_rules(instruction.opcode)]
     for place in _places(instruction, config, loaded):
@@ -113,6 +118,10 @@ def check(instruction: Instruction, queue: Queue, config: CoreConfig, *, loaded:
 
 def _wrong_queue(opcode: Opcode, queue: Queue) -> Violation:
     return ErrorCode.OPCODE, f"{opcode.name.lower()} does not run on the {queue.name.lower()} queue"
+
+
+def _not_there(opcode: Opcode, config: CoreConfig) -> Violation:
+    return ErrorCode.OPCODE, f"{opcode.name.lower()} is no instruction of preset {config.name}"
 
 
 def _unused_slots(instruction: Instruction) -> Iterator[str]:
@@ -232,6 +241,15 @@ def _same_sizes(place: _Place) -> Iterator[str]:
         yield f"{place.slot} has sizes {place.sizes} and {first.slot} has {first.sizes}; they must be equal"
 
 
+def _quarter_sizes(place: _Place) -> Iterator[str]:
+    dst = next(_places(place.instruction, place.config))
+    if (place.sizes[0] * GROUP_ELEMENTS, *place.sizes[1:]) != dst.sizes:
+        yield (
+            f"{place.slot} has sizes {place.sizes} and {dst.slot} has {dst.sizes}; size0 must be a quarter of that, the"
+            " others equal"
+        )
+
+
 def _one_element(place: _Place) -> Iterator[str]:
     if set(place.sizes) != {1}:
         yield f"{place.slot} holds one element a partition, not {place.sizes}"
@@ -276,6 +294,12 @@ def _quadrants(place: _Place) -> Iterator[str]:
     first, count, whole = place["partition"], place.count, quadrant(place.config)
     if place.mode.mode == Mode.MX and (first % whole or count % whole):
         yield f"{place.slot} has partitions {first} to {first + count - 1}, in mx they come by {whole}"
+
+
+def _whole_quadrants(place: _Place) -> Iterator[str]:
+    first, count, whole = place["partition"], place.count, quadrant(place.config)
+    if first % whole or count % whole:
+        yield f"{place.slot} has partitions {first} to {first + count - 1}, they come by {whole}"
 
 
 def _of_quadrants(place: _Place) -> Iterator[str]:
@@ -347,10 +371,12 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.IN_PSUM: _in_psum,
     OperandRule.BOUNDED: _bounded,
     OperandRule.SAME_SIZES: _same_sizes,
+    OperandRule.QUARTER_SIZES: _quarter_sizes,
     OperandRule.ONE_ELEMENT: _one_element,
     OperandRule.ONE_LINE: _one_line,
     OperandRule.TILE: _tile,
     OperandRule.QUADRANTS: _quadrants,
+    OperandRule.WHOLE_QUADRANTS: _whole_quadrants,
     OperandRule.OF_QUADRANTS: _of_quadrants,
     OperandRule.FROM_ZERO: _from_zero,
     OperandRule.SAME_PARTITION: _same_partition,

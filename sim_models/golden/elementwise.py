@@ -5,14 +5,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.isa import Space
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneSource
+from makalu.spec.quantize import ScaleRule
 
 from .formats import narrow, widen
 from .lanes import element
 from .memory import PartitionedMemory, byte_set
-from .operand import OperandPattern, operand
+from .operand import OperandPattern, operand, scale_rows
+from .quantize import quantize
 
 __all__ = ["GoldenElementwise"]
 
@@ -37,17 +40,38 @@ class GoldenElementwise:
     is read once, before anything is written, so it may lie inside the destination.
     """
 
-    def __init__(self, *, sbuf: PartitionedMemory, psum: PartitionedMemory, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        config: CoreConfig,
+        sbuf: PartitionedMemory,
+        psum: PartitionedMemory,
+        report: Callable[[str], None],
+    ) -> None:
+        self._config = config
         self._memories = {Space.SBUF: sbuf, Space.PSUM: psum}
         self._report = report
 
     def execute(self, instruction: Instruction) -> None:
         """Run one legal instruction of the Vector or Scalar queue."""
         self._overlap(instruction)
+        if LANE_PROGRAMS[instruction.opcode].grouped:
+            self._quantize(instruction)
+            return
         sources = {source.slot: self._read(instruction, source.slot) for source in _read_by(instruction)}
         target = operand(instruction, "dst", count=instruction["partitions"])
         result = np.broadcast_to(element(instruction, sources), (target.count, target.elements))
         self._memories[target.space].write(target, narrow(target.format, result))
+
+    def _quantize(self, instruction: Instruction) -> None:
+        """Elements to dst; the scales of each quadrant to the partitions in which they lie."""
+        target = operand(instruction, "dst", count=instruction["partitions"])
+        result = element(instruction, {"src0": self._read(instruction, "src0")})
+        elements, scales = quantize(target.format, ScaleRule(instruction["scale_rule"]), result)
+        self._memories[target.space].write(target, elements)
+        places = list(scale_rows(instruction, "src1", self._config))
+        for place, codes in zip(places, np.split(scales, len(places)), strict=True):
+            self._memories[place.space].write(place, codes)
 
     def _read(self, instruction: Instruction, slot: str) -> NDArray[np.uint32]:
         pattern = operand(instruction, slot, count=instruction["partitions"])

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.isa import INSTRUCTIONS, Space
 
 from .memory import byte_set
-from .operand import OperandPattern, operand
+from .operand import OperandPattern, operand, scale_rows
 
 __all__ = ["SbufAccess", "sbuf_accesses", "shared_word"]
 
@@ -24,14 +25,16 @@ class SbufAccess:
     words: NDArray[np.int64]
 
 
-def sbuf_accesses(instruction: Instruction, *, word_bytes: int) -> list[SbufAccess]:
+def sbuf_accesses(instruction: Instruction, config: CoreConfig) -> list[SbufAccess]:
     """The operands of a legal instruction that lie in SBUF."""
     out = []
-    for slot in INSTRUCTIONS[instruction.opcode].operands:
+    spec = INSTRUCTIONS[instruction.opcode]
+    for slot, allowed in spec.operands.items():
         if instruction[f"{slot}_space"] == Space.SBUF:
-            pattern = operand(instruction, slot, count=instruction["partitions"])
-            words = np.unique(byte_set(pattern) // word_bytes)
-            out.append(SbufAccess(slot, slot == "dst", pattern, words))
+            whole = [operand(instruction, slot, count=instruction["partitions"])]
+            patterns = scale_rows(instruction, slot, config) if allowed.among == "scales" else whole
+            words = np.unique(byte_set(whole[0]) // config.sbuf.word_bytes)
+            out += [SbufAccess(slot, spec.writes(slot), pattern, words) for pattern in patterns]
     return out
 
 

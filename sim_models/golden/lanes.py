@@ -11,14 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.encoding import Instruction
+from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import AluOp, Function
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput
 
 from .arithmetic import fp32_add, fp32_max, fp32_min, fp32_mul, fp32_sub
 
-__all__ = ["alu", "alu_step", "element", "function"]
+__all__ = ["ONE", "alu", "alu_step", "element", "function"]
 
 Bits = NDArray[np.uint32]
+
+ONE = ACCUMULATOR.bias << ACCUMULATOR.fraction_bits
+"""1, as fp32."""
 
 _BINARY: dict[AluOp, Callable[[Bits, Bits], Bits]] = {
     AluOp.ADD: fp32_add,
@@ -60,6 +64,8 @@ def element(instruction: Instruction, sources: Mapping[str, Bits]) -> Bits:
         return instruction[named] if isinstance(named, str) else named
 
     def taken(choice: LaneInput, step: int) -> Bits:
+        if choice is LaneInput.LIFT:  # what a group's scale takes back
+            return np.asarray(ONE, np.uint32)
         return np.asarray(sources.get(choice.slot, instruction[f"immediate{step}"]), np.uint32)
 
     data = taken(program.data, 0)

@@ -139,7 +139,9 @@ class _Run:
             report=self._report,
         )
         self._tensor = GoldenTensor(config=config, sbuf=self._sbuf, psum=self._psum, report=self._report)
-        self._elementwise = GoldenElementwise(sbuf=self._sbuf, psum=self._psum, report=self._report)
+        self._elementwise = GoldenElementwise(
+            config=config, sbuf=self._sbuf, psum=self._psum, report=self._report
+        )
         self._dma = GoldenDma(sbuf=self._sbuf, memory=self._memory, report=self._report)
         self._semaphores = [0] * config.sequencer.semaphores
         given = [queue for queue in QUEUES if queue in programs]
@@ -252,7 +254,7 @@ class _Run:
         # every queue's instructions take effect in order, independently of the other queues'
         name = state.queue.name
         # in turn, each takes effect before the next one issues: nothing is in flight
-        accesses = [] if self._random is None else sbuf_accesses(instruction, word_bytes=self._config.sbuf.word_bytes)
+        accesses = [] if self._random is None else sbuf_accesses(instruction, self._config)
         issued = _Issued(state, address, instruction, accesses)
         self._report_shared_words(name, issued)
         self._channels.setdefault(name, deque()).append(issued)

@@ -1,15 +1,18 @@
 """One operand of an instruction as a record, and the checks' view of its extent."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.isa import AP_DIMS, OPERANDS, Space
+from makalu.spec.scales import groups_of_a_quadrant, quadrant
 
 from .walker import extent
 
-__all__ = ["OperandPattern", "operand"]
+__all__ = ["OperandPattern", "operand", "scale_rows"]
 
 _SPACES = {int(space): space for space in Space}
 
@@ -76,3 +79,10 @@ def operand(instruction: Instruction, slot: str, *, count: int) -> OperandPatter
         sizes=tuple([get(name, 0) for name in names.sizes]),
         strides=tuple([get(name, 0) for name in names.strides]),
     )
+
+
+def scale_rows(instruction: Instruction, slot: str, config: CoreConfig) -> Iterator[OperandPattern]:
+    """The pattern of scales in `slot`, once for each quadrant of a legal instruction: the partitions that have them."""
+    scales = operand(instruction, slot, count=groups_of_a_quadrant(config))
+    for base in range(0, instruction["partitions"], quadrant(config)):
+        yield replace(scales, partition=scales.partition + base)

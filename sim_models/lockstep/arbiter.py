@@ -14,18 +14,19 @@ _PSUM_FIELDS = ("address", "start", "count")
 class AccessArbiterModel:
     """command[e] = request[e] granted in the cycle before; at most one engine a bank and cycle.
 
-    Inputs: `request` (a dict an engine: valid, write, address, mask, start, count), `psum_request` (the same: valid,
-    address, start, count), `owned` (bits). Outputs: `grant`, `psum_grant` (bits), `command`, `psum_command` (a dict an
-    engine).
+    Inputs: `request` (a dict an engine: valid, write, address, mask, start, count, where there is MX scales),
+    `psum_request` (the same: valid, address, start, count), `owned` (bits). Outputs: `grant`, `psum_grant` (bits),
+    `command`, `psum_command` (a dict an engine).
     A command's fields are meaningful only with `enable`; without it they are the fields of the request a cycle ago.
     """
 
     def __init__(self, config: CoreConfig, engines: int = ENGINES) -> None:
         self.config, self.engines = config, engines
+        self.fields = (*_FIELDS, "scales") if config.tensor.quads else _FIELDS
         self.turn = 0
         self.psum_turn = 0
         self.merging = [False] * engines
-        self.command = [dict.fromkeys(("enable", "write", *_FIELDS), 0) for _ in range(engines)]
+        self.command = [dict.fromkeys(("enable", "write", *self.fields), 0) for _ in range(engines)]
         self.psum_command = [dict.fromkeys(("enable", *_PSUM_FIELDS), 0) for _ in range(engines)]
 
     def partial(self, mask: int) -> bool:
@@ -87,7 +88,7 @@ class AccessArbiterModel:
             self.command[e] = {
                 "enable": int(goes),
                 "write": int(bool(request["write"]) and not first),
-                **{name: request[name] for name in _FIELDS},
+                **{name: request[name] for name in self.fields},
             }
         for e, request in enumerate(inputs["psum_request"]):
             self.psum_command[e] = {

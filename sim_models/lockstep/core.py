@@ -68,7 +68,7 @@ class CoreModel:
         self.array, self.psum, self.sbuf = ArrayModel(config), PsumModel(config), SbufModel(config)
         self.arbiter, self.dma = AccessArbiterModel(config), DmaModel(config)
         self.engines = [LaneEngineModel(config, engine=name) for name in ACCESS_ENGINES]
-        self.lanes = [LanesModel(config) for _ in ACCESS_ENGINES]
+        self.lanes = [LanesModel(config, grouped=engine.grouped) for engine in self.engines]
         self._rows = np.arange(config.partitions)
         delays = self._rows * config.tensor.add_stages
         self._phases = [constant((cycle - delays) % PHASES) for cycle in range(PHASES)]
@@ -169,13 +169,14 @@ class CoreModel:
             return self._settled[1]
         frame = self.cycle % PHASES
         # what follows from state alone
+        engines = [engine.registered() for engine in self.engines]
+        orders = [{"control": engine["to_lanes"]} for engine in engines]
         out: dict[str, Any] = {
             "dma": self._dma(),
             "p": self.array.comb(),
-            "lanes": [lanes.comb({}) for lanes in self.lanes],
+            "lanes": [lanes.comb(control) for lanes, control in zip(self.lanes, orders, strict=True)],
             "psum": self.psum.comb({}),
         }
-        engines = [engine.registered() for engine in self.engines]
         head = self.head.comb({"command": None, "frame": frame})
         # arbiter: requests and owned banks are registers
         out["to_arbiter"] = {

@@ -7,9 +7,11 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Function
+from makalu.spec.lane_programs import grouping
 from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES, STEPS
+from makalu.spec.quantize import GROUP_ELEMENTS
 
-from .lane_plan import LanePlan, SourcePlan, lane_plan
+from .lane_plan import DestinationPlan, LanePlan, SourcePlan, lane_plan
 
 __all__ = ["LaneEngineModel"]
 
@@ -20,6 +22,8 @@ _EMPTY_SETUP: dict[str, int | tuple[int, ...]] = {
     **dict.fromkeys(("dst_dtype", "data", "start", "count"), 0),
     "function": int(Function.IDENTITY),
 }
+
+_EMPTY_SCALING = {"grouped": 0, "dropped": 0, "scale_start": 0}
 
 
 class _Source:
@@ -75,6 +79,58 @@ class _Source:
         self.way = [new, self.way[0]]
 
 
+class _Combiner:
+    """One destination: which of its plan's writes is being combined, and which asks for its grant."""
+
+    def __init__(self) -> None:
+        self.plan: DestinationPlan | None = None
+        self.placed = 0
+        self.combining: int | None = None
+        self.waiting: int | None = None
+
+    def begin(self, plan: DestinationPlan) -> None:
+        self.plan, self.placed = plan, 0
+
+    @property
+    def ended(self) -> bool:
+        """Every element has been placed."""
+        return self.plan is not None and self.placed == len(self.plan.write_of)
+
+    @property
+    def idle(self) -> bool:
+        return self.ended and self.combining is None and self.waiting is None
+
+    def moves_on(self) -> bool:
+        """The next element begins another word than the one that is combined."""
+        assert self.plan is not None
+        return self.combining is not None and self.combining != self.plan.write_of[self.placed]
+
+    def blocked(self, leaving: bool, written: bool) -> bool:
+        return leaving and self.moves_on() and self.waiting is not None and not written
+
+    def done(self, written: bool) -> bool:
+        return self.ended and self.combining is None and written
+
+    def tick(self, place: bool, written: bool) -> tuple[int, int]:
+        """(move, position of what is placed, 0 without)."""
+        free = self.waiting is None or written
+        move = (place and self.moves_on()) or (self.ended and self.combining is not None and free)
+        position = 0
+        if written:
+            self.waiting = None
+        if move:
+            self.waiting, self.combining = self.combining, None
+        if place:
+            assert self.plan is not None
+            position, self.combining = self.plan.positions[self.placed], self.plan.write_of[self.placed]
+            self.placed += 1
+        return int(move), position
+
+    def request(self) -> dict[str, int]:
+        assert self.plan is not None and self.waiting is not None
+        return {"write": 1, "address": self.plan.words[self.waiting], "mask": self.plan.masks[self.waiting]}
+
+
 class LaneEngineModel:
     """dst = cast(f(sources)): orders to the lanes and requests to the arbiter, without data.
 
@@ -90,19 +146,25 @@ class LaneEngineModel:
         self.ratio: Fraction = getattr(config, engine).ratio
         self.cycle = 0
         self.plan: LanePlan | None = None
+        self.grouped = grouping(engine, config)
         self.setup = dict(_EMPTY_SETUP)
+        if self.grouped:
+            self.setup.update(_EMPTY_SCALING)
         self.active = False
         self.finish = False
         self.finish_now = False
         self.sources = {slot: _Source() for slot in SOURCES}
         self.pipeline = [False] * LANE_STAGES
-        self.placed = 0
-        self.combining: int | None = None
-        """Which of the plan's writes the combining buffer holds; `waiting`: which one asks for its grant."""
-        self.waiting: int | None = None
+        self.writers = {"write": _Combiner(), "scales": _Combiner()}
+        """By who asks; of scales only where the engine scales in groups."""
+        self.entered = 0
         self.held: str | None = None
         self.psum_held: str | None = None
         self.lanes = {"advance": 0, "pop_index": (0,) * len(SOURCES), "place": 0, "place_position": 0, "move": 0}
+        if self.grouped:
+            self.lanes |= dict.fromkeys(
+                ("enters", "phase", "scale_place", "scale_position", "scale_move", "scale_show"), 0
+            )
 
     def _tick_of_engine(self) -> bool:
         ticks, cycles = self.ratio.numerator, self.ratio.denominator
@@ -114,8 +176,7 @@ class LaneEngineModel:
         for name, source in self.sources.items():
             if source.plan is not None and source.wants() is not None:
                 wanting[source.plan.psum].append(name)
-        if self.waiting is not None:
-            wanting[False].append("write")
+        wanting[False] += [name for name, writer in self.writers.items() if writer.waiting is not None]
         sbuf = self.held or (wanting[False][0] if wanting[False] else None)
         psum = self.psum_held or (wanting[True][0] if wanting[True] else None)
         return sbuf, psum
@@ -123,11 +184,11 @@ class LaneEngineModel:
     def registered(self) -> dict[str, Any]:
         sbuf, psum = self._turns()
         who = {"start": self.setup["start"], "count": self.setup["count"]}
-        request: dict[str, Any] = {**_NO_REQUEST, **who}
-        if sbuf == "write":
-            assert self.plan is not None and self.waiting is not None
-            to = self.plan.destination
-            request |= {"valid": 1, "write": 1, "address": to.words[self.waiting], "mask": to.masks[self.waiting]}
+        request: dict[str, Any] = {**_NO_REQUEST, **who} | ({"scales": 0} if self.config.tensor.quads else {})
+        if sbuf in self.writers:
+            request |= {"valid": 1, **self.writers[sbuf].request()}
+            if sbuf == "scales":
+                request |= {"scales": 1, "start": self.setup["scale_start"]}
         elif sbuf is not None:
             request |= {"valid": 1, "address": self.sources[sbuf].wants()}
         psum_request: dict[str, Any] = {"valid": 0, "address": 0, **who}
@@ -161,7 +222,7 @@ class LaneEngineModel:
         self.held = None if inputs["grant"] else sbuf
         self.psum_held = None if inputs["psum_grant"] else psum
 
-        pop = self._destination(written="write" in served)
+        pop = self._destination(served)
         for name, source in self.sources.items():
             source.tick(name in served, pop and source.plan is not None and not source.plan.once)
 
@@ -173,40 +234,45 @@ class LaneEngineModel:
         self.finish = self.finish_now
         self.cycle += 1
 
-    def _destination(self, *, written: bool) -> bool:
-        """Pipeline, combining buffer and write of this cycle's edge; whether elements are popped.
+    def _destination(self, served: set[str | None]) -> bool:
+        """Pipeline, combining buffers and writes of this cycle's edge; whether elements are popped.
 
-        Where nothing is read, elements enter until the last one has been placed; those behind it are none.
+        Where nothing is read, elements enter until the last one has been placed; those behind it are none. In the midst
+        of a group nothing moves until the next element is there.
         """
-        plan = self.plan
-        ended = plan is not None and self.placed == len(plan.destination.write_of)
-        unfinished = self.active and not ended
+        dst, scales = self.writers["write"], self.writers["scales"]
+        written, scale_written = "write" in served, "scales" in served
+        grouped = bool(self.setup.get("grouped"))
+        unfinished = self.active and not dst.ended
         leaving = self.pipeline[-1] and unfinished
-        free = self.waiting is None or written
-        target = plan.destination.write_of[self.placed] if plan is not None and leaving else None
-        other = leaving and self.combining is not None and self.combining != target
-        advance = self._tick_of_engine() and not (other and not free)
-        place = leaving and advance
-        flush = ended and self.combining is not None and free
-        move = (place and other) or flush
-        self.finish_now = self.active and ended and self.combining is None and written
-
-        used = [source for source in self.sources.values() if source.plan is not None]
-        pop = advance and unfinished and all(source.available() for source in used)
+        scale_leaving = leaving and grouped and dst.placed % GROUP_ELEMENTS == 0
+        available = all(source.available() for source in self.sources.values() if source.plan is not None)
+        phase = self.entered % GROUP_ELEMENTS if self.grouped else 0
+        advance = (
+            self._tick_of_engine()
+            and not (grouped and phase and not available)
+            and not scales.blocked(scale_leaving, scale_written)
+            and not dst.blocked(leaving, written)
+        )
+        self.finish_now = self.active and (
+            (dst.done(written) and (scales.idle or not grouped)) or (scales.done(scale_written) and dst.idle)
+        )
+        pop = advance and unfinished and available
+        move, position = dst.tick(leaving and advance, written)
         self.lanes = {
             "advance": int(advance),
             "pop_index": tuple(source.popped % ELEMENT_BUFFER for source in self.sources.values()),
-            "place": int(place),
-            "place_position": plan.destination.positions[self.placed] if plan is not None and place else 0,
-            "move": int(move),
+            "place": int(leaving and advance),
+            "place_position": position,
+            "move": move,
         }
-        if written:
-            self.waiting = None
-        if move:
-            self.waiting, self.combining = self.combining, None
-        if place:
-            self.combining = target
-            self.placed += 1
+        if self.grouped:
+            place = scale_leaving and advance
+            move, position = scales.tick(place, scale_written)
+            self.lanes |= {"enters": int(grouped and unfinished and available), "phase": phase}
+            self.lanes |= {"scale_place": int(place), "scale_position": position, "scale_move": move}
+            self.lanes["scale_show"] = int(scale_written)
+            self.entered += pop and grouped
         if advance:
             self.pipeline = [pop, *self.pipeline[:-1]]
         return pop
@@ -215,7 +281,10 @@ class LaneEngineModel:
         self.plan = lane_plan(command, self.config)
         self.setup = dict(self.plan.setup)
         self.active = True
-        self.placed = 0
+        self.entered = 0
+        self.writers["write"].begin(self.plan.destination)
+        if self.plan.scales is not None:
+            self.writers["scales"].begin(self.plan.scales)
         self.pipeline = [False] * LANE_STAGES
         for source, plan in zip(self.sources.values(), self.plan.sources, strict=True):
             source.begin(plan)

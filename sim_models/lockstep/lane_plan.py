@@ -6,9 +6,10 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.isa import AP_DIMS, Space
-from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneSource, data_inputs, operand_inputs
-from makalu.spec.lanes import SOURCES, STEPS
+from makalu.spec.lane_programs import LANE_PROGRAMS, LaneInput, LaneSource, data_inputs, grouping, operand_inputs
+from makalu.spec.lanes import SCALES, SOURCES, STEPS
 from makalu.spec.memory_map import PSUM_WORD_BITS
+from makalu.spec.quantize import ScaleRule, dropped
 
 from ..golden.walker import addresses
 
@@ -47,6 +48,8 @@ class LanePlan:
     sources: tuple[SourcePlan | None, ...]
     """In the order of `SOURCES`; None where nothing is read, which may be so of all."""
     destination: DestinationPlan
+    scales: DestinationPlan | None = None
+    """Of an instruction that scales in groups: where the scales go."""
 
 
 def _pattern(instruction: Instruction, slot: str) -> tuple[Format, list[int]]:
@@ -71,8 +74,8 @@ def _source(instruction: Instruction, source: LaneSource, config: CoreConfig) ->
     return SourcePlan(psum=psum, once=source.once, reads=tuple(reads), positions=positions)
 
 
-def _destination(instruction: Instruction, config: CoreConfig) -> DestinationPlan:
-    form, places = _pattern(instruction, "dst")
+def _destination(instruction: Instruction, slot: str, config: CoreConfig) -> DestinationPlan:
+    form, places = _pattern(instruction, slot)
     width = config.sbuf.word_bytes
     words: list[int] = []
     masks: list[int] = []
@@ -94,6 +97,7 @@ def _destination(instruction: Instruction, config: CoreConfig) -> DestinationPla
 def lane_plan(instruction: Instruction, config: CoreConfig) -> LanePlan:
     """Plan of a legal instruction of the Vector or Scalar queue."""
     program = LANE_PROGRAMS[instruction.opcode]
+    grouped = grouping(program.engine, config)
     read = {source.slot: source for source in program.sources if not source.when or instruction[source.when]}
 
     def value(named: int | str) -> int:
@@ -101,7 +105,7 @@ def lane_plan(instruction: Instruction, config: CoreConfig) -> LanePlan:
 
     def choice(taken: LaneInput, inputs: tuple[LaneInput, ...]) -> int:
         """Index among what a lane can choose from; an operand that is left out is the immediate."""
-        return inputs.index(taken if taken.slot in read else LaneInput.IMMEDIATE)
+        return inputs.index(taken if not taken.slot or taken.slot in read else LaneInput.IMMEDIATE)
 
     setup: dict[str, int | tuple[int, ...]] = {
         "psum": tuple(int(instruction[f"{slot}_space"] == Space.PSUM) for slot in SOURCES),
@@ -109,15 +113,21 @@ def lane_plan(instruction: Instruction, config: CoreConfig) -> LanePlan:
         "dst_dtype": instruction["dst_dtype"],
         "op": tuple(value(step.op) for step in program.steps),
         "reverse": tuple(value(step.reverse or 0) for step in program.steps),
-        "data": choice(program.data, data_inputs()),
-        "operand": tuple(choice(step.operand, operand_inputs()) for step in program.steps),
+        "data": choice(program.data, data_inputs(grouped=grouped)),
+        "operand": tuple(choice(step.operand, operand_inputs(grouped=grouped)) for step in program.steps),
         "immediate": tuple(instruction[f"immediate{n}"] for n in range(STEPS)),
         "function": value(program.function),
         "start": instruction["dst_partition"],
         "count": instruction["partitions"],
     }
+    if grouped:
+        form, rule = FORMAT_OF_CODE[instruction["dst_dtype"]], instruction["scale_rule"]
+        setup["grouped"] = int(program.grouped)
+        setup["dropped"] = dropped(form, ScaleRule(rule)) if program.grouped else 0
+        setup["scale_start"] = instruction[f"{SCALES}_partition"] if program.grouped else 0
     return LanePlan(
         setup=setup,
         sources=tuple(_source(instruction, read[slot], config) if slot in read else None for slot in SOURCES),
-        destination=_destination(instruction, config),
+        destination=_destination(instruction, "dst", config),
+        scales=_destination(instruction, SCALES, config) if program.grouped else None,
     )

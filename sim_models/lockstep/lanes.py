@@ -12,7 +12,8 @@ from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
 from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
 from ..golden.formats import narrow, storage, widen
-from ..golden.lanes import alu_step, function
+from ..golden.lanes import ONE, alu_step, function
+from .group_scales import GroupScales
 from .lane_engine import LaneEngineModel
 from .taking_part import taking_part
 
@@ -28,9 +29,12 @@ class LanesModel:
     Outputs, from the state alone: `write_data` uint8 [P, W]; `known` bool [P, W], bytes of it that were ever placed
     (the RTL's data registers have no reset).
     An element is computed when it enters the pipeline and only travels then: what it becomes does not depend on when.
+    One of a group waits in it until the last of the group has entered.
+    `grouped`: of an engine that scales in groups; `comb` then looks at `control`.
     """
 
-    def __init__(self, config: CoreConfig) -> None:
+    def __init__(self, config: CoreConfig, *, grouped: bool = False) -> None:
+        self.grouped = grouped
         count, width = config.partitions, config.sbuf.word_bytes
         self.word = np.zeros((len(SOURCES), count, width), np.uint8)
         self.buffer = np.zeros((len(SOURCES), ELEMENT_BUFFER, count), np.uint32)
@@ -43,8 +47,12 @@ class LanesModel:
         self.write_data = np.zeros((count, width), np.uint8)
         self.combined_known = np.zeros((count, width), bool)
         self.known = np.zeros((count, width), bool)
+        if grouped:
+            self.groups = GroupScales(config)
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        if self.grouped and inputs["control"]["scale_show"]:
+            return self.groups.shown()
         return {"write_data": self.write_data.copy(), "known": self.known.copy()}
 
     def tick(self, inputs: dict[str, Any]) -> None:
@@ -56,8 +64,12 @@ class LanesModel:
             self.known[part] = self.combined_known[part]
         if control["place"]:
             self._place(control["place_position"], FORMAT_OF_CODE[setup["dst_dtype"]].bytes, part)
+        if self.grouped:
+            self.groups.tick(control, part)
         if control["advance"]:
             self._advance(setup, control["pop_index"], part)
+            if self.grouped:
+                self.groups.advance(control, self.pipeline)
         for s in range(len(SOURCES)):
             if control["push"][s]:
                 self._push(s, control, inputs, part)
@@ -87,12 +99,16 @@ class LanesModel:
     def _compute(self, setup: dict[str, Any], index: tuple[int, int]) -> Bits:
         src0, src1 = self.buffer[0, index[0]], self.buffer[1, index[1]]
         immediates = [np.full_like(src0, immediate) for immediate in setup["immediate"]]
-        data = {LaneInput.IMMEDIATE: immediates[0], LaneInput.SRC0: src0}[data_inputs()[setup["data"]]]
+        taken = data_inputs(grouped=self.grouped)[setup["data"]]
+        data = {LaneInput.IMMEDIATE: immediates[0], LaneInput.SRC0: src0}[taken]
         for step, value in enumerate((src1, self.buffer[1, 0])):  # behind step 0 only one value a partition is kept
             operands = {LaneInput.IMMEDIATE: immediates[step], LaneInput.SRC1: value}
-            operand = operands[operand_inputs()[setup["operand"][step]]]
+            operands[LaneInput.LIFT] = np.full_like(src0, ONE)  # what a group's scale takes back
+            operand = operands[operand_inputs(grouped=self.grouped)[setup["operand"][step]]]
             data = alu_step(AluOp(setup["op"][step]), data, operand, reverse=bool(setup["reverse"][step]))
         data = function(Function(setup["function"]), data)
+        if setup.get("grouped"):
+            return data
         # before the first instruction there is no format yet
         return narrow(FORMAT_OF_CODE.get(setup["dst_dtype"], ACCUMULATOR), data).astype(np.uint32)
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import PHASES
 from makalu.spec.memory_map import ENGINES, GRANULE_BYTES
+from makalu.spec.scales import groups_of_a_quadrant, quadrant
 
-from .taking_part import constant, taking_part
+from .taking_part import constant, scale_rows, taking_part
 
 __all__ = ["SbufModel"]
 
@@ -31,7 +32,8 @@ class SbufModel:
 
     Words are rows of `word_bytes` uint8, byte 0 first. Inputs of a cycle, by port name:
 
-    - `access`: two dicts enable, write, address, mask, start, count (the same for all partitions);
+    - `access`: two dicts enable, write, address, mask, start, count and, where there is MX, scales (the same for all
+      partitions);
       `write_data`: uint8 [2, P, W].
     - `tensor`: dict of arrays [P] enable, address. `dma`: dict of arrays enable, write, address, granules [P],
       data uint8 [P, W]; fresh bool [P, W], if given: the bytes of a write that do not repeat what the word holds.
@@ -78,7 +80,12 @@ class SbufModel:
         self._bits = 1 << np.arange(sbuf.word_bytes // GRANULE_BYTES)
 
     def _takes_part(self, command: dict[str, Any]) -> NDArray[np.bool_]:
-        return taking_part(command["start"], command["count"] if command["enable"] else 0, len(self._rows))
+        """Partitions that an engine's command is for."""
+        start, count = command["start"], command["count"] if command["enable"] else 0
+        if command.get("scales"):
+            whole, rows = quadrant(self.config), groups_of_a_quadrant(self.config)
+            return scale_rows(start, count, len(self._rows), whole, rows)
+        return taking_part(start, count, len(self._rows))
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         sbuf, partitions = self.config.sbuf, self.config.partitions
@@ -86,10 +93,9 @@ class SbufModel:
         written_a, defined_a = [], []
         for e, command in enumerate(inputs["access"]):
             chosen, granules = _chosen(command["mask"], sbuf.word_bytes)
-            count = command["count"] if command["enable"] and command["write"] else 0
             written_a.append(
                 {
-                    "enable": taking_part(command["start"], count, partitions),
+                    "enable": self._takes_part({**command, "enable": command["enable"] and command["write"]}),
                     "address": np.full(partitions, command["address"], np.int64),
                     "granules": np.full(partitions, granules, np.int64),
                     "data": np.where(chosen, inputs["write_data"][e], read_data[e]) if granules else read_data[e],

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["constant", "taking_part"]
+__all__ = ["constant", "scale_rows", "taking_part"]
 
 
 def constant(array: NDArray[Any]) -> NDArray[Any]:
@@ -20,3 +20,10 @@ def taking_part(start: int, count: int, partitions: int) -> NDArray[np.bool_]:
     """bool [partitions], read-only: start <= p < start + count."""
     rows = np.arange(partitions)
     return constant((rows >= start) & (rows < start + count))
+
+
+@functools.lru_cache(maxsize=1024)
+def scale_rows(start: int, count: int, partitions: int, whole: int, rows: int) -> NDArray[np.bool_]:
+    """bool [partitions], read-only: of those from `start` on, the first `rows` of each `whole`."""
+    offset = np.arange(partitions) - start
+    return constant((offset >= 0) & (offset < count) & (offset % whole < rows))

@@ -10,12 +10,12 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.formats import FORMATS
 from makalu.spec.isa import AP_DIMS, OPERANDS, Space
 from makalu.spec.lane_programs import LANE_PROGRAMS
-from makalu.spec.lanes import SOURCES
+from makalu.spec.lanes import SCALES, SOURCES
 from makalu.spec.memory_map import GRANULE_BYTES
 
 from ..golden.walker import addresses
 
-__all__ = ["NOBODY", "LaneShape", "lane_shape", "shape_key"]
+__all__ = ["NOBODY", "LaneShape", "WriteShape", "lane_shape", "shape_key"]
 
 NOBODY = -1
 """Stands for a bank where nothing is asked for."""
@@ -42,19 +42,34 @@ class LaneShape:
     """Those s that are read; there may be none."""
     streamed: tuple[int, ...]
     """Those of them that have an element for each of dst; the others one value a partition."""
-    write_of: tuple[int, ...]
-    """Number of the write that takes element i."""
-    write_banks: tuple[int, ...]
-    merges: tuple[bool, ...]
-    """Whether a write covers a granule in part: it takes two turns at the bank."""
+    writes: "WriteShape"
     psum_banks: int
     """Bit mask of all PSUM banks that are read."""
+    scales: "WriteShape | None" = None
+    """Of an instruction that scales in groups: one element for GROUP_ELEMENTS of dst."""
 
     @property
     def alone(self) -> "LaneShape":
         """The same with one bank for all: what decides the cycles while nobody else is at the banks."""
         banks = tuple(tuple(min(bank, 0) for bank in row) for row in self.banks)
-        return replace(self, banks=banks, write_banks=(0,) * len(self.write_banks), psum_banks=0)
+        scales = None if self.scales is None else self.scales.alone
+        return replace(self, banks=banks, writes=self.writes.alone, psum_banks=0, scales=scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteShape:
+    """One destination: elements that follow each other in one word are one write."""
+
+    of: tuple[int, ...]
+    """Number of the write that takes element i."""
+    banks: tuple[int, ...]
+    """Of each write."""
+    merges: tuple[bool, ...]
+    """Whether a write covers a granule in part: it takes two turns at the bank."""
+
+    @property
+    def alone(self) -> "WriteShape":
+        return replace(self, banks=(0,) * len(self.banks))
 
 
 def shape_key(instruction: Instruction) -> tuple[int, ...]:
@@ -74,25 +89,33 @@ def lane_shape(instruction: Instruction, config: CoreConfig) -> LaneShape:
 
     Does not: check the instruction; look at partitions, operations or values, which change no cycle.
     """
-    sources = LANE_PROGRAMS[instruction.opcode].sources
+    program = LANE_PROGRAMS[instruction.opcode]
+    sources = program.sources
     read = {source.slot: source for source in sources if not source.when or instruction[source.when]}
     psum = tuple(slot in read and instruction[f"{slot}_space"] == Space.PSUM for slot in SOURCES)
     banks = tuple(
         _read_banks(_places(instruction, slot), in_psum, config) if slot in read else ()
         for slot, in_psum in zip(SOURCES, psum, strict=True)
     )
-    written = _places(instruction, "dst")
-    write_of = np.cumsum(_new_word(written, config)) - 1
-    first = np.flatnonzero(_new_word(written, config))
     return LaneShape(
         psum=psum,
         banks=banks,
         used=tuple(s for s, slot in enumerate(SOURCES) if slot in read),
         streamed=tuple(s for s, slot in enumerate(SOURCES) if slot in read and not read[slot].once),
-        write_of=tuple(write_of.tolist()),
-        write_banks=tuple((written[first] // config.sbuf.bank_bytes).tolist()),
-        merges=_merges(written, write_of, _BYTES[instruction["dst_dtype"]], config),
+        writes=_writes(instruction, "dst", config),
         psum_banks=sum(1 << b for b in {b for p, row in zip(psum, banks, strict=True) if p for b in row}),
+        scales=_writes(instruction, SCALES, config) if program.grouped else None,
+    )
+
+
+def _writes(instruction: Instruction, slot: str, config: CoreConfig) -> WriteShape:
+    places = _places(instruction, slot)
+    new = _new_word(places, config)
+    of = np.cumsum(new) - 1
+    return WriteShape(
+        of=tuple(of.tolist()),
+        banks=tuple((places[np.flatnonzero(new)] // config.sbuf.bank_bytes).tolist()),
+        merges=_merges(places, of, _BYTES[instruction[f"{slot}_dtype"]], config),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from makalu.spec.formats import E8M0, FORMATS, FP32, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, Opcode, Space
+from makalu.spec.quantize import GROUP_ELEMENTS
 from makalu.spec.tensor_modes import Mode
 from makalu.sw.nki.double_row import row
 from makalu.sw.nki.errors import NotBuiltError
@@ -72,7 +73,10 @@ def _instructions(
         # the outermost dimension of src0 counts its rows; the elements of one are beside those of dst
         rows = {name: tensor.dims[1] for name, tensor in zip(names, tensors, strict=True) if name != "dst"}
         tensors = [row(tensor) if name in rows else tensor for name, tensor in zip(names, tensors, strict=True)]
-    for pattern in common_patterns([_elements(tensor) for tensor in tensors], most=most):
+    dims = [_elements(tensor) for tensor in tensors]
+    if roles.group_scales is not None:  # a scale stays for as many elements
+        dims.append([*_elements(operation.tensors["dst_scale"]), (GROUP_ELEMENTS, 0)])
+    for pattern in common_patterns(dims, most=most):
         values = dict(numbers)
         reads: list[Region] = []
         writes: list[Region] = []
@@ -91,6 +95,12 @@ def _instructions(
             strides = _LONE
             reads.append(_slot(values, roles.scales, scales, addresses, first, pattern.sizes, strides))
             values[f"{roles.scales}_dtype"] = E8M0.code
+        if roles.group_scales is not None:
+            scales = operation.tensors["dst_scale"]
+            first = scales.start + pattern.offsets[-1]
+            sizes, strides = (1, *pattern.sizes[1:]), (1, *pattern.strides[-1][1:])
+            writes.append(_slot(values, roles.group_scales, scales, addresses, first, sizes, strides))
+            values[f"{roles.group_scales}_dtype"] = E8M0.code
         for name, slot in roles.scalars.items():
             if name in operation.tensors:
                 scalar = operation.tensors[name]

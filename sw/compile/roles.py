@@ -23,6 +23,8 @@ class Roles:
     """The role whose rows are PE columns."""
     scales: str | None = None
     """Slot of the role `scales`, where an operation has one: a byte for each element of a partition."""
+    group_scales: str | None = None
+    """Slot of the role `dst_scale`, which is written: a byte for each GROUP_ELEMENTS elements of a partition."""
 
 
 ROLES: Mapping[Opcode, Roles] = {
@@ -50,6 +52,7 @@ ROLES: Mapping[Opcode, Roles] = {
         },
     ),
     Opcode.MEMSET: Roles({"dst": "dst"}, numbers={"value": "immediate0"}),
+    Opcode.QUANTIZE_MX: Roles({"dst": "dst", "src": "src0"}, numbers={"rule": "scale_rule"}, group_scales="src1"),
     Opcode.ACTIVATION: Roles(
         {"dst": "dst", "data": "src0"},
         {"bias": "src1"},

@@ -4,6 +4,7 @@ from typing import Any
 
 from makalu.spec.formats import FP32, FormatKind
 from makalu.spec.isa import AluOp, Opcode, OperandRule
+from makalu.spec.quantize import ScaleRule
 
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt
@@ -27,6 +28,7 @@ from .errors import KernelError, NotBuiltError
 from .fill import fill, identity
 from .matmul import matmul
 from .operators import OPERATORS, Operator, alu_operator, function_operator
+from .quantize import quantize
 from .recording import core_config, current
 from .staging import copied, fresh, in_rows, relocated
 from .storage import Buffer
@@ -47,6 +49,7 @@ __all__ = [
     "nc_transpose",
     "nc_version",
     "oob_mode",
+    "quantize_mx",
     "reduce_cmd",
     "scalar_engine",
     "tensor_copy",
@@ -175,6 +178,20 @@ def memset(dst: Tensor, value: float, engine: Any = engine.unknown, name: str | 
     _check_engine(engine, (vector_engine, gpsimd_engine), dst)
     fp32_bits("value", value)
     fill(dst, float(value))
+
+
+@call("nisa")
+def quantize_mx(
+    dst: Tensor, src: Tensor, dst_scale: Tensor, name: str | None = None, scale_rule: ScaleRule = ScaleRule.ROOM
+) -> None:
+    """dst[P, N] = src[P, 4 N] over its groups' scales, four elements a container; dst_scale = the scales.
+
+    A group is 8 partitions x 4 elements; its scale (uint8, e8m0) goes to one of four partitions of each 32. src is
+    bfloat16 or float16, all in SBUF. One instruction of Vector, or more where shapes need them. `scale_rule` is not in
+    NKI: ScaleRule.OCP takes the scale of the OCP specification, half of NKI's.
+    """
+    del name
+    quantize(dst, src, dst_scale, ScaleRule(scale_rule))
 
 
 @call("nisa")

@@ -14,7 +14,7 @@ from .staging import fresh, in_rows, read, record, relocated
 from .storage import Buffer
 from .tensor import Tensor
 
-__all__ = ["MX_CALL", "check_mx", "placed_data", "placed_scales", "record_mx"]
+__all__ = ["MX_CALL", "check_mx", "check_scale", "placed_data", "placed_scales", "record_mx"]
 
 MX_CALL = "NKI: nisa.nc_matmul_mx"
 _LOAD, _MATMUL = Opcode.LOAD_STATIONARY, Opcode.MATMUL
@@ -40,24 +40,25 @@ def check_mx(stationary: Tensor, moving: Tensor, scales: tuple[Tensor, Tensor]) 
     if stationary.size // stationary.shape[0] % 2:
         raise KernelError(f"stationary {stationary} must have an even number of columns ({MX_CALL})")
     for name, scale, tensor in (("stationary", scales[0], stationary), ("moving", scales[1], moving)):
-        _check_scale(f"{name}_scale", checked_tensor(f"{name}_scale", scale, Buffer.SBUF), tensor)
+        check_scale(f"{name}_scale", checked_tensor(f"{name}_scale", scale, Buffer.SBUF), tensor, MX_CALL, _MATMUL)
 
 
-def _check_scale(name: str, scale: Tensor, tensor: Tensor) -> None:
+def check_scale(name: str, scale: Tensor, tensor: Tensor, call: str, opcode: Opcode) -> None:
+    """Scales of the containers of `tensor`. Errors: another type, size or place; `call` and `opcode` say whose rule."""
     config = current().config
     if scale.dtype not in _SCALES:
-        raise KernelError(f"{name} {scale} must be of uint8, codes of {E8M0.long_name} ({MX_CALL})")
+        raise KernelError(f"{name} {scale} must be of uint8, codes of {E8M0.long_name} ({call})")
     columns, whole = tensor.size // tensor.shape[0], quadrant(config)
     if scale.size // scale.shape[0] != columns:
-        raise KernelError(f"{name} {scale} must have {columns} columns, as {tensor} has: one for each ({MX_CALL})")
+        raise KernelError(f"{name} {scale} must have {columns} columns, as {tensor} has: one for each ({call})")
     least = tensor.shape[0] - whole + groups_of_a_quadrant(config)
     if not least <= scale.shape[0] <= tensor.shape[0]:
         raise KernelError(
             f"{name} {scale} must have {least} to {tensor.shape[0]} partitions: {groups_of_a_quadrant(config)} for each"
-            f" {whole} of {tensor}, a row for {GROUP_PARTITIONS} of them ({MX_CALL})"
+            f" {whole} of {tensor}, a row for {GROUP_PARTITIONS} of them ({call})"
         )
     if scale.steps[0] != 1 and scale.shape[0] > 1:
-        raise KernelError(f"{name} {scale} must have a row in each partition ({MX_CALL})")
+        raise KernelError(f"{name} {scale} must have a row in each partition ({call})")
     above = scale.partition - scale.partition // whole * whole
     if above not in range(0, largest_offset(config) + 1, OFFSET_STEP) or (
         scale.partition // whole != tensor.partition // whole
@@ -65,7 +66,7 @@ def _check_scale(name: str, scale: Tensor, tensor: Tensor) -> None:
         some = list(range(0, largest_offset(config) + 1, OFFSET_STEP))
         raise KernelError(
             f"{name} {scale} begins at partition {scale.partition}, and must at one of {some} above that of {tensor},"
-            f" {tensor.partition} ({rule_of(_MATMUL, 'src1', OperandRule.OF_QUADRANTS)}; {MX_CALL})"
+            f" {tensor.partition} ({rule_of(opcode, 'src1', OperandRule.OF_QUADRANTS)}; {call})"
         )
 
 

@@ -6,6 +6,7 @@ from makalu.spec.formats import BF16
 from makalu.spec.preset import load_preset
 from tests.faults.planting import Fault, caught, planted_class
 from verif.lib.lane_programs import random_instructions
+from verif.lib.variants import bench_config
 from verif.vector.central import ENGINES, run_engines
 from verif.vector.lane_alone import run_lane
 
@@ -42,6 +43,13 @@ CENTRAL = {
     ),
 }
 
+GROUPED = {
+    "group_is_torn_apart": ("(setup.grouped & self._phase.any() & ~available)", "0", r"port (request|to_lanes)"),
+    "scale_of_the_last_element": ("(left == 0)", "(left == 3)", r"port (request|to_lanes\.scale_place)"),
+    "finishes_before_its_scales": ("(scales.idle | ~setup.grouped)", "1", r"port (ready|active|finish)"),
+    "scales_go_to_every_partition": ("self.request.scales.eq(1)", "self.request.scales.eq(0)", r"port request"),
+}
+
 LANE = {
     "relu_keeps_negative_numbers": ("scalar", "with m.Elif(passing[-1])", "with m.Elif(0)"),
     "small_result_is_cut_off": (
@@ -51,8 +59,8 @@ LANE = {
     ),
     "second_step_ignores_the_bias_of_its_partition": (
         "scalar",
-        "_choice(setup.operand[step], operand_inputs(), operands)",
-        "_choice(setup.operand[0], operand_inputs(), operands)",
+        "_choice(setup.operand[step], self._operand_inputs, operands)",
+        "_choice(setup.operand[0], self._operand_inputs, operands)",
     ),
     "word_is_not_kept": ("vector", "Mux(control.load[s], self.sbuf_data, word)", "self.sbuf_data"),
 }
@@ -66,6 +74,16 @@ def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
     programs = {name: random_instructions(config, engine=name, count=40, seed=5) for name in ENGINES}
     with pytest.raises(AssertionError, match=says if "Assertion" in says else rf"last tags issued: \w+ \d+.*{says}"):
         run_engines(config, programs, gap=0, limit=3000)
+
+
+@pytest.mark.parametrize("fault", GROUPED)
+def test_planted_fault_in_groups_is_caught(fault, monkeypatch):
+    old, new, says = GROUPED[fault]
+    monkeypatch.setattr("verif.vector.central.LaneEngine", planted_class("lanes.engine.LaneEngine", old, new))
+    config = bench_config("eight-mx")
+    programs = {name: random_instructions(config, engine=name, count=60, seed=11) for name in ENGINES}
+    with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{says}"):
+        run_engines(config, programs, gap=0, limit=6000)
 
 
 @pytest.mark.parametrize("fault", LANE)

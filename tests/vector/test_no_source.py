@@ -70,7 +70,7 @@ def test_golden_fills_every_element():
     sbuf = PartitionedMemory(space=Space.SBUF, partitions=4, partition_bytes=64, report=pytest.fail)
     values = {"partitions": 2, "dst_partition": 1, "op1": AluOp.SUBTRACT, "reverse1": 1, "immediate0": 0x3F800000}
     fill = Instruction(FILL, {**values, **pattern("dst", Space.SBUF, FP32, 4, 3, stride=2)})
-    GoldenElementwise(sbuf=sbuf, psum=sbuf, report=pytest.fail).execute(fill)
+    GoldenElementwise(config=CONFIG, sbuf=sbuf, psum=sbuf, report=pytest.fail).execute(fill)
     expected = np.zeros((4, 16), np.uint32)
     expected[1:3, 1:7:2] = 0xBF800000
     assert (sbuf.data.view(np.uint32) == expected).all()

@@ -9,6 +9,7 @@ from makalu.sim_models.timing.lanes import LanesTiming
 from makalu.spec.config import EngineConfig
 from makalu.spec.preset import load_preset
 from verif.lib.lane_programs import random_instructions
+from verif.lib.variants import bench_config
 from verif.vector.central import ENGINES, run_engines
 
 LENGTH = 20_000
@@ -62,10 +63,13 @@ def replay(config, programs, issues, masks):
     return finishes
 
 
+SEEDS = [(0, 3, False), (1, 3, True), (2, 90, False), (3, 90, True)]
+
+
 @pytest.mark.parametrize("rates", [("1/1", "1/1"), ("2/5", "1/2")])
-@pytest.mark.parametrize(("seed", "gap", "owns"), [(0, 3, False), (1, 3, True), (2, 90, False), (3, 90, True)])
-def test_finishes_are_those_of_the_rtl(rates, seed, gap, owns):
-    config = replace(load_preset("tiny"), vector=EngineConfig(rate=rates[0]), scalar=EngineConfig(rate=rates[1]))
+@pytest.mark.parametrize(("core", "seed", "gap", "owns"), [*(("tiny", *s) for s in SEEDS), ("eight-mx", 1, 0, True)])
+def test_finishes_are_those_of_the_rtl(rates, core, seed, gap, owns):
+    config = replace(bench_config(core), vector=EngineConfig(rate=rates[0]), scalar=EngineConfig(rate=rates[1]))
     programs = {name: random_instructions(config, engine=name, count=14, seed=seed) for name in ENGINES}
     masks = owners(seed) if owns else [0] * LENGTH
     times = run_engines(config, programs, owned=lambda cycle: masks[cycle], gap=gap, seed=seed)

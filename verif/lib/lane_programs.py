@@ -9,9 +9,12 @@ from makalu.sim_models.golden.formats import widen
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.field_rules import FIELD_RULES
-from makalu.spec.formats import FP32, LANE_ELEMENTS, Format, FormatKind
+from makalu.spec.formats import E8M0, FP32, LANE_ELEMENTS, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, AluOp, Opcode, Space
 from makalu.spec.lane_programs import lane_programs
+from makalu.spec.lanes import SCALES
+from makalu.spec.quantize import GROUP_ELEMENTS
+from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 
 __all__ = ["casts", "corner_values", "random_instruction", "random_instructions", "windows"]
 
@@ -187,15 +190,18 @@ def random_instruction(
     Sources lie in one half of one of `windows`, destinations in the other, of which each engine has its own part,
     `upper` the upper one: engines often meet in one bank, but no result depends on which comes first.
     """
-    programs = list(lane_programs(engine))
+    programs = list(lane_programs(engine, config))
     if sizes and rng.random() < 2 / 3:
         most = max(len(program.sources) for program in programs)
         programs = [program for program in programs if len(program.sources) == most]
     program = rng.choice(programs)
     operands = INSTRUCTIONS[program.opcode].operands
     given, sizes = sizes is not None, sizes or _sizes(rng)
-    count = rng.randint(1, config.partitions)
-    start = rng.randint(0, config.partitions - count)
+    whole = quadrant(config) if program.grouped else 1
+    count = whole * rng.randint(1, config.partitions // whole)
+    start = whole * rng.randint(0, (config.partitions - count) // whole)
+    if program.grouped:
+        sizes = [max(1, sizes[0] // GROUP_ELEMENTS) * GROUP_ELEMENTS, *sizes[1:]]
     values: dict[str, int] = {"partitions": count, "tag": rng.getrandbits(16)}
     values |= {name: _field(rng, name) for name in program.fields}
 
@@ -222,15 +228,23 @@ def random_instruction(
     form = rng.choice(operands["dst"].types(config))
     values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, low + window // 2))
     streamed = [source.slot for source in program.sources if not source.once]
-    if streamed and not given and rng.random() < 0.15:  # in place: the one overlap that is allowed, each element once
+    # in place: the one overlap that is allowed, each element once
+    if streamed and not (given or program.grouped) and rng.random() < 0.15:
         dense = _strides(rng, sizes, "dense")
         bytes_all = form.bytes * int(np.prod(sizes))
         values["dst_offset"] = low + FP32.bytes * rng.randint(0, (window // 2 - bytes_all) // FP32.bytes)
         values |= {f"dst_stride{d}": stride for d, stride in enumerate(dense)}
         values |= {name.replace("dst", streamed[0]): value for name, value in values.items() if name.startswith("dst_")}
+    if program.grouped:  # the scales behind the elements, in the lower half of the engine's part
+        half = low + window // 4
+        values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, half))
+        quarter = [sizes[0] // GROUP_ELEMENTS, *sizes[1:]]
+        values.update(_operand(rng, SCALES, quarter, E8M0, Space.SBUF, half, low + window // 2))
     for slot in OPERANDS:
         if f"{slot}_space" in values:
             values[f"{slot}_partition"] = start
+    if program.grouped:
+        values[f"{SCALES}_partition"] += OFFSET_STEP * rng.randint(0, largest_offset(config) // OFFSET_STEP)
     return Instruction(program.opcode, {name: int(value) for name, value in values.items() if value})
 
 

@@ -23,11 +23,14 @@ from makalu.spec.isa import (
     used_fields,
 )
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.quantize import GROUP_ELEMENTS, ScaleRule
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import mixable
 
-__all__ = ["BROKEN", "INNER", "Programs", "broken", "legal", "operand", "random_programs", "replace_field"]
+__all__ = [
+    *("BROKEN", "INNER", "Programs", "broken", "legal", "operand", "own_opcodes", "random_programs", "replace_field"),
+]
 
 INNER = {"*semaphore": "values"}
 """What a bench writes below the top, to bring a counter near its end: `inner` of `cocotb_bench`."""
@@ -56,6 +59,11 @@ def _pattern(rng: random.Random, sizes, dtype: int, limit: int) -> tuple[int, li
                 return start * size, strides
 
 
+def own_opcodes(queue: Queue, config: CoreConfig) -> list[Opcode]:
+    """Those that a queue of the core knows."""
+    return [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues and spec.there(config)]
+
+
 def legal(
     rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: Format = BF16, mode: Mode = Mode.SINGLE
 ) -> dict[str, int]:
@@ -76,7 +84,8 @@ def legal(
     if "mode" not in spec.fields or mode not in config.tensor.modes or not of_mode.get(mode, meet):
         mode = Mode.SINGLE
     meet, double, scaled = of_mode.get(mode, meet), mode == Mode.DOUBLE_ROW, mode == Mode.MX
-    if scaled:
+    grouped = opcode is Opcode.QUANTIZE_MX
+    if scaled or grouped:
         partitions = quadrant(config) * rng.randint(1, config.partitions // quadrant(config))
         start = rng.randrange(0, config.partitions - partitions + 1, quadrant(config))
     if opcode is Opcode.LOAD_STATIONARY:
@@ -90,12 +99,16 @@ def legal(
             sizes = [1] * AP_DIMS
     if scaled:
         still, sizes = None, [sizes[0], 1, 1, 1]
+    if grouped:
+        still = 1 if still == 0 else still
+        sizes[0] = GROUP_ELEMENTS * (1 if still is not None else sizes[0])
+        large = min(large, config.sequencer.elements // 4 >> sizes[0].bit_length())
     scalar = rng.random() < 0.5 and "operand0_tensor" in spec.fields
     for slot, allowed in spec.operands.items():
         if (allowed.scalar and not scalar) or allowed.among == "scales":
             continue
         space = rng.choice(allowed.spaces)
-        types = meet if allowed.among == "operands" else allowed.types(config)
+        types = meet if allowed.among == "operands" else allowed.types(config) or allowed.dtypes
         dtype = rng.choice(types).code
         own = [1] * AP_DIMS if allowed.scalar else sizes
         limit = config.sbuf.partition_bytes if space is Space.SBUF else config.psum.partition_bytes
@@ -118,6 +131,13 @@ def legal(
         word, above = config.sbuf.word_bytes, rng.randrange(0, largest_offset(config) + 1, OFFSET_STEP)
         offset = word * rng.randint(0, (config.sbuf.partition_bytes - sizes[0]) // word)
         out |= operand("src1", Space.SBUF, E8M0.code, offset, sizes, partition=start + above)
+    if grouped:
+        above = rng.randrange(0, largest_offset(config) + 1, OFFSET_STEP)
+        quarter = [sizes[0] // GROUP_ELEMENTS, *sizes[1:]]
+        offset, strides = _pattern(rng, quarter, E8M0.code, config.sbuf.partition_bytes)
+        if still is not None:
+            strides[still], quarter[still] = 0, large
+        out |= operand("src1", Space.SBUF, E8M0.code, offset, quarter, strides, start + above)
     choices = {
         "partitions": partitions,
         "columns": rng.randint(1, config.tensor.columns),
@@ -128,6 +148,7 @@ def legal(
         "op0": rng.choice(list(AluOp)),
         "op1": rng.choice(list(AluOp)),
         "function": rng.choice(list(Function)),
+        "scale_rule": rng.choice(list(ScaleRule)),
     }
     for name in spec.fields:
         f = FIELDS[name]
@@ -285,7 +306,7 @@ def random_programs(rng: random.Random, config: CoreConfig, length: int, *, base
     """
     out = Programs()
     reached: dict[int, int] = {}
-    opcodes = {q: [o for o, s in INSTRUCTIONS.items() if q in s.queues and o is not Opcode.HALT] for q in Queue}
+    opcodes = {q: [o for o in own_opcodes(q, config) if o is not Opcode.HALT] for q in Queue}
     for n in range(length + len(Queue)):
         queue = Queue(n - length) if n >= length else rng.choice(list(Queue))
         opcode = Opcode.HALT if n >= length else rng.choice(opcodes[queue])

@@ -18,7 +18,7 @@ from makalu.spec.tensor_types import MIXING, mixable
 from makalu.sw.rtl.params import bench_params
 from verif.lib.sampling import known, start_clock
 from verif.lib.variants import bench_config
-from verif.sequencer.programs import BROKEN, broken, legal, replace_field
+from verif.sequencer.programs import BROKEN, broken, legal, own_opcodes, replace_field
 
 BITS = 8 * INSTRUCTION_BYTES
 STRIDE_BITS = FIELDS["src0_stride0"].bits
@@ -57,7 +57,7 @@ def flipped(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
     In the first turn one that has a field there, if there is one; later another opcode each turn, the last row first,
     and no scalar operand in SBUF, so that its fields are reserved too.
     """
-    own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
+    own = own_opcodes(queue, config)
     turn, bit = divmod(n, BITS)
     have = [each for each in own if allowed_bits(each) >> bit & 1]
     opcode = own[-turn % len(own)] if turn else rng.choice(have or own)
@@ -120,9 +120,9 @@ def instruction(rng: random.Random, queue: Any, config: Any, n: int) -> bytes:
         if where == queue:
             return word
     if rng.random() < 1 / 8:
-        opcode = rng.choice([opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues and spec.operands])
+        opcode = rng.choice([each for each in own_opcodes(queue, config) if INSTRUCTIONS[each].operands])
         return far(rng, opcode, config) if rng.random() < 1 / 2 else beyond_memory(rng, opcode, config)
-    own = [opcode for opcode, spec in INSTRUCTIONS.items() if queue in spec.queues]
+    own = own_opcodes(queue, config)
     opcodes = own if rng.random() < 31 / 32 else list(Opcode)
     stretch = n // STRETCH
     modes = config.tensor.modes

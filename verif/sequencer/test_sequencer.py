@@ -17,7 +17,7 @@ from makalu.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
 from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.rtl.params import bench_params
 from verif.sequencer.environment import Environment
-from verif.sequencer.programs import BROKEN, Programs, broken, legal, random_programs, replace_field
+from verif.sequencer.programs import BROKEN, Programs, broken, legal, own_opcodes, random_programs, replace_field
 
 SPACING = 0x1_0000
 """Between the programs of two queues."""
@@ -201,7 +201,7 @@ async def mutated_instructions(dut):
     for _ in range(bench_params()["mutants"]):
         programs = Programs()
         for queue in Queue:
-            own = [o for o, spec in INSTRUCTIONS.items() if spec.queues == (queue,)]
+            own = [o for o in own_opcodes(queue, env.config) if INSTRUCTIONS[o].queues == (queue,)]
             for _ in range(2):
                 programs.words[queue].append(_mutant(env.rng, env.rng.choice(own), env.config))
             programs.words[queue].append(_halt())

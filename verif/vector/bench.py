@@ -29,8 +29,16 @@ TINY = Case(
 
 FEW = {"every_long_size": 8, "every_cast": 12}
 
+MX = replace(
+    TINY,
+    name="mx",
+    config="eight-mx",
+    params={**TINY.params, **FEW, "count": 80, "points": (*SOME, "scales written", "scales merged", "group waits")},
+)
+
 CASES = (
     TINY,
+    MX,
     replace(TINY, name="slow-rates", config="slow-rates", params={**TINY.params, **FEW, "count": 30}, slow=True),
     TINY.on_icarus(**FEW, count=16, points=SOME),
 )

@@ -19,6 +19,7 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Space
 from makalu.spec.memory_map import PSUM_HALVES
+from makalu.spec.scales import GROUP_PARTITIONS
 from verif.lib.compare import Known
 from verif.lib.cut import Cut
 from verif.lib.golden import golden_memories
@@ -40,9 +41,13 @@ def lanes_cut(config: CoreConfig) -> Cut:
     """Both engines and the arbiter over P partitions; the memories are filled through the DMA's port and the wave."""
     engines = [f"{engine}.{port}" for engine in ACCESS_ENGINES for port in (*BITS, *ASKED, "to_lanes")]
     lanes = [f"{engine}_lane" for engine in ACCESS_ENGINES]
+    groups = range(config.partitions // GROUP_PARTITIONS) if config.tensor.quads else ()
     return Cut(
         config=config,
-        blocks=(*ACCESS_ENGINES, "arbiter", *lanes, "sbuf_slice", "psum_slice"),
+        blocks=(
+            *(*ACCESS_ENGINES, "arbiter", *lanes, "sbuf_slice", "psum_slice"),
+            *(f"quantiser_{number}" for number in groups),
+        ),
         drive=(*(f"sequencer.{e}" for e in ACCESS_ENGINES), "head.owned", "dma_lane.sbuf", "head.wave", "array.p"),
         show=(
             *("arbiter.grant", "arbiter.psum_grant", "sbuf_slice.written_a"),
@@ -58,7 +63,7 @@ class _Models:
     def __init__(self, config: CoreConfig, sbuf: SbufModel, psum: PsumModel) -> None:
         self.arbiter, self.sbuf, self.psum = AccessArbiterModel(config), sbuf, psum
         self.engines = [LaneEngineModel(config, engine=name) for name in ACCESS_ENGINES]
-        self.lanes = [LanesModel(config) for _ in ACCESS_ENGINES]
+        self.lanes = [LanesModel(config, grouped=engine.grouped) for engine in self.engines]
         count, self.rows = config.partitions, range(config.partitions)
         nothing = np.zeros(count, np.int64)
         data = np.zeros((count, config.sbuf.word_bytes), np.uint8)
@@ -75,7 +80,7 @@ class _Models:
             for e, offer in enumerate(inputs["offers"])
         ]
         outs = [engine.comb(one) for engine, one in zip(self.engines, given, strict=True)]
-        lanes = [model.comb({}) for model in self.lanes]
+        lanes = [model.comb({"control": out["to_lanes"]}) for model, out in zip(self.lanes, seen, strict=True)]
         slices = {**self.idle, "access": arbiter["command"], "write_data": np.stack([w["write_data"] for w in lanes])}
         memory = self.sbuf.comb(slices)
         written = [[{name: v[p] for name, v in w.items()} for w in memory["written_a"]] for p in self.rows]
@@ -177,7 +182,9 @@ class LanesBench(SideBySide):
         reports: list[str] = []
         memories = golden_memories(self.model.sbuf, self.model.psum, report=reports.append)
         golden_sbuf = memories[Space.SBUF]
-        golden = GoldenElementwise(sbuf=golden_sbuf, psum=memories[Space.PSUM], report=reports.append)
+        golden = GoldenElementwise(
+            config=self.config, sbuf=golden_sbuf, psum=memories[Space.PSUM], report=reports.append
+        )
         for name in ACCESS_ENGINES if until is None else ():
             for instruction in programs[name]:
                 golden.execute(instruction)
@@ -218,6 +225,13 @@ class LanesBench(SideBySide):
         same = request[0]["address"] // sbuf.bank_words == request[1]["address"] // sbuf.bank_words
         top = sbuf.words - 2 * self.window // sbuf.word_bytes
         one_bank = psum[0]["address"] // elems == psum[1]["address"] // elems
+        for order in (engine["to_lanes"] for engine in out["outs"]):
+            waits = order.get("phase") and order["setup"]["grouped"] and not order["enters"] and not order["advance"]
+            self.seen["group waits"] += bool(waits)
+        self.seen["scales written"] += any(r["valid"] and r.get("scales") for r in request)
+        self.seen["scales merged"] += any(
+            c["enable"] and not c["write"] and c.get("scales") for c in out["arbiter"]["command"]
+        )
         self.seen["sbuf conflict"] += bool(both and same)
         self.seen["both granted"] += out["arbiter__grant"] == (1 << len(request)) - 1
         self.seen["merge"] += any(self.model.arbiter.merging)
