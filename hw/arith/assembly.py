@@ -22,12 +22,12 @@ from makalu.hw.arith.words import CHAIN_WORD
 from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.element import CODE_BITS
 from makalu.spec.chain import CHAIN_BITS, ZERO_EXPONENT
-from makalu.spec.formats import SINGLES
+from makalu.spec.formats import LANE_ELEMENTS, SINGLES
 from makalu.spec.pairs import PAIRABLE
 from makalu.spec.quads import QUAD_ELEMENTS, QUADS, SCALE_BITS
 from makalu.spec.tensor_types import Part
 
-__all__ = ["FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
+__all__ = ["CAST", "FLUSHING", "INPUTS", "OUTPUTS", "ArithAssembly", "Output"]
 
 _PART = part_bits(max(Part))
 INPUTS = data.StructLayout(
@@ -40,6 +40,9 @@ INPUTS = data.StructLayout(
 """a * b + word, parts of elements, or of `paired` ones the low two in a and b; word + x if accumulate; x op y
 (`select`: subtract, or the smaller), its registers by `enable`; x as an element of `a_dtype`, and the element a as
 fp32; quads a and b with their scales. Dtype 0 is that of SINGLES' first."""
+
+CAST = (*SINGLES, *(form for form in LANE_ELEMENTS if form not in SINGLES))
+"""What the converters know: the array's types, the first of them for dtype 0, and integers."""
 
 FLUSHING = ("fma", "psum")
 """Operations with units that flush subnormals; the vector engines' keep them."""
@@ -192,11 +195,11 @@ class ArithAssembly(wiring.Component):
         return unit.o, unit.latency_cycles
 
     def _narrow(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = NarrowElement(formats=SINGLES)
+        m.submodules.unit = unit = NarrowElement(formats=CAST)
         m.d.comb += [unit.i.eq(i.x), unit.dtype.eq(i.a_dtype)]
         return unit.o, unit.latency_cycles
 
     def _widen(self, m: Module, output: Output, i: data.View) -> tuple[Value, int]:
-        m.submodules.unit = unit = WidenElement(formats=SINGLES, word_bytes=len(i.a) // 8)
+        m.submodules.unit = unit = WidenElement(formats=CAST, word_bytes=len(i.a) // 8)
         m.d.comb += [unit.word.eq(i.a), unit.dtype.eq(i.a_dtype)]
         return unit.o, unit.latency_cycles

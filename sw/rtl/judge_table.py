@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from makalu.hw.arith.assembly import INPUTS, OUTPUTS
+from makalu.hw.arith.assembly import CAST, INPUTS, OUTPUTS
 from makalu.hw.arith.words import CHAIN_WORD
 from makalu.spec.chain import CHAIN_NAN_EXPONENT
 from makalu.spec.formats import FP32, SINGLES, Format
@@ -97,7 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
             types={"a": form},
             result=form,
         )
-        for form in SINGLES
+        for form in CAST
         if form != FP32
     ),
     *(
@@ -109,7 +109,7 @@ OPERATIONS: tuple[Operation, ...] = (
             types={"a": form},
             any_nan=True,
         )
-        for form in SINGLES
+        for form in CAST
         if form != FP32
     ),
 )
@@ -125,7 +125,8 @@ def judged_units(operation: Operation, subnormals: str) -> list[int]:
 
 def _format(form: Format) -> str:
     last = form.infinity if form.has_infinity else form.largest
-    return f"{{{8 * form.bytes}, {last << form.padding:#x}u, {form.canonical_nan << form.padding:#x}u}}"
+    nan = form.canonical_nan if form.has_nan else 0  # of an integer nothing is above the largest
+    return f"{{{8 * form.bytes}, {last << form.padding:#x}u, {nan << form.padding:#x}u}}"
 
 
 def _words(operation: Operation) -> str:
