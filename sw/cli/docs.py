@@ -16,7 +16,7 @@ from makalu.spec.errors import MakaluError
 from makalu.spec.whole_file import write_whole
 from makalu.sw.blocks.drawings import DRAWINGS
 from makalu.sw.blocks.tables import BLOCKS, shown_presets, tables_of
-from makalu.sw.cli.bench import anchors, bram, dma, types
+from makalu.sw.cli.bench import anchors, bram, conformance, dma, error_cases, errors, types
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.mutate import PRESET as MUTATE_PRESET
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
@@ -24,6 +24,7 @@ from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.kernel.page import nki_page
 from makalu.sw.paths import ROOT
+from makalu.sw.report.error_plot import error_picture
 from makalu.sw.results import RESULTS, read_record
 from makalu.sw.rtl.instantiation import attach_tables
 
@@ -37,7 +38,7 @@ does. Nothing here is a claim about AWS silicon.
 """
 _SECTION = re.compile(r"(?m)^## (.*)$")
 _SHOWN = re.compile(r"(<!-- begin ([^\n]*) -->\n).*?(<!-- end -->)", re.S)
-_SHOWING = ("anchors.md", "mutants.md", "simulators.md")
+_SHOWING = ("anchors.md", "conformance.md", "mutants.md", "simulators.md")
 """Written by hand but for the sections that they show."""
 
 _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -49,6 +50,8 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
             + ("events", "mismatched"),
         ),
         ("types_", types.COLUMNS),
+        ("conformance_", conformance.COLUMNS),
+        ("errors_", errors.COLUMNS),
         ("dma_", dma.COLUMNS),
         (
             "pace_",
@@ -96,6 +99,8 @@ _PROMISED = {
 
 _DIGITS, _MOST_DIGITS = ((1000, 0), (10, 1), (1, 2)), 4
 """Smallest number that is written with so many digits behind the point."""
+_SMALLEST = 0.001
+"""And what is below is written with an exponent."""
 
 Figures = Sequence[dict[str, Any]]
 
@@ -222,12 +227,14 @@ def _number(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and 0 < abs(value) < _SMALLEST:
+        return f"{value:.1e}"
     digits = 0 if isinstance(value, int) else next((n for least, n in _DIGITS if abs(value) >= least), _MOST_DIGITS)
     return f"{value:,.{digits}f}"
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
-    """Write `isa.md`, `nki.md`, `registers.md`, `results.md`, and what is generated in `attach.md` and `blocks`.
+    """Write `isa.md`, `nki.md`, `registers.md`, `results.md`, what is generated in `attach.md` and `blocks`, pictures.
 
     Says which sections of the results stayed as they were.
 
@@ -238,9 +245,11 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
     page = folder / "results.md"
     old = _written(page.read_text()) if page.is_file() else {}
     new: dict[str, str] = {}
+    pictures: dict[str, bytes] = {}
     why: dict[str, str] = {}
     for path in sorted(results.glob("*.json")):
         record = read_record(path)
+        pictures |= _pictures(record)
         trial = _trial(record)
         if trial is None:
             new |= sections(record)
@@ -258,12 +267,22 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
         pages["attach.md"] = showing((folder / "attach.md").read_text(), attach_tables(shown_presets()))
     if (folder / "blocks").is_dir():
         pages |= _block_pages(folder)
-    for name, text in pages.items():
-        write_whole(folder / name, text)
+    for name, content in {**pages, **pictures}.items():
+        write_whole(folder / name, content)
         console.print(f"wrote {folder.name}/{name}")
     for title in sorted({*old, *why} - {*new}):
         verb = "kept" if title in old else "left out"
         console.print(f"{verb} {title}: {why.get(title, 'not measured since')}", soft_wrap=True)
+
+
+def _pictures(record: Mapping[str, Any]) -> dict[str, bytes]:
+    """Of the errors by K, where they are measured."""
+    part = "errors"
+    if part not in record.get("parts", {}):
+        return {}
+    values = {figure["name"].removeprefix(f"{part}_"): figure["value"] for figure in record["figures"]}
+    types = {case.name: case.title for case in error_cases.CASES}
+    return {f"pictures/{part}.png": error_picture(values, types, error_cases.DISTRIBUTIONS, errors.SIZES)}
 
 
 def _block_pages(folder: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from .totals import BUSY, HALTED, IDLE, ISSUE, MOVING, WAIT
 
-__all__ = ["COLOURS", "FILLS", "INKS", "css_name", "stand_in", "themed"]
+__all__ = ["COLOURS", "FILLS", "INKS", "SERIES", "css_name", "stand_in", "themed"]
 
 INKS: dict[str, tuple[str, str]] = {
     "text": ("#1c2430", "#e6e9ee"),
@@ -41,6 +41,11 @@ FILLS: dict[str, tuple[str, str]] = {
     HALTED: ("#e9ecf1", "#272e39"),
 }
 """(light, dark) of each part of a bar."""
+
+SERIES: tuple[str, ...] = tuple(
+    FILLS[role][0] for role in (BUSY, "engine busy", "SBUF", "fetch", "PSUM hazard", "semaphore")
+)
+"""Of curves that only differ, in pictures on white."""
 
 COLOURS: dict[str, tuple[str, str]] = {**INKS, **{f"part-{name}": pair for name, pair in FILLS.items()}}
 

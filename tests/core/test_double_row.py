@@ -1,14 +1,11 @@
-"""Double row: two fp8 products a PE and cycle; golden's bits on the RTL of `tiny`, and the sums beside exact ones.
-
-Bound, for operands that are normal: of a pair's products the smaller is cut, by less than 2^-20 of the larger; then a
-rounding a row, as for other types. With S the sum of the products' magnitudes (2^-20 + K * 2^-24 * (1 + 2^-10)) * S.
-"""
+"""Double row: two fp8 products a PE and cycle; golden's bits on the RTL of `tiny`, and the sums beside exact ones."""
 
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from makalu.sim_models.golden.bounds import matmul_bound
 from makalu.sim_models.golden.formats import widen
 from makalu.sim_models.golden.pairs import (
     PairOperand,
@@ -20,7 +17,7 @@ from makalu.sim_models.golden.pairs import (
 from makalu.sim_models.lockstep.short import pair_words, short_products
 from makalu.spec.formats import E3M4, E4M3, E4M3FN, E5M2, FP32
 from makalu.spec.isa import Opcode
-from makalu.spec.pairs import PAIR_SHIFT, PAIRABLE
+from makalu.spec.pairs import PAIRABLE
 from makalu.spec.preset import load_preset
 from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import mixable
@@ -32,29 +29,13 @@ from makalu.sw.nki.errors import KernelError, NotBuiltError
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
 from tests.core.timed import Case, check, memory_of
+from verif.conformance.short import exact_sum
 from verif.tensor.elements import random_elements
 
 TINY = load_preset("tiny")
 K, M, N = 4, 3, 21
 PAIRS = [(a, b) for a in PAIRABLE for b in PAIRABLE if mixable(a, b)]
 DOUBLE = nisa.matmul_perf_mode.double_row
-
-
-def exact_sum(form, bits, other, others):
-    """`pair_sum` in fractions, from the fields of the elements."""
-
-    def fields(form, element):
-        exponent, fraction = element >> form.fraction_bits & form.exponent_mask, element & (1 << form.fraction_bits) - 1
-        significand = Fraction(fraction + (bool(exponent) << form.fraction_bits), 1 << form.fraction_bits)
-        return (-1) ** (element >> form.bits - 1), significand, max(exponent, 1) - form.bias
-
-    products = []
-    for a, b in zip(bits, others, strict=True):
-        (s, m, e), (t, n, f) = fields(form, int(a)), fields(other, int(b))
-        products.append((s * t, m * n, e + f))
-    most = max([e for _, m, e in products if m], default=0)
-    last = Fraction(2) ** (most - PAIR_SHIFT - 6)
-    return sum(sign * (m * Fraction(2) ** e // last) * last for sign, m, e in products)
 
 
 @pytest.mark.parametrize(("a", "b"), PAIRS, ids=lambda form: form.name)
@@ -65,7 +46,7 @@ def test_the_sum_is_that_of_the_contract(a, b):
     for n, got in enumerate(sums):
         values = [widen(form, side[:, n]).view(np.float32) for side, form in zip(sides, (a, b), strict=True)]
         if np.isfinite(values).all():
-            assert Fraction(got) == exact_sum(a, sides[0][:, n], b, sides[1][:, n])
+            assert Fraction(got) == exact_sum(a, sides[0][:, n].tolist(), b, sides[1][:, n].tolist())
         else:
             with np.errstate(invalid="ignore"):
                 assert np.array_equal(np.float32(got), (values[0] * values[1]).sum(), equal_nan=True)
@@ -141,7 +122,7 @@ def test_sums_are_near_the_exact_ones():
     exact = {name: from_bits(bits, forms[name.split("_")[1]]).astype(np.float64) for name, bits in inputs.items()}
     for a, b in PAIRS:
         w, x = exact[f"w_{a.name}"].reshape(2 * K, M), exact[f"x_{b.name}"].reshape(2 * K, N)
-        bound = (2.0**-20 + K * 2.0**-24 * (1 + 2**-10)) * (np.abs(w).T @ np.abs(x))
+        bound = matmul_bound(a, b, products=2, rows=K) * (np.abs(w).T @ np.abs(x))
         assert (np.abs(got[f"out_{a.name}_{b.name}"] - w.T @ x) <= bound).all(), (a.name, b.name)
 
 

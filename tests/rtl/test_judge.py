@@ -8,33 +8,30 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from makalu.hw.arith.assembly import OUTPUTS
-from makalu.sim_models.golden.arithmetic import chain_step, chain_sum, fma_chain_step, fp32_add, fp32_max, fp32_min
-from makalu.sim_models.golden.formats import narrow, tensor_operand, widen
-from makalu.sim_models.golden.pairs import pair_operand, pair_sum
-from makalu.sim_models.golden.quads import quad_operand, quad_sum
-from makalu.spec.formats import BF16, FP32, SINGLES
+from makalu.sim_models.golden.arithmetic import fma_chain_step, fp32_add, fp32_max, fp32_min
+from makalu.sim_models.golden.formats import narrow
+from makalu.spec.formats import BF16, INTEGERS, SINGLES
 from makalu.spec.pairs import PAIRABLE
 from makalu.spec.quads import QUADS
-from makalu.spec.tensor_types import Part
 from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.main import app
 from makalu.sw.paths import ROOT
 from makalu.sw.rtl.judge import VectorError, judge
 from makalu.sw.rtl.judge_table import OPERATIONS, judged_units
 from verif.arith.vectors import (
-    canonical,
     fma_operands,
     fp32_pairs,
     softfloat_add,
     softfloat_fma,
-    softfloat_fma32,
     softfloat_mul,
     softfloat_sub,
     special_pairs,
     special_triples,
 )
-from verif.lib.lane_programs import corner_values
-from verif.tensor.elements import random_elements, random_quads, random_scales
+from verif.conformance.arithmetic import products
+from verif.conformance.case import judged as judged_cases
+from verif.conformance.formats import NARROW, decoding, integer_decoding, integer_rounding, rounding
+from verif.conformance.short import pairs, quads, quads_beside_golden
 
 RNG = np.random.default_rng(21)
 RANDOM = 300
@@ -148,83 +145,35 @@ def test_examples_of_the_page_are_right(judged):
     assert (verdict.vectors, verdict.results, verdict.mismatches) == (9, 22, 0)
 
 
-def product_vectors(a, b, rng, count, subnormals):
-    """Lines of a * b + p for elements of two formats (of fp32 its upper part), p around what cancels."""
-    sides = [random_elements(rng, form, (count,), specials=0.3) for form in (a, b)]
-    parts = [tensor_operand(f, Part.UPPER, s, subnormals=subnormals) for f, s in zip((a, b), sides, strict=True)]
-    with np.errstate(all="ignore"):
-        product = (parts[0].view(np.float32) * parts[1].view(np.float32)).astype(np.float32)
-    p = canonical((product * rng.choice(np.array([-1, -1 - 2**-12, 2.0**-9], np.float32), count)).view(np.uint32))
-    if subnormals == "flush":
-        p = np.where(p & 0x7FFFFFFF <= 0x00800000, 0x3F800000, p).astype(np.uint32)
-        return sides, p, chain_step(*parts, p, subnormals=subnormals)
-    return sides, p, softfloat_fma32(*parts, p)
-
-
 @pytest.mark.parametrize("subnormals", ["keep", "flush"])
-def test_every_pair_of_types_equals_the_oracle(judged, subnormals):
-    rng, lines = np.random.default_rng(31), []
+def test_every_pair_of_types_equals_the_oracle(subnormals):
     forms = [form for form in SINGLES if subnormals == "keep" or not form.splits]
-    for a in forms:
-        for b in forms:
-            (left, right), p, want = product_vectors(a, b, rng, 60, subnormals)
-            name = "fma" if a == b == BF16 else f"fma-{a.name}-{b.name}"
-            lines += [f"{name} {line}" for line in numbers((left, right, p, want))]
-    verdict = judged(rng.permutation(lines).tolist(), subnormals=subnormals)
+    cases = [products(a, b, 60, subnormals=subnormals) for a in forms for b in forms]
+    verdict = judged_cases(cases)
     assert verdict.mismatches == 0, verdict.first[:3]
-    assert verdict.vectors == 60 * len(forms) ** 2
+    assert 50 * len(forms) ** 2 < verdict.vectors == sum(case.vectors for case in cases)
 
 
-def test_every_pair_of_short_elements_equals_golden(judged):
-    """Any bytes, p around what cancels; golden's sum is that of fractions (tests/core/test_double_row.py)."""
-    rng, lines = np.random.default_rng(34), []
-    for a in PAIRABLE:
-        for b in PAIRABLE:
-            sides = rng.integers(0, 256, (2, 2, 2000))
-            addend = pair_sum(pair_operand(a, sides[0]), pair_operand(b, sides[1]))
-            with np.errstate(all="ignore"):
-                near = (addend * rng.choice([-1, -1 - 2**-12, 2.0**-9], 2000)).astype(np.float32)
-            p = canonical(near.view(np.uint32))
-            words = [side[0] | side[1] << 8 for side in sides]
-            lines += [f"pair-{a.name}-{b.name} {line}" for line in numbers((*words, p, chain_sum(addend, p)))]
-    verdict = judged(rng.permutation(lines).tolist())
+def test_every_pair_of_short_elements_equals_the_contract():
+    verdict = judged_cases([pairs(a, b, 300) for a in PAIRABLE for b in PAIRABLE])
     assert verdict.mismatches == 0, verdict.first[:3]
-    assert verdict.vectors == 2000 * len(PAIRABLE) ** 2
+    assert verdict.vectors == 300 * len(PAIRABLE) ** 2
 
 
-def test_every_quad_equals_golden(judged):
-    """Any codes or numbers of one size, any scales or such around 1; golden's sum is that of fractions
-    (tests/models/test_quads.py). 11,112 vectors a pair of types: 100,000 in all.
-    """
-    rng, lines, count = np.random.default_rng(35), [], 11_112
-    for a in QUADS:
-        for b in QUADS:
-            words = [random_quads(rng, form, count) for form in (a, b)]
-            scales = [random_scales(rng, (count,)).astype(np.int64) for _ in range(2)]
-            sides = [quad_operand(f, w, s) for f, w, s in zip((a, b), words, scales, strict=True)]
-            addend = quad_sum(*sides)
-            with np.errstate(all="ignore"):
-                near = (addend * rng.choice([-1, -1 - 2**-12, 2.0**-9], count)).astype(np.float32)
-            p = canonical(near.view(np.uint32))
-            name = "-".join(["mx", *(form.name.removesuffix("_x4") for form in (a, b))])
-            columns = (words[0], scales[0], words[1], scales[1], p, chain_sum(addend, p))
-            lines += [f"{name} {line}" for line in numbers(columns)]
-    verdict = judged(rng.permutation(lines).tolist())
+def test_every_quad_equals_the_contract():
+    """Also sums that fp32 has not, by golden: tests/models/test_quads.py holds it against fractions."""
+    cases = [case for a in QUADS for b in QUADS for case in (quads(a, b, 300), quads_beside_golden(a, b, 5000))]
+    verdict = judged_cases(cases)
     assert verdict.mismatches == 0, verdict.first[:3]
-    assert verdict.vectors == count * len(QUADS) ** 2
+    assert verdict.vectors > 5250 * len(QUADS) ** 2
 
 
-def test_every_cast_equals_golden(judged):
-    """Which tests/models/test_conversions.py holds against ml_dtypes and gfloat."""
-    x, lines = corner_values(np.random.default_rng(32), (4000,)), []
-    for form in [form for form in SINGLES if form != FP32]:
-        end = "" if form == BF16 else f"-{form.name}"
-        lines += [f"narrow{end} {line}" for line in numbers((x, narrow(form, x)))]
-        codes = random_elements(np.random.default_rng(33), form, (1000,), specials=0.5)
-        lines += [f"widen{end} {line}" for line in numbers((codes, widen(form, codes)))]
-    verdict = judged(lines)
+def test_every_cast_equals_outside_libraries():
+    cases = [case for form in NARROW for case in (rounding(form, 4000), decoding(form)) if case.vectors < 1 << 19]
+    cases += [case for form in INTEGERS for case in (integer_rounding(form, 1500), integer_decoding(form, 256))]
+    verdict = judged_cases(cases)
     assert verdict.mismatches == 0, verdict.first[:3]
-    assert verdict.vectors == 5000 * (len(SINGLES) - 1)
+    assert verdict.vectors == sum(case.vectors for case in cases)
 
 
 def test_only_the_first_differences_are_kept(judged):

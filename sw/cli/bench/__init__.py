@@ -10,7 +10,9 @@ from makalu.sw.cli.bench import (
     anchors,
     bram,
     compile_passes,
+    conformance,
     dma,
+    errors,
     fpga,
     gemm,
     golden,
@@ -32,6 +34,8 @@ PARTS: dict[str, Callable[[Console], list[Figure]]] = {
     "gemm": gemm.measure,
     "timing": timing.measure,
     "types": types.measure,
+    "conformance": conformance.measure,
+    "errors": errors.measure,
     "dma": dma.measure,
     "matmul": matmul.measure,
     "lanes": lanes.measure,
@@ -50,6 +54,8 @@ PART_PRESETS: dict[str, tuple[str, ...]] = {
     "gemm": gemm.PRESETS,
     "timing": gemm.PRESETS,
     "types": types.PRESETS,
+    "conformance": ("none",),
+    "errors": (errors.PRESET,),
     "dma": (dma.PRESET,),
     "matmul": (matmul.PRESET,),
     "lanes": (lanes.PRESET,),
@@ -63,7 +69,7 @@ PART_PRESETS: dict[str, tuple[str, ...]] = {
     "fpga": ("none",),
     "bram": (bram.PRESET,),
 }
-"""What a part measures; the FPGA's PEs are of no preset."""
+"""What a part measures; the arithmetic units and the FPGA's PEs are of no preset."""
 PRESETS = tuple(dict.fromkeys((*gemm.PRESETS, *pace.MEASURED)))
 FILE = RESULTS / "bench.json"
 
