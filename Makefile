@@ -18,7 +18,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install sim smoke test soak mutate bench scaling verilog lint clean
+.PHONY: help install sim smoke test soak mutate bench scaling energy verilog lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: $(STAMP) ## figures into build/results
 
 scaling: $(STAMP) ## one GEMM and one copy on the three generations' quarter-size cores
 	$(MAKALU) scaling $(ARGS)
+
+energy: $(STAMP) ## energy a MAC of each generation's PE, by gates of Debian's qflow-tech-osu018
+	$(MAKALU) energy $(ARGS)
 
 install: $(STAMP) ## .venv with the command makalu
 

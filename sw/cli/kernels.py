@@ -134,9 +134,7 @@ def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
     )
 
 
-def gemm_floor(
-    config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, mode: Mode = Mode.SINGLE
-) -> int:
+def gemm_floor(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, mode: Mode = Mode.SINGLE) -> int:
     """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits.
 
     Of several rows of a partition each further one is read a frame later; in mx the first column waits for its scale.

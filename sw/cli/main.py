@@ -18,6 +18,7 @@ from makalu.sw.cli.bench import PARTS
 from makalu.sw.cli.bench import bench as run_bench
 from makalu.sw.cli.disassemble import disassemble as print_program
 from makalu.sw.cli.docs import docs as write_docs
+from makalu.sw.cli.energy import energy as run_energy
 from makalu.sw.cli.entry import INTERRUPTED
 from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.public_kernels import kernels as run_public
@@ -232,6 +233,12 @@ def bench(
 def scaling() -> None:
     """The same GEMM and copy on the three generations' quarter-size cores."""
     run_scaling(_console())
+
+
+@app.command()
+def energy() -> None:
+    """Energy a MAC of each generation's PE, from its gates' activity in Debian's osu018 cell library."""
+    run_energy(_console())
 
 
 @app.command()

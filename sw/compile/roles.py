@@ -28,9 +28,7 @@ class Roles:
 
 
 ROLES: Mapping[Opcode, Roles] = {
-    Opcode.LOAD_STATIONARY: Roles(
-        {"stationary": "src0"}, numbers={"part": "part", "mode": "mode"}, scales="src1"
-    ),
+    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}, numbers={"part": "part", "mode": "mode"}, scales="src1"),
     Opcode.MATMUL: Roles(
         {"dst": "dst", "moving": "src0"},
         numbers={"part": "part", "mode": "mode", "accumulate": "accumulate"},

@@ -15,7 +15,6 @@ from makalu.sw.nki.errors import KernelError
 __all__ = ["from_torch", "input_bits", "is_array", "is_torch", "like", "output_array", "output_type"]
 
 
-
 def _numpy(form: Format) -> np.dtype[Any]:
     if form.elements > 1:
         return np.dtype(f"u{form.bytes}")

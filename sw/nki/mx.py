@@ -119,4 +119,3 @@ def record_mx(dst: Tensor, data: tuple[Tensor, Tensor], scales: tuple[Tensor, Te
     current().append(_LOAD, {"stationary": stationary, "scales": its}, numbers)
     operands = {"dst": dst, "moving": moving, "scales": other}
     current().append(_MATMUL, operands, numbers | {"accumulate": int(adds)})
-
