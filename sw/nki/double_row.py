@@ -6,7 +6,7 @@ from makalu.spec.tensor_modes import MODES, Mode
 from .core_rules import rule_of
 from .errors import KernelError, NotBuiltError
 from .recording import current
-from .staging import fresh, record
+from .staging import aligned, fresh, record
 from .tensor import Tensor
 
 __all__ = ["check_rows", "placed_rows", "row"]
@@ -43,17 +43,11 @@ def placed_rows(tensor: Tensor, *, stationary: bool) -> Tensor:
     Copied where it is not.
     """
     word = current().config.sbuf.word_bytes
-    columns = [(size, step) for size, step in row(tensor).free if size != 1]
-    dense = not columns or (len(columns) == 1 and columns[0][1] == tensor.item)
-    step = tensor.steps[1]
-    aligned = (
-        step % word == 0
-        and abs(step) <= FIELDS["src0_stride3"].high
-        and (not stationary or (dense and tensor.start % word == 0))
-    )
-    if aligned and (dense or len(columns) <= 2):
+    first, step = row(tensor), tensor.steps[1]
+    placed = step % word == 0 and abs(step) <= FIELDS["src0_stride3"].high and (not stationary or aligned(first))
+    if placed and len([size for size, _ in first.free if size != 1]) <= 2:
         return tensor
-    size = row(tensor).size // tensor.shape[0]
+    size = first.size // tensor.shape[0]
     tile = fresh(
         (tensor.shape[0], _ROW.rows, -(-size // word) * word), tensor.dtype, "rows", partition=tensor.partition
     )

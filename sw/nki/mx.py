@@ -10,7 +10,7 @@ from .arguments import checked_tensor
 from .core_rules import rule_of
 from .errors import KernelError, NotBuiltError
 from .recording import current
-from .staging import fresh, in_rows, read, record, relocated
+from .staging import aligned, fresh, in_rows, read, record, relocated
 from .storage import Buffer
 from .tensor import Tensor
 
@@ -70,19 +70,12 @@ def check_scale(name: str, scale: Tensor, tensor: Tensor, call: str, opcode: Opc
         )
 
 
-def _dense(tensor: Tensor) -> bool:
-    """Each partition has one run of elements, from a word on."""
-    columns = [(size, step) for size, step in tensor.free if size != 1]
-    one = not columns or (len(columns) == 1 and columns[0][1] == tensor.item)
-    return one and tensor.start % current().config.sbuf.word_bytes == 0
-
-
 def placed_data(tensor: Tensor) -> Tensor:
     """In rows from a quadrant on, of one dimension; copied where it is not."""
     tensor = in_rows(tensor)
     if tensor.partition % quadrant(current().config):
         tensor = relocated(tensor, 0)
-    return tensor if _dense(tensor) else _copied(tensor, tensor.dtype)
+    return tensor if aligned(tensor) else _copied(tensor, tensor.dtype)
 
 
 def _copied(tensor: Tensor, dtype: Format) -> Tensor:
@@ -95,7 +88,7 @@ def placed_scales(scale: Tensor, data: Tensor) -> Tensor:
     """Contiguous from a word on, in the quadrants of the data; copied where they are not: the rows that are scales."""
     whole, rows = quadrant(current().config), groups_of_a_quadrant(current().config)
     moved = data.partition // whole != scale.partition // whole
-    if _dense(scale) and not moved:
+    if aligned(scale) and not moved:
         return scale
     first = data.partition // whole * whole + scale.partition % whole
     columns = scale.size // scale.shape[0]

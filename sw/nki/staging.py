@@ -17,7 +17,18 @@ from .recording import current
 from .storage import Buffer, Written
 from .tensor import Tensor
 
-__all__ = ["aligned_stationary", "cast", "column", "copied", "fresh", "in_rows", "read", "record", "relocated"]
+__all__ = [
+    "aligned",
+    "aligned_stationary",
+    "cast",
+    "column",
+    "copied",
+    "fresh",
+    "in_rows",
+    "read",
+    "record",
+    "relocated",
+]
 
 
 def record(
@@ -92,10 +103,13 @@ def column(place: str, value: Tensor, dst: Tensor) -> Tensor:
     return cast(value, FP32, "scalar")
 
 
+def aligned(tensor: Tensor) -> bool:
+    """Each partition has one run of elements, from a word of SBUF on: as a stationary tile and scales must lie."""
+    columns = [(size, step) for size, step in tensor.free if size != 1]
+    dense = not columns or (len(columns) == 1 and columns[0][1] == tensor.item)
+    return dense and tensor.start % current().config.sbuf.word_bytes == 0
+
+
 def aligned_stationary(source: Tensor) -> Tensor:
     """[K, M] contiguous from a word of SBUF; copied where it is not."""
-    columns = [(size, step) for size, step in source.free if size != 1]
-    dense = not columns or (len(columns) == 1 and columns[0][1] == source.item)
-    if dense and source.start % current().config.sbuf.word_bytes == 0:
-        return source
-    return copied(source, source.dtype, "aligned")
+    return source if aligned(source) else copied(source, source.dtype, "aligned")
