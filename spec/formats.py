@@ -175,13 +175,11 @@ TF32 = Format(name="tf32", long_name="tfloat32", code=4, size_log2=2, exponent_b
 E5M2 = Format(name="e5m2", long_name="float8_e5m2", code=5, size_log2=0, exponent_bits=5, fraction_bits=2)
 E4M3 = Format(name="e4m3", long_name="float8_e4m3", code=6, size_log2=0, exponent_bits=4, fraction_bits=3)
 E3M4 = Format(name="e3m4", long_name="float8_e3m4", code=7, size_log2=0, exponent_bits=3, fraction_bits=4)
-E4M3FN = Format(
+E4M3FN = replace(
+    E4M3,
     name="e4m3fn",
     long_name="float8_e4m3fn",
     code=8,
-    size_log2=0,
-    exponent_bits=4,
-    fraction_bits=3,
     kind=FormatKind.FINITE_NAN,
     overflow=Overflow.NAN,
 )

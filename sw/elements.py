@@ -10,7 +10,7 @@ from makalu.sim_models.golden.formats import narrow, storage, widen
 from makalu.spec.errors import MakaluError
 from makalu.spec.formats import ACCUMULATOR, Format, FormatKind
 
-__all__ = ["Bits", "ElementError", "bits_type", "from_bits", "random_bits", "to_bits"]
+__all__ = ["Bits", "ElementError", "bits_type", "from_bits", "packed", "random_bits", "to_bits"]
 
 
 class ElementError(MakaluError, ValueError):
@@ -84,8 +84,13 @@ def random_bits(random: np.random.Generator, dtype: Format, shape: tuple[int, ..
         return to_bits(random.standard_normal(shape, np.float32), dtype)
     codes = random.integers(0, dtype.largest + 1, (dtype.elements, *shape))
     codes |= random.integers(0, 2, codes.shape) << dtype.bits - 1
-    places = np.arange(dtype.elements).reshape(-1, *[1] * len(shape)) * dtype.bits
-    return np.asarray((codes << places).sum(axis=0)).astype(bits_type(dtype))
+    return packed(codes, dtype)
+
+
+def packed(codes: NDArray[np.integer], dtype: Format) -> NDArray[np.unsignedinteger]:
+    """Containers of codes [elements, ...], the first in the lowest bits."""
+    places = np.arange(dtype.elements).reshape(-1, *[1] * (codes.ndim - 1)) * dtype.bits
+    return np.asarray((codes.astype(np.int64) << places).sum(axis=0)).astype(bits_type(dtype))
 
 
 def from_bits(bits: NDArray[np.unsignedinteger], dtype: Format) -> NDArray[Any]:

@@ -137,20 +137,19 @@ def test_one_load_and_one_matmul():
 
 
 @pytest.mark.parametrize(
-    ("given", "hints", "kind", "text"),
+    ("preset", "given", "hints", "kind", "text"),
     [
-        ({"preset": "trn2-mini"}, {}, NotBuiltError, "elements of e5m2_x4; the core of preset trn2-mini has"),
-        ({"preset": MINI, "k": 16}, {"rows": 2}, KernelError, "16 partitions, which must be a multiple of 32"),
-        ({"m": 5}, {}, KernelError, "must have an even number of columns"),
-        ({"forms": (FORMATS["e5m2"], E5M2_X4)}, {}, KernelError, "must be of e4m3fn_x4, e5m2_x4, e2m1_x4"),
-        ({"scales": ((1, M + 2), (1, N))}, {}, KernelError, "stationary_scale .* must have 6 columns"),
-        ({}, {"above": (0, 2)}, KernelError, r"moving_scale .* begins at partition 2, and must at one of \[0, 4\]"),
-        ({}, {"above": (1, 0)}, KernelError, "stationary_scale .* begins at partition 1"),
-        ({}, {"tile_position": (32, 0)}, NotBuiltError, "tile_position"),
+        ("trn2-mini", {}, {}, NotBuiltError, "elements of e5m2_x4; the core of preset trn2-mini has"),
+        (MINI, {"k": 16}, {"rows": 2}, KernelError, "16 partitions, which must be a multiple of 32"),
+        (SMALL, {"m": 5}, {}, KernelError, "must have an even number of columns"),
+        (SMALL, {"forms": (FORMATS["e5m2"], E5M2_X4)}, {}, KernelError, "must be of e4m3fn_x4, e5m2_x4, e2m1_x4"),
+        (SMALL, {"scales": ((1, M + 2), (1, N))}, {}, KernelError, "stationary_scale .* must have 6 columns"),
+        (SMALL, {}, {"above": (0, 2)}, KernelError, r"moving_scale .* at partition 2, and must at one of \[0, 4\]"),
+        (SMALL, {}, {"above": (1, 0)}, KernelError, "stationary_scale .* begins at partition 1"),
+        (SMALL, {}, {"tile_position": (32, 0)}, NotBuiltError, "tile_position"),
     ],
 )
-def test_what_is_no_mx_is_refused(given, hints, kind, text):
-    preset = given.pop("preset", SMALL)
+def test_what_is_no_mx_is_refused(preset, given, hints, kind, text):
     with pytest.raises(kind, match=text):
         compile_kernel(one(**hints), bench_config(preset), *specs(**given))
 

@@ -23,7 +23,7 @@ from makalu.spec.quads import QUADS, SCALE_BIAS, SCALE_NAN
 from verif.conformance.blocks import beyond_the_bound, random_blocks
 from verif.conformance.oracles import decoded
 from verif.conformance.short import ELEMENT, exact_sum
-from verif.tensor.elements import random_quads
+from verif.tensor.elements import random_elements
 
 PAIRS = list(itertools.product(QUADS, QUADS))
 
@@ -62,7 +62,7 @@ def test_the_first_element_lies_lowest(form):
 def test_the_sum_is_that_of_the_contract(a, b):
     rng = np.random.default_rng(1)
     codes = [scales(rng, 4000) for _ in range(2)]
-    words = [random_quads(rng, form, 4000) for form in (a, b)]
+    words = [random_elements(rng, form, (4000,), specials=0.5).astype(np.int64) for form in (a, b)]
     sides = [quad_operand(*side) for side in zip((a, b), words, codes, strict=True)]
     elements = [[w >> f.bits * j & (1 << f.bits) - 1 for j in range(4)] for f, w in zip((a, b), words, strict=True)]
     columns = [np.stack(each).T.tolist() for each in elements]
@@ -83,7 +83,7 @@ def test_the_sum_is_that_of_the_contract(a, b):
 def test_both_models_add_the_same(a, b):
     rng = np.random.default_rng(2)
     count = 100_000
-    sides = [(form, random_quads(rng, form, count), scales(rng, count)) for form in (a, b)]
+    sides = [(form, random_elements(rng, form, (count,), specials=0.5), scales(rng, count)) for form in (a, b)]
     golden = quad_sum(*(quad_operand(*side) for side in sides))
     lockstep = short_products(*(quad_words(words, codes, form=form) for form, words, codes in sides), products=4)
     assert np.array_equal(golden, lockstep, equal_nan=True)
@@ -92,7 +92,7 @@ def test_both_models_add_the_same(a, b):
 
 def matrix(rng, form, rows, width, *, odd):
     """Containers [rows, width] with a scale for each."""
-    words = random_quads(rng, form, rows * width).reshape(rows, width)
+    words = random_elements(rng, form, (rows, width), specials=0.5)
     return quad_operand(form, words, scales(rng, words.shape, odd=odd))
 
 

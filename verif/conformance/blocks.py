@@ -13,7 +13,7 @@ from makalu.spec.quads import QUAD_ELEMENTS, QUADS, SCALE_BIAS
 from makalu.spec.scales import GROUP_PARTITIONS
 from verif.conformance.case import Case
 from verif.conformance.short import ELEMENT, quad_name, quad_step
-from verif.tensor.elements import random_quads
+from verif.tensor.elements import random_elements
 
 __all__ = ["BLOCKS", "Blocks", "beyond_the_bound", "chain_steps", "random_blocks"]
 
@@ -48,7 +48,7 @@ def random_blocks(a: Format, b: Format, *, seed: int = 4) -> Blocks:
     rng = np.random.default_rng(seed)
     words, scales = [], []
     for form in (a, b):
-        containers = random_quads(rng, form, _ROWS * _WIDTH).reshape(_ROWS, _WIDTH)
+        containers = random_elements(rng, form, (_ROWS, _WIDTH), specials=0.5).astype(np.int64)
         element, whole = ELEMENT[form], np.zeros_like(containers)
         for j in range(form.elements):
             code = containers >> form.bits * j & (1 << form.bits) - 1

@@ -21,7 +21,7 @@ from verif.arith.vectors import softfloat_fma32
 from verif.conformance.arithmetic import near
 from verif.conformance.case import Case
 from verif.conformance.oracles import decoded
-from verif.tensor.elements import random_quads, random_scales
+from verif.tensor.elements import random_elements, random_scales
 
 __all__ = [
     "ELEMENT",
@@ -120,7 +120,7 @@ def _elements(form: Format, words: Codes) -> Codes:
 
 def _random_quads(rng: np.random.Generator, a: Format, b: Format, vectors: int) -> tuple[list[Codes], list[Codes]]:
     """(containers, scales), a side each."""
-    words = [random_quads(rng, form, vectors) for form in (a, b)]
+    words = [random_elements(rng, form, (vectors,), specials=0.5).astype(np.int64) for form in (a, b)]
     return words, [random_scales(rng, (vectors,)).astype(np.int64) for _ in range(2)]
 
 

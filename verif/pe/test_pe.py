@@ -32,7 +32,7 @@ from verif.lib.pack import unpack
 from verif.lib.sampling import drive, reset, start_clock
 from verif.pe.bench import tensor_of
 from verif.psum.chain import chain_word
-from verif.tensor.elements import operand_kinds, random_elements, random_quads
+from verif.tensor.elements import operand_kinds, random_elements
 from verif.tensor.encoding import finalised
 
 SMALLEST_NORMAL, LARGEST = 0x00800000, 0x7F7FFFFF
@@ -262,7 +262,7 @@ async def every_quad(dut):
             np.where(numbers.random(count) < 0.03, numbers.choice([0, SCALE_NAN], count), each) for each in scales
         ]
         words = [
-            quad_words(random_quads(numbers, form, count), scale, form=form)
+            quad_words(random_elements(numbers, form, (count,), specials=0.5), scale, form=form)
             for form, scale in zip(forms, scales, strict=True)
         ]
         await play_short(b, numbers, *words)

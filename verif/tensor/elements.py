@@ -8,8 +8,9 @@ from makalu.spec.config import TensorConfig
 from makalu.spec.formats import Format
 from makalu.spec.quads import SCALE_BIAS, SCALE_NAN
 from makalu.spec.tensor_types import Part
+from makalu.sw.elements import packed
 
-__all__ = ["operand_kinds", "random_elements", "random_quads", "random_scales", "special_elements"]
+__all__ = ["operand_kinds", "random_elements", "random_scales", "special_elements"]
 
 
 def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
@@ -18,7 +19,7 @@ def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
     """
     if form.elements > 1:
         codes = np.arange(1 << form.bits, dtype=np.int64)
-        return _packed(form, np.stack([np.roll(codes, -3 * j) for j in range(form.elements)]))
+        return packed(np.stack([np.roll(codes, -3 * j) for j in range(form.elements)]), form)
     ones, half = (1 << form.fraction_bits) - 1, 1 << (form.fraction_bits - 1)
     normal = 1 << form.fraction_bits
     bits = [0, 1, half, ones, normal, normal | 1, normal | ones, form.largest, form.largest - 1]
@@ -34,9 +35,9 @@ def special_elements(form: Format) -> NDArray[np.unsignedinteger]:
 def random_elements(
     rng: np.random.Generator, form: Format, shape: tuple[int, ...], *, specials: float
 ) -> NDArray[np.unsignedinteger]:
-    """Containers; padding is random, which nobody may see. Of packed elements a share of `specials` are any codes."""
+    """Containers; padding is random, which nobody may see. Of packed ones a share of `specials` has any codes."""
     if form.elements > 1:
-        return _packed(form, _codes(rng, form, (form.elements, *shape), specials))
+        return packed(_codes(rng, form, shape, specials), form)
     around = min(8, form.bias - 1)
     exponent = form.bias + rng.integers(-around, around, shape)
     fraction = rng.integers(0, 1 << form.fraction_bits, shape)
@@ -46,25 +47,12 @@ def random_elements(
     return (bits << form.padding | rng.integers(0, 1 << form.padding, shape)).astype(storage(form))
 
 
-def _packed(form: Format, codes: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
-    """Codes [4, ...] in their containers."""
-    return np.asarray(sum(each << form.bits * j for j, each in enumerate(codes))).astype(storage(form))
-
-
-def _codes(
-    rng: np.random.Generator, form: Format, shape: tuple[int, ...], any_code: NDArray[np.float64] | float
-) -> NDArray[np.int64]:
-    """Numbers of one size, a tenth of them zeros; a share of `any_code` any codes."""
-    odd = rng.integers(0, 1 << form.bits, shape)
+def _codes(rng: np.random.Generator, form: Format, shape: tuple[int, ...], specials: float) -> NDArray[np.int64]:
+    """[elements, *shape]: numbers of one size, a tenth of them zeros; of a share of containers any codes."""
+    odd = rng.integers(0, 1 << form.bits, (form.elements, *shape))
     tidy = odd & ~(form.exponent_mask << form.fraction_bits) | form.bias << form.fraction_bits
-    tidy = np.where(rng.random(shape) < 0.1, 0, tidy)
-    return np.where(rng.random(shape) < any_code, odd, tidy)
-
-
-def random_quads(rng: np.random.Generator, form: Format, count: int) -> NDArray[np.int64]:
-    """Containers: in a half any codes, in a half numbers of one size, a tenth of them zeros."""
-    codes = _codes(rng, form, (form.elements, count), (rng.random(count) < 0.5).astype(float))
-    return _packed(form, codes).astype(np.int64)
+    tidy = np.where(rng.random(odd.shape) < 0.1, 0, tidy)
+    return np.where(rng.random(shape) < specials, odd, tidy)
 
 
 def random_scales(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint8]:
