@@ -32,19 +32,28 @@ class TensorMode:
     """One row: what a mode multiplies. MACs a PE and cycle are `products`."""
 
     mode: Mode
-    rows: int
-    """Contraction rows of a partition: words that are read of one place."""
-    products: int
-    """Of a PE and cycle."""
     formats: tuple[Format, ...]
     """Types of both sides."""
+    rows: int = 1
+    """Contraction rows of a partition: words that are read of one place."""
+    container: int = 1
+    """Elements of a row that lie in one container."""
+    parts: bool = False
+    """An operand may be a part of an element (`tensor_types.py`)."""
+    scaled: bool = False
+    """src1 has scales (`scales.py`), and so partitions come by quadrants."""
+
+    @property
+    def products(self) -> int:
+        """Of a PE and cycle."""
+        return self.rows * self.container
 
 
 MODES: Mapping[Mode, TensorMode] = {
     row.mode: row
     for row in (
-        TensorMode(Mode.SINGLE, 1, 1, SINGLES),
-        TensorMode(Mode.DOUBLE_ROW, 2, 2, PAIRABLE),
-        TensorMode(Mode.MX, 1, QUAD_ELEMENTS, QUADS),
+        TensorMode(Mode.SINGLE, SINGLES, parts=True),
+        TensorMode(Mode.DOUBLE_ROW, PAIRABLE, rows=2),
+        TensorMode(Mode.MX, QUADS, container=QUAD_ELEMENTS, scaled=True),
     )
 }

@@ -1,6 +1,5 @@
 """The rules of `OperandRule` and `FieldRule` that one look at an instruction decides: all but the ranges."""
 
-from collections.abc import Callable
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -8,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.element import below_size, element_size
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.mode import is_mode, of_mode
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
@@ -27,7 +27,6 @@ from makalu.spec.isa import (
 from makalu.spec.quantize import GROUP_ELEMENTS
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.sequencer import allowed_bits
-from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
@@ -181,36 +180,31 @@ class _Slot:
 
     def tile(self) -> Value:
         outer = Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS - 1))
-        rows = self._field(f"size{AP_DIMS - 1}") != self._of_mode(lambda mode: Const(mode.rows))
+        rows = self._field(f"size{AP_DIMS - 1}") != of_mode(self._i.mode, lambda mode: Const(mode.rows))
         return (self._field("size0") > self._config.tensor.columns) | outer.any() | rows
 
     def same_columns(self) -> Value:
         inner = Cat(self._field(f"size{d}") != self._i[f"dst_size{d}"] for d in range(AP_DIMS - 1)).any()
         outer, its = self._field(f"size{AP_DIMS - 1}"), self._i[f"dst_size{AP_DIMS - 1}"]
-        rows = self._of_mode(lambda mode: Const(mode.rows))
+        rows = of_mode(self._i.mode, lambda mode: Const(mode.rows))
         return inner | Mux(rows > 1, (outer != rows) | (its != 1), outer != its)
 
     def rows_aligned(self) -> Value:
         # the types of a mode with several rows have one byte; others are refused with a lower code
-        rows = self._of_mode(lambda mode: Const(mode.rows))
-        return (rows > 1) & (self._field(f"stride{AP_DIMS - 1}") % self._config.sbuf.word_bytes).any()
+        rows = is_mode(self._i.mode, lambda mode: mode.rows > 1)
+        return rows & (self._field(f"stride{AP_DIMS - 1}") % self._config.sbuf.word_bytes).any()
 
     def of_mode(self) -> Value:
-        among = self._of_mode(lambda mode: Cat(self._field("dtype") == form.code for form in mode.formats).any())
-        return ~among | (self._i.mode.any() & self._i.part.any())
-
-    def _of_mode(self, value: Callable[[TensorMode], Value]) -> Value:
-        """That of the instruction's mode; one that the core does not have is refused by its field's rule."""
-        out = value(MODES[Mode.SINGLE])
-        for row in MODES.values():
-            out = Mux(self._i.mode == row.mode, value(row), out)
-        return out
+        # a mode that the core does not have is refused by its field's rule
+        mode, dtype = self._i.mode, self._field("dtype")
+        among = of_mode(mode, lambda row: Cat(dtype == form.code for form in row.formats).any())
+        return ~among | (is_mode(mode, lambda row: not row.parts) & self._i.part.any())
 
     def one_line(self) -> Value:
         return Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS)).any()
 
     def quadrants(self) -> Value:
-        return (self._i.mode == Mode.MX) & self.whole_quadrants()
+        return is_mode(self._i.mode, lambda mode: mode.scaled) & self.whole_quadrants()
 
     def whole_quadrants(self) -> Value:
         return ((self._field("partition") | self._i.partitions) & (quadrant(self._config) - 1)).any()

@@ -2,15 +2,18 @@
 
 from functools import cache
 
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.operand import part_bits
 from makalu.hw.lib.element import code_bits
 from makalu.hw.lib.gated import GatedLayout
+from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sbuf.layouts import word_address_bits
 from makalu.hw.tensor.layouts import tag_bits
 from makalu.spec.config import CoreConfig
+from makalu.spec.frame import SLOT_BITS
 from makalu.spec.isa import FIELDS
 from makalu.spec.loading import WORD_GROUPS
 from makalu.spec.memory_map import INDEX_BITS
@@ -30,6 +33,7 @@ __all__ = [
     "read_control",
     "scale_word",
     "scales",
+    "unit_ports",
     "word_units",
 ]
 
@@ -82,6 +86,12 @@ def read_control(config: CoreConfig) -> data.StructLayout:
         return GatedLayout(fields, go="enable")
     gates = {"moving": ("~scale",), "buffer": ("~scale",), "entry": ("scale",)}
     return GatedLayout(fields | {"scale": 1, "entry": ceil_log2(ENTRIES)}, go="enable", gates=gates)
+
+
+def unit_ports(config: CoreConfig) -> dict[str, wiring.Member]:
+    """Of each unit of the head that reads words: the instruction that starts it, partition 0's slot, its read."""
+    read = Out(read_control(config))
+    return {"start": In(1), "instruction": In(INSTRUCTION), "slot": In(SLOT_BITS), "read": read}
 
 
 @cache

@@ -8,14 +8,14 @@ from amaranth.utils import ceil_log2
 from makalu.hw.lib.element import LARGEST, of_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.mode import is_mode
 from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
-from makalu.hw.tensor.control import operand_type, place_bits, read_control, word_units
+from makalu.hw.tensor.control import operand_type, place_bits, unit_ports, word_units
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import MOVING_SLOT, SLOT_BITS
+from makalu.spec.frame import MOVING_SLOT
 from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import INDEX_BITS
-from makalu.spec.tensor_modes import Mode
 
 __all__ = ["FetchUnit", "segment"]
 
@@ -59,12 +59,9 @@ class FetchUnit(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "start": In(1),
-                "instruction": In(INSTRUCTION),
-                "slot": In(SLOT_BITS),
+                **unit_ports(config),
                 "room": In(1),
                 "free": Out(1),
-                "read": Out(read_control(config)),
                 "segment": Out(segment(config)),
             }
         )
@@ -90,7 +87,7 @@ class FetchUnit(wiring.Component):
                 unit.eq(self.instruction.src0_stride0 == 1),
                 dtype.eq(self.instruction.src0_dtype),
                 kind["part"].eq(self.instruction.part),
-                kind["paired"].eq(self.instruction.mode == Mode.DOUBLE_ROW),
+                kind["paired"].eq(is_mode(self.instruction.mode, lambda mode: mode.rows > 1)),
             ]
 
         # places to the end of the word, and the elements of the type that these are
@@ -134,7 +131,7 @@ class FetchUnit(wiring.Component):
         """The pattern of a row: the outermost dimension counts rows where there are several."""
         pattern = Signal(INSTRUCTION)
         m.d.comb += pattern.eq(self.instruction)
-        with m.If(self.instruction.mode == Mode.DOUBLE_ROW):
+        with m.If(is_mode(self.instruction.mode, lambda mode: mode.rows > 1)):
             m.d.comb += pattern.src0_size3.eq(1)
         return pattern
 

@@ -1,11 +1,12 @@
 """Tensor engine, the part that is there once: decides when each word, group and column goes; the rest rides."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.mode import is_mode, of_mode
 from makalu.hw.lib.rules import Rules
 from makalu.hw.psum.layouts import bank_elems_bits, wave
 from makalu.hw.tensor.columns import ColumnUnit, destination
@@ -18,7 +19,6 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.latency import column_delay, commit_delay, row_delay, swap_guard
-from makalu.spec.tensor_modes import Mode
 
 __all__ = ["TensorHead"]
 
@@ -167,7 +167,7 @@ class TensorHead(wiring.Component):
             m.d.comb += [self.control.read.eq(fetch.read), self.control.read.buffer.eq(columns.push_buffer)]
         if config.tensor.quads:
             m.d.comb += [
-                scales.start.eq(takes_matmul & (instruction.mode == Mode.MX)),
+                scales.start.eq(takes_matmul & is_mode(instruction.mode, lambda mode: mode.scaled)),
                 scales.instruction.eq(instruction),
                 scales.slot.eq(slot),
                 scales.loading.eq(load.loading),
@@ -207,7 +207,7 @@ class TensorHead(wiring.Component):
         begun = Signal(INSTRUCTION)
         i = self.command.payload
         m.d.comb += [
-            scaled.eq(i.mode == Mode.MX),
+            scaled.eq(is_mode(i.mode, lambda mode: mode.scaled)),
             ready.eq(~held & Mux(scaled, scales.idle, free)),
             begins.eq(Mux(held, free, takes & ~scaled)),
             begun.eq(Mux(held, queued.as_value(), i.as_value())),
@@ -231,8 +231,7 @@ class TensorHead(wiring.Component):
             (i.partitions != 0) & (last <= config.partitions),
             "a tile has partitions that there are",
         )
-        double = i.mode == Mode.DOUBLE_ROW
-        rows = Mux(double, 2, 1)
+        rows = of_mode(i.mode, lambda mode: Const(mode.rows))
         outer = Cat(i[f"src0_size{d}"] == 1 for d in range(1, AP_DIMS - 1)).all() & (
             i[f"src0_size{AP_DIMS - 1}"] == rows
         )
@@ -240,7 +239,7 @@ class TensorHead(wiring.Component):
         rules.never(takes_load & (i.src0_offset % config.sbuf.word_bytes != 0), "a stationary tile begins with a word")
         rules.never(takes_matmul & (i.dst_partition != 0), "a matmul writes from partition 0 on")
         same = [i[f"src0_size{d}"] == i[f"dst_size{d}"] for d in range(AP_DIMS)]
-        sizes = Cat(same[:-1]).all() & (same[-1] | double)
+        sizes = Cat(same[:-1]).all() & (same[-1] | (rows > 1))
         rules.follows(takes_matmul, sizes, "a matmul has as many destinations as moving columns")
         rules.follows(takes_matmul, i.dst_space == Space.PSUM, "a matmul writes PSUM")
 

@@ -2,21 +2,20 @@
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.element import of_size
-from makalu.hw.lib.instruction import INSTRUCTION
+from makalu.hw.lib.mode import is_mode
 from makalu.hw.lib.rules import Rules
-from makalu.hw.tensor.control import group_control, lookup_control, operand_type, read_control
+from makalu.hw.tensor.control import group_control, lookup_control, operand_type, unit_ports
 from makalu.hw.tensor.scales import partitions_of_scales
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOT_BITS, STATIONARY_SLOTS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, STATIONARY_SLOTS
 from makalu.spec.isa import FIELDS
 from makalu.spec.latency import LOAD_LEAD
 from makalu.spec.loading import groups_of_a_word, words_of_a_frame
 from makalu.spec.scales import MOVING_ENTRIES, STATIONARY_BANKS, STATIONARY_ENTRIES, load_lead, scale_words
-from makalu.spec.tensor_modes import MODES, Mode
 
 __all__ = ["LoadUnit"]
 
@@ -61,11 +60,8 @@ class LoadUnit(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "start": In(1),
-                "instruction": In(INSTRUCTION),
-                "slot": In(SLOT_BITS),
+                **unit_ports(config),
                 "free": Out(1),
-                "read": Out(read_control(config)),
                 "group": Out(group_control(config)),
                 "last_group": Out(1),
                 **self._scaled(config),
@@ -107,7 +103,7 @@ class LoadUnit(wiring.Component):
         kind = operand_type(config)
         s0 = {name: Signal.like(self.group[name], name=f"s0_{name}", reset_less=True) for name in kind}
         slots = {form.size_log2: words_of_a_frame(form) for form in forms}
-        a_frame = Mux(s0["paired"], MODES[Mode.DOUBLE_ROW].rows, of(s0["dtype"], {s: Const(slots[s]) for s in sizes}))
+        a_frame = Mux(s0["paired"], STATIONARY_SLOTS, of(s0["dtype"], {s: Const(slots[s]) for s in sizes}))
         second = self._second_row(m, s0["paired"])
         reads = Signal()
         m.d.comb += [
@@ -128,7 +124,7 @@ class LoadUnit(wiring.Component):
                 count.eq(instruction.partitions),
                 s0["dtype"].eq(instruction.src0_dtype),
                 s0["part"].eq(instruction.part),
-                s0["paired"].eq(instruction.mode == Mode.DOUBLE_ROW),
+                s0["paired"].eq(is_mode(instruction.mode, lambda mode: mode.rows > 1)),
             ]
 
         # sending: starts when the first word is in its buffer, while the load before may still send
@@ -194,7 +190,7 @@ class LoadUnit(wiring.Component):
         entry, self._bank = Signal(range(STATIONARY_ENTRIES)), Signal(range(STATIONARY_BANKS))
         inside = STATIONARY_ENTRIES // STATIONARY_BANKS
         m.d.comb += [
-            scaled.eq(self.start & (i.mode == Mode.MX)),
+            scaled.eq(self.start & is_mode(i.mode, lambda mode: mode.scaled)),
             go.eq(Mux(left != 0, left == 1, self.start & ~scaled)),
         ]
         with m.If(left != 0):

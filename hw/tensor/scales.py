@@ -10,11 +10,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.delay import DelayLine
-from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.rules import Rules
-from makalu.hw.tensor.control import lookup_control, read_control, scale_word, scales
+from makalu.hw.tensor.control import lookup_control, scale_word, scales, unit_ports
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import SLOT_BITS, STATIONARY_SLOTS
+from makalu.spec.frame import STATIONARY_SLOTS
 from makalu.spec.isa import FIELDS
 from makalu.spec.quads import SCALE_BITS
 from makalu.spec.scales import (
@@ -75,12 +74,9 @@ class ScaleFetch(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "start": In(1),
-                "instruction": In(INSTRUCTION),
-                "slot": In(SLOT_BITS),
+                **unit_ports(config),
                 "loading": In(1),
                 "idle": Out(1),
-                "read": Out(read_control(config)),
                 "send": In(1),
                 "ends": In(1),
                 "there": Out(1),

@@ -281,7 +281,7 @@ def _of_mode(place: _Place) -> Iterator[str]:
     if place["dtype"] not in [form.code for form in mode.formats]:
         names = [form.name for form in mode.formats]
         yield f"{place.slot}_dtype must be one of {names} in {mode.mode.name.lower()}, not {place['dtype']}"
-    if mode.mode != Mode.SINGLE and part:
+    if part and not mode.parts:
         yield f"part must be 0 in {mode.mode.name.lower()}, not {part}"
 
 
@@ -292,7 +292,7 @@ def _one_line(place: _Place) -> Iterator[str]:
 
 def _quadrants(place: _Place) -> Iterator[str]:
     first, count, whole = place["partition"], place.count, quadrant(place.config)
-    if place.mode.mode == Mode.MX and (first % whole or count % whole):
+    if place.mode.scaled and (first % whole or count % whole):
         yield f"{place.slot} has partitions {first} to {first + count - 1}, in mx they come by {whole}"
 
 

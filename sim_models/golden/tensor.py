@@ -11,7 +11,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import CARRIED
 from makalu.spec.scales import GROUP_PARTITIONS, groups_of_a_quadrant, quadrant
-from makalu.spec.tensor_modes import Mode
+from makalu.spec.tensor_modes import MODES, Mode
 
 from .arithmetic import fp32_add, matmul_column_chain
 from .formats import carried_by, tensor_operand
@@ -70,9 +70,10 @@ class GoldenTensor:
     def _operands(self, instruction: Instruction, source: OperandPattern) -> Operands:
         """fp32 bits [P, N], or what a `PairOperand` has, [2, P, N] each, or that [4, P, N] and the scales [P, N]."""
         bits = self._sbuf.read(source, slot="src0")
-        if instruction["mode"] == Mode.DOUBLE_ROW:
-            return pair_operand(source.format, np.stack(np.split(bits, 2, axis=1)))
-        if instruction["mode"] == Mode.MX:
+        mode = MODES[Mode(instruction["mode"])]
+        if mode.rows > 1:
+            return pair_operand(source.format, np.stack(np.split(bits, mode.rows, axis=1)))
+        if mode.scaled:
             elements, scale = quad_operand(source.format, bits, self._scales_of(instruction, source))
             return *elements, scale
         return (tensor_operand(source.format, instruction["part"], bits, subnormals=self._subnormals),)

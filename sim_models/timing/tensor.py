@@ -89,7 +89,7 @@ class TensorTiming:
         t = max(t, self._last_accept + 1)
         if instruction.opcode == Opcode.LOAD_STATIONARY:
             return _at_slot(max(t, self._load_after), ACCEPT_SLOT)
-        return max(t, self._scaled_after if instruction["mode"] == Mode.MX else self._matmul_after)
+        return max(t, self._scaled_after if MODES[Mode(instruction["mode"])].scaled else self._matmul_after)
 
     def issue(self, t: int, instruction: Instruction) -> None:
         """The instruction is accepted in cycle t."""
@@ -130,7 +130,7 @@ class TensorTiming:
         groups = -(-instruction["src0_size0"] // self.config.tensor.load_columns)
         form, mode = FORMAT_OF_CODE[instruction["src0_dtype"]], MODES[Mode(instruction["mode"])]
         span = load_span(form, groups)
-        start = a + load_lead(self.config) if mode.mode == Mode.MX else a
+        start = a + load_lead(self.config) if mode.scaled else a
         self._pending = True
         self._load_after = max(self._load_after, start + span)
         words = -(-groups // groups_of_a_word(form)) * mode.rows
@@ -160,7 +160,7 @@ class TensorTiming:
         sizes, dst_strides = _pattern(instruction, "dst")
         _, moving_strides = _pattern(instruction, "src0")
         mode = MODES[Mode(instruction["mode"])]
-        rows, scaled, accumulates = mode.rows, mode.mode == Mode.MX, instruction["accumulate"]
+        rows, scaled, accumulates = mode.rows, mode.scaled, instruction["accumulate"]
         word = self.config.sbuf.word_bytes
         element = FORMAT_OF_CODE[instruction["src0_dtype"]].bytes
         lengths = _segment_lengths(instruction["src0_offset"] % word, element, sizes, moving_strides, word)

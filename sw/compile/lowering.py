@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from makalu.spec.formats import E8M0, FORMATS, FP32, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.quantize import GROUP_ELEMENTS
-from makalu.spec.tensor_modes import Mode
+from makalu.spec.tensor_modes import MODES, Mode
 from makalu.sw.nki.double_row import row
 from makalu.sw.nki.errors import NotBuiltError
 from makalu.sw.nki.recording import Operation
@@ -69,7 +69,7 @@ def _instructions(
         numbers["columns"] = operation.tensors[roles.columns].shape[0]
     kept = _kept(operation.opcode, tensors, types)
     rows = {}
-    if operation.numbers.get("mode") == Mode.DOUBLE_ROW:
+    if MODES[Mode(operation.numbers.get("mode", Mode.SINGLE))].rows > 1:
         # the outermost dimension of src0 counts its rows; the elements of one are beside those of dst
         rows = {name: tensor.dims[1] for name, tensor in zip(names, tensors, strict=True) if name != "dst"}
         tensors = [row(tensor) if name in rows else tensor for name, tensor in zip(names, tensors, strict=True)]

@@ -45,6 +45,7 @@ def matmul(
     stationary[K, 2, M] and moving[K, 2, N], the sum over both rows too. `scales`: of MX tiles.
     """
     config = current().config
+    mode = MODES[Mode.MX if scales is not None else Mode.DOUBLE_ROW if double else Mode.SINGLE]
     checked_tensor("dst", dst, Buffer.PSUM)
     for name, tensor, opcode in (("stationary", stationary, _LOAD), ("moving", moving, _MATMUL)):
         checked_tensor(name, tensor, Buffer.SBUF)
@@ -75,7 +76,7 @@ def matmul(
             f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in {ACCUMULATOR.name}"
             f" ({rule_of(_MATMUL, 'dst', OperandRule.KIND)})"
         )
-    rows, each = stationary.shape[0], MODES[Mode(double)].rows
+    rows, each = stationary.shape[0], mode.rows
     columns, count = stationary.size // rows // each, moving.size // moving.shape[0] // each
     shapes = f"stationary {list(stationary.shape)}, moving {list(moving.shape)}, dst {list(dst.shape)}"
     if moving.shape[0] != rows:

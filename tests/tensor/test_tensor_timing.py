@@ -9,7 +9,8 @@ from makalu.sim_models.lockstep.tensor_head import TensorHeadModel
 from makalu.sim_models.timing.tensor import LOAD, MATMUL, TensorTiming
 from makalu.spec.isa import Opcode
 from verif.lib.variants import small_core
-from verif.tensor.programs import Command, back_to_back, hazards, matmul, ragged
+from verif.tensor.programs import Command, back_to_back, matmul
+from verif.tensor.random_programs import hazards, ragged
 
 SHAPES = [
     {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1, "psum_stages": 1},

@@ -22,10 +22,9 @@ from makalu.spec.isa import (
     WaitKind,
     used_fields,
 )
-from makalu.spec.pairs import PAIRABLE
 from makalu.spec.quantize import GROUP_ELEMENTS, ScaleRule
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
-from makalu.spec.tensor_modes import Mode
+from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import mixable
 
 __all__ = [
@@ -73,17 +72,18 @@ def legal(
     the array where there is such a thing, else single, so that loads and matmuls may follow each other.
     """
     beside = beside if beside in config.tensor.operands else BF16
-    meet = [form for form in config.tensor.singles if mixable(form, beside)]
+    tensor = config.tensor
+    meet = [form for form in tensor.operands if form in tensor.quads or mixable(form, beside)]
     meet = [form for form in meet if form != E4M3FN or beside == E4M3FN]
     spec = INSTRUCTIONS[opcode]
     out: dict[str, int] = {"tag": rng.getrandbits(16), "after": rng.random() < 0.1}
     partitions = rng.randint(1, config.partitions)
     start = rng.randint(0, config.partitions - partitions)
     sizes = [rng.randint(1, 4) for _ in range(AP_DIMS)]
-    of_mode = {Mode.DOUBLE_ROW: [form for form in meet if form in PAIRABLE], Mode.MX: list(config.tensor.quads)}
-    if "mode" not in spec.fields or mode not in config.tensor.modes or not of_mode.get(mode, meet):
+    of_mode = {kind: [form for form in meet if form in MODES[kind].formats] for kind in config.tensor.modes}
+    if "mode" not in spec.fields or not of_mode.get(mode):
         mode = Mode.SINGLE
-    meet, double, scaled = of_mode.get(mode, meet), mode == Mode.DOUBLE_ROW, mode == Mode.MX
+    meet, double, scaled = of_mode[mode], MODES[mode].rows > 1, MODES[mode].scaled
     grouped = opcode is Opcode.QUANTIZE_MX
     if scaled or grouped:
         partitions = quadrant(config) * rng.randint(1, config.partitions // quadrant(config))
@@ -142,7 +142,7 @@ def legal(
         "partitions": partitions,
         "columns": rng.randint(1, config.tensor.columns),
         "accumulate": rng.getrandbits(1) if out.get("dst_dtype") == FP32.code else 0,
-        "part": 0 if mode != Mode.SINGLE else rng.randint(0, config.tensor.parts),
+        "part": rng.randint(0, config.tensor.parts) if MODES[mode].parts else 0,
         "mode": int(mode),
         "operand0_tensor": int(scalar),
         "op0": rng.choice(list(AluOp)),

@@ -3,28 +3,24 @@
 import random
 from dataclasses import dataclass
 
-from makalu.sim_models.golden.walker import extent
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, E8M0, FP32, Format
 from makalu.spec.frame import SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
-from makalu.spec.pairs import PAIRABLE
-from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
+from makalu.spec.scales import OFFSET_STEP, largest_offset
 from makalu.spec.tensor_modes import Mode
-from makalu.spec.tensor_types import Part, mixable
-from verif.tensor.elements import operand_kinds
 
 __all__ = [
     "PSUM_WINDOW",
     "SBUF_WINDOW",
     "Command",
+    "Scales",
+    "Sizes",
     "back_to_back",
-    "hazards",
     "load",
     "longest",
     "matmul",
-    "ragged",
     "returning",
     "scale_window",
     "streams_without_bubbles",
@@ -57,16 +53,6 @@ def window(config: CoreConfig, bank: int) -> int:
 def scale_window(config: CoreConfig) -> int:
     """First byte of the last bank's window: where there is mx, all bytes of it are scales."""
     return window(config, config.sbuf.banks - 1)
-
-
-def _data_banks(config: CoreConfig) -> int:
-    return config.sbuf.banks - bool(config.tensor.quads)
-
-
-def _any_scales(rng: random.Random, config: CoreConfig, columns: int) -> Scales:
-    word = config.sbuf.word_bytes
-    offset = scale_window(config) + word * rng.randint(0, (SBUF_WINDOW - columns) // word)
-    return offset, rng.randrange(0, largest_offset(config) + 1, OFFSET_STEP)
 
 
 def _operand(
@@ -202,163 +188,6 @@ def streams_without_bubbles(config: CoreConfig, form: Format = BF16, rows: int =
             if free >= SLOTS * words and (free >= 24 or not first):
                 out.append((free, form.bytes * first))
     return out
-
-
-ENOUGH = 20
-"""Elements of a matmul from which on one dimension may have nearly half of them."""
-
-
-def _sizes(rng: random.Random, most: int) -> Sizes:
-    """Of few elements in any dimension; from `ENOUGH` on at times nearly half of them in one, and twice in the next."""
-    if most >= ENOUGH and rng.random() < 0.1:
-        d, size = rng.randrange(AP_DIMS), rng.randint(most // 3, most // 2)
-        return tuple({d: size, (d + 1) % AP_DIMS: 2}.get(each, 1) for each in range(AP_DIMS))
-    while True:
-        sizes = [1] * AP_DIMS
-        for d in range(rng.choice((1, 1, 2, 3, 4))):
-            sizes[d] = rng.choice((1, 2, 3, rng.randint(1, 12), rng.randint(1, most)))
-        total = 1
-        for size in sizes:
-            total *= size
-        if total <= most:
-            return tuple(sizes)
-
-
-def _moving(
-    rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, odd: bool, room: int = SBUF_WINDOW
-) -> tuple[int, Sizes]:
-    """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0; `odd`: or nearly so,
-    with a stride of 1 but for one bit; in the first `room` bytes of it.
-    """
-    base = window(config, rng.randrange(_data_banks(config)))
-    while True:
-        strides = [rng.choice((1, 1, 1, 2, 3, 0, -1, rng.randint(-9, 9)))]
-        if odd and rng.random() < 0.15:
-            strides = [1 ^ 1 << rng.randrange(8)]
-        strides += [rng.choice((0, 1, sizes[0], rng.randint(-20, 20))) for _ in range(AP_DIMS - 1)]
-        low, high = extent(0, form.bytes, sizes, strides)
-        if high - low < room:
-            last = (room - 1 - (high - low)) // form.bytes
-            return base - low + form.bytes * rng.randint(0, last), tuple(strides)
-
-
-def _apart(rng: random.Random, config: CoreConfig, offset: int, room: int) -> tuple[int, int]:
-    """Offset of a first row that lies in the first `room` bytes of a window, and the step to the second: up or down."""
-    word = config.sbuf.word_bytes
-    step = word * rng.randint(0, (SBUF_WINDOW - room) // word)
-    return rng.choice(((offset, step), (offset + step, -step)))
-
-
-def _target(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, narrow: bool) -> tuple[int, Sizes]:
-    """Offset and strides of a destination inside the PSUM windows; `narrow` makes addresses repeat soon."""
-    psum = config.psum
-    bank = rng.randrange(psum.banks)
-    for _ in range(50):
-        choices = (0, 0, 1, -1, 2) if narrow else (1, 1, 1, 2, 0)
-        strides = tuple(rng.choice(choices) for _ in range(AP_DIMS))
-        low, high = extent(0, form.bytes, sizes, strides)
-        if high - low < FP32.bytes * PSUM_WINDOW:
-            room = (FP32.bytes * PSUM_WINDOW - (high - low + 1)) // form.bytes
-            return bank * psum.bank_bytes - low + form.bytes * rng.randint(0, min(room, 1) if narrow else room), strides
-    return bank * psum.bank_bytes, (0,) * AP_DIMS
-
-
-def _random(
-    config: CoreConfig,
-    rng: random.Random,
-    *,
-    commands: int,
-    most: int,
-    loads: float,
-    accumulate: float,
-    gaps: float,
-    narrow: bool,
-) -> list[Command]:
-    """A matmul uses rows and columns that the last load before it defined."""
-    tensor, word = config.tensor, config.sbuf.word_bytes
-    tile, loaded, mode = (0, tensor.rows, tensor.columns), BF16, Mode.SINGLE
-    kinds = operand_kinds(tensor)
-    of_mode = {
-        Mode.SINGLE: kinds,
-        Mode.DOUBLE_ROW: [(form, Part.UPPER) for form in tensor.operands if form in PAIRABLE],
-        Mode.MX: [(form, Part.UPPER) for form in tensor.quads],
-    }
-    whole = quadrant(config)
-    out = []
-    for tag in range(commands):
-        gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
-        if rng.random() < loads:
-            count = rng.choice((tensor.rows, rng.randint(1, tensor.rows)))
-            columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
-            mode = rng.choice(tensor.modes)
-            if mode == Mode.MX:
-                count = whole * rng.randint(1, tensor.rows // whole)
-            tile = (rng.randint(0, tensor.rows - count), count, columns)
-            if mode == Mode.MX:
-                tile = (tile[0] // whole * whole, count, columns)
-            offset = window(config, rng.randrange(_data_banks(config)))
-            loaded, part = rng.choice(of_mode[mode])
-            offset += word * rng.randrange((SBUF_WINDOW // 2 - loaded.bytes * tensor.columns) // word)
-            its = {"form": loaded, "part": part, "tag": tag}
-            if mode == Mode.DOUBLE_ROW:
-                offset, its["rows"] = _apart(rng, config, offset, SBUF_WINDOW // 2)
-            if mode == Mode.MX:
-                its["scales"] = _any_scales(rng, config, columns)
-            out.append(Command(load(offset=offset, columns=columns, start=tile[0], count=count, **its), gap))
-            continue
-        start, count, columns = tile
-        taken = rng.choice((count, rng.randint(1, count)))
-        sizes = _sizes(rng, most)
-        form, part = rng.choice([kind for kind in of_mode[mode] if mixable(loaded, kind[0])])
-        rows, room, scales = None, SBUF_WINDOW, None
-        if mode == Mode.DOUBLE_ROW:
-            sizes, room = (*sizes[:3], 1), SBUF_WINDOW // 2
-        if mode == Mode.MX:
-            taken = whole * rng.randint(1, count // whole)
-            sizes = (rng.choice((rng.randint(1, most), rng.randint(1, 4))), 1, 1, 1)
-            scales = _any_scales(rng, config, sizes[0])
-        ahead = rng.randint(0, count - taken)
-        if mode == Mode.MX:
-            ahead -= ahead % whole
-        moving, moving_strides = _moving(rng, config, sizes, form, odd=not narrow, room=room)
-        if mode == Mode.DOUBLE_ROW:
-            moving, rows = _apart(rng, config, moving, room)
-        adds = rng.random() < accumulate
-        into = FP32 if adds else rng.choice(tensor.outputs)
-        dst, dst_strides = _target(rng, config, sizes, into, narrow=narrow)
-        out.append(
-            Command(
-                matmul(
-                    moving=moving,
-                    dst=dst,
-                    sizes=sizes,
-                    moving_strides=moving_strides,
-                    dst_strides=dst_strides,
-                    start=start + ahead,
-                    count=taken,
-                    columns=rng.choice((columns, rng.randint(1, columns))),
-                    accumulate=adds,
-                    form=form,
-                    part=part,
-                    into=into,
-                    rows=rows,
-                    scales=scales,
-                    tag=tag,
-                ),
-                gap,
-            )
-        )
-    return out
-
-
-def ragged(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
-    """Ragged K, M, N, strides of every sign, loads without matmuls, matmuls without loads, idle gaps."""
-    return _random(config, rng, commands=commands, most=40, loads=0.4, accumulate=0.5, gaps=0.3, narrow=False)
-
-
-def hazards(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
-    """Short matmuls that accumulate on few addresses, stride 0 among them."""
-    return _random(config, rng, commands=commands, most=10, loads=0.15, accumulate=0.85, gaps=0.1, narrow=True)
 
 
 def longest(config: CoreConfig, sizes: Sizes) -> Command:

@@ -20,16 +20,15 @@ from verif.tensor.programs import (
     SBUF_WINDOW,
     Command,
     back_to_back,
-    hazards,
     load,
     longest,
     matmul,
-    ragged,
     returning,
     scale_window,
     streams_without_bubbles,
     warm_up,
 )
+from verif.tensor.random_programs import hazards, ragged
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()

@@ -1,0 +1,209 @@
+"""Random legal instruction streams for the tensor engine: ragged ones, and ones whose destinations return."""
+
+import random
+from dataclasses import dataclass
+
+from makalu.sim_models.golden.walker import extent
+from makalu.spec.config import CoreConfig, TensorConfig
+from makalu.spec.encoding import Instruction
+from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.isa import AP_DIMS
+from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
+from makalu.spec.tensor_modes import MODES, Mode, TensorMode
+from makalu.spec.tensor_types import Part, mixable
+from verif.tensor.elements import operand_kinds
+from verif.tensor.programs import PSUM_WINDOW, SBUF_WINDOW, Command, Scales, Sizes, load, matmul, scale_window, window
+
+__all__ = ["hazards", "ragged"]
+
+ENOUGH = 20
+"""Elements of a matmul from which on one dimension may have nearly half of them."""
+
+
+def _data_banks(config: CoreConfig) -> int:
+    return config.sbuf.banks - bool(config.tensor.quads)
+
+
+def _any_scales(rng: random.Random, config: CoreConfig, columns: int) -> Scales:
+    word = config.sbuf.word_bytes
+    offset = scale_window(config) + word * rng.randint(0, (SBUF_WINDOW - columns) // word)
+    return offset, rng.randrange(0, largest_offset(config) + 1, OFFSET_STEP)
+
+
+def _sizes(rng: random.Random, most: int) -> Sizes:
+    """Of few elements in any dimension; from `ENOUGH` on at times nearly half of them in one, and twice in the next."""
+    if most >= ENOUGH and rng.random() < 0.1:
+        d, size = rng.randrange(AP_DIMS), rng.randint(most // 3, most // 2)
+        return tuple({d: size, (d + 1) % AP_DIMS: 2}.get(each, 1) for each in range(AP_DIMS))
+    while True:
+        sizes = [1] * AP_DIMS
+        for d in range(rng.choice((1, 1, 2, 3, 4))):
+            sizes[d] = rng.choice((1, 2, 3, rng.randint(1, 12), rng.randint(1, most)))
+        total = 1
+        for size in sizes:
+            total *= size
+        if total <= most:
+            return tuple(sizes)
+
+
+def _moving(
+    rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, odd: bool, room: int = SBUF_WINDOW
+) -> tuple[int, Sizes]:
+    """Offset and strides of a pattern inside one bank's window: mostly contiguous in dimension 0; `odd`: or nearly so,
+    with a stride of 1 but for one bit; in the first `room` bytes of it.
+    """
+    base = window(config, rng.randrange(_data_banks(config)))
+    while True:
+        strides = [rng.choice((1, 1, 1, 2, 3, 0, -1, rng.randint(-9, 9)))]
+        if odd and rng.random() < 0.15:
+            strides = [1 ^ 1 << rng.randrange(8)]
+        strides += [rng.choice((0, 1, sizes[0], rng.randint(-20, 20))) for _ in range(AP_DIMS - 1)]
+        low, high = extent(0, form.bytes, sizes, strides)
+        if high - low < room:
+            last = (room - 1 - (high - low)) // form.bytes
+            return base - low + form.bytes * rng.randint(0, last), tuple(strides)
+
+
+def _apart(rng: random.Random, config: CoreConfig, offset: int, room: int) -> tuple[int, int]:
+    """Offset of a first row that lies in the first `room` bytes of a window, and the step to the second: up or down."""
+    word = config.sbuf.word_bytes
+    step = word * rng.randint(0, (SBUF_WINDOW - room) // word)
+    return rng.choice(((offset, step), (offset + step, -step)))
+
+
+def _target(rng: random.Random, config: CoreConfig, sizes: Sizes, form: Format, *, narrow: bool) -> tuple[int, Sizes]:
+    """Offset and strides of a destination inside the PSUM windows; `narrow` makes addresses repeat soon."""
+    psum = config.psum
+    bank = rng.randrange(psum.banks)
+    for _ in range(50):
+        choices = (0, 0, 1, -1, 2) if narrow else (1, 1, 1, 2, 0)
+        strides = tuple(rng.choice(choices) for _ in range(AP_DIMS))
+        low, high = extent(0, form.bytes, sizes, strides)
+        if high - low < FP32.bytes * PSUM_WINDOW:
+            room = (FP32.bytes * PSUM_WINDOW - (high - low + 1)) // form.bytes
+            return bank * psum.bank_bytes - low + form.bytes * rng.randint(0, min(room, 1) if narrow else room), strides
+    return bank * psum.bank_bytes, (0,) * AP_DIMS
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """The last load's tile: what a matmul may use."""
+
+    mode: TensorMode
+    form: Format
+    start: int
+    count: int
+    columns: int
+
+
+def _kinds(tensor: TensorConfig, mode: TensorMode) -> list[tuple[Format, Part]]:
+    """Types of the mode that the array has, and the parts that an operand of it may be."""
+    if mode.parts:
+        return operand_kinds(tensor)
+    return [(form, Part.UPPER) for form in tensor.operands if form in mode.formats]
+
+
+def _some(rng: random.Random, config: CoreConfig, mode: TensorMode, most: int) -> int:
+    """Up to `most` partitions as the mode takes them, often all."""
+    whole = _step(config, mode)
+    return whole * rng.choice((most // whole, rng.randint(1, most // whole)))
+
+
+def _step(config: CoreConfig, mode: TensorMode) -> int:
+    return quadrant(config) if mode.scaled else 1
+
+
+def _start(rng: random.Random, config: CoreConfig, mode: TensorMode, room: int) -> int:
+    """Up to `room` partitions further."""
+    whole = _step(config, mode)
+    return whole * rng.randint(0, room // whole)
+
+
+def _random_load(rng: random.Random, config: CoreConfig, tag: int) -> tuple[Instruction, _Loaded]:
+    tensor, word = config.tensor, config.sbuf.word_bytes
+    mode = MODES[rng.choice(tensor.modes)]
+    count = _some(rng, config, mode, tensor.rows)
+    columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
+    form, part = rng.choice(_kinds(tensor, mode))
+    loaded = _Loaded(mode, form, _start(rng, config, mode, tensor.rows - count), count, columns)
+    offset, rows = window(config, rng.randrange(_data_banks(config))), None
+    offset += word * rng.randrange((SBUF_WINDOW // 2 - form.bytes * tensor.columns) // word)
+    if mode.rows > 1:
+        offset, rows = _apart(rng, config, offset, SBUF_WINDOW // 2)
+    tile = {"start": loaded.start, "count": count, "columns": columns, "form": form, "part": part, "tag": tag}
+    scales = _any_scales(rng, config, columns) if mode.scaled else None
+    return load(offset=offset, rows=rows, scales=scales, **tile), loaded
+
+
+def _random_matmul(
+    rng: random.Random, config: CoreConfig, loaded: _Loaded, tag: int, *, most: int, accumulate: float, narrow: bool
+) -> Instruction:
+    """It uses rows and columns that the load defined."""
+    mode, tensor = loaded.mode, config.tensor
+    form, part = rng.choice([kind for kind in _kinds(tensor, mode) if mixable(loaded.form, kind[0])])
+    count = _some(rng, config, mode, loaded.count)
+    sizes, room, rows, scales = _sizes(rng, most), SBUF_WINDOW, None, None
+    if mode.scaled:
+        sizes = (rng.choice((rng.randint(1, most), rng.randint(1, 4))), 1, 1, 1)
+        scales = _any_scales(rng, config, sizes[0])
+    if mode.rows > 1:
+        sizes, room = (*sizes[:3], 1), SBUF_WINDOW // 2
+    moving, moving_strides = _moving(rng, config, sizes, form, odd=not narrow, room=room)
+    if mode.rows > 1:
+        moving, rows = _apart(rng, config, moving, room)
+    adds = rng.random() < accumulate
+    into = FP32 if adds else rng.choice(tensor.outputs)
+    dst, dst_strides = _target(rng, config, sizes, into, narrow=narrow)
+    return matmul(
+        moving=moving,
+        dst=dst,
+        sizes=sizes,
+        moving_strides=moving_strides,
+        dst_strides=dst_strides,
+        start=loaded.start + _start(rng, config, mode, loaded.count - count),
+        count=count,
+        columns=rng.choice((loaded.columns, rng.randint(1, loaded.columns))),
+        accumulate=adds,
+        form=form,
+        part=part,
+        into=into,
+        rows=rows,
+        scales=scales,
+        tag=tag,
+    )
+
+
+def _random(
+    config: CoreConfig,
+    rng: random.Random,
+    *,
+    commands: int,
+    most: int,
+    loads: float,
+    accumulate: float,
+    gaps: float,
+    narrow: bool,
+) -> list[Command]:
+    """A matmul uses rows and columns that the last load before it defined."""
+    tensor = config.tensor
+    loaded = _Loaded(MODES[Mode.SINGLE], BF16, 0, tensor.rows, tensor.columns)
+    out = []
+    for tag in range(commands):
+        gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
+        if rng.random() < loads:
+            instruction, loaded = _random_load(rng, config, tag)
+        else:
+            its = {"most": most, "accumulate": accumulate, "narrow": narrow}
+            instruction = _random_matmul(rng, config, loaded, tag, **its)
+        out.append(Command(instruction, gap))
+    return out
+
+
+def ragged(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
+    """Ragged K, M, N, strides of every sign, loads without matmuls, matmuls without loads, idle gaps."""
+    return _random(config, rng, commands=commands, most=40, loads=0.4, accumulate=0.5, gaps=0.3, narrow=False)
+
+
+def hazards(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
+    """Short matmuls that accumulate on few addresses, stride 0 among them."""
+    return _random(config, rng, commands=commands, most=10, loads=0.15, accumulate=0.85, gaps=0.1, narrow=True)
