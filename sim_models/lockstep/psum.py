@@ -11,7 +11,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import ENGINES, PSUM_HALVES, PSUM_WORD_BITS
 
 from .taking_part import taking_part
-from .tensor_head import Wave
+from .tensor_control import Wave
 
 __all__ = ["PsumModel"]
 

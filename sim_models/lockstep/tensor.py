@@ -10,8 +10,9 @@ from makalu.spec.memory_map import ENGINES
 from .array import ArrayModel
 from .psum import PsumModel
 from .sbuf import SbufModel
+from .tensor_control import Wave
 from .tensor_edge import TensorEdgesModel
-from .tensor_head import TensorHeadModel, Wave
+from .tensor_head import TensorHeadModel
 
 __all__ = ["TensorModel"]
 

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.quads import QUADS
-from makalu.spec.scales import ENTRIES, GROUP_PARTITIONS, MOVING_ENTRIES, groups_of_a_quadrant, quadrant
 
 from ..golden.formats import storage
 from .operand import operand_words
+from .scales import ScaleGroups
 from .short import pair_words, quad_words
 from .taking_part import constant
-from .tensor_head import EdgeControl
+from .tensor_control import EdgeControl
 
 __all__ = ["TensorEdgesModel"]
 
@@ -54,7 +54,7 @@ class TensorEdgesModel:
         self._rows = np.arange(count)
         depth = (count - 1) * config.tensor.add_stages + 1
         self._depth = depth
-        self._scales = _ScaleGroups(config) if config.tensor.quads else None
+        self._scales = ScaleGroups(config) if config.tensor.quads else None
         self._fields = [*_FIELDS, *(_LOOKUPS if self._scales else [])]
         self._past = np.zeros((len(self._fields), depth), np.int64)
         self._last_control = -depth
@@ -183,55 +183,3 @@ class TensorEdgesModel:
             self._active[name][here, buffer[here]] = active[here]
             taken = here[active[here]]
             self._words[name][taken, buffer[taken]] = words[taken]
-
-
-class _ScaleGroups:
-    """The memories of the groups of partitions, and the scales that ride from row to row."""
-
-    def __init__(self, config: CoreConfig) -> None:
-        self.config = config
-        count, self._late = config.partitions, config.tensor.add_stages
-        groups = count // GROUP_PARTITIONS
-        self._words = np.zeros((groups, ENTRIES, config.sbuf.word_bytes), np.uint8)
-        self._first = np.arange(0, count, GROUP_PARTITIONS)
-        """The first row of each group."""
-        self.column: Fields = np.zeros(count, np.int64)
-        """Scale of the column at each row's edge, and of the group's elements; where there is none it means nothing."""
-        self.group: Fields = np.zeros((count, config.tensor.load_columns), np.int64)
-        depth = (GROUP_PARTITIONS - 1) * self._late + 1
-        self._past = np.zeros((depth, groups, 1 + config.tensor.load_columns), np.int64)
-        """Of the first rows, the newest first."""
-        self._coming: tuple[Fields, Fields, Fields] | None = None
-        """Partitions whose read of scales arrives, the groups it is for, and its entry."""
-
-    def lie_in(self, above: Fields) -> Flags:
-        """Of partitions so far above the first one of scales."""
-        return above % quadrant(self.config) < groups_of_a_quadrant(self.config)
-
-    def arrive(self, data: Words) -> None:
-        """Words of the reads of the cycle before."""
-        if self._coming is not None:
-            partitions, groups, entries = self._coming
-            self._words[groups, entries] = data[partitions]
-            self._coming = None
-
-    def step(self, c: dict[tuple[str, str], Fields], reads: Flags) -> None:
-        """The edge at the end of a cycle."""
-        now = self._past[0].copy()
-        width, width_of_word = self.config.tensor.load_columns, self.config.sbuf.word_bytes
-        for kind, base, at, bytes_ in (
-            ("column scale", 0, slice(0, 1), 1),
-            ("group scale", MOVING_ENTRIES, slice(1, None), width),
-        ):
-            here = np.flatnonzero(c[kind, "valid"][self._first])
-            rows = self._first[here]
-            words = self._words[here, base + c[kind, "entry"][rows]].reshape(len(here), width_of_word // bytes_, bytes_)
-            now[here, at] = words[np.arange(len(here)), c[kind, "place"][rows]]
-        whole, inside = quadrant(self.config), groups_of_a_quadrant(self.config)
-        partitions = np.flatnonzero(reads)
-        above = (partitions - c["read", "start"][partitions]) % whole
-        self._coming = partitions, partitions // whole * inside + above, c["read", "entry"][partitions]
-        self._past = np.concatenate([now[None], self._past[:-1]])
-        for below in range(GROUP_PARTITIONS):
-            riding = self._past[below * self._late]
-            self.column[below::GROUP_PARTITIONS], self.group[below::GROUP_PARTITIONS] = riding[:, 0], riding[:, 1:]

@@ -2,12 +2,12 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import ACCUMULATOR, CARRIED, FORMAT_OF_CODE
-from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS, STATIONARY_SLOTS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import Opcode
 from makalu.spec.latency import (
     LOAD_LEAD,
@@ -20,128 +20,16 @@ from makalu.spec.latency import (
 )
 from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, word_cycle
 from makalu.spec.memory_map import PSUM_HALVES
-from makalu.spec.scales import (
-    MOVING_ENTRIES,
-    STATIONARY_BANKS,
-    STATIONARY_ENTRIES,
-    groups_of_a_quadrant,
-    load_lead,
-    quadrant,
-    scale_lead,
-    scale_release,
-    scale_words,
-    scales_apart,
-)
+from makalu.spec.scales import load_lead
 from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.operand import operand
 from ..golden.walker import addresses
+from .scales import ScaleReads
+from .segments import Segment, segments_of
+from .tensor_control import Column, EdgeControl, Group, Lookup, Read, Wave
 
-__all__ = [
-    "Column",
-    "EdgeControl",
-    "Group",
-    "Lookup",
-    "LookupPlace",
-    "Read",
-    "Segment",
-    "TensorHeadModel",
-    "Wave",
-    "segments_of",
-]
-
-
-class Read(NamedTuple):
-    """Of scales `buffer` and `moving` mean nothing, of other words `entry`."""
-
-    moving: int
-    address: int
-    buffer: int
-    start: int
-    partitions: int
-    scale: int = 0
-    entry: int = 0
-
-
-class Group(NamedTuple):
-    """`place`: of the group in its word, in groups of the smallest operand."""
-
-    buffer: int
-    place: int
-    tag: int
-    dtype: int
-    part: int
-    paired: int
-
-
-class Column(NamedTuple):
-    """`place`: of the element in its word, in elements of the smallest operand."""
-
-    swap: int
-    buffer: int
-    place: int
-    dtype: int
-    part: int
-    paired: int
-
-
-class Wave(NamedTuple):
-    """`halves`: a bit for each half of the word that is written, where halves are written alone."""
-
-    address: int
-    halves: int
-    accumulate: int
-    columns: int
-
-
-class LookupPlace(NamedTuple):
-    """Scales in a group's memory: in which word, and where in it."""
-
-    entry: int
-    place: int
-
-
-class Lookup(NamedTuple):
-    """Of the next cycle's column and group; None where they have none."""
-
-    column: LookupPlace | None
-    group: LookupPlace | None
-
-
-class EdgeControl(NamedTuple):
-    """What partition 0 does in a cycle; None where it does nothing."""
-
-    read: Read | None
-    group: Group | None
-    column: Column | None
-    lookup: Lookup | None = None
-
-
-class Segment(NamedTuple):
-    """A run of moving elements in one SBUF word of each row; `place` of the first, in elements."""
-
-    addresses: tuple[int, ...]
-    place: int
-    length: int
-
-
-def segments_of(instruction: Instruction, config: CoreConfig) -> list[Segment]:
-    """The moving operand cut at words (stride 1 in dimension 0) or into single elements; rows are alike."""
-    moving = operand(instruction, "src0", count=instruction["partitions"])
-    width, word = moving.format.bytes, config.sbuf.word_bytes
-    rows = MODES[Mode(instruction["mode"])].rows
-    places = addresses(moving.offset, width, moving.sizes, moving.strides)
-    behind = places[:: len(places) // rows] - places[0] if rows > 1 else [0]
-    places = places[: len(places) // rows].tolist()
-    row, unit = moving.sizes[0], moving.strides[0] == 1
-    out: list[Segment] = []
-    for i, place in enumerate(places):
-        if unit and i % row and place % word:
-            out[-1] = out[-1]._replace(length=out[-1].length + 1)
-        else:
-            words = tuple((place + int(step)) // word for step in behind)
-            out.append(Segment(words, place % word // width, 1))
-    return out
+__all__ = ["TensorHeadModel"]
 
 
 @dataclass
@@ -174,88 +62,6 @@ class _Held:
     gone: int = field(default=0)
 
 
-class _Scales:
-    """Words of scales: which are to be read, which are in the groups' memories, which the columns have used up."""
-
-    def __init__(self, config: CoreConfig) -> None:
-        self.config = config
-        self.loading = -1
-        """Cycle in which the last word of the last load is read."""
-        self.groups: dict[int, LookupPlace] = {}
-        """By the cycle before the one in which the group is at the edge."""
-        self._bank = 0
-        self._words: deque[Read] = deque()
-        self._first, self._last_read = False, -scales_apart(config) - 1
-        """The next word is its matmul's first; the cycle in which the last one was read."""
-        self._entry = self._used = self._position = 0
-        self._reads: deque[int] = deque()
-        """Cycles of the reads of words that are not used up."""
-        self._free_from: deque[int] = deque()
-        """Of words that are, the cycle from which their place may be taken."""
-
-    @property
-    def idle(self) -> bool:
-        return not self._words
-
-    @property
-    def place(self) -> LookupPlace:
-        """Of the next column's scale."""
-        return LookupPlace(self._used, self._position)
-
-    def _sources(self, instruction: Instruction) -> list[Read]:
-        word, whole = self.config.sbuf.word_bytes, quadrant(self.config)
-        first, count = instruction["src1_offset"] // word, scale_words(self.config, instruction["src1_size0"])
-        span = instruction["partitions"] - whole + groups_of_a_quadrant(self.config)
-        return [Read(0, first + i, 0, instruction["src1_partition"], span, 1) for i in range(count)]
-
-    def load(self, a: int, load: Instruction) -> dict[int, Read]:
-        """Reads of a load that is accepted in cycle a."""
-        self._bank = (self._bank + 1) % STATIONARY_BANKS
-        first = MOVING_ENTRIES + self._bank * (STATIONARY_ENTRIES // STATIONARY_BANKS)
-        words = enumerate(self._sources(load))
-        cycles = SLOTS, STATIONARY_SLOTS
-        return {
-            a + 1 + cycles[0] * (i // cycles[1]) + i % cycles[1]: read._replace(entry=first + i) for i, read in words
-        }
-
-    def group(self, cycle: int, g: int) -> None:
-        """Group g of the last load is at the edge in `cycle`."""
-        inside = self.config.sbuf.word_bytes // self.config.tensor.load_columns
-        first = self._bank * (STATIONARY_ENTRIES // STATIONARY_BANKS)
-        self.groups[cycle - 1] = LookupPlace(first + g // inside, g % inside)
-
-    def matmul(self, matmul: Instruction) -> None:
-        self._words.extend(self._sources(matmul))
-        self._first = True
-
-    def read(self, t: int, slot: int) -> Read | None:
-        while self._free_from and self._free_from[0] <= t:
-            self._free_from.popleft()
-        taken = len(self._reads) + len(self._free_from)
-        if not self._words or slot >= STATIONARY_SLOTS or t <= self.loading or taken == MOVING_ENTRIES:
-            return None
-        if self._first and t <= self._last_read + scales_apart(self.config):
-            return None
-        return self._words[0]._replace(entry=self._entry)
-
-    def was_read(self, t: int) -> None:
-        self._words.popleft()
-        self._entry = (self._entry + 1) % MOVING_ENTRIES
-        self._reads.append(t)
-        self._first, self._last_read = False, t
-
-    def there(self, h: int) -> bool:
-        return bool(self._reads) and self._reads[0] + scale_lead(self.config) <= h
-
-    def send(self, h: int, *, last: bool) -> None:
-        """A column with the next scale is at the edge in cycle h."""
-        self._position += 1
-        if last or self._position == self.config.sbuf.word_bytes:
-            self._position, self._used = 0, (self._used + 1) % MOVING_ENTRIES
-            self._reads.popleft()
-            self._free_from.append(h - 1 + scale_release(self.config))
-
-
 class TensorHeadModel:
     """Control of partition 0, cycle by cycle.
 
@@ -272,7 +78,7 @@ class TensorHeadModel:
         self.cycle = 0
         self._both = (1 << PSUM_HALVES) - 1 if config.tensor.carries else 0
         self._to_psum, self._to_commit = column_delay(config), commit_delay(config)
-        self._scales = _Scales(config) if config.tensor.quads else None
+        self._scales = ScaleReads(config) if config.tensor.quads else None
         self._queued: _Matmul | None = None
         """Accepted ahead for the sake of its scales."""
         # loads
@@ -307,7 +113,7 @@ class TensorHeadModel:
         if command is not None and command.opcode == Opcode.LOAD_STATIONARY:
             enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and t >= self._next_load
             ready = slot == ACCEPT_SLOT and enough and (self._scales is None or self._scales.idle)
-        elif command is not None and command["mode"] == Mode.MX:
+        elif command is not None and MODES[Mode(command["mode"])].scaled:
             assert self._scales is not None
             ready = self._queued is None and self._scales.idle
         elif command is not None:
@@ -394,12 +200,12 @@ class TensorHeadModel:
     def _accept_load(self, a: int, load: Instruction) -> None:
         tensor, word = self.config.tensor, self.config.sbuf.word_bytes
         source = operand(load, "src0", count=load["partitions"])
-        scaled = load["mode"] == Mode.MX
-        if scaled:
+        mode = MODES[Mode(load["mode"])]
+        if mode.scaled:
             assert self._scales is not None
             self._reads |= self._scales.load(a, load)
             a += load_lead(self.config)
-        rows = MODES[Mode(load["mode"])].rows
+        rows = mode.rows
         groups, inside = -(-load["src0_size0"] // tensor.load_columns), groups_of_a_word(source.format)
         for i in range(-(-groups // inside) * rows):
             cycle = word_cycle(source.format, i, rows)
@@ -412,7 +218,7 @@ class TensorHeadModel:
             place = g % inside << source.format.size_log2 - tensor.smallest
             here = Group(buffer, place, g, source.format.code, load["part"], int(rows > 1))
             self._groups[a + LOAD_LEAD + group_cycle(source.format, g)] = here
-            if scaled and self._scales is not None:
+            if mode.scaled and self._scales is not None:
                 self._scales.group(a + LOAD_LEAD + group_cycle(source.format, g), g)
         if self._scales is not None:
             self._scales.loading = max(self._reads)
@@ -423,19 +229,20 @@ class TensorHeadModel:
     def _accept_matmul(self, matmul: Instruction) -> None:
         target = operand(matmul, "dst", count=matmul["columns"])
         places = addresses(target.offset, target.format.bytes, target.sizes, target.strides)
+        mode = MODES[Mode(matmul["mode"])]
         accepted = _Matmul(
             segments=deque(segments_of(matmul, self.config)),
             destinations=deque(places.tolist()),
             carried=target.format == CARRIED,
             dtype=matmul["src0_dtype"],
             part=matmul["part"],
-            rows=MODES[Mode(matmul["mode"])].rows,
+            rows=mode.rows,
             swap=self._pending,
             accumulate=bool(matmul["accumulate"]),
             columns=matmul["columns"],
             start=matmul["src0_partition"],
             count=matmul["partitions"],
-            scaled=matmul["mode"] == Mode.MX,
+            scaled=mode.scaled,
         )
         if accepted.scaled:
             assert self._scales is not None

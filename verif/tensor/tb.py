@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from makalu.hw.tensor.layouts import CHAIN_BITS
 from makalu.sim_models.lockstep.tensor import TensorModel
-from makalu.sim_models.lockstep.tensor_head import Lookup
+from makalu.sim_models.lockstep.tensor_control import Lookup
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import FORMAT_OF_CODE

@@ -1,0 +1,71 @@
+"""What the tensor engine's head says in a cycle: control of partition 0, and the wave to PSUM slice 0."""
+
+from typing import NamedTuple
+
+__all__ = ["Column", "EdgeControl", "Group", "Lookup", "LookupPlace", "Read", "Wave"]
+
+
+class Read(NamedTuple):
+    """Of scales `buffer` and `moving` mean nothing, of other words `entry`."""
+
+    moving: int
+    address: int
+    buffer: int
+    start: int
+    partitions: int
+    scale: int = 0
+    entry: int = 0
+
+
+class Group(NamedTuple):
+    """`place`: of the group in its word, in groups of the smallest operand."""
+
+    buffer: int
+    place: int
+    tag: int
+    dtype: int
+    part: int
+    paired: int
+
+
+class Column(NamedTuple):
+    """`place`: of the element in its word, in elements of the smallest operand."""
+
+    swap: int
+    buffer: int
+    place: int
+    dtype: int
+    part: int
+    paired: int
+
+
+class Wave(NamedTuple):
+    """`halves`: a bit for each half of the word that is written, where halves are written alone."""
+
+    address: int
+    halves: int
+    accumulate: int
+    columns: int
+
+
+class LookupPlace(NamedTuple):
+    """Scales in a group's memory: in which word, and where in it."""
+
+    entry: int
+    place: int
+
+
+class Lookup(NamedTuple):
+    """Of the next cycle's column and group; None where they have none."""
+
+    column: LookupPlace | None
+    group: LookupPlace | None
+
+
+class EdgeControl(NamedTuple):
+    """What partition 0 does in a cycle; None where it does nothing."""
+
+    read: Read | None
+    group: Group | None
+    column: Column | None
+    lookup: Lookup | None = None
