@@ -267,7 +267,8 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
         pages["attach.md"] = showing((folder / "attach.md").read_text(), attach_tables(shown_presets()))
     if (folder / "blocks").is_dir():
         pages |= _block_pages(folder)
-    for name, content in {**pages, **pictures}.items():
+    contents: dict[str, str | bytes] = {**pages, **pictures}
+    for name, content in contents.items():
         write_whole(folder / name, content)
         console.print(f"wrote {folder.name}/{name}")
     for title in sorted({*old, *why} - {*new}):

@@ -37,7 +37,7 @@ _PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float], ...] = (
     ("adding: largest of one result\nof its sum of magnitudes", (("golden_most", "o-"), ("bound", ":")), 0.62),
 )
 """Label of the axis, (column, style) of the curves, and how high there is room for a line of text."""
-_STYLES = (
+_STYLES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("the array (golden)", {"linestyle": "-", "marker": "o"}),
     ("numpy fp32, in order", {"linestyle": "--"}),
     ("derived bound", {"linestyle": ":"}),
