@@ -13,10 +13,12 @@ import numpy as np
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.field_rules import FIELD_RULES
-from makalu.spec.formats import FP32, SINGLES, Format
+from makalu.spec.formats import FORMATS, FP32, SINGLES, Format
 from makalu.spec.isa import FIELDS, Queue
 from makalu.spec.lane_programs import LaneProgram, lane_programs
 from makalu.spec.pairs import PAIRABLE
+from makalu.spec.quantize import GROUP_ELEMENTS, QUANTIZED, UNQUANTIZED, ScaleRule
+from makalu.spec.scales import OFFSET_STEP, largest_offset
 from makalu.spec.tensor_types import mixable
 
 from .compile.compiler import compile_trace
@@ -121,6 +123,7 @@ class _Builder:
             *[self._transpose] * self._config.tensor.carries,
             *[self._double_row]
             * (len(self._config.tensor.modes) > 1 and any(form in PAIRABLE for form in self._forms)),
+            *[self._mx] * (2 if self._config.tensor.quads else 0),
             *[self._new_tile, self._round_trip, self._split],
         ]
         closing = sum(TILES for _ in self._tiles) + 2 * TILES
@@ -344,6 +347,32 @@ class _Builder:
         most = min(tile.shape[1] // 2, self._config.tensor.columns, self._elements)
         count = self._shapes.integer(1, most)
         return tile[rows[0] : sum(rows), : 2 * count].reshape((rows[1], 2, count))
+
+    def _mx(self) -> None:
+        """Overwrites a whole new PSUM tile with a product of two tiles that are quantised first."""
+        most = min(self._config.tensor.columns, self._elements)
+        columns = 2 * self._shapes.integer(1, most // 2), self._shapes.integer(1, self._elements)
+        (data, scale), (other, its) = (self._quantised(count) for count in columns)
+        sums = current().allocate(columns, FP32, Buffer.PSUM, "sums")
+        nisa.nc_matmul_mx(sums, data, other, scale, its, accumulate=False)
+        self._sums = [*self._sums, sums][-TILES:]
+
+    def _quantised(self, columns: int) -> tuple[Tensor, Tensor]:
+        """[K, columns] containers and their scales, somewhere in their quadrants."""
+        config, form = self._config, UNQUANTIZED[0]
+        rows, source = config.partitions, (GROUP_ELEMENTS * columns,)
+        numbers = current().allocate((rows, *source), form, Buffer.SBUF, "numbers")
+        nisa.dma_copy(numbers, self._memory_view(self._sources[form], rows, source, overlapping=True))
+        kinds = [form for form in config.tensor.quads if any(form.name.startswith(each.name) for each in QUANTIZED)]
+        data = current().allocate(
+            (rows, columns), kinds[self._shapes.integer(0, len(kinds) - 1)], Buffer.SBUF, "containers"
+        )
+        before = self._shapes.integer(0, 3) % 3
+        scales = current().allocate((rows, before + columns), FORMATS["uint8"], Buffer.SBUF, "scales")
+        above = OFFSET_STEP * self._shapes.integer(0, largest_offset(config) // OFFSET_STEP)
+        rule = ScaleRule(self._shapes.integer(0, max(ScaleRule)))
+        nisa.quantize_mx(data, numbers, scales[above:, before:], scale_rule=rule)
+        return data, scales[above:, before:]
 
     def _matmul_add(self) -> None:
         """Adds to part of a PSUM tile, now and then to one element again and again."""

@@ -10,16 +10,18 @@ from makalu.spec.preset import load_preset
 from makalu.sw.elements import Bits
 from makalu.sw.rtl.soak import MOST_INSTRUCTIONS, make_case, run_case
 from tests.core.machines import observed_machine, quick_machine
+from verif.lib.variants import bench_config
 
 PROGRAMS = 25
-MACHINES = {"tiny": observed_machine, "trn2-mini": quick_machine}
+MACHINES = {"tiny": observed_machine, "trn2-mini": quick_machine, "eight-mx": quick_machine}
 SEEDS = [("tiny", seed) for seed in range(PROGRAMS)]
 SEEDS += [pytest.param("trn2-mini", seed, marks=pytest.mark.slow) for seed in range(PROGRAMS)]
+SEEDS += [pytest.param("eight-mx", seed, marks=pytest.mark.slow) for seed in range(PROGRAMS // 2)]
 
 
 @pytest.mark.parametrize(("preset", "seed"), SEEDS)
 def test_memory_is_golden(preset, seed):
-    case = make_case(load_preset(preset), seed)
+    case = make_case(bench_config(preset), seed)
     print(case)
     assert case.random.program.instructions <= MOST_INSTRUCTIONS
     verdict = run_case(MACHINES[preset](preset), case)
