@@ -169,7 +169,8 @@ def test_every_quad_equals_the_contract():
 
 
 def test_every_cast_equals_outside_libraries():
-    cases = [case for form in NARROW for case in (rounding(form, 4000), decoding(form)) if case.vectors < 1 << 19]
+    steps = {form: 1 if form.bits == 8 else (1 << form.bits - 10) - 1 for form in NARROW}
+    cases = [case for form, step in steps.items() for case in (rounding(form, 4000), decoding(form, step=step))]
     cases += [case for form in INTEGERS for case in (integer_rounding(form, 1500), integer_decoding(form, 256))]
     verdict = judged_cases(cases)
     assert verdict.mismatches == 0, verdict.first[:3]

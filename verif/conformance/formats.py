@@ -26,9 +26,9 @@ def _fp32(values: NDArray[np.float64]) -> NDArray[np.uint32]:
         return values.astype(np.float32).view(np.uint32)
 
 
-def decoding(form: Format) -> Case:
-    """fp32 of every code."""
-    codes = np.arange(1 << form.bits)
+def decoding(form: Format, *, step: int = 1) -> Case:
+    """fp32 of every code, or of one in `step`."""
+    codes = np.arange(0, 1 << form.bits, step)
     wants = {name: _fp32(values) for name, values in decoded(form, codes).items()}
     return Case(_operation("widen", form), (codes << form.padding,), wants, partial(_widened, form), FP32)
 
