@@ -61,6 +61,9 @@ def test_the_check_leaves_its_results_where_the_workflow_looks(tmp_path):
     for name in ("make", "iverilog", "chromium"):
         (tmp_path / name).write_text('#!/bin/sh\necho "$0 $MAKALU_JUNIT $*"\n')
         (tmp_path / name).chmod(0o755)
+    for name, text in (("apt-get", "exit 0"), ("sudo", 'exec "$@"')):  # the cell library may be missing here
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     said = subprocess.run(
         ["bash", script], env={"PATH": path, "ARGS": "-x"}, capture_output=True, text=True, check=True

@@ -18,6 +18,7 @@ from makalu.sw.blocks.drawings import DRAWINGS
 from makalu.sw.blocks.tables import BLOCKS, shown_presets, tables_of
 from makalu.sw.cli.bench import anchors, bram, conformance, dma, error_cases, errors, types
 from makalu.sw.cli.bench.pace import SIMULATORS
+from makalu.sw.cli.energy_plot import energy_plot
 from makalu.sw.cli.mutate import PRESET as MUTATE_PRESET
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
@@ -25,7 +26,8 @@ from makalu.sw.docs import isa_page, registers_page
 from makalu.sw.kernel.page import nki_page
 from makalu.sw.paths import ROOT
 from makalu.sw.report.error_plot import error_picture
-from makalu.sw.results import RESULTS, read_record
+from makalu.sw.results import RESULTS, read_record, read_results
+from makalu.sw.rtl.energy.movement import MEMORIES
 from makalu.sw.rtl.instantiation import attach_tables
 
 __all__ = ["DocsError", "docs", "results_page", "sections", "showing"]
@@ -38,9 +40,13 @@ does. Nothing here is a claim about AWS silicon.
 """
 _SECTION = re.compile(r"(?m)^## (.*)$")
 _SHOWN = re.compile(r"(<!-- begin ([^\n]*) -->\n).*?(<!-- end -->)", re.S)
-_SHOWING = ("anchors.md", "conformance.md", "mutants.md", "simulators.md")
+_SHOWING = ("anchors.md", "conformance.md", "energy.md", "mutants.md", "simulators.md")
 """Written by hand but for the sections that they show."""
 
+_ENERGY = (
+    *("macs", "clock_pj", "registers_pj", "logic_pj", "nets_pj", "cycle_pj", "mac", "mac_ratio"),
+    *("bare_pj", "wires_pj", "glitches_pj", "bare_mac", "bare_mac_ratio", "toggles"),
+)
 _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "bench": (
         ("gemm_", ("cycles", "utilisation", "final_eviction", "compared", "mismatched", "cycles_per_second")),
@@ -86,6 +92,19 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ),
     ),
     "mutate": (("", ("killed", "alive", "equivalent", "score")),),
+    "energy": (
+        ("gated_", _ENERGY),
+        ("plain_", _ENERGY),
+        (
+            "moved_",
+            (
+                "macs",
+                *(f"{memory}_{what}" for memory in MEMORIES for what in ("read", "written")),
+                *(f"{memory}_pj" for memory in MEMORIES),
+            ),
+        ),
+        ("netlist_", ("cells", "flip_flops", "clock_gates", "area", "leakage")),
+    ),
 }
 """Figures `<prefix><case>_<column>` that make one table a prefix, a row a case; the others are rows of their own."""
 _BY_PREFIX = {"scaling": ("trn1", "trn2", "trn3", "trn2_over_trn1", "trn3_over_trn2")}
@@ -249,10 +268,10 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
     why: dict[str, str] = {}
     for path in sorted(results.glob("*.json")):
         record = read_record(path)
-        pictures |= _pictures(record)
         trial = _trial(record)
         if trial is None:
             new |= sections(record)
+            pictures |= _pictures(record, path)
         else:
             why |= dict.fromkeys(sections(record), trial)
     texts = {**old, **new}
@@ -267,6 +286,7 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
         pages["attach.md"] = showing((folder / "attach.md").read_text(), attach_tables(shown_presets()))
     if (folder / "blocks").is_dir():
         pages |= _block_pages(folder)
+    (folder / "pictures").mkdir(exist_ok=True)
     contents: dict[str, str | bytes] = {**pages, **pictures}
     for name, content in contents.items():
         write_whole(folder / name, content)
@@ -276,8 +296,10 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
         console.print(f"{verb} {title}: {why.get(title, 'not measured since')}", soft_wrap=True)
 
 
-def _pictures(record: Mapping[str, Any]) -> dict[str, bytes]:
-    """Of the errors by K, where they are measured."""
+def _pictures(record: Mapping[str, Any], path: Path) -> dict[str, bytes]:
+    """Of the errors by K and of the energy, where they are measured."""
+    if record["command"] == "energy":
+        return {"pictures/energy.png": energy_plot(read_results(path))}
     part = "errors"
     if part not in record.get("parts", {}):
         return {}

@@ -8,20 +8,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from makalu.examples.gemm.gemm import gemm
+from makalu.examples.gemm.mx import mx_gemm
 from makalu.hw.tensor.pe import Pe
+from makalu.spec.config import CoreConfig
 from makalu.spec.preset import load_preset
+from makalu.spec.scales import GROUP_PARTITIONS
 from makalu.spec.whole_file import writable_folder
 from makalu.sw.cli.conclusion import conclude, say_where
 from makalu.sw.cli.energy_plot import energy_plot
+from makalu.sw.compile.compiler import compile_kernel
+from makalu.sw.compile.program import Program
+from makalu.sw.nki import language as nl
+from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.results import RESULTS, Figure, at_most
 from makalu.sw.rtl.energy.account import Energy, area_of, leakage_of
 from makalu.sw.rtl.energy.cells import LIBRARY, Library, library
 from makalu.sw.rtl.energy.gates import icarus
 from makalu.sw.rtl.energy.measure import Measured, measure
+from makalu.sw.rtl.energy.movement import MEMORIES, PUBLISHED, Price, moved_by, priced, prices
 from makalu.sw.rtl.energy.netlist import Netlist, netlist_of
-from makalu.sw.rtl.energy.operands import IDLE, KINDS, play_of
+from makalu.sw.rtl.energy.operands import IDLE, KINDS, Kind, play_of
 
-__all__ = ["CASES", "NETLISTS", "REFERENCE", "energy", "energy_figures"]
+__all__ = ["CASES", "NETLISTS", "REFERENCE", "energy", "energy_figures", "movement_figures"]
 
 CASES: Mapping[str, tuple[str, ...]] = {
     "trn1": ("bf16", "idle"),
@@ -40,6 +49,12 @@ GOALS: Mapping[tuple[str, str], float] = {
     ("trn3", "bf16"): 1.05,
 }
 """At most, of the reference's energy a MAC, with glitches and wires."""
+GEMM = 256
+MOVEMENT = (
+    *(("trn1-mini", "bf16"), ("trn2-mini", "bf16"), ("trn2-mini", "fp8")),
+    *(("trn3-mini", "bf16"), ("trn3-mini", "mxfp8"), ("trn3-mini", "mxfp4")),
+)
+"""A GEMM of GEMM^3 whose bytes are counted."""
 _SHOWN = ("MAC a cycle", "pJ a cycle", "clock", "registers", "logic", "nets", "pJ a MAC", "bare", "to bf16")
 
 
@@ -54,12 +69,12 @@ class _Case:
         return f"{self.netlist}_{self.generation}_{self.kind}"
 
 
-def energy(console: Console, *, picture: Path | None = None) -> list[Figure]:
-    """Measure, print, write `build/results/energy.json` and the plot.
+def energy(console: Console, *, table: Path = PUBLISHED) -> list[Figure]:
+    """Measure, print, write `build/results/energy.json` and the plot; `table`: published energies of memories.
 
     Errors: `LibraryError` and `GatesError` where the library or Icarus is not installed, `MissedError` for wrong bits.
     """
-    cells = library(LIBRARY)
+    cells, published = library(LIBRARY), prices(table)
     icarus()
     writable_folder(RESULTS)
     configs = {generation: load_preset(generation) for generation in CASES}
@@ -89,9 +104,10 @@ def energy(console: Console, *, picture: Path | None = None) -> list[Figure]:
             results[case] = run.result()
     figures = energy_figures({(c.netlist, c.generation, c.kind): result for c, result in results.items()})
     figures += _netlist_figures(netlists, cells)
+    figures += movement_figures(published)
     for form in NETLISTS:
         console.print(_table(form, {c: r for c, r in results.items() if c.netlist == form}))
-    path = RESULTS / "energy.png" if picture is None else picture
+    path = RESULTS / "energy.png"
     path.write_bytes(energy_plot(figures))
     say_where(path, console, "plot")
     conclude("energy", list(configs.values()), figures, console)
@@ -151,6 +167,36 @@ def _a_mac(form: str, generation: str, kind: str, results: Mapping[tuple[str, st
         else:
             out.append(at_most(f"{name}_{label}", round(value, 3), unit, bar=goal, kind="goal"))
     return out
+
+
+def movement_figures(published: Mapping[str, Price]) -> list[Figure]:
+    """Bytes of a GEMM on the quarter-size cores, and what published energies make of them a MAC."""
+    out = [
+        Figure(name=f"price_{name}", value=price.value, unit=f"pJ/byte, {price.node}")
+        for name, price in published.items()
+    ]
+    for preset, kind in MOVEMENT:
+        moved = moved_by(_gemm(load_preset(preset), KINDS[kind]))
+        name = f"moved_{preset}_{kind}"
+        out.append(Figure(name=f"{name}_macs", value=moved.macs, unit="MAC"))
+        for memory in MEMORIES:
+            out.append(Figure(name=f"{name}_{memory}_read", value=moved.read[memory], unit="bytes"))
+            out.append(Figure(name=f"{name}_{memory}_written", value=moved.written[memory], unit="bytes"))
+        for memory, value in priced(moved, published).items():
+            out.append(Figure(name=f"{name}_{memory}_pj", value=round(value, 3), unit="pJ/MAC"))
+    return out
+
+
+def _gemm(config: CoreConfig, kind: Kind) -> Program:
+    """GEMM^3 of the kind's operands."""
+    if kind.container is not None:
+        rows, specs = GEMM // kind.products, {}
+        for name in ("a", "b"):
+            specs[name] = TensorSpec((rows, GEMM), kind.container)
+            specs[f"{name}_scale"] = TensorSpec((rows // GROUP_PARTITIONS, GEMM), nl.uint8)
+        return compile_kernel(mx_gemm, config, **specs)
+    specs = {name: TensorSpec((GEMM, GEMM), kind.element) for name in ("a", "b")}
+    return compile_kernel(gemm, config, **specs, resident=True, rows=kind.products)
 
 
 def _netlist_figures(netlists: Mapping[tuple[str, str], Netlist], cells: Library) -> list[Figure]:

@@ -33,6 +33,7 @@ from makalu.sw.commit import commit
 from makalu.sw.kernel.execution import Backend
 from makalu.sw.kernel.given import FORMS
 from makalu.sw.paths import BUILD
+from makalu.sw.rtl.energy.movement import PUBLISHED
 from makalu.sw.rtl.waves import Waves
 
 __all__ = ["app"]
@@ -236,9 +237,11 @@ def scaling() -> None:
 
 
 @app.command()
-def energy() -> None:
+def energy(
+    table: Annotated[Path, typer.Option(help="YAML of published energies of memories, pJ a byte")] = PUBLISHED,
+) -> None:
     """Energy a MAC of each generation's PE, from its gates' activity in Debian's osu018 cell library."""
-    run_energy(_console())
+    run_energy(_console(), table=table)
 
 
 @app.command()

@@ -78,7 +78,7 @@ def play_of(kind: Kind, tensor: TensorConfig, *, rows: int = ROWS, columns: int 
     if kind is IDLE:
         ports["w"][start:] = [ports["w"][start - 1]] * (total - start)
         # the sums of the rows above are those of an idle column too; what was under way is given time to end
-        return Play(ports, sums, range(start + latency, total))
+        return Play(ports, sums, range(start + latency + 1, total))
     places = [DEPTH * (2 * i + 1) // (2 * rows) for i in range(rows)]
     moving, stationary = _operands(kind, tensor, random, rows * columns)
     for cycle, place in enumerate(places):
