@@ -51,7 +51,7 @@ mutate: $(STAMP) ## faults in each block's Verilog, and how many its bench sees;
 bench: $(STAMP) ## figures into build/results
 	$(MAKALU) bench $(ARGS)
 
-scaling: $(STAMP) ## one GEMM and one copy on the three generations' quarter-size cores
+scaling: $(STAMP) ## the report of the three generations: kernels by type, rooflines, what each ratio is made of
 	$(MAKALU) scaling $(ARGS)
 
 energy: $(STAMP) ## energy a MAC of each generation's PE, by gates of Debian's qflow-tech-osu018

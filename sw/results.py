@@ -34,6 +34,7 @@ __all__ = [
     "read_parts",
     "read_record",
     "read_results",
+    "this_run",
     "write_results",
 ]
 
@@ -96,15 +97,7 @@ def write_results(
     names = [figure.name for figure in figures]
     if len(set(names)) != len(names):
         raise ValueError(f"figures of {command} must have distinct names, not {names}")
-    when = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            **versions(),
-            "machine": platform.machine(),
-            "cores": str(os.cpu_count()),
-            "commit": commit(),
-        },
-    }
+    when = this_run()
     record = {"command": command, **_identity(configs), **when}
     if part is not None:
         mine = {**when, "preset": ", ".join(part_presets)} if part_presets else when
@@ -113,6 +106,12 @@ def write_results(
     path = folder / f"{command}.json"
     write_whole(path, json.dumps(record, indent=2) + "\n")
     return path
+
+
+def this_run() -> dict[str, Any]:
+    """Date, and the versions of tools, machine and commit: what stands beside figures that are measured now."""
+    machine = {"machine": platform.machine(), "cores": str(os.cpu_count()), "commit": commit()}
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "versions": {**versions(), **machine}}
 
 
 def _identity(configs: Sequence[CoreConfig]) -> dict[str, Any]:

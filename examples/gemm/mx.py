@@ -5,7 +5,7 @@ from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tensor import Tensor
 
-__all__ = ["mx_gemm"]
+__all__ = ["GROUP", "QUADRANT", "mx_gemm"]
 
 GROUP, QUADRANT = 8, 32
 """Partitions that share a scale; partitions whose scales lie together, in the first of them."""

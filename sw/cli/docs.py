@@ -20,6 +20,7 @@ from makalu.sw.cli.bench import anchors, bram, conformance, dma, error_cases, er
 from makalu.sw.cli.bench.pace import SIMULATORS
 from makalu.sw.cli.energy_plot import energy_plot
 from makalu.sw.cli.mutate import PRESET as MUTATE_PRESET
+from makalu.sw.cli.scaling.pages import pictures, report_of, shown_tables
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
 from makalu.sw.docs import isa_page, registers_page
@@ -40,7 +41,7 @@ does. Nothing here is a claim about AWS silicon.
 """
 _SECTION = re.compile(r"(?m)^## (.*)$")
 _SHOWN = re.compile(r"(<!-- begin ([^\n]*) -->\n).*?(<!-- end -->)", re.S)
-_SHOWING = ("anchors.md", "conformance.md", "energy.md", "mutants.md", "simulators.md")
+_SHOWING = ("anchors.md", "conformance.md", "energy.md", "mutants.md", "scaling.md", "simulators.md")
 """Written by hand but for the sections that they show."""
 
 _ENERGY = (
@@ -107,8 +108,8 @@ _TABLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     ),
 }
 """Figures `<prefix><case>_<column>` that make one table a prefix, a row a case; the others are rows of their own."""
-_BY_PREFIX = {"scaling": ("trn1", "trn2", "trn3", "trn2_over_trn1", "trn3_over_trn2")}
-"""Figures `<column>_<row>`."""
+_ELSEWHERE = {"scaling": "The tables and plots of this command are in [scaling.md](scaling.md)."}
+"""Commands whose figures with a `/` in their name have a page of their own."""
 _PROMISED = {
     "sim": (SIM_PRESET, ("logits_mismatched", "accuracy", "accuracy_difference")),
     "soak": (", ".join(SOAK_PRESETS), ("programs", "failed")),
@@ -181,10 +182,10 @@ def _trial(record: Mapping[str, Any]) -> str | None:
 
 
 def _tables(command: str, figures: Figures) -> list[str]:
-    if command in _BY_PREFIX:
-        return _pivot(figures, _BY_PREFIX[command])
     lines: list[str] = []
     rest = list(figures)
+    if command in _ELSEWHERE:
+        lines, rest = [_ELSEWHERE[command], ""], [figure for figure in figures if "/" not in figure["name"]]
     for prefix, columns in _TABLES.get(command, ()):
         mine = [figure for figure in rest if _is_cell(figure["name"], prefix, columns)]
         rest = [figure for figure in rest if figure not in mine]
@@ -209,15 +210,6 @@ def _cases(figures: Figures, prefix: str, columns: tuple[str, ...]) -> list[str]
         case = figure["name"].removeprefix(prefix).removesuffix(f"_{column}")
         cells.setdefault(case, {})[column] = _with_bar(figure)
     return _grid(prefix.rstrip("_") or "block", columns, cells)
-
-
-def _pivot(figures: Figures, prefixes: tuple[str, ...]) -> list[str]:
-    """A column a prefix, the longest that fits."""
-    cells: dict[str, dict[str, str]] = {}
-    for figure in figures:
-        column = max((p for p in prefixes if figure["name"].startswith(f"{p}_")), key=len)
-        cells.setdefault(figure["name"].removeprefix(f"{column}_"), {})[column] = _with_bar(figure)
-    return _grid("figure", prefixes, cells)
 
 
 def _grid(corner: str, columns: tuple[str, ...], cells: dict[str, dict[str, str]]) -> list[str]:
@@ -253,7 +245,7 @@ def _number(value: Any) -> str:
 
 
 def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESULTS) -> None:
-    """Write `isa.md`, `nki.md`, `registers.md`, `results.md`, what is generated in `attach.md` and `blocks`, pictures.
+    """Write `isa.md`, `nki.md`, `registers.md`, `results.md`, and what is generated in other pages and `pictures`.
 
     Says which sections of the results stayed as they were.
 
@@ -264,31 +256,37 @@ def docs(console: Console, *, folder: Path = ROOT / "docs", results: Path = RESU
     page = folder / "results.md"
     old = _written(page.read_text()) if page.is_file() else {}
     new: dict[str, str] = {}
-    pictures: dict[str, bytes] = {}
     why: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    drawn: dict[str, bytes] = {}
     for path in sorted(results.glob("*.json")):
         record = read_record(path)
         trial = _trial(record)
         if trial is None:
             new |= sections(record)
-            pictures |= _pictures(record, path)
+            drawn |= _pictures(record, path)
+            if record["command"] == "scaling" and (report := report_of(record, results)) and report.runs:
+                shown |= shown_tables(report)
+                drawn |= {f"pictures/{name}": data for name, data in pictures(report).items()}
         else:
             why |= dict.fromkeys(sections(record), trial)
     texts = {**old, **new}
-    pages = {
+    pages: dict[str, str | bytes] = {
+        **drawn,
         "isa.md": isa_page(),
         "nki.md": nki_page(),
         "registers.md": registers_page(),
         "results.md": results_page(texts),
     }
-    pages |= {name: showing((folder / name).read_text(), texts) for name in _SHOWING if (folder / name).is_file()}
+    pages |= {
+        name: showing((folder / name).read_text(), texts | shown) for name in _SHOWING if (folder / name).is_file()
+    }
     if (folder / "attach.md").is_file():
         pages["attach.md"] = showing((folder / "attach.md").read_text(), attach_tables(shown_presets()))
     if (folder / "blocks").is_dir():
         pages |= _block_pages(folder)
     (folder / "pictures").mkdir(exist_ok=True)
-    contents: dict[str, str | bytes] = {**pages, **pictures}
-    for name, content in contents.items():
+    for name, content in pages.items():
         write_whole(folder / name, content)
         console.print(f"wrote {folder.name}/{name}")
     for title in sorted({*old, *why} - {*new}):

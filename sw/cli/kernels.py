@@ -1,7 +1,7 @@
 """Running one kernel of `examples` on the RTL and on golden, and what the commands read off the run."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from makalu.examples.copy.copy import copy
 from makalu.examples.gemm.gemm import gemm
 from makalu.examples.gemm.mx import mx_gemm
 from makalu.examples.gemm.streamed import streamed_gemm
+from makalu.sim_models.timing.core import Timeline
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.engines import Channel
 from makalu.spec.errors import MakaluError
@@ -81,12 +82,17 @@ CONDITIONS = (Condition(0), Condition(100), Condition(300), Condition(STALLED_LA
 
 @dataclass(frozen=True)
 class Case:
-    """A program, its inputs and what golden makes of them."""
+    """A program, its inputs and what golden makes of them: one output, and the others by name."""
 
     program: Program
     inputs: dict[str, Any]
     output: str
     golden: NDArray[Any]
+    others: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> dict[str, NDArray[Any]]:
+        return {self.output: self.golden, **self.others}
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,8 @@ class KernelRun:
     events: int
     difference: float
     first: str | None
+    timeline: Timeline
+    """The timing model's."""
 
     @property
     def first_load(self) -> int:
@@ -205,11 +213,15 @@ def add_case(config: CoreConfig, rows: int, columns: int) -> Case:
 
 def make_case(config: CoreConfig, program: Program, inputs: dict[str, Any], output: str) -> Case:
     """Runs golden."""
-    return Case(program, inputs, output, run_golden(program, inputs, config=config)[output])
+    values = run_golden(program, inputs, config=config)
+    return Case(program, inputs, output, values.pop(output), values)
 
 
-def run_case(machine: Machine, case: Case, condition: Condition = CONDITIONS[1]) -> KernelRun:
-    """On the RTL, against golden's bits and the timing model's cycles. Errors: `StoppedError` if the core stops."""
+def run_case(machine: Machine, case: Case, condition: Condition = CONDITIONS[1], *, progress: bool = True) -> KernelRun:
+    """On the RTL, against golden's bits and the timing model's cycles; a bar counts them where `progress` says so.
+
+    Errors: `StoppedError` if the core stops.
+    """
     config, program = machine.config, case.program
     fixed = MemoryTiming.of(config.memory, latency=condition.latency)
     recorded = condition.stalls != NO_STALLS
@@ -220,16 +232,17 @@ def run_case(machine: Machine, case: Case, condition: Condition = CONDITIONS[1])
         memory=fixed,
         stalls=condition.stalls,
         log=recorded,
-        progress=True,
-        expected=predict(program, config, fixed).cycles,
+        progress=progress,
+        expected=predict(program, config, fixed).cycles if progress else None,
     )
     if result.error or result.trace is None:
         raise StoppedError(f"{config.name}: the core stopped with an error: {result.registers}")
     timeline, trace = predict_run(program, config, result, None if recorded else fixed)
     result.discard()
-    values = program.read(result.memory)[case.output]
-    mismatched = int(np.count_nonzero(values.view(np.uint32) != case.golden.view(np.uint32)))
+    values, golden = program.read(result.memory), case.outputs
+    wrong = (np.count_nonzero(values[name].view(np.uint32) != golden[name].view(np.uint32)) for name in golden)
+    mismatched, compared = int(sum(wrong)), sum(each.size for each in golden.values())
     differences = compare(timeline, trace)
     first = next((str(d) for d in differences if d.cycles), None)
     largest = max(d.cycles for d in differences)
-    return KernelRun(case, result, trace, case.golden.size, mismatched, len(differences), largest, first)
+    return KernelRun(case, result, trace, compared, mismatched, len(differences), largest, first, timeline)

@@ -231,9 +231,11 @@ def bench(
 
 
 @app.command()
-def scaling() -> None:
-    """The same GEMM and copy on the three generations' quarter-size cores."""
-    run_scaling(_console())
+def scaling(
+    full: Annotated[bool, typer.Option("--full", help="full cores on the RTL too, not by the timing model")] = False,
+) -> None:
+    """One suite of kernels on the three generations, and what the ratios of the generations are made of: a page."""
+    run_scaling(_console(), full=full)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from .summary import summary
 from .theme import COLOURS, css_name
 from .units import bytes_text, count, label, percent, seconds_text
 
-__all__ = ["page", "write_report"]
+__all__ = ["page", "style", "write_report"]
 
 _FOLDER = Path(__file__).parent
 _WORDS = ("queue", "opcode", "call", "line", "size", "why")
@@ -42,7 +42,7 @@ def page(facts: Mapping[str, Any]) -> str:
     cycles = facts["cycles"]
     return environment.get_template("page.html").render(
         facts=facts,
-        style=Markup(_colours() + (_FOLDER / "page.css").read_text()),
+        style=Markup(style()),
         script=Markup((_FOLDER / "page.js").read_text()),
         table=Markup(_embedded(_packed(facts["table"]))),
         plots={
@@ -52,6 +52,11 @@ def page(facts: Mapping[str, Any]) -> str:
             "queues": Markup(bars(facts["queues"], "queue", cycles, "Each queue's cycles by cause")),
         },
     )
+
+
+def style() -> str:
+    """The CSS of a page, colours by day and night first."""
+    return _colours() + (_FOLDER / "page.css").read_text()
 
 
 def _colours() -> str:

@@ -16,13 +16,13 @@ from matplotlib.ticker import FuncFormatter
 from .theme import FILLS, stand_in, themed
 from .units import label
 
-__all__ = ["bars", "over_time", "roofline_plot"]
+__all__ = ["LEGEND", "SETTINGS", "bars", "over_time", "roofline_plot", "svg_element"]
 
 _INK, _MUTED, _LINE = stand_in("text"), stand_in("muted"), stand_in("line")
 _ACCENT, _SECOND = stand_in("accent"), stand_in("second")
 _POINTS = 800
 """At most, of a curve: what is drawn between two of them is the larger."""
-_SETTINGS: Any = {
+SETTINGS: Any = {
     "svg.fonttype": "none",
     "font.size": 10,
     "text.color": _INK,
@@ -37,7 +37,7 @@ _SETTINGS: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_LEGEND: Any = {
+LEGEND: Any = {
     "frameon": False,
     "fontsize": 9,
     "handlelength": 0.9,
@@ -52,7 +52,7 @@ def over_time(activity: Mapping[str, Any], memories: Sequence[Mapping[str, Any]]
     """One strip an engine, its height the busy share; below, bytes a partition in live tiles."""
     engines = activity["engines"]
     memories = [memory for memory in memories if memory["steps"]]
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         ratios = [1.0] * len(engines) + [1.7] * len(memories)
         figure = Figure((11.6, 0.42 * sum(ratios) + 0.5))
         axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
@@ -69,12 +69,12 @@ def over_time(activity: Mapping[str, Any], memories: Sequence[Mapping[str, Any]]
         axes[-1].set_xlim(0, cycles)
         axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes[-1].set_xlabel("cycles from the start")
-        return _svg(figure, "over-time", "Busy share of each engine and bytes in live tiles, over time")
+        return svg_element(figure, "over-time", "Busy share of each engine and bytes in live tiles, over time")
 
 
 def bars(rows: Sequence[Mapping[str, Any]], key: str, cycles: int, title: str) -> str:
     """One stacked bar a row, its parts by cause; the parts of each add up to the run's cycles."""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure((5.75, 0.36 * len(rows) + 0.95))
         axis = figure.subplots()
         names = [label(row[key]) for row in rows]
@@ -96,8 +96,8 @@ def bars(rows: Sequence[Mapping[str, Any]], key: str, cycles: int, title: str) -
         figure.subplots_adjust(left=0.16, right=0.955, top=1 - 0.02 / height, bottom=0.85 / height)
         shown = [part for part in FILLS if part in drawn]
         place: Any = {"loc": "upper left", "bbox_to_anchor": (-0.2, -0.26 / (height - 0.87))}
-        axis.legend([drawn[part] for part in shown], shown, **place, **_LEGEND, ncols=4)
-        return _svg(figure, f"bars-{key}", title)
+        axis.legend([drawn[part] for part in shown], shown, **place, **LEGEND, ncols=4)
+        return svg_element(figure, f"bars-{key}", title)
 
 
 def roofline_plot(roof: Mapping[str, Any]) -> str:
@@ -107,7 +107,7 @@ def roofline_plot(roof: Mapping[str, Any]) -> str:
     ridges = [peak / slope for slope in slopes.values()]
     low = min([*ridges, *([intensity] if intensity else [])]) / 12
     high = max([*ridges, *([intensity] if intensity else [])]) * 8
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure((5.75, 3.55))
         axis = figure.subplots()
         figure.subplots_adjust(left=0.145, right=0.98, top=0.97, bottom=0.14)
@@ -133,10 +133,10 @@ def roofline_plot(roof: Mapping[str, Any]) -> str:
         axis.tick_params(length=0)
         for each in (axis.xaxis, axis.yaxis):
             each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-        axis.legend(loc="lower right", **{**_LEGEND, "handlelength": 1.4})
+        axis.legend(loc="lower right", **{**LEGEND, "handlelength": 1.4})
         axis.set_xlabel("operations a byte of memory")
         axis.set_ylabel("operations a cycle")
-        return _svg(figure, "roofline", "Roofline of the core with the kernel's point")
+        return svg_element(figure, "roofline", "Roofline of the core with the kernel's point")
 
 
 def _strip(axis: Axes, name: str, top: float) -> None:
@@ -161,10 +161,10 @@ def _thinned(steps: Sequence[Sequence[int]], cycles: int) -> tuple[list[int], li
     return edges, heights
 
 
-def _svg(figure: Figure, name: str, title: str) -> str:
+def svg_element(figure: Figure, name: str, title: str) -> str:
     """As an element: ids of its own, as wide as its place, no fixed font."""
     text = io.StringIO()
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}):
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]

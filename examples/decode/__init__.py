@@ -1,0 +1,1 @@
+"""One decode step of a transformer layer, as its matmuls."""
