@@ -24,6 +24,7 @@ from makalu.sw.cli.judge import Form, Subnormals, judge_vectors
 from makalu.sw.cli.public_kernels import kernels as run_public
 from makalu.sw.cli.run import run as run_kernel
 from makalu.sw.cli.scaling import scaling as run_scaling
+from makalu.sw.cli.scaling.suite import SUITE
 from makalu.sw.cli.sim import PRESET as SIM_PRESET
 from makalu.sw.cli.sim import simulate
 from makalu.sw.cli.soak import PRESETS as SOAK_PRESETS
@@ -233,9 +234,13 @@ def bench(
 @app.command()
 def scaling(
     full: Annotated[bool, typer.Option("--full", help="full cores on the RTL too, not by the timing model")] = False,
+    kernel: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(SUITE)}; default: all")] = None,
 ) -> None:
-    """One suite of kernels on the three generations, and what the ratios of the generations are made of: a page."""
-    run_scaling(_console(), full=full)
+    """One suite of kernels on the three generations, and what each ratio of them is made of; resumable."""
+    for name in kernel or ():
+        if name not in SUITE:
+            raise typer.BadParameter(f"kernel must be one of {list(SUITE)}, not {name!r}")
+    run_scaling(_console(), full=full, kernels=tuple(kernel or ()))
 
 
 @app.command()

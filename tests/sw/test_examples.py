@@ -21,6 +21,7 @@ def command(*arguments):
         (("makalu.examples.gemm", "small"), "gemm on small: K, M, N = 64, 48, 80: 3,840 of 3,840 values"),
         (("makalu.examples.copy",), "copy on tiny: 24 x 1000: 24,000 of 24,000 values"),
         (("makalu.examples.add",), "add on tiny: 24 x 200: 4,800 of 4,800 values"),
+        (("makalu.examples.decode",), "decode on tiny: 3 sequences: 600 of 600 values"),
         (("makalu.examples.digits", "tiny"), "digits on tiny: 16 of 16 held-out images, 16 in numpy's float32"),
         (("makalu.examples.digits.train",), "of 360 held-out images"),
     ],

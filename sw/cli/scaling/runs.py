@@ -11,10 +11,12 @@ from makalu.sw.cli.scaling.kinds import KINDS
 from makalu.sw.cli.scaling.suite import SUITE
 from makalu.sw.results import Figure, at_most
 
-__all__ = ["BY", "LIMITS", "Run", "figures_of", "found", "runs_of"]
+__all__ = ["BY", "LIMITS", "MOST_CYCLES", "Run", "figures_of", "found", "runs_of"]
 
 BY = ("RTL", "timing model")
 """What the cycles come from; the second is the first to the cycle (`makalu bench --part timing`)."""
+MOST_CYCLES = 400_000
+"""Of a run on the RTL; the timing model counts those that are predicted to be longer."""
 LIMITS = ("array", "memory", "port")
 """What cannot be faster: all PEs in every cycle; the memory's bytes; the core's one data port, in one direction."""
 
@@ -49,6 +51,11 @@ class Run:
     @property
     def whole(self) -> bool:
         return SUITE[self.kernel].whole
+
+    @property
+    def short(self) -> bool:
+        """The RTL may run it."""
+        return self.total_cycles <= MOST_CYCLES
 
     @property
     def bytes(self) -> int:
