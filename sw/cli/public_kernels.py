@@ -65,7 +65,14 @@ def kernels(
             raise SourceError(f"--{source} must be the folder of a clone, not {clone}")
     writable_folder(RESULTS)
     config = load_preset(preset)
-    chosen = [k for k in PUBLIC if k.source in clones and (long or not k.long) and (not only or k.name in only)]
+    chosen = [
+        kernel
+        for kernel in PUBLIC
+        if kernel.source in clones
+        and (long or not kernel.long)
+        and (not only or kernel.name in only)
+        and (not kernel.presets or preset in kernel.presets)
+    ]
     machine = Machine(config=config, observe="trace", fast=True)
     if backend is Backend.RTL:
         machine.build(progress=True)

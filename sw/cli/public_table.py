@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +40,8 @@ class PublicKernel:
     refusal: Refusal | None = None
     roundings: int = 1
     """To the outputs' type on the way to them, one after the other."""
+    presets: tuple[str, ...] = ()
+    """That have what it needs; empty: all. With another preset it is left out."""
     long: bool = False
     """Takes minutes on the RTL: run with --long only."""
 
@@ -96,6 +99,19 @@ def _depthwise(a: Arrays) -> tuple[NDArray[np.float64], ...]:
     image, taps = _f64(a, "img_ref"), _f64(a, "filter_ref")
     windows = np.lib.stride_tricks.sliding_window_view(image, taps.shape[-1], axis=-1)
     return (np.einsum("nchws,cxys->nchw", windows, taps),)
+
+
+def _quantised_product(kind: str) -> Reference:
+    """stationary[512, M].T @ moving[512, N], both rounded to MX: rows n, n + 128, ... of eight n share a scale."""
+
+    def quantised(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        tiles = x.reshape(4, 16, 8, -1)
+        largest = np.abs(tiles).max(axis=(0, 2), keepdims=True)
+        emax = int(np.log2(float(ml_dtypes.finfo(kind).max)))
+        scale = 2.0 ** (np.floor(np.log2(largest)) - (emax - 1))
+        return np.asarray((tiles / scale).astype(kind).astype(np.float64) * scale).reshape(x.shape)
+
+    return lambda a: (quantised(_f64(a, "stationary_hbm")).T @ quantised(_f64(a, "moving_hbm")),)
 
 
 _SDK, _SAMPLES = "nki/examples", "src/nki_samples/tutorials"
@@ -224,12 +240,13 @@ PUBLIC: tuple[PublicKernel, ...] = (
             "sdk",
             _MX,
             function,
-            {"stationary_hbm": "512x128:bf16", "moving_hbm": "512x512:bf16", "mx_dtype": "'float8_e5m2'"},
-            refusal=Refusal(_UNBUILT, "nisa.quantize_mx"),
+            {"stationary_hbm": "512x128:bf16", "moving_hbm": "512x512:bf16", "mx_dtype": f"'{kind}_x4'"},
+            reference=_quantised_product(kind),
+            presets=("trn3",),
         )
-        for name, function in (
-            ("mx_strided", "kernel_copy_strided_quantize_matmul_mx"),
-            ("mx_strided_packed", "kernel_copy_strided_quantize_matmul_mx_packed_scale"),
+        for name, function, kind in (
+            ("mx_strided", "kernel_copy_strided_quantize_matmul_mx", "float8_e5m2"),
+            ("mx_strided_packed", "kernel_copy_strided_quantize_matmul_mx_packed_scale", "float8_e4m3fn"),
         )
     ),
     PublicKernel(
