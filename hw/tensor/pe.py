@@ -23,8 +23,8 @@ class Pe(wiring.Component):
     Does not: stall, or know its place: rows outside the tile are told by `x.active`, columns are masked in PSUM.
 
     Rest: a register that would take what it has, or what nobody looks at, is not enabled, and an operand of the path
-    that a weight is not used in, of the multiplier or of the short ones, is zero. So from a swap with an active x to the
-    next one every active x must be paired, or none: a matmul has the mode of its load, or is refused.
+    that a weight is not used in, of the multiplier or of the short ones, is zero. So from a swap with an active x to
+    the next one every active x must be paired, or none: a matmul has the mode of its load, or is refused.
 
     Parameters
     ----------
