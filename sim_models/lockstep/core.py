@@ -209,7 +209,7 @@ class CoreModel:
             for e, name in enumerate(ACCESS_ENGINES)
         ]
         # SBUF
-        out["edges"] = self.edges.comb({"control": out["head"]["control"]})
+        out["edges"] = self.edges.comb({"control": out["head"]["control"], "sbuf_data": self.sbuf.b_data})
         out["to_sbuf"] = {
             "access": arbiter["command"],
             "write_data": np.array([lanes["write_data"] for lanes in out["lanes"]]),

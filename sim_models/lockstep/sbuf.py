@@ -87,6 +87,12 @@ class SbufModel:
             return scale_rows(start, count, len(self._rows), whole, rows)
         return taking_part(start, count, len(self._rows))
 
+    @property
+    def b_data(self) -> NDArray[np.uint8]:
+        """What port B shows in this cycle, whatever its inputs are."""
+        shown: NDArray[np.uint8] = self.b_out[self._rows, self.b_bank]
+        return shown
+
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         sbuf, partitions = self.config.sbuf, self.config.partitions
         read_data = self.a_out[self._rows[None, :], self.a_bank]
@@ -112,7 +118,7 @@ class SbufModel:
         fresh = dma.get("fresh", np.ones(written_b["data"].shape, bool))
         return {
             "read_data": read_data,
-            "b_data": self.b_out[self._rows, self.b_bank],
+            "b_data": self.b_data,
             "written_a": written_a,
             "written_b": written_b,
             "defined_a": defined_a,

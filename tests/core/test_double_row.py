@@ -14,6 +14,7 @@ from makalu.sim_models.golden.pairs import (
     pair_operand,
     pair_sum,
 )
+from makalu.sim_models.lockstep.run import run_core
 from makalu.sim_models.lockstep.short import pair_words, short_products
 from makalu.spec.formats import E3M4, E4M3, E4M3FN, E5M2, FP32
 from makalu.spec.isa import Opcode
@@ -27,7 +28,7 @@ from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.errors import KernelError, NotBuiltError
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.run import run_golden
+from makalu.sw.run import run_golden, run_golden_machine
 from tests.core.timed import Case, check, memory_of
 from verif.conformance.short import exact_sum
 from verif.tensor.elements import random_elements
@@ -113,6 +114,16 @@ def program_of(inputs):
 def test_every_pair_on_the_rtl(specials):
     inputs = inputs_of(1, specials)
     check(Case("tiny", program_of(inputs), {name: Bits(bits) for name, bits in inputs.items()}), memory_of("tiny", 20))
+
+
+def test_the_core_of_models_runs_it():
+    """The second row's word reaches the edges in the core as in the tensor engine's own bench."""
+    inputs = {name: bits[..., :8] for name, bits in inputs_of(9, 0.0).items() if "e5m2" in name}
+    program = compiled(lambda w, x: product(w, x), *(TensorSpec(bits.shape, E5M2) for bits in inputs.values()))
+    given = dict(zip(program.inputs, map(Bits, inputs.values()), strict=True))
+    image = program.image(given)
+    *_, last = run_core(TINY, image, program.addresses, timing=memory_of("tiny", 4), most=3000)
+    assert last.number and np.array_equal(image, run_golden_machine(program, given, config=TINY).memory)
 
 
 def test_sums_are_near_the_exact_ones():
