@@ -139,7 +139,7 @@ def utilisation(runs: Sequence[Run], presets: Sequence[str]) -> Draw:
                     share = 100 * run.utilisation
                     axis.barh(place, share, height=height * 0.9, color=ink(_KIND_INKS[run.kind]), linewidth=0)
                     text: Any = {"va": "center", "fontsize": 7, "color": ink("muted")}
-                    axis.text(share + 1.2, place, f"{share:.0f}" if share >= 1 else f"{share:.1f}", **text)
+                    axis.text(share + 1.2, place, f"{share:.0f}" if 1 <= share < 99 else f"{share:.1f}", **text)
             axis.set_yticks(range(len(kernels)), kernels)
             axis.set_xlim(0, 112)
             axis.set_xticks([0, 25, 50, 75, 100])
