@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from .chain import OPERAND_BITS
 from .config_rules import check
-from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, Format
+from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, SUMS, Format
 from .quads import QUAD_BITS, QUAD_ELEMENTS, QUADS
 from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
@@ -51,7 +51,8 @@ class TensorConfig:
     formats: tuple[str, ...]
     """Operand formats of stationary and moving."""
     results: tuple[str, ...]
-    """What a matmul writes to PSUM: fp32 sums; uint16, the bits that they carry: exact transposes."""
+    """What a matmul writes to PSUM: fp32 sums; bf16, sums rounded to it; uint16, the bits that they carry: exact
+    transposes."""
 
     @property
     def operands(self) -> tuple[Format, ...]:
@@ -95,8 +96,28 @@ class TensorConfig:
 
     @property
     def carries(self) -> bool:
-        """Sums carry bits: PSUM is written by halves of a word too."""
+        """Sums carry bits."""
         return CARRIED in self.outputs
+
+    @property
+    def sums(self) -> tuple[Format, ...]:
+        """Those of `outputs` that a matmul may add to."""
+        return tuple(form for form in self.outputs if form in SUMS)
+
+    @property
+    def rounds(self) -> bool:
+        """Sums are rounded to a half of PSUM's word."""
+        return self.sums != (ACCUMULATOR,)
+
+    @property
+    def halves(self) -> bool:
+        """PSUM is written by halves of a word too."""
+        return self.rounds or self.carries
+
+    @property
+    def smallest_result(self) -> int:
+        """Bytes that an element of PSUM takes at least."""
+        return min(form.bytes for form in self.outputs)
 
     @property
     def parts(self) -> int:

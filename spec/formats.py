@@ -23,6 +23,7 @@ __all__ = [
     "LANE_ELEMENTS",
     "SIGNIFICAND_BITS",
     "SINGLES",
+    "SUMS",
     "TENSOR_OPERANDS",
     "TENSOR_RESULTS",
     "Format",
@@ -255,7 +256,9 @@ TENSOR_OPERANDS = (*SINGLES, E4M3FN_X4, E5M2_X4, E2M1_X4)
 """And in fours."""
 CARRIED = FORMATS["uint16"]
 """Bits that the array carries through a sum (`spec/tensor_types.py`)."""
-TENSOR_RESULTS = (ACCUMULATOR, CARRIED)
+SUMS = (ACCUMULATOR, BF16)
+"""What PSUM holds sums as: each is rounded from the accumulator's, and widens to it when a matmul adds to it."""
+TENSOR_RESULTS = (*SUMS, CARRIED)
 """What a matmul writes: sums, or what they carry."""
 LANE_ELEMENTS = _NUMBERS
 """What Vector and Scalar read and write."""

@@ -12,7 +12,7 @@ GRANULE_BITS = 8 * GRANULE_BYTES
 PSUM_WORD_BITS = FP32.bits
 """PSUM has a sum a word."""
 PSUM_HALVES = 2
-"""Elements of 16 bits in a word, each written alone where sums carry bits."""
+"""Elements of 16 bits in a word, each written alone where sums carry bits or are rounded to bf16."""
 
 INDEX_BITS = 7
 """Partition numbers, as in the instruction's `*_partition` fields: up to 128 partitions in every preset."""

@@ -60,7 +60,7 @@ def observe_layout(config: CoreConfig, level: str) -> tuple[ObservedField, ...]:
         commit = (
             ("valid", 1),
             ("address", _bits(psum.banks * psum.bank_elems)),
-            ("halves", PSUM_HALVES if config.tensor.carries else 0),
+            ("halves", PSUM_HALVES if config.tensor.halves else 0),
             ("data", PSUM_WORD_BITS),
         )
         fields += [

@@ -64,7 +64,7 @@ class OperandRule(Enum):
         ErrorCode.OPERAND,
         "its type is one of the mode: of double row e5m2, e4m3 or e4m3fn, of mx a packed one; there part is 0",
     )
-    ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32: bits that are carried are not added"
+    ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32 or bf16: bits that are carried are not added"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
 
 

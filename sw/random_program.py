@@ -307,12 +307,17 @@ class _Builder:
         count = self._shapes.integer(1, min(self._config.tensor.columns, stationary.shape[1] - start))
         return stationary[rows[0] : sum(rows), start : start + count], moving, rows
 
+    def _sum_type(self) -> Format:
+        """Where there is one only, nothing is drawn: the programs of seeds that tests and records name stay."""
+        sums = self._config.tensor.sums
+        return sums[0] if len(sums) == 1 else sums[self._shapes.integer(0, len(sums) - 1)]
+
     def _matmul_new(self) -> None:
         """Overwrites a whole new PSUM tile."""
         stationary, moving, rows = self._matmul_operands()
         sizes = self._shapes.sizes(min(self._config.psum.bank_elems, moving.shape[1]))
         shape = (stationary.shape[1], int(np.prod(sizes)))
-        tile = current().allocate(shape, FP32, Buffer.PSUM, "sums")
+        tile = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
         view = self._view(moving, sizes, rows, overlapping=True)
         nisa.nc_matmul(tile.reshape((shape[0], *sizes)), stationary, view, accumulate=False)
         self._sums = [*self._sums, tile][-TILES:]
@@ -337,7 +342,8 @@ class _Builder:
             return
         rows = self._rows(one, other)
         stationary, moving = self._two_rows(one, rows), self._two_rows(other, rows)
-        sums = current().allocate((stationary.shape[2], moving.shape[2]), FP32, Buffer.PSUM, "sums")
+        shape = (stationary.shape[2], moving.shape[2])
+        sums = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
         double_row = nisa.matmul_perf_mode.double_row
         nisa.nc_matmul(sums, stationary, moving, accumulate=False, perf_mode=double_row)
         self._sums = [*self._sums, sums][-TILES:]

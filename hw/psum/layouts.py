@@ -26,7 +26,7 @@ __all__ = [
 
 def halves_bits(config: CoreConfig) -> int:
     """A bit for each half of a word, where halves are written alone."""
-    return PSUM_HALVES if config.tensor.carries else 0
+    return PSUM_HALVES if config.tensor.halves else 0
 
 
 def element_address_bits(psum: PsumConfig) -> int:
@@ -87,7 +87,10 @@ def wave(config: CoreConfig) -> data.StructLayout:
         {
             "valid": 1,
             "address": element_address_bits(config.psum),
-            "halves": halves_bits(config),  # one of a word: what the sum carries goes there; else all: the sum
+            # all of a word: the sum goes there; one: the sum as bf16, or what it carries, as `carried` says where there
+            # are both
+            "halves": halves_bits(config),
+            "carried": int(config.tensor.carries and config.tensor.rounds),
             "accumulate": 1,
             "columns": FIELDS["columns"].bits,  # M: slices 0 .. M-1 take part
         },

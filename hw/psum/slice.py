@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.accumulator import Accumulator
+from makalu.hw.arith.convert import Narrow
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.lib.rules import Rules
@@ -22,16 +23,19 @@ from makalu.hw.psum.layouts import (
 )
 from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FP32
+from makalu.spec.formats import BF16, FP32
 from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_HALVES, PSUM_WORD_BITS
 from makalu.spec.tensor_types import CARRIED_PLACES
 
 __all__ = ["PsumSlice"]
 
+_HALF_BITS = PSUM_WORD_BITS // PSUM_HALVES
+
 
 class PsumSlice(wiring.Component):
     """word[d] = round(column [+ word[d]]) for each moving column whose wave passes, d its destination; where the
-    wave names one half of d, that half is what the column carries (`spec/tensor_types.py`).
+    wave names one half of d, that half is the sum rounded once more, to bf16, or what the column carries
+    (`spec/tensor_types.py`).
 
     Does not: arbitrate. Engines read only banks that the wave does not use (`owned` at the arbiter), one engine a bank.
     Does not hold back a column whose destination is still in the adder: the tensor head does. What is asserted: an
@@ -48,7 +52,7 @@ class PsumSlice(wiring.Component):
         Partition number = the array's column, constant at the instance.
     column: In(34)
         Chain word at the bottom of the column.
-    wave_in: In({valid, address, halves, accumulate, columns})
+    wave_in: In({valid, address, halves, carried, accumulate, columns})
         Destination of the column's result of the next cycle; takes part when `valid & index < columns`.
     wave_out: Out({...})
         The same one cycle later, for the next slice, whether this one took part or not.
@@ -66,6 +70,7 @@ class PsumSlice(wiring.Component):
     one cycle after the command, kept until the bank's next read.
 
     Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
+    Of half a word bf16(that), nearest even, the old element widened.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -84,14 +89,14 @@ class PsumSlice(wiring.Component):
         )
 
     @property
-    def emit_key(self) -> tuple[int, int, int, str, bool]:
+    def emit_key(self) -> tuple[int, int, int, str, bool, bool]:
         psum, tensor = self.config.psum, self.config.tensor
-        return (psum.banks, psum.bank_elems, psum.add_stages, tensor.subnormals, tensor.carries)
+        return (psum.banks, psum.bank_elems, psum.add_stages, tensor.subnormals, tensor.carries, tensor.rounds)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         psum = self.config.psum
-        banks = [PsumBank(psum=psum, halves=self.config.tensor.carries) for _ in range(psum.banks)]
+        banks = [PsumBank(psum=psum, halves=self.config.tensor.halves) for _ in range(psum.banks)]
         for number, bank in enumerate(banks):
             m.submodules[f"bank{number}"] = place(bank, platform)
         takes_part = Signal()
@@ -99,8 +104,11 @@ class PsumSlice(wiring.Component):
         m.d.sync += self.wave_out.eq(self.wave_in)
         rules = Rules(m, platform)
         old, reads, bank_of = self._reads(m, banks, takes_part)
-        commit_bank = self._accumulate(m, banks, takes_part, old)
+        commit_bank = self._accumulate(m, platform, banks, takes_part, old)
         rules.follows(self.wave_in.valid, self.wave_in.columns, "a wave has a column")
+        if self.config.tensor.carries:
+            carried = ~self.wave_in.halves.all() & (self.wave_in.carried if self.config.tensor.rounds else 1)
+            rules.never(reads[0] & carried, "nothing is added to bits")
         rules.never(
             reads[0] & self.commit.valid & (self.commit.address == self.wave_in.address),
             "an old sum is not read in the cycle that commits it",
@@ -142,7 +150,7 @@ class PsumSlice(wiring.Component):
                         m.d.comb += out.eq(bank.read_data)
         return old, reads, bank_of
 
-    def _accumulate(self, m: Module, banks: list[PsumBank], takes_part: Signal, old: Signal) -> Signal:
+    def _accumulate(self, m: Module, platform: Any, banks: list[PsumBank], takes_part: Signal, old: Signal) -> Signal:
         """Adder, and the write A cycles after the column. Returns the bank of the write."""
         psum = self.config.psum
         low_bits = bank_elems_bits(psum)
@@ -150,16 +158,18 @@ class PsumSlice(wiring.Component):
         m.submodules.adder = adder
         m.d.comb += [
             adder.chain.eq(self.column),
-            adder.old.eq(old),
+            adder.old.eq(self._old_sum(old)),
             adder.accumulate.eq(self.wave_out.accumulate),
         ]
-        valid, address, halves = takes_part, self.wave_in.address, self.wave_in.halves
+        valid, address = takes_part, self.wave_in.address
+        halves, carried = self.wave_in.halves, self.wave_in.carried
         for stage in range(1, 2 + psum.add_stages):  # s1 is the column's cycle c, the last one c + A
             s_valid = Signal(name=f"s{stage}_valid")
             s_address = Signal(element_address_bits(psum), name=f"s{stage}_address", reset_less=True)
             s_halves = Signal.like(halves, name=f"s{stage}_halves", reset_less=True)
-            m.d.sync += [s_valid.eq(valid), s_address.eq(address), s_halves.eq(halves)]
-            valid, address, halves = s_valid, s_address, s_halves
+            s_carried = Signal.like(carried, name=f"s{stage}_carried", reset_less=True)
+            m.d.sync += [s_valid.eq(valid), s_address.eq(address), s_halves.eq(halves), s_carried.eq(carried)]
+            valid, address, halves, carried = s_valid, s_address, s_halves, s_carried
         result = adder.result
         m.d.comb += [
             self.commit.valid.eq(valid),
@@ -168,11 +178,9 @@ class PsumSlice(wiring.Component):
             self.commit.data.eq(result),
         ]
         if len(halves):
-            # the exponent of a number that carries bits ends in four of them: it is 128 or more, as fp32 has it
-            kept = FP32.fraction_bits - CARRIED_PLACES
-            carried = Cat(result[kept : kept + PSUM_WORD_BITS // PSUM_HALVES - 1], result[-1])
+            half = self._half(m, platform, result, carried)
             with m.If(~halves.all()):
-                m.d.comb += self.commit.data.eq(carried.replicate(PSUM_HALVES))
+                m.d.comb += self.commit.data.eq(half.replicate(PSUM_HALVES))
         bank_of = Signal(ceil_log2(len(banks)), name="commit_bank")
         m.d.comb += bank_of.eq(address[low_bits:])
         with m.If(valid), m.Switch(bank_of):
@@ -185,3 +193,24 @@ class PsumSlice(wiring.Component):
                 bank.write.data.eq(self.commit.data),
             ]
         return bank_of
+
+    def _old_sum(self, old: Signal) -> Value:
+        """What this cycle's column is added to: the word, or a half of it, a bf16 widened."""
+        if not self.config.tensor.rounds:
+            return old
+        halves = self.wave_out.halves
+        half = Mux(halves[0], old[:_HALF_BITS], old[_HALF_BITS:])
+        return Mux(halves.all(), old, Cat(Const(0, FP32.bits - BF16.bits), half))
+
+    def _half(self, m: Module, platform: Any, result: Value, carried: Value) -> Value:
+        """What goes to half a word: the sum as bf16, or the bits that it carries."""
+        tensor = self.config.tensor
+        # the exponent of a number that carries bits ends in four of them: it is 128 or more, as fp32 has it
+        kept = FP32.fraction_bits - CARRIED_PLACES
+        bits = Cat(result[kept : kept + _HALF_BITS - 1], result[-1])
+        if not tensor.rounds:
+            return bits
+        narrow = Narrow(BF16)
+        m.submodules.narrow = place(narrow, platform)
+        m.d.comb += narrow.i.eq(result)
+        return Mux(carried, bits, narrow.o) if tensor.carries else narrow.o

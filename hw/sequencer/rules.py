@@ -11,7 +11,6 @@ from makalu.hw.lib.mode import is_mode, of_mode
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
-from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import (
     AP_DIMS,
     ENCODING_VERSION,
@@ -227,7 +226,7 @@ class _Slot:
         return self._field("stride0") != 1
 
     def addable(self) -> Value:
-        return self._i.accumulate & (self._field("dtype") != ACCUMULATOR.code)
+        return self._i.accumulate & ~Cat(self._field("dtype") == form.code for form in self._config.tensor.sums).any()
 
 
 STATIC_RULES = {

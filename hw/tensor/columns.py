@@ -46,7 +46,7 @@ class ColumnUnit(wiring.Component):
         the words of both rows come one after the other, with the same segment.
     column: Out({valid, swap, buffer, place, dtype, part, paired})
         The column at the array's edge in this cycle (a register).
-    wave: Out({valid, address, halves, accumulate, columns}), last: Out(1)
+    wave: Out({valid, address, halves, carried, accumulate, columns}), last: Out(1)
         Its destination; it is its matmul's last.
     swap_sent: Out(1)
         A column with swap goes to the edge in the next cycle.
@@ -59,7 +59,8 @@ class ColumnUnit(wiring.Component):
     Timing
     ------
     A word read in cycle r can be at the edge from r + 2 on; its buffer is free from the cycle in which its last element
-    is at the edge. A column that accumulates stays behind while its destination was sent less than A + 2 cycles before.
+    is at the edge. A column that accumulates stays behind while its destination was sent less than A + 2 cycles before,
+    and where the other half of its word was, A + 1 cycles before (`HazardWindow`).
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -87,13 +88,13 @@ class ColumnUnit(wiring.Component):
         config = self.config
         walker = Walker(operands=1)
         m.submodules.walker = place(walker, platform)
-        m.submodules.hazard = hazard = HazardWindow(psum=config.psum)
+        m.submodules.hazard = hazard = HazardWindow(config=config)
         walker.bind(m, self.next, ("dst",))
 
         # the matmul whose columns are sent
         swap = Signal(reset_less=True)
         accumulate = Signal(reset_less=True)
-        carried = Signal(reset_less=True)
+        short, carried = Signal(reset_less=True), Signal(reset_less=True)
         columns = Signal(FIELDS["columns"].bits, reset_less=True)
         send, ends, busy = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -108,6 +109,7 @@ class ColumnUnit(wiring.Component):
             m.d.sync += [
                 swap.eq(self.next.swap),
                 accumulate.eq(self.next.accumulate),
+                short.eq(self.next.dst_dtype != ACCUMULATOR.code),
                 carried.eq(self.next.dst_dtype == CARRIED.code),
                 columns.eq(self.next.columns),
             ]
@@ -137,13 +139,15 @@ class ColumnUnit(wiring.Component):
             m.d.sync += tail.eq(tail + words)
 
         # the decision, one cycle before the column is at the edge
+        half, halves = walker.addresses[0][CARRIED.size_log2], Signal(PSUM_HALVES)
+        m.d.comb += halves.eq(Mux(short, 1 << half, (1 << PSUM_HALVES) - 1))
         m.d.comb += [
             hazard.address.eq(walker.addresses[0] >> ACCUMULATOR.size_log2),
+            hazard.halves.eq(halves),
             hazard.send.eq(send),
             send.eq(walker.valid & whole & ~(accumulate & hazard.hit) & self._scaled(m, current.dtype, send, ends)),
             self.swap_sent.eq(send & swap & walker.first),
         ]
-        half = walker.addresses[0][CARRIED.size_log2]
         forms, smallest = config.tensor.operands, config.tensor.smallest
         steps = {size: position << (size - smallest) for size in {form.size_log2 for form in forms}}
         s1_busy = Signal()
@@ -156,7 +160,8 @@ class ColumnUnit(wiring.Component):
             *(self.column[name].eq(current[name]) for name in operand_type(config)),
             self.wave.valid.eq(send),
             self.wave.address.eq(hazard.address),
-            self.wave.halves.eq(Mux(carried, 1 << half, (1 << PSUM_HALVES) - 1)),
+            self.wave.halves.eq(halves),
+            self.wave.carried.eq(carried),
             self.wave.accumulate.eq(accumulate),
             self.wave.columns.eq(columns),
             self.last.eq(ends),
@@ -172,7 +177,7 @@ class ColumnUnit(wiring.Component):
         rules.follows(self.take, self.waiting, "only a matmul that waits is taken")
         rules.never(self.take & walker.valid & ~ends, "a matmul begins behind the last column of the one before")
         rules.never(send & accumulate & hazard.hit, "a column that accumulates waits for the sum before")
-        unaligned = walker.addresses[0][: CARRIED.size_log2].any() | (half & ~carried)
+        unaligned = walker.addresses[0][: CARRIED.size_log2].any() | (half & ~short)
         rules.never(walker.valid & unaligned, "destinations are whole elements")
         most = config.tensor.columns
         rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")

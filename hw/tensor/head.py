@@ -12,6 +12,7 @@ from makalu.hw.psum.layouts import bank_elems_bits, wave
 from makalu.hw.tensor.columns import ColumnUnit, destination
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.fetch import FetchUnit
+from makalu.hw.tensor.hazard import meets
 from makalu.hw.tensor.load import LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
 from makalu.hw.tensor.scales import ScaleFetch
@@ -46,7 +47,7 @@ class TensorHead(wiring.Component):
         One cycle an instruction, in order in each channel.
     control: Out({read, group, column, lookup})
         To the edge of partition 0; `lookup` where there is MX.
-    wave: Out({valid, address, accumulate, columns})
+    wave: Out({valid, address, halves, carried, accumulate, columns})
         To PSUM slice 0.
     owned: Out(8)
         PSUM banks that columns are on their way to.
@@ -72,7 +73,7 @@ class TensorHead(wiring.Component):
       segment has two words, and its columns follow the second.
     - Columns (numbered through all matmuls) c of segment s in matmul n: h(c) = the first cycle with h(c) >= r(s) + 2,
       h(c) > h(c-1), h(c) >= t(n) + 2 and, with accumulate, no earlier column of the same destination in the A + 1
-      cycles before h(c).
+      cycles before h(c), and none of the other half of its word A + 1 cycles before.
     - finish(n) = hl(n) + 1 + S + R*L + (C-1) + A. `owned[bank]` in h + 1 .. h + 1 + S + R*L + (C-1) + A.
 
     - In mx (`spec/scales.py`): a load's groups, its finish and load_span count from acc + load_lead, before which its
@@ -294,11 +295,12 @@ class TensorHead(wiring.Component):
         out = self.wave
         bank = out.address[bank_elems_bits(config.psum) :]
         rules.follows(out.valid, self.owned.bit_select(bank, 1), "a bank is owned while columns are on their way to it")
-        earlier, clashes = (out.valid, out.address), []
-        for _ in range(config.psum.add_stages + 1):
-            valid, address = earlier
-            earlier = rules.before(valid, reset_less=False), rules.before(address)
-            clashes.append(earlier[0] & (earlier[1] == out.address))
+        earlier, clashes = (out.valid, out.address, out.halves), []
+        for ago in range(1, config.psum.add_stages + 2):
+            valid, address, halves = earlier
+            earlier = rules.before(valid, reset_less=False), rules.before(address), rules.before(halves)
+            overlap = meets(ago, config, out.halves, earlier[2]) if config.tensor.rounds else 1
+            clashes.append(earlier[0] & (earlier[1] == out.address) & overlap)
         rules.never(
             out.valid & out.accumulate & Cat(clashes).any(),
             "a column that accumulates is apart from its element's last",

@@ -19,7 +19,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, InstructionError, decode, field_value, foreign
 from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.field_rules import FieldRule, field_rules
-from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE, Format
+from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -348,8 +348,10 @@ def _mixable(place: _Place) -> Iterator[str]:
 
 
 def _addable(place: _Place) -> Iterator[str]:
-    if place.instruction["accumulate"] and place["dtype"] != ACCUMULATOR.code:
-        yield f"{place.slot}_dtype must be {ACCUMULATOR.name} with accumulate, not {place['dtype']}"
+    sums = place.config.tensor.sums
+    if place.instruction["accumulate"] and place["dtype"] not in [form.code for form in sums]:
+        names = " or ".join(form.name for form in sums)
+        yield f"{place.slot}_dtype must be {names} with accumulate, not {place['dtype']}"
 
 
 def _in_memory(place: _Place) -> Iterator[str]:

@@ -14,7 +14,7 @@ from makalu.spec.scales import GROUP_PARTITIONS, groups_of_a_quadrant, quadrant
 from makalu.spec.tensor_modes import MODES, Mode
 
 from .arithmetic import fp32_add, matmul_column_chain
-from .formats import carried_by, tensor_operand
+from .formats import carried_by, narrow, tensor_operand, widen
 from .memory import PartitionedMemory
 from .operand import OperandPattern, operand
 from .pairs import PairOperand, pair_column_chain, pair_operand
@@ -32,7 +32,8 @@ class GoldenTensor:
     in double row K has two elements a partition, in mx four with a scale, whose products are added first.
     Into uint16: the bits that the sum carries.
 
-    Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites.
+    Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites; into
+    bf16 this is rounded once more.
     Weights outside the last load's [K, M] are undefined: their use is reported and counts as +0.
     """
 
@@ -113,7 +114,7 @@ class GoldenTensor:
         weights = tuple(each[..., tile[0], tile[1]] for each in self._weights)
         chain = self._chain(weights, self._operands(instruction, moving))
         if not instruction["accumulate"]:
-            self._psum.write(target, carried_by(chain) if target.format == CARRIED else chain)
+            self._psum.write(target, carried_by(chain) if target.format == CARRIED else narrow(target.format, chain))
             return
         # columns go one after the other: a destination that returns adds to its own earlier sum
         turns, before = occurrence(self._psum.indices(target))
@@ -122,7 +123,8 @@ class GoldenTensor:
             now = np.flatnonzero(turns == turn) if turns.any() else slice(None)
             if turn:
                 sums[:, now] = sums[:, before[now]]
-            sums[:, now] = fp32_add(chain[:, now], sums[:, now], subnormals=self._subnormals)
+            total = fp32_add(chain[:, now], widen(target.format, sums[:, now]), subnormals=self._subnormals)
+            sums[:, now] = narrow(target.format, total)
         self._psum.write(target, sums)
 
 

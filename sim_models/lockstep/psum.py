@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from makalu.sim_models.golden.arithmetic import fp32_add
 from makalu.sim_models.golden.formats import carried_by
 from makalu.spec.config import CoreConfig
+from makalu.spec.formats import BF16, FP32
 from makalu.spec.memory_map import ENGINES, PSUM_HALVES, PSUM_WORD_BITS
 
 from .taking_part import taking_part
@@ -17,17 +18,18 @@ __all__ = ["PsumModel"]
 
 _BOTH = (1 << PSUM_HALVES) - 1
 _HALF_BITS = np.uint32(PSUM_WORD_BITS // PSUM_HALVES)
-_WAVE = ("valid", "address", "halves", "accumulate", "columns")
+_LOW = np.uint32((1 << int(_HALF_BITS)) - 1)
+_WAVE = ("valid", "address", "halves", "carried", "accumulate", "columns")
 
 
 class PsumModel:
-    """word[p, d] = round(column [+ word]) of each moving column, or one half what the column carries, P partitions
-    side by side.
+    """word[p, d] = round(column [+ word]) of each moving column, or one half that rounded to bf16 or what the column
+    carries, P partitions side by side.
 
     Inputs of a cycle, by port name:
 
     - `column`: uint32 [P], the finalised fp32 of each chain word.
-    - `wave_in`: dict of arrays [P] valid, address, halves, accumulate, columns (a core connects slice p to
+    - `wave_in`: dict of arrays [P] valid, address, halves, carried, accumulate, columns (a core connects slice p to
       p - 1's `wave_out`).
     - `access`: two dicts enable, address, start, count (the same for all partitions).
 
@@ -71,9 +73,12 @@ class PsumModel:
 
     @property
     def old(self) -> NDArray[np.uint32]:
-        """The elements that this cycle's columns are added to, where their waves accumulate."""
+        """What this cycle's columns are added to, where their waves accumulate: words, or halves as numbers of fp32."""
         old: NDArray[np.uint32] = self.bank_out[self._rows, self.read_bank[0]]
-        return old
+        if not self.config.tensor.rounds:
+            return old
+        halves, upper = self.wave["halves"], ~_LOW
+        return np.where(halves == _BOTH, old, np.where(halves == 1, old << _HALF_BITS, old & upper))
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         last = self._stages[-1]
@@ -87,7 +92,7 @@ class PsumModel:
         """This cycle's `wave_in` in a core: the head's wave enters slice 0 and rides down, a slice a cycle."""
         if wave is None and not self._carries_wave:
             return self.wave
-        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0, 0))._asdict()}
+        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0, 0, 0))._asdict()}
         return {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.wave.items()}
 
     def _readers(self, inputs: dict[str, Any]) -> list[tuple[int, str, NDArray[np.bool_], NDArray[np.int64]]]:
@@ -116,9 +121,9 @@ class PsumModel:
             added = fp32_add(column, self.old, subnormals=self.config.tensor.subnormals)
             total = np.where(accumulate, added, column)
         halves = self.wave["halves"]
-        if self.config.tensor.carries and (halves != _BOTH).any():
-            carried = carried_by(total).astype(np.uint32)
-            total = np.where(halves == _BOTH, total, carried << _HALF_BITS | carried)
+        if self.config.tensor.halves and (halves != _BOTH).any():
+            half = self._half(total)
+            total = np.where(halves == _BOTH, total, half << _HALF_BITS | half)
         commit = self._stages[-1]
 
         # reads see the memory as it was before this edge
@@ -129,8 +134,9 @@ class PsumModel:
                 continue
             where = address[rows]
             known = self.known[rows, where]
-            # a sum needs all of a word; of an engine's read, only the golden machine knows which half it wants
-            for row in rows[known != _BOTH if slot == 0 else known == 0]:
+            # a sum needs all of its halves; of an engine's read, only the golden machine knows which half it wants
+            wanted = np.asarray(inputs["wave_in"]["halves"])[rows] if self.config.tensor.rounds else _BOTH
+            for row in rows[known & wanted != wanted if slot == 0 else known == 0]:
                 self.undefined.append((self.cycle, reader, int(row), int(address[row])))
             updates.append((rows, where // bank_elems, self.memory[rows, where].copy()))
             self.read_bank[slot, rows] = where // bank_elems
@@ -153,9 +159,22 @@ class PsumModel:
         self._carries_wave = any(np.count_nonzero(values) for values in self.wave.values())
         self.cycle += 1
 
+    def _half(self, totals: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """What goes to half a word: the sum as bf16, or the bits that it carries."""
+        if not self.config.tensor.rounds:
+            return carried_by(totals).astype(np.uint32)
+        # of a word the upper half, to nearest even: the lower one as a number counts halves of its last place
+        low, upper = totals & _LOW, totals >> _HALF_BITS
+        middle = np.uint32(1 << int(_HALF_BITS) - 1)
+        up = (low > middle) | ((low == middle) & (upper & np.uint32(1) == 1))
+        nan = totals & np.uint32(FP32.magnitude_mask) > FP32.infinity
+        rounded = np.where(nan, np.uint32(BF16.canonical_nan), upper + up)
+        carried = carried_by(totals).astype(np.uint32)
+        return np.where(self.wave["carried"] != 0, carried, rounded).astype(np.uint32)
+
     def _write(self, rows: NDArray[Any], where: NDArray[Any], halves: NDArray[Any], words: NDArray[Any]) -> None:
         """The halves that are named, of a word a row."""
-        if not self.config.tensor.carries:
+        if not self.config.tensor.halves:
             halves = np.full_like(halves, _BOTH)
         for half in range(PSUM_HALVES):
             takes = halves >> half & 1 == 1

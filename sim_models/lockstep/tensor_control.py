@@ -40,10 +40,13 @@ class Column(NamedTuple):
 
 
 class Wave(NamedTuple):
-    """`halves`: a bit for each half of the word that is written, where halves are written alone."""
+    """`halves`: a bit for each half of the word that is written, where halves are written alone; `carried`: one has the
+    bits that the sum carries, where there is another choice.
+    """
 
     address: int
     halves: int
+    carried: int
     accumulate: int
     columns: int
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import ACCUMULATOR, CARRIED, FORMAT_OF_CODE
+from makalu.spec.formats import ACCUMULATOR, CARRIED, FORMAT_OF_CODE, Format
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
 from makalu.spec.isa import Opcode
 from makalu.spec.latency import (
@@ -37,7 +37,7 @@ class _Matmul:
     segments: deque[Segment]
     destinations: deque[int]
     """Byte addresses."""
-    carried: bool
+    into: Format
     dtype: int
     part: int
     rows: int
@@ -76,7 +76,7 @@ class TensorHeadModel:
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
         self.cycle = 0
-        self._both = (1 << PSUM_HALVES) - 1 if config.tensor.carries else 0
+        self._both = (1 << PSUM_HALVES) - 1 if config.tensor.halves else 0
         self._to_psum, self._to_commit = column_delay(config), commit_delay(config)
         self._scales = ScaleReads(config) if config.tensor.quads else None
         self._queued: _Matmul | None = None
@@ -99,7 +99,8 @@ class TensorHeadModel:
         """Of the next segment, which is read next."""
         self._column: Column | None = None
         self._was_busy = False
-        self._sent: dict[int, int] = {}
+        self._sent: deque[tuple[int, int, int]] = deque(maxlen=hazard_window(config))
+        """Of the last columns the cycle at the edge, the word of PSUM and its halves."""
         # what follows
         self._waves: dict[int, Wave] = {}
         self._finishes: dict[str, set[int]] = {"finish_load": set(), "finish_matmul": set()}
@@ -233,7 +234,7 @@ class TensorHeadModel:
         accepted = _Matmul(
             segments=deque(segments_of(matmul, self.config)),
             destinations=deque(places.tolist()),
-            carried=target.format == CARRIED,
+            into=target.format,
             dtype=matmul["src0_dtype"],
             part=matmul["part"],
             rows=mode.rows,
@@ -262,9 +263,22 @@ class TensorHeadModel:
             return False
         if matmul.scaled and self._scales is not None and not self._scales.there(h):
             return False
-        destination = matmul.destinations[0] // ACCUMULATOR.bytes
-        safe = hazard_window(self.config) + 1
-        return not (matmul.accumulate and h - self._sent.get(destination, -safe) < safe)
+        return not (matmul.accumulate and self._hazard(h, *self._destination(matmul)))
+
+    def _destination(self, matmul: _Matmul) -> tuple[int, int]:
+        """Word of PSUM of the next column, and the halves of it that are written."""
+        word, byte = divmod(matmul.destinations[0], ACCUMULATOR.bytes)
+        return word, self._both if matmul.into == ACCUMULATOR else 1 << byte // CARRIED.bytes
+
+    def _hazard(self, h: int, word: int, halves: int) -> bool:
+        """A sum for these halves, at the edge in cycle h, would miss one on its way to them, or read beside a write."""
+        window = hazard_window(self.config)
+        for cycle, its, others in self._sent:
+            if its != word or h - cycle > window:
+                continue
+            if others & halves or others == halves or h - cycle == window:
+                return True
+        return False
 
     def _decide_column(self, h: int) -> None:
         """Which column, if any, is at the edge in cycle h, the next one."""
@@ -272,7 +286,7 @@ class TensorHeadModel:
         matmul = self._sending
         if matmul is None or not self._may_send(h):
             return
-        destination = matmul.destinations[0] // ACCUMULATOR.bytes
+        destination, halves = self._destination(matmul)
         held = self._held[0]
         swap = matmul.swap and self._first
         larger = FORMAT_OF_CODE[matmul.dtype].size_log2 - self.config.tensor.smallest
@@ -284,10 +298,10 @@ class TensorHeadModel:
             self._held.popleft()
         if swap:
             self._swap_waits, self._next_load = False, h + swap_guard(self.config)
-        place = matmul.destinations.popleft() % ACCUMULATOR.bytes // CARRIED.bytes
-        halves = 1 << place if matmul.carried else self._both
-        self._sent[destination] = h
-        self._waves[h + self._to_psum] = Wave(destination, halves, int(matmul.accumulate), matmul.columns)
+        matmul.destinations.popleft()
+        self._sent.append((h, destination, halves))
+        carried = int(matmul.into == CARRIED and self.config.tensor.rounds)
+        self._waves[h + self._to_psum] = Wave(destination, halves, carried, int(matmul.accumulate), matmul.columns)
         self._owned_from.append((h, destination // self.config.psum.bank_elems))
         if matmul.scaled and self._scales is not None:
             self._scales.send(h, last=not matmul.destinations)

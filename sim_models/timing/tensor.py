@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
-from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE
+from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE, Format
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS, STATIONARY_SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode
 from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_window, row_delay, swap_guard
 from makalu.spec.loading import groups_of_a_word, load_span, word_cycle
+from makalu.spec.memory_map import PSUM_HALVES
 from makalu.spec.scales import MOVING_ENTRIES, load_lead, scale_lead, scale_release, scale_words, scales_apart
 from makalu.spec.tensor_modes import MODES, Mode
 
@@ -29,6 +30,8 @@ LOAD, MATMUL = Channel.TENSOR_LOAD.name.lower(), Channel.MATMUL.name.lower()
 """Names of the finish channels."""
 
 Cycles = NDArray[np.int64]
+
+_BOTH = (1 << PSUM_HALVES) - 1
 
 
 @dataclass(frozen=True)
@@ -164,8 +167,8 @@ class TensorTiming:
         word = self.config.sbuf.word_bytes
         element = FORMAT_OF_CODE[instruction["src0_dtype"]].bytes
         lengths = _segment_lengths(instruction["src0_offset"] % word, element, sizes, moving_strides, word)
-        width = FORMAT_OF_CODE[instruction["dst_dtype"]].bytes
-        places = addresses(instruction["dst_offset"], width, sizes, dst_strides) // ACCUMULATOR.bytes
+        into = FORMAT_OF_CODE[instruction["dst_dtype"]]
+        places = _places(addresses(instruction["dst_offset"], into.bytes, sizes, dst_strides), into)
         checked = self._checked(places) if accumulates else 0
         scales: Iterator[int] = iter(())
         if scaled:  # it was accepted ahead, for the sake of its scales
@@ -225,19 +228,28 @@ class TensorTiming:
 
     def _checked(self, places: Cycles) -> int:
         """How many of the first columns may meet a destination that was sent within the window."""
-        near = any((places[k:] == places[:-k]).any() for k in range(1, min(self._window, len(places) - 1) + 1))
+        words = places >> PSUM_HALVES
+        near = any((words[k:] == words[:-k]).any() for k in range(1, min(self._window, len(words) - 1) + 1))
         return len(places) if near else min(len(places), self._window)
 
     def _free(self, place: int, cycle: int) -> int:
-        """Earliest cycle from `cycle` on in which `place` was not sent within the window."""
+        """Earliest cycle from `cycle` on in which no half of `place` was sent within the window, nor the other half of
+        its word as many cycles before.
+        """
+        beside = []
         for other, sent in self._recent:
-            if other == place:
-                cycle = max(cycle, sent + self._window + 1)
+            if other >> PSUM_HALVES == place >> PSUM_HALVES:
+                if other & place & _BOTH:
+                    cycle = max(cycle, sent + self._window + 1)
+                else:
+                    beside.append(sent + self._window)
+        while cycle in beside:
+            cycle += 1
         return cycle
 
     def _own(self, places: Cycles, columns: Cycles) -> None:
         """Intervals [h + 1, h + commit delay] of each bank, joined where they touch."""
-        banks = places // self.config.psum.bank_elems
+        banks = (places >> PSUM_HALVES) // self.config.psum.bank_elems
         for bank in np.unique(banks).tolist():
             intervals = self._owned[bank]
             cycles = columns[banks == bank]
@@ -247,6 +259,13 @@ class TensorTiming:
                 if intervals and first <= intervals[-1][1] + 1:
                     first = intervals.pop()[0]
                 intervals.append((first, last))
+
+
+def _places(bytes_: Cycles, into: Format) -> Cycles:
+    """Of each destination its word of PSUM, and below it a bit for each half that is written."""
+    words = bytes_ // ACCUMULATOR.bytes
+    halves = _BOTH if into == ACCUMULATOR else 1 << bytes_ % ACCUMULATOR.bytes // into.bytes
+    return np.asarray(words << PSUM_HALVES | halves, np.int64)
 
 
 def _at_slot(t: int, slot: int) -> int:

@@ -131,7 +131,7 @@ def _kept(opcode: Opcode, tensors: Sequence[Tensor], types: Sequence[Format]) ->
 
 
 def _form(tensor: Tensor) -> Format:
-    """What the elements are on the chip: PSUM whose sums carry no bits holds fp32 words, whatever the kernel says."""
+    """What the elements are on the chip: PSUM with no results of half a word holds fp32, whatever the kernel says."""
     return FP32 if tensor.buffer is Buffer.PSUM and tensor.storage.least == FP32.bytes else tensor.dtype
 
 

@@ -83,12 +83,15 @@ def nc_matmul(
     perf_mode: matmul_perf_mode = matmul_perf_mode.none,
     name: str | None = None,
 ) -> None:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; operands as the array has them, fp32 sums.
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; operands as the array has them.
 
     `accumulate` None overwrites where no matmul wrote dst before and adds where one did. Becomes a load_stationary and
     a matmul; of fp32 elements, four passes, or two where a side is said to hold only 0 and 1; with perf_mode double_row
     of stationary[K, 2, M] and moving[K, 2, N], fp8 elements, both rows in the time of one. An operand that is
     strided, unaligned or in other partitions is copied first.
+
+    Sums are fp32. Where dst is of bf16 (trn3) each is rounded to it once more: what a matmul writes, each sum of two
+    matmuls, and each pass of fp32 elements.
     """
     del name
     size = (current().config.tensor.rows, current().config.tensor.columns)
@@ -114,9 +117,10 @@ def nc_matmul_mx(
     name: str | None = None,
 ) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N] of MX tiles: containers of four elements, one partition below
-    the other; a scale (uint8, e8m0) for 8 partitions and column, in four partitions of each 32. fp32 sums.
+    the other; a scale (uint8, e8m0) for 8 partitions and column, in four partitions of each 32.
 
-    `accumulate` as of nc_matmul. Becomes a load_stationary and a matmul, which multiply 4 K elements in the time of K.
+    `accumulate` and dst, which may be of bf16, as of nc_matmul. Becomes a load_stationary and a matmul, which multiply
+    4 K elements in the time of K.
     Data or scales that are strided or unaligned are copied first.
     """
     del name

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from makalu.spec.formats import CARRIED, FP32
+from makalu.spec.formats import FP32
 from makalu.sw.elements import ElementError, to_bits
 
 from .api import LANGUAGE_NAMES, refuse_names
@@ -86,10 +86,10 @@ def _new(shape: Any, dtype: Any, buffer: Any, name: str, address: Any = None) ->
         if shape[0] > config.partitions:
             raise KernelError(f"{name}{list(shape)}: the core has {config.partitions} partitions, not {shape[0]}")
     # here and not where tiles are placed: a tile that no operation uses is never placed
-    smallest = CARRIED.bytes if config.tensor.carries else FP32.bytes  # in PSUM
+    least = config.tensor.smallest_result
     rooms = {
         Buffer.SBUF: ("a partition of SBUF", config.sbuf.partition_bytes, kind.bytes),
-        Buffer.PSUM: ("a partition of PSUM", config.psum.partition_bytes, max(kind.bytes, smallest)),
+        Buffer.PSUM: ("a partition of PSUM", config.psum.partition_bytes, max(kind.bytes, least)),
     }
     if memory in rooms:
         where, limit, item = rooms[memory]

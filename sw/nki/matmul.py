@@ -66,15 +66,17 @@ def matmul(
     exact = transpose and config.tensor.carries and dst.dtype == stationary.dtype
     if exact and accumulate:
         raise KernelError(f"a transpose moves bits, which cannot be added to dst {dst}; accumulate must not be True")
-    if transpose and not exact and dst.item != ACCUMULATOR.bytes:
+    sums = config.tensor.sums
+    rounded = dst.dtype in sums and dst.dtype == stationary.dtype
+    if transpose and not exact and not rounded and dst.item != ACCUMULATOR.bytes:
         raise KernelError(
             f"a transpose of {stationary.dtype.name} into {dst.dtype.name}, dst {dst}; the types must be equal"
             " (NKI: nisa.nc_matmul, is_transpose)"
         )
-    if dst.dtype != ACCUMULATOR and not transpose:
+    if dst.dtype not in sums and not transpose:
         raise NotBuiltError(
-            f"a matmul into {dst.dtype.name}, dst {dst}; PSUM sums in {ACCUMULATOR.name}"
-            f" ({rule_of(_MATMUL, 'dst', OperandRule.KIND)})"
+            f"a matmul into {dst.dtype.name}, dst {dst}; PSUM of preset {config.name} sums in"
+            f" {' or '.join(form.name for form in sums)} ({rule_of(_MATMUL, 'dst', OperandRule.KIND)})"
         )
     rows, each = stationary.shape[0], mode.rows
     columns, count = stationary.size // rows // each, moving.size // moving.shape[0] // each

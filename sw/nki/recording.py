@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import CARRIED, Format
+from makalu.spec.formats import Format
 from makalu.spec.isa import Opcode
 
 from .errors import KernelError, KernelWarning, NotBuiltError, places
@@ -210,7 +210,7 @@ class Recording:
             unique = f"{name}_{self._names[name]}"
             self._names[name] += 1
         self._names[unique] = 1
-        least = CARRIED.bytes if buffer is Buffer.PSUM and self.config.tensor.carries else 0
+        least = self.config.tensor.smallest_result if buffer is Buffer.PSUM else 0
         storage = Storage(unique, shape, dtype, buffer, address=address, initial=initial, least=least)
         self.storages.append(storage)
         self._own.add(storage)

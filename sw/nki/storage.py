@@ -48,7 +48,7 @@ class Written:
 class Storage:
     """`shape[0]` partitions on the chip, row-major in memory.
 
-    In PSUM an element takes a word, or half of one if it fits and the core's sums carry bits (`least`).
+    In PSUM an element takes a word, or half of one if it fits and the core has results of half a word (`least`).
     """
 
     name: str

@@ -70,6 +70,29 @@ def test_sbuf_bench_catches(fault):
     caught("sbuf", "tiny-icarus", fault, says=SAYS.format(fault.message), params=PARAMS)
 
 
+BF16_SUMS = (
+    Fault(
+        name="ties-up",
+        line=r"assign increment = i\[15\] & \w+;",
+        becomes="assign increment = i[15];",
+        message="psum_slice__commit",
+    ),
+    Fault(
+        name="old-upper-half",
+        line=r"(assign \\?old\S* +)= (\w+) \? old : \{ \w+, 16'h0000 \};",
+        becomes=r"\1= \2 ? old : { old[31:16], 16'h0000 };",
+        message="psum_slice__commit",
+    ),
+)
+"""In the text of a core that has such sums."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", BF16_SUMS, ids=str)
+def test_psum_bench_catches_in_sums_of_bf16(fault):
+    caught("psum", "psum-add-2", fault, says=SAYS.format(fault.message), params=PARAMS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", PSUM, ids=str)
 def test_psum_bench_catches(fault):

@@ -13,7 +13,7 @@ IDLE = {"enable": 0, "address": 0, "start": 0, "count": 0}
 
 def cycle(model, *, column=0, wave=None, access=IDLE):
     count = model.config.partitions
-    given = {"valid": 0, "address": 0, "halves": 3, "accumulate": 0, "columns": count, **(wave or {})}
+    given = {"valid": 0, "address": 0, "halves": 3, "carried": 0, "accumulate": 0, "columns": count, **(wave or {})}
     inputs = {
         "column": np.full(count, column, np.uint32),
         "wave_in": {name: np.full(count, value) for name, value in given.items()},

@@ -7,17 +7,22 @@ import pytest
 
 from makalu.sim_models.lockstep.tensor_head import TensorHeadModel
 from makalu.sim_models.timing.tensor import LOAD, MATMUL, TensorTiming
+from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import Opcode
 from verif.lib.variants import small_core
 from verif.tensor.programs import Command, back_to_back, matmul
 from verif.tensor.random_programs import hazards, ragged
 
+ROUNDED = ("fp32", "bf16", "uint16")
 SHAPES = [
-    {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1, "psum_stages": 1},
+    {"partitions": 4, "word_bytes": 8, "mul_stages": 2, "add_stages": 1, "psum_stages": 1, "results": ROUNDED[:2]},
     {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 2, "products": 2},
-    {"partitions": 16, "word_bytes": 16, "mul_stages": 2, "add_stages": 3, "psum_stages": 2, "products": 2},
+    {
+        **{"partitions": 16, "word_bytes": 16, "mul_stages": 2, "add_stages": 3, "psum_stages": 2, "products": 2},
+        "results": ROUNDED,
+    },
     {"partitions": 8, "word_bytes": 16, "mul_stages": 1, "add_stages": 1, "products": 4},
-    {"partitions": 32, "word_bytes": 16, "mul_stages": 3, "add_stages": 2, "products": 4},
+    {"partitions": 32, "word_bytes": 16, "mul_stages": 3, "add_stages": 2, "products": 4, "results": ROUNDED},
 ]
 
 
@@ -77,7 +82,7 @@ def compare(config, commands, start=0):
     assert at == len(columns)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "-".join(map(str, s.values())))
+@pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_take_the_cycles_of_the_lockstep_model(shape, seed):
     config, rng = small_core(**shape), random.Random(seed)
@@ -85,7 +90,7 @@ def test_random_programs_take_the_cycles_of_the_lockstep_model(shape, seed):
     compare(config, hazards(config, rng, commands=60), start=seed)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "-".join(map(str, s.values())))
+@pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
 def test_back_to_back_tiles(shape):
     config = small_core(**shape)
     for free in (4, 8, 16, 20, 32, 64):
@@ -122,6 +127,34 @@ def test_an_element_comes_again_behind_short_matmuls(between):
         others = [add(8, split), add(8 + split, between - split)]
         others = [each for each in others if each.instruction["src0_size0"]]
         compare(config, [add(0, 9, stride=0), *others, add(0, 1)])
+
+
+@pytest.mark.parametrize("apart", [4, 5, 6])
+def test_a_half_of_a_word_comes_behind_the_other(apart):
+    """Of bf16 sums a word has two: one may follow the other at once, but not in the cycle of its write.
+
+    Rows of a pattern come a frame apart or more.
+    """
+    config = small_core(**SHAPES[1], results=ROUNDED)
+    tile = {"start": 0, "count": 4, "columns": 4, "moving": 0, "accumulate": True, "into": BF16}
+    shape = {"sizes": (apart, 2, 1, 1), "moving_strides": (1, apart, 0, 0), "dst_strides": (2, 1, 0, 0)}
+    commands = [Command(matmul(dst=0, **shape, **tile))]
+    compare(config, commands)
+    columns = lockstep(config, commands, 0)[2]
+    held = apart == config.psum.add_stages + 1
+    assert columns[-1] - columns[0] + 1 == len(columns) + held and len(columns) == 2 * apart
+
+
+@pytest.mark.parametrize("form", [FP32, BF16])
+def test_sums_of_bf16_wait_for_nothing_either(form):
+    """Two elements a word, one behind the other, added to in every cycle."""
+    config = small_core(**SHAPES[-1])
+    tile = {"start": 0, "count": 32, "columns": 32, "moving": 0, "accumulate": True, "into": form}
+    shape = {"sizes": (64, 1, 1, 1), "moving_strides": (1, 0, 0, 0), "dst_strides": (1, 0, 0, 0)}
+    commands = [Command(matmul(dst=bank * config.psum.bank_bytes, **shape, **tile)) for bank in (0, 0, 1, 1)]
+    compare(config, commands)
+    columns = lockstep(config, commands, 0)[2]
+    assert columns[-1] - columns[0] + 1 == len(columns) == 4 * 64
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -3,7 +3,7 @@
 All of them are `tiny` with some sections changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,9 +26,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # the same (L = 2, F = C) with trn2's rates of both engines
     "slow-engines": WIDE | {"vector": EngineConfig(rate="2/5"), "scalar": EngineConfig(rate="1/2")},
     "slow-rates": {"vector": EngineConfig(rate="2/5"), "scalar": EngineConfig(rate="1/2")},
-    # A other than the presets' 3
-    "psum-add-1": {"psum": {"add_stages": 1}},
-    "psum-add-2": {"psum": {"add_stages": 2}},
+    # A other than the presets' 3, and sums of bf16 in PSUM, beside carried bits and without them
+    "psum-add-1": {"tensor": {"results": ("fp32", "bf16")}, "psum": {"add_stages": 1}},
+    "psum-add-2": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "psum": {"add_stages": 2}},
     # the generations' ratios: 64-byte bus, 16-byte words, bursts of 4 beats
     "wide-bus": {
         "tensor": {"load_columns": 4, "add_stages": 2},
@@ -42,10 +42,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "tensor": {
             **{"rows": 8, "columns": 8, "load_columns": 4, "add_stages": 2, "mul_stages": 3, "products": 4},
             "formats": ("bf16", "fp16", "fp32", "e5m2", "e4m3fn", "e4m3fn_x4", "e5m2_x4", "e2m1_x4"),
+            "results": ("fp32", "bf16", "uint16"),
         },
         "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
         "bus": {"data_bytes": 16},
     },
+    "bf16-sums": {"tensor": {"results": ("fp32", "bf16", "uint16")}},
     # double row beside types that may all meet each other: a matmul is refused for its mode alone
     "two-types": {"tensor": {"formats": ("bf16", "e5m2")}},
     # everything as small as it may be: one burst open, two descriptors, two lines, bursts of one beat
@@ -87,6 +89,7 @@ def small_core(
     psum_stages: int = 3,
     subnormals: str = "keep",
     products: int = 1,
+    results: Sequence[str] = ("fp32", "uint16"),
 ) -> CoreConfig:
     """P x P array; F follows from the word. Formats: those of `tiny` that its rules allow, for MX packed ones too."""
     tiny = load_preset("tiny")
@@ -103,6 +106,7 @@ def small_core(
             "add_stages": add_stages,
             "subnormals": subnormals,
             "products": products,
+            "results": tuple(results),
         },
         psum={"add_stages": psum_stages},
         sbuf={"word_bytes": word_bytes},

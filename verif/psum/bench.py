@@ -28,5 +28,6 @@ CASES = (
     TINY,
     replace(TINY, name="psum-add-1", config="psum-add-1", params={"cycles": 600}),
     replace(TINY, name="psum-add-2", config="psum-add-2", params={"cycles": 600}),
+    replace(TINY, name="bf16-sums", config="bf16-sums", soak=True),
     TINY.on_icarus(collisions="x", cycles=500),
 )

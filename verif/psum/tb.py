@@ -63,13 +63,18 @@ class PsumBench(SideBySide):
         part = wave["valid"].astype(bool) & (rows < wave["columns"])
         self.seen["overwrite"] += int((part & (wave["accumulate"] == 0)).sum())
         self.seen["accumulate"] += int((part & (wave["accumulate"] != 0)).sum())
-        self.seen["half a word"] += int((part & np.isin(wave["halves"], (1, 2))).sum())
+        half = part & np.isin(wave["halves"], (1, 2))
+        self.seen["half a word"] += int(half.sum())
+        self.seen["bf16 added"] += int((half & (wave["accumulate"] != 0)).sum())
         self.seen["outside columns"] += int((wave["valid"].astype(bool) & ~part).sum())
         self.seen["commit"] += int(out["psum_slice__commit"]["valid"].sum())
         for e, enable in enumerate(reads):
             self.seen[f"read {e}"] += enable
         self.seen["read beside wave"] += bool(part.any() and any(reads))
         wave = self.model.wave  # of this cycle's columns
+        written = (wave["valid"] != 0) & (wave["accumulate"] == 0) & (rows < wave["columns"])
+        tied = written & np.isin(wave["halves"], (1, 2)) & (wave["carried"] == 0) & (seen["column"] & 0xFFFF == 0x8000)
+        self.seen["bf16 tie"] += int(tied.sum())
         adds = (wave["valid"] & wave["accumulate"] & (rows < wave["columns"])).astype(bool)
         self._added.append((seen["column"][adds], self.model.old[adds]))
 

@@ -21,7 +21,8 @@ async def run(dut: Any, *, density: float) -> None:
     await bench.run(PARAMS["cycles"])
     sums = count_sums(*bench.sums())
     cocotb.log.info("seen: %s, of the sums: %s", dict(bench.seen), sums)
-    points = (*POINTS, *(("half a word",) if config.tensor.carries else ()))
+    tensor = config.tensor
+    points = POINTS + ("half a word",) * tensor.halves + ("bf16 added", "bf16 tie") * tensor.rounds
     missing = [point for point in points if not bench.seen[point]]
     assert not missing, f"the traffic never showed {missing}"
     assert sums["deep cancellation"] > PARAMS["cycles"] // 10 and sums["subnormal sum"] > PARAMS["cycles"] // 100, sums

@@ -20,6 +20,10 @@ LOW_BANKS = (0, 1)
 SMALLEST = (0, 1, 0x400000, 0x7FFFFF, 0x800000, 0x800001, 0xFFFFFF)
 """fp32 bits: zero, subnormals, and normal numbers with the smallest exponent."""
 
+LOW_HALF = 0xFFFF
+TIES = (0, 0x7FFF, 0x8000, 0x8001)
+"""Lower halves of fp32: a number of bf16, and what is around the middle of two."""
+
 
 class Traffic:
     """Inputs of one cycle after the other, `column` as chain words and `number` as what they stand for.
@@ -48,7 +52,15 @@ class Traffic:
 
     def _whole(self, wave: dict[str, int]) -> dict[str, int]:
         """Of all of a word, where halves are written alone."""
-        return wave | {"halves": (1 << PSUM_HALVES) - 1 if self.config.tensor.carries else 0}
+        return wave | {"halves": (1 << PSUM_HALVES) - 1 if self.config.tensor.halves else 0, "carried": 0}
+
+    def _half(self, wave: dict[str, int]) -> dict[str, int]:
+        """Of a half: a sum as bf16, or what the sum carries, where there are such."""
+        tensor, either = self.config.tensor, self.rng.getrandbits(1)
+        adds = tensor.rounds and (wave["accumulate"] or either or not tensor.carries)
+        if not adds and (wave["accumulate"] or not tensor.carries):
+            return wave
+        return wave | {"halves": self.rng.choice((1, 2)), "carried": int(tensor.rounds and not adds)}
 
     def _burst(self) -> list[dict[str, int]]:
         rng, partitions = self.rng, self.config.partitions
@@ -56,13 +68,12 @@ class Traffic:
         kind = rng.choice(["walk", "same", "random"])
         columns = rng.choice([partitions, rng.randint(1, partitions)])
         accumulate = rng.random() < 0.7
+        halves = rng.random() < 0.6
         out = []
         for i in range(rng.randint(1, 12)):
             address = {"walk": pool[i % len(pool)], "same": pool[0], "random": rng.choice(pool)}[kind]
             wave = self._whole({"valid": 1, "address": address, "accumulate": int(accumulate), "columns": columns})
-            if self.config.tensor.carries and not accumulate:
-                wave["halves"] = rng.choice((wave["halves"], 1, 2))
-            out.append(wave)
+            out.append(self._half(wave) if halves else wave)
         return out
 
     def wave(self) -> dict[str, int]:
@@ -125,7 +136,14 @@ class Traffic:
         near = [None] * self.config.partitions if old is None else old.tolist()
         waves = list(self.riding)[1 : 1 + self.config.partitions]
         banks = [None if address is None else address // self.config.psum.bank_elems for address in waves]
-        return [random_fp32(self.rng, near=n, low=b in LOW_BANKS) for n, b in zip(near, banks, strict=True)]
+        out = [random_fp32(self.rng, near=n, low=b in LOW_BANKS) for n, b in zip(near, banks, strict=True)]
+        return [self._tied(bits) for bits in out] if self.config.tensor.rounds else out
+
+    def _tied(self, bits: int) -> int:
+        """At times half way between two numbers of bf16, or next to it."""
+        if self.rng.random() < 0.7 or bits & FP32.magnitude_mask >= FP32.infinity:
+            return bits
+        return bits & ~LOW_HALF | self.rng.choice(TIES)
 
     def _cycle(self, wave: dict[str, int], *, reads: bool, old: NDArray[np.uint32] | None = None) -> dict[str, Any]:
         self.riding.appendleft(wave["address"] if wave["valid"] else None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import BF16, E4M3FN, E8M0, FORMAT_OF_CODE, FP32, Format
+from makalu.spec.formats import BF16, E4M3FN, E8M0, FORMAT_OF_CODE, FP32, SUMS, Format
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -141,7 +141,7 @@ def legal(
     choices = {
         "partitions": partitions,
         "columns": rng.randint(1, config.tensor.columns),
-        "accumulate": rng.getrandbits(1) if out.get("dst_dtype") == FP32.code else 0,
+        "accumulate": int(out.get("dst_dtype") in [form.code for form in SUMS] and rng.random() < 0.5),
         "part": rng.randint(0, config.tensor.parts) if MODES[mode].parts else 0,
         "mode": int(mode),
         "operand0_tensor": int(scalar),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from makalu.sim_models.golden.walker import extent
 from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32, Format
+from makalu.spec.formats import BF16, FP32, SUMS, Format
 from makalu.spec.isa import AP_DIMS
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
@@ -152,7 +152,7 @@ def _random_matmul(
     if mode.rows > 1:
         moving, rows = _apart(rng, config, moving, room)
     adds = rng.random() < accumulate
-    into = FP32 if adds else rng.choice(tensor.outputs)
+    into = rng.choice([form for form in tensor.outputs if form in SUMS or not adds])
     dst, dst_strides = _target(rng, config, sizes, into, narrow=narrow)
     return matmul(
         moving=moving,

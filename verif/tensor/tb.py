@@ -226,6 +226,7 @@ class TensorBench(SideBySide):
         if out["wave"] is not None:
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
             self.seen["half a word"] += out["wave"].halves in (1, 2)
+            self.seen["bf16 added"] += out["wave"].halves in (1, 2) and out["wave"].accumulate
 
 
 def _packed(words: NDArray[Any]) -> int:

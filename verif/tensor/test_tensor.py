@@ -89,7 +89,7 @@ async def ragged_programs(dut: Any) -> None:
     bench.dma_reads = 0.4
     await against_golden(bench, ragged(CONFIG, bench.rng, commands=COMMANDS))
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite")
-    points += ("half a word",) * CONFIG.tensor.carries + tuple(("pairs", "quads")[: len(CONFIG.tensor.modes) - 1])
+    points += ("half a word",) * CONFIG.tensor.halves + tuple(("pairs", "quads")[: len(CONFIG.tensor.modes) - 1])
     assert not missing(bench, points)
 
 
@@ -99,7 +99,7 @@ async def destinations_that_return(dut: Any) -> None:
     bench = await started(dut)
     await against_golden(bench, hazards(CONFIG, bench.rng, commands=COMMANDS))
     await against_golden(bench, returning(CONFIG, bench.rng, pairs=COMMANDS // 4))
-    assert not missing(bench, ("stalled", "accumulate", "all buffers held"))
+    assert not missing(bench, ("stalled", "accumulate", "all buffers held", *("bf16 added",) * CONFIG.tensor.rounds))
 
 
 @cocotb.test()

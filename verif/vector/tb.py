@@ -157,8 +157,8 @@ class LanesBench(SideBySide):
                 inputs["dma"]["data"] = content[:, word]
                 models.sbuf.memory[:, word], models.sbuf.known[:, word] = content[:, word], True
             if cycle < count:
-                halves = (1 << PSUM_HALVES) - 1 if config.tensor.carries else 0
-                wave = {"valid": 1, "address": cycle, "halves": halves, "accumulate": 0}
+                halves = (1 << PSUM_HALVES) - 1 if config.tensor.halves else 0
+                wave = {"valid": 1, "address": cycle, "halves": halves, "carried": 0, "accumulate": 0}
                 inputs["wave"] = wave | {"columns": config.partitions}
             at_column = cycle - 1 - rows
             inputs["column"] = [columns[p][d] if 0 <= d < count else 0 for p, d in enumerate(at_column.tolist())]
