@@ -148,7 +148,7 @@ class ArithAssembly(wiring.Component):
                 m.d.comb += [pair.bits.eq(bits), pair.dtype.eq(dtype)]
                 with m.If(i.paired):
                     m.d.comb += side.eq(pair.operand)
-            m.d.comb += [product.paired.eq(i.paired), product.short.eq(product.stationary)]
+            m.d.comb += product.paired.eq(i.paired)
         with m.If(~i.active):  # as the PE's x register does
             m.d.comb += [product.moving.significand.eq(0), product.moving.exponent.eq(ZERO_EXPONENT)]
         return finalise.bits, product.latency_cycles + adder.latency_cycles
@@ -167,7 +167,6 @@ class ArithAssembly(wiring.Component):
         m.d.comb += [
             product.active.eq(i.active),
             product.paired.eq(i.paired),
-            product.short.eq(product.stationary),
             to_adder.before.eq(i.word),
             adder.addend.eq(product.addend),
             adder.i.eq(CHAIN_WORD(to_adder.after)),

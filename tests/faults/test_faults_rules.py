@@ -151,7 +151,7 @@ PLANTS = [
         cycles=[
             {"wave_in": {"valid": 1, "columns": P}},
             {
-                "wave_in": {"valid": 1, "columns": P, "accumulate": 1, "address": 5},
+                "wave_in": {"valid": 1, "columns": P, "accumulate": 1, "halves": 3, "address": 5},
                 "access": [{"enable": 1, "count": P}, {}],
             },
         ],

@@ -49,7 +49,7 @@ KINDS: Mapping[str, Kind] = {
 """bf16; fp8 in double row, e4m3, scaled to its largest number; MX, with scales of OCP's rule; an idle array, which has
 just computed."""
 
-DEPTH, ROWS, COLUMNS = 128, 16, 16
+DEPTH, ROWS, COLUMNS = 128, 16, 64
 """Rows of the column; of these the PE is in the place of so many, each for so many columns."""
 _RESET, _WARM = 4, 24
 _Words = NDArray[np.int64]
