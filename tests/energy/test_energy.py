@@ -112,7 +112,7 @@ def test_a_pe_is_judged_by_golden_and_a_fault_is_seen():
     assert 0 < bare.clock < bare.total < good.energies[False, True].total < full.total
     assert full.toggles > bare.toggles
     idle = measure(netlist, cells, play_of(IDLE, tensor, rows=2, columns=8)).energies[True, True]
-    assert idle.logic == idle.nets == idle.registers == 0 and 0 < idle.clock < full.clock
+    assert idle.logic == idle.nets == idle.registers == 0 and 0 < idle.clock < full.total
     # one gate of another function, of those that the sums come through
     place = next(n for n, each in enumerate(netlist.instances) if each.cell == "XOR2X1")
     wrong = replace(netlist.instances[place], cell="XNOR2X1")
