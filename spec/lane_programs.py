@@ -93,6 +93,7 @@ class LaneProgram:
         return CHANNELS[channel].engine
 
     def there(self, config: CoreConfig) -> bool:
+        """The core has the opcode."""
         return INSTRUCTIONS[self.opcode].there(config)
 
     @property

@@ -1,7 +1,6 @@
 """Tensor engine of the golden machine: stationary registers, one column chain, PSUM adds last."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,13 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import CARRIED
-from makalu.spec.scales import GROUP_PARTITIONS, groups_of_a_quadrant, quadrant
+from makalu.spec.scales import GROUP_PARTITIONS
 from makalu.spec.tensor_modes import MODES, Mode
 
 from .arithmetic import fp32_add, matmul_column_chain
 from .formats import carried_by, narrow, tensor_operand, widen
 from .memory import PartitionedMemory
-from .operand import OperandPattern, operand
+from .operand import OperandPattern, operand, scale_rows
 from .pairs import PairOperand, pair_column_chain, pair_operand
 from .quads import QuadOperand, quad_column_chain, quad_operand
 
@@ -75,17 +74,13 @@ class GoldenTensor:
         if mode.rows > 1:
             return pair_operand(source.format, np.stack(np.split(bits, mode.rows, axis=1)))
         if mode.scaled:
-            elements, scale = quad_operand(source.format, bits, self._scales_of(instruction, source))
+            elements, scale = quad_operand(source.format, bits, self._scales_of(instruction))
             return *elements, scale
         return (tensor_operand(source.format, instruction["part"], bits, subnormals=self._subnormals),)
 
-    def _scales_of(self, instruction: Instruction, source: OperandPattern) -> Array:
+    def _scales_of(self, instruction: Instruction) -> Array:
         """Codes [P, N]: of each group of partitions one row, from its place in the quadrant."""
-        whole, groups = quadrant(self._config), groups_of_a_quadrant(self._config)
-        first, rows = instruction["src1_partition"], []
-        for base in range(0, source.count, whole):
-            scales = operand(instruction, "src1", count=groups)
-            rows.append(self._sbuf.read(replace(scales, partition=first + base), slot="src1"))
+        rows = [self._sbuf.read(each, slot="src1") for each in scale_rows(instruction, "src1", self._config)]
         return np.repeat(np.concatenate(rows), GROUP_PARTITIONS, axis=0)
 
     def _chain(self, weights: Operands, columns: Operands) -> NDArray[np.uint32]:

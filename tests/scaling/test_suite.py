@@ -59,8 +59,6 @@ def test_a_row_on_the_rtl(kernel, kind):
     assert (alone.by, alone.compared) == ("timing model", 0)
     for name in ("macs", "bytes_read", "bytes_written"):
         assert getattr(run, name) == getattr(alone, name)
-    # the clocks run freely from reset, and the two do not start in the same cycle
-    assert abs(run.cycles - alone.cycles) <= 16 + run.cycles // 50
     assert kernel == "copy" or 0 < run.utilisation <= 1
     assert 0 < run.of_limit <= 1
 
