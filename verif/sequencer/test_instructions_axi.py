@@ -10,7 +10,7 @@ from cocotb.triggers import RisingEdge
 from makalu.sim_models.lockstep.host import IDLE_CONTROL, ScriptHost
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.engines import CHANNELS, STREAMS, Channel
-from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
+from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, Opcode, Queue
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import REGISTERS, START, Status
 from makalu.spec.sequencer import CHANNEL_OF
@@ -19,7 +19,7 @@ from verif.lib.axi import axi_bus
 from verif.lib.axi_rules import AxiRules
 from verif.lib.sampling import drive, reset, sample, start_clock
 from verif.sequencer.environment import ERRORS, FINISHES
-from verif.sequencer.programs import legal
+from verif.sequencer.programs import legal, own_opcodes
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own use of what cocotb 2 deprecates
@@ -33,7 +33,7 @@ LENGTHS = {Queue.TENSOR: 9, Queue.VECTOR: 23, Queue.SCALAR: 1, Queue.SYNC: 38, Q
 
 
 def queue_program(rng: Random, queue: Queue, length: int, config) -> list[bytes]:
-    opcodes = [o for o, spec in INSTRUCTIONS.items() if queue in spec.queues and o is not Opcode.HALT]
+    opcodes = [o for o in own_opcodes(queue, config) if o is not Opcode.HALT]
     chosen = [next(o for o in opcodes if o in CHANNEL_OF), *(rng.choice(opcodes) for _ in range(length - 1))]
     fields = [{k: int(v) for k, v in legal(rng, opcode, config).items()} for opcode in chosen]
     words = [encode(Instruction(opcode, values)) for opcode, values in zip(chosen, fields, strict=True)]
