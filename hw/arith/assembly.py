@@ -134,7 +134,7 @@ class ArithAssembly(wiring.Component):
         m.d.comb += [
             *(moving.bits.eq(i.a), moving.dtype.eq(i.a_dtype), moving.part.eq(i.a_part)),
             *(stationary.bits.eq(i.b), stationary.dtype.eq(i.b_dtype), stationary.part.eq(i.b_part)),
-            product.active.eq(i.active),
+            *(product.active.eq(i.active), product.zero.eq(~i.active)),
             product.moving.eq(moving.operand),
             product.stationary.eq(stationary.operand),
             adder.addend.eq(product.addend),
@@ -148,7 +148,7 @@ class ArithAssembly(wiring.Component):
                 m.d.comb += [pair.bits.eq(bits), pair.dtype.eq(dtype)]
                 with m.If(i.paired):
                     m.d.comb += side.eq(pair.operand)
-            m.d.comb += product.paired.eq(i.paired)
+            m.d.comb += [product.paired.eq(i.paired), product.short.eq(product.stationary)]
         with m.If(~i.active):  # as the PE's x register does
             m.d.comb += [product.moving.significand.eq(0), product.moving.exponent.eq(ZERO_EXPONENT)]
         return finalise.bits, product.latency_cycles + adder.latency_cycles
@@ -165,8 +165,9 @@ class ArithAssembly(wiring.Component):
             m.submodules += quad
             m.d.comb += [quad.bits.eq(bits), quad.dtype.eq(dtype), quad.scale.eq(scale), side.eq(quad.operand)]
         m.d.comb += [
-            product.active.eq(i.active),
+            *(product.active.eq(i.active), product.zero.eq(~i.active)),
             product.paired.eq(i.paired),
+            product.short.eq(product.stationary),
             to_adder.before.eq(i.word),
             adder.addend.eq(product.addend),
             adder.i.eq(CHAIN_WORD(to_adder.after)),

@@ -11,6 +11,7 @@ from makalu.hw.arith.short import (
     SHORT_PRODUCT_BITS,
     SUM_EXPONENT,
     element_of,
+    resting,
     short_product,
     unpacked,
 )
@@ -111,11 +112,7 @@ class PairSum(wiring.Component):
         a, b = (PAIR(data.View.as_value(side)) for side in (self.moving, self.stationary))
         aligned = self._align(m, *(short_product(m, j, *(element_of(side, j) for side in (a, b))) for j in range(2)))
         if self.latency_cycles:
-            registers = {name: Signal.like(v, name=f"s1_{name}", reset_less=True) for name, v in aligned.items()}
-            m.d.sync += [registers[name].eq(value) for name, value in aligned.items()]
-            with m.If(~self.active):
-                m.d.sync += [registers[name].eq(0) for name in ("big", "small", "subtract")]
-            aligned = registers
+            aligned = resting(m, aligned, self.active, cleared=("big", "small", "subtract"))
         self._add(m, aligned)
         return m
 

@@ -1,6 +1,6 @@
 """Exact product of two operands, normalised, ready for a chain adder."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,12 +36,20 @@ class Product(wiring.Component):
     active : In(1)
         0: the result is -0, the neutral element, and a NaN or infinity in an operand has no effect. `moving` must be a
         zero then.
+    zero : In(1)
+        `moving` is that zero: not `active`; 0 too while nobody knows what `moving` is, as at first behind power-up.
     moving, stationary : In(operand_word(products))
+    short : In(operand_word(products))
+        `stationary` again, for the short products; no bits where there are none. Whoever knows which of the two paths a
+        stationary operand will be used in gives the other one's significands as zeros, so that nothing toggles there.
     paired : In(1)
         Both are a PAIR, or a QUAD where that may be; only while active. No bit where they never are.
     addend : Out(ADDEND)
 
     Timing: latency = mul_stages (`latency_cycles`), one a cycle, never stalls.
+
+    Rest: a register that would take what it has, or what nobody looks at, is not enabled: those of the single product
+    while pairs are multiplied, those of short ones while they are not, all while nothing is active.
     """
 
     def __init__(self, *, mul_stages: int, subnormals: str, products: int) -> None:
@@ -54,7 +62,8 @@ class Product(wiring.Component):
         self.latency_cycles, self.subnormals, self.products = mul_stages, subnormals, products
         word = operand_word(products)
         operands = {"moving": In(word), "stationary": In(word), "paired": In(int(products > 1))}
-        super().__init__({"active": In(1), **operands, "addend": Out(ADDEND)})
+        operands["short"] = In(word if products > 1 else 0)
+        super().__init__({"active": In(1), "zero": In(1), **operands, "addend": Out(ADDEND)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -77,27 +86,45 @@ class Product(wiring.Component):
             exact.nan.eq(invalid & self.active),
         ]
         paired = self.paired if self.products > 1 else None
+        neutral: Value = self.zero
         if self.latency_cycles > 1:
-            exact, paired = self._later(m, 1, exact, paired)
+            exact, paired, neutral = self._later(m, 1, exact, paired, neutral)
         if paired is not None:
             exact = self._chosen(m, exact, paired)
         if self.latency_cycles > 2:
-            exact, paired = self._later(m, 2, exact, paired)
-        m.d.sync += self._addend(m).eq(self._normalise(m, exact, paired))
+            exact, paired, neutral = self._later(m, 2, exact, paired, neutral)
+        # always enabled: synthesis makes synchronous resets of its shifts' zeros, which an enable turns into gates
+        addend = Signal(ADDEND, name=f"s{self.latency_cycles}_addend", reset_less=True)
+        m.d.sync += addend.eq(self._normalise(m, exact, paired))
+        m.d.comb += self.addend.eq(addend)
         return m
 
-    def _later(self, m: Module, stage: int, exact: data.View, paired: Signal | None) -> tuple[data.View, Signal | None]:
+    def _resting(self, m: Module, stage: int, neutral: Value) -> tuple[Signal, Signal]:
+        """Whether a stage's register is to take -0 and has it already; and whether it has it."""
+        rests, s_neutral = Signal(name=f"s{stage}_rests"), Signal(name=f"s{stage}_neutral")
+        m.d.sync += s_neutral.eq(neutral)  # with reset: what the register has at first is not known
+        m.d.comb += rests.eq(neutral & s_neutral)
+        return rests, s_neutral
+
+    def _later(
+        self, m: Module, stage: int, exact: data.View, paired: Signal | None, neutral: Value
+    ) -> tuple[data.View, Signal | None, Signal]:
         """A register."""
         s_exact = Signal(ADDEND, name=f"s{stage}_exact", reset_less=True)
-        m.d.sync += s_exact.eq(exact)
+        rests, s_neutral = self._resting(m, stage, neutral)
         if paired is None:
-            return s_exact, None
-        s_paired = Signal(name=f"s{stage}_paired", reset_less=True)
+            with m.If(~rests):
+                m.d.sync += s_exact.eq(exact)
+            return s_exact, None, s_neutral
+        s_paired = Signal(name=f"s{stage}_paired")  # with reset, as it tells what the other register has
         m.d.sync += s_paired.eq(paired)
-        if stage == 1:  # so that `_chosen` needs no multiplexer: here a flip-flop's synchronous reset does it
-            with m.If(paired):
-                m.d.sync += s_exact.significand.eq(0)
-        return s_exact, s_paired
+        # of the single product beside pairs only its zero is looked at
+        with m.If(~(rests | (paired & s_paired)) if stage == 1 else ~rests):
+            m.d.sync += s_exact.eq(exact)
+            if stage == 1:  # so that `_chosen` needs no multiplexer: here a flip-flop's synchronous reset does it
+                with m.If(paired):
+                    m.d.sync += s_exact.significand.eq(0)
+        return s_exact, s_paired, s_neutral
 
     def _chosen(self, m: Module, exact: data.View, paired: Signal) -> data.View:
         """The sum of short products in place of the single one; behind a register the other significand is 0."""
@@ -108,7 +135,7 @@ class Product(wiring.Component):
         m.submodules.short = short
         m.d.comb += [
             short.moving.eq(self.moving),
-            short.stationary.eq(self.stationary),
+            short.stationary.eq(self.short),
             short.active.eq(self.paired),
         ]
         chosen = Signal(ADDEND)
@@ -116,11 +143,6 @@ class Product(wiring.Component):
         if short.latency_cycles:
             m.d.comb += chosen.significand.eq(short.addend.significand | exact.significand)
         return chosen
-
-    def _addend(self, m: Module) -> data.View:
-        register = Signal(ADDEND, name=f"s{self.latency_cycles}_addend", reset_less=True)
-        m.d.comb += self.addend.eq(register)
-        return register
 
     def _normalise(self, m: Module, exact: data.View, paired: Signal | None) -> data.View:
         """Leading bit to the top. A product of 0 keeps an exponent below every chain word's; a pair's sum gets one."""

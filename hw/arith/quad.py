@@ -11,6 +11,7 @@ from makalu.hw.arith.short import (
     SHORT_PRODUCT_BITS,
     SUM_EXPONENT,
     element_of,
+    resting,
     short_product,
     unpacked,
 )
@@ -120,12 +121,8 @@ class QuadSum(wiring.Component):
         """The values one register later if it lies here, else as they are."""
         if cut != self.cut:
             return values
-        registers = {name: Signal.like(value, name=f"s1_{name}", reset_less=True) for name, value in values.items()}
-        m.d.sync += [registers[name].eq(value) for name, value in values.items()]
-        with m.If(~self.active):
-            parts = [registers[name] for name in values if name[:-1] in ("magnitude", "frame")]
-            m.d.sync += [part.eq(0) for part in (*parts, registers["subtract"])]
-        return registers
+        parts = [name for name in values if name[:-1] in ("magnitude", "frame")]
+        return resting(m, values, self.active, cleared=(*parts, "subtract"))
 
     def _facts(self, m: Module, products: Sequence[dict[str, Signal]]) -> dict[str, Signal]:
         """Magnitudes, how far each is below the largest exponent, which of them are taken off, and what the sum is.

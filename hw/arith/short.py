@@ -1,5 +1,7 @@
 """Short elements, of 4 significant bits, in the PE: unpacked, and multiplied one by one."""
 
+from collections.abc import Collection, Mapping
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
@@ -7,7 +9,15 @@ from makalu.spec.chain import PRODUCT_BITS
 from makalu.spec.formats import FP32, Format
 from makalu.spec.pairs import PAIR_BIAS, PAIR_EXPONENT_BITS, PAIR_SHIFT, PAIR_SIGNIFICAND_BITS, PAIR_SPECIAL
 
-__all__ = ["PRODUCT_EXPONENT_BITS", "SHORT_PRODUCT_BITS", "SUM_EXPONENT", "element_of", "short_product", "unpacked"]
+__all__ = [
+    "PRODUCT_EXPONENT_BITS",
+    "SHORT_PRODUCT_BITS",
+    "SUM_EXPONENT",
+    "element_of",
+    "resting",
+    "short_product",
+    "unpacked",
+]
 
 SHORT_PRODUCT_BITS = 2 * PAIR_SIGNIFICAND_BITS
 PRODUCT_EXPONENT_BITS = PAIR_EXPONENT_BITS + 1
@@ -59,3 +69,15 @@ def short_product(m: Module, j: int, a: dict[str, Value], b: dict[str, Value]) -
         out["nan"].eq(nan[0] | nan[1] | (special[0] & zero[1]) | (special[1] & zero[0])),
     ]
     return out
+
+
+def resting(m: Module, values: Mapping[str, Signal], active: Signal, *, cleared: Collection[str]) -> dict[str, Signal]:
+    """The values one register later; while not `active` those of `cleared` are 0, and nothing is enabled any more."""
+    registers = {name: Signal.like(value, name=f"s1_{name}", reset_less=True) for name, value in values.items()}
+    clear = Signal(name="s1_clear")  # with reset: what the registers have at first is not known
+    m.d.sync += clear.eq(~active)
+    with m.If(active | ~clear):
+        m.d.sync += [registers[name].eq(value) for name, value in values.items()]
+        with m.If(~active):
+            m.d.sync += [registers[name].eq(0) for name in cleared]
+    return registers

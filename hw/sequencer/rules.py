@@ -1,6 +1,5 @@
 """The rules of `OperandRule` and `FieldRule` that one look at an instruction decides: all but the ranges."""
 
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out

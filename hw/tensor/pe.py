@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.product import Product
-from makalu.hw.arith.words import CHAIN_WORD, operand_word
+from makalu.hw.arith.words import CHAIN_WORD, PAIR, operand_word
 from makalu.hw.tensor.layouts import CHAIN_BITS, x_operand
 from makalu.spec.chain import ZERO_EXPONENT
 from makalu.spec.config import TensorConfig
@@ -22,6 +22,10 @@ class Pe(wiring.Component):
 
     Does not: stall, or know its place: rows outside the tile are told by `x.active`, columns are masked in PSUM.
 
+    Rest: a register that would take what it has, or what nobody looks at, is not enabled, and an operand of the path
+    that a weight is not used in, of the multiplier or of the short ones, is zero. So from a swap with an active x to
+    the next one every active x must be paired, or none: a matmul has the mode of its load, or is refused.
+
     Parameters
     ----------
     tensor : TensorConfig
@@ -29,7 +33,8 @@ class Pe(wiring.Component):
     Members
     -------
     x_in : In(x_operand), x_out : Out(x_operand)
-        Moving element (`layouts.py`, packed), one column a cycle. An inactive one leaves as zero.
+        Moving element (`layouts.py`, packed), one column a cycle. An inactive one leaves as zero; the upper part of one
+        that is not paired means nothing.
     w : In(24 or 52), load : In(1)
         Stationary element (`operand_word`) for the shadow register, taken in this cycle's edge if `load`.
     p_in : In(34), p_out : Out(34)
@@ -71,15 +76,22 @@ class Pe(wiring.Component):
         x = x_operand(tensor)(self.x_in)
         word = operand_word(tensor.products)
         s1_operand = Signal(word, reset_less=True)
-        s1_active, s1_swap, s1_paired = Signal(), Signal(), Signal.like(x.paired, reset_less=True)
+        s1_active, s1_swap, s1_paired = Signal(), Signal(), Signal.like(x.paired)
+        s1_zero = Signal()  # with reset: what the operand is at first is not known
         # with reset: rows outside a tile keep what they have, and times zero only a legal operand adds nothing
         shadow, active = Signal(word), Signal(word)
-        m.d.sync += [s1_operand.eq(x.operand), s1_active.eq(x.active), s1_swap.eq(x.swap)]
+        m.d.sync += [s1_active.eq(x.active), s1_swap.eq(x.swap), s1_zero.eq(~x.active)]
         m.d.sync += s1_paired.eq(x.paired & x.active)
-        with m.If(~x.active):
-            # here a flip-flop's synchronous reset does it; later it would cost gates beside the multiplier
-            single = s1_operand.operand if tensor.products == QUAD_ELEMENTS else s1_operand
-            m.d.sync += [single.significand.eq(0), single.exponent.eq(ZERO_EXPONENT)]
+        quads = tensor.products == QUAD_ELEMENTS
+        single = s1_operand.operand if quads else s1_operand
+        with m.If(x.active | ~s1_zero):
+            m.d.sync += single.eq(x.operand.operand if quads else x.operand)
+            with m.If(~x.active):
+                # here a flip-flop's synchronous reset does it; later it would cost gates beside the multiplier
+                m.d.sync += [single.significand.eq(0), single.exponent.eq(ZERO_EXPONENT)]
+        if quads:
+            with m.If(x.active & x.paired):
+                m.d.sync += s1_operand.upper.eq(x.operand.upper)
         with m.If(x.swap):
             m.d.sync += active.eq(shadow)
         with m.If(self.load):
@@ -88,6 +100,7 @@ class Pe(wiring.Component):
         m.d.comb += [
             self.x_out.eq(Cat(s1_operand, s1_active, s1_swap, s1_paired)),
             product.active.eq(s1_active),
+            product.zero.eq(s1_zero),
             product.moving.eq(s1_operand),
             product.stationary.eq(active),
             product.paired.eq(s1_paired),
@@ -95,4 +108,23 @@ class Pe(wiring.Component):
             adder.i.eq(CHAIN_WORD(self.p_in)),
             self.p_out.eq(adder.o),
         ]
+        if tensor.products > 1:
+            m.d.comb += product.short.eq(active)
+            self._isolate(m, x, product, shadow)
         return m
+
+    def _isolate(self, m: Module, x: data.View, product: Product, shadow: data.View) -> None:
+        """Zeros for significands of the path that the weight is not used in, as far as its swap's element tells: an
+        inactive one says nothing of those that follow it.
+        """
+        quads = self.tensor.products == QUAD_ELEMENTS
+        single, of_single = (side.operand if quads else side for side in (product.stationary, shadow))
+        pair, of_pair = (PAIR(data.View.as_value(side)[: PAIR.size]) for side in (product.short, shadow))
+        paths = [(single.significand, of_single.significand, x.active & x.paired)]
+        # elements 2 and 3 need none: what they meet stands still, in the upper part of the moving register
+        paths += [(pair[f"significand{j}"], of_pair[f"significand{j}"], x.active & ~x.paired) for j in range(2)]
+        for n, (used, value, rests) in enumerate(paths):
+            register = Signal.like(value, name=f"isolated{n}")
+            with m.If(x.swap):
+                m.d.sync += register.eq(Mux(rests, 0, value))
+            m.d.comb += used.eq(register)

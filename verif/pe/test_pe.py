@@ -99,7 +99,8 @@ class Bench:
             model |= {"active": int(want.active), "swap": int(want.swap), "paired": int(want.paired)}
             operand = unpack(operand_word(self.tensor.products), want.x)
             if self.tensor.products == QUAD_ELEMENTS:
-                rtl["upper"], model["upper"] = out["operand"]["upper"], operand["upper"]
+                if want.paired:
+                    rtl["upper"], model["upper"] = out["operand"]["upper"], operand["upper"]
                 operand, out["operand"] = operand["operand"], out["operand"]["operand"]
             if not want.active:  # leaves as a zero; kind and sign mean nothing
                 operand |= {"significand": 0, "exponent": ZERO_EXPONENT}
