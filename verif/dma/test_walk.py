@@ -32,11 +32,13 @@ def expected(program: list[Instruction]) -> Iterator[dict[str, int]]:
 
 
 async def run(dut: Any, program: list[Instruction], rng: Random, *, pause: float) -> None:
-    """All bursts of the program, none changed while it waits, none behind the last."""
+    """All bursts of the program, none changed while it waits, none behind the last; descriptors are taken while there
+    is a place.
+    """
     start_clock(dut)
     await reset(dut, IDLE)
     left = [int.from_bytes(encode(each), "little") for each in program]
-    offered = False
+    offered, held, full = False, 0, 0
     for number, want in enumerate(expected(program)):
         waited = 0
         while True:
@@ -46,7 +48,11 @@ async def run(dut: Any, program: list[Instruction], rng: Random, *, pause: float
             ready = rng.random() >= pause
             dut.bursts__ready.value = ready
             await RisingEdge(dut.clk)  # what is read now was there before the edge
-            valid, accepted = known(dut.bursts__valid), offered and known(dut.command__ready)
+            valid, has_place = known(dut.bursts__valid), known(dut.command__ready)
+            assert has_place == (held < CONFIG.dma.queue), f"{held} descriptors are held, ready is {has_place}"
+            full += not has_place
+            accepted = offered and has_place
+            held += accepted
             if accepted:
                 del left[0]
                 offered = False
@@ -55,6 +61,7 @@ async def run(dut: Any, program: list[Instruction], rng: Random, *, pause: float
                 got = unpack(LAYOUT, dut.bursts__payload.value.to_unsigned())
                 assert got == want, f"burst {number}: {got}, must be {want}"
                 if ready:
+                    held -= want["last"]
                     break
             else:
                 waited += 1
@@ -63,7 +70,7 @@ async def run(dut: Any, program: list[Instruction], rng: Random, *, pause: float
     for _ in range(10):
         await RisingEdge(dut.clk)
         assert sample(dut, ("bursts__valid",)) == {"bursts__valid": 0}, "a burst too many"
-    assert not left
+    assert not left and full
 
 
 def mirrored(load: Instruction) -> Instruction:

@@ -22,7 +22,7 @@ def tensor(config: Config) -> Cut:
 SMALL = Case(
     name="4x4",
     module="verif.tensor.test_tensor",
-    tests=7,
+    tests=8,
     component=tensor,
     config=FOUR,
     params={"commands": 140, "every_long_size": 1},

@@ -9,7 +9,7 @@ import numpy as np
 from makalu.sim_models.golden.check import check
 from makalu.sim_models.golden.tensor import GoldenTensor
 from makalu.spec.formats import BF16, E5M2
-from makalu.spec.isa import Opcode, Queue, Space
+from makalu.spec.isa import AP_DIMS, Opcode, Queue, Space
 from makalu.spec.quads import QUADS
 from makalu.sw.rtl.params import bench_params
 from verif.lib.golden import golden_memories
@@ -207,3 +207,16 @@ async def long_sizes_begin(dut: Any) -> None:
             await bench.step(bench.idle())
         assert bench.columns[-1] > bench.accepted[-1].cycle + 10, "few columns were sent"
         await bench.restart()
+
+
+@cocotb.test()
+async def long_sizes_end(dut: Any) -> None:
+    """An upper bit in each size, walked to its end: rows that lie side by side, and columns that stand still."""
+    bench = await started(dut)
+    free = min(CONFIG.psum.bank_elems, SBUF_WINDOW // BF16.bytes - CONFIG.sbuf.word_bytes)
+    await bench.run(back_to_back(CONFIG, pairs=2, free=free))
+    for d in range(1, AP_DIMS):
+        sizes = [1] * AP_DIMS
+        sizes[d] = 256 + bench.rng.randrange(64)
+        await bench.run([longest(CONFIG, tuple(sizes))])
+        await bench.run(back_to_back(CONFIG, pairs=1, free=16))
