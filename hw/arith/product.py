@@ -116,13 +116,16 @@ class Product(wiring.Component):
             with m.If(~rests):
                 m.d.sync += s_exact.eq(exact)
             return s_exact, None, s_neutral
-        s_paired = Signal(name=f"s{stage}_paired")  # with reset, as it tells what the other register has
+        s_paired = Signal(name=f"s{stage}_paired", reset_less=True)
         m.d.sync += s_paired.eq(paired)
-        # of the single product beside pairs only its zero is looked at
-        with m.If(~(rests | (paired & s_paired)) if stage == 1 else ~rests):
+        if stage == 1:
+            cleared = Signal()  # that it has the zero: with reset, as `neutral`
+            m.d.sync += cleared.eq(paired)
+            rests = rests | (paired & cleared)
+        with m.If(~rests):
             m.d.sync += s_exact.eq(exact)
             if stage == 1:  # so that `_chosen` needs no multiplexer: here a flip-flop's synchronous reset does it
-                with m.If(paired):
+                with m.If(paired):  # of the single product beside pairs only its zero is looked at
                     m.d.sync += s_exact.significand.eq(0)
         return s_exact, s_paired, s_neutral
 

@@ -7,7 +7,7 @@ from verif.lib.variants import bench_config
 
 __all__ = ["observed_machine", "quick_machine", "traced_machine"]
 
-LANES_FROM = 16
+LANES_FROM = 8
 """Partitions."""
 
 

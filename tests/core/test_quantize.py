@@ -64,15 +64,11 @@ def by_gfloat(kind, rule, values):
     elements = np.zeros(values.shape, np.uint8)
     codes = np.zeros((rows // GROUP_PARTITIONS, columns // GROUP_ELEMENTS), np.uint8)
     for i, j in np.ndindex(codes.shape):
-        place = np.s_[
-            i * GROUP_PARTITIONS : (i + 1) * GROUP_PARTITIONS, j * GROUP_ELEMENTS : (j + 1) * GROUP_ELEMENTS
-        ]
+        place = np.s_[i * GROUP_PARTITIONS : (i + 1) * GROUP_PARTITIONS, j * GROUP_ELEMENTS : (j + 1) * GROUP_ELEMENTS]
         group = values[place].astype(np.float64)
         scale = gfloat.compute_scale_amax(form.emax - (rule is ScaleRule.ROOM), group)
         codes[i, j] = int(np.log2(scale)) + 127
-        each = [
-            gfloat.encode_float(form, gfloat.round_float(form, value / scale, sat=True)) for value in group.flat
-        ]
+        each = [gfloat.encode_float(form, gfloat.round_float(form, value / scale, sat=True)) for value in group.flat]
         elements[place] = np.reshape(each, group.shape)
     return elements, codes
 
@@ -102,9 +98,7 @@ def compiled(form, source, preset, **hints):
     return compile_kernel(kernel, bench_config(preset), src=TensorSpec(source, form))
 
 
-CASES = [
-    (form, kind, rule) for form in (BF16, FP16) for kind in (E4M3FN_X4, E5M2_X4) for rule in ScaleRule
-]
+CASES = [(form, kind, rule) for form in (BF16, FP16) for kind in (E4M3FN_X4, E5M2_X4) for rule in ScaleRule]
 
 
 @pytest.mark.parametrize(("form", "kind", "rule"), CASES)

@@ -189,6 +189,7 @@ async def reset_in_traffic(dut: Any) -> None:
     """A reset while columns, words and finishes are on their way: none of them comes out; sums are right afterwards."""
     bench = await started(dut)
     for _ in range(4):
+        await bench.warm_up()  # what follows begins with its tile, not with one of another mode
         await bench.run(hazards(CONFIG, bench.rng, commands=40), until=bench.cycle + bench.rng.randint(50, 100))
         assert (await bench.step(bench.idle()))["active"]
         await bench.restart()
