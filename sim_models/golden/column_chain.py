@@ -18,15 +18,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32
 
 __all__ = ["column_chain", "exact_steps", "step_extremes", "tiny_steps"]
 
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-PRODUCT_BITS = 2 * (BF16.fraction_bits + 1)
-"""Of the products that the next numbers are for; each bit more doubles them."""
+PRODUCT_BITS = 16
+"""Of the products that the next numbers are for, of two significands of 8 bits; each bit more doubles them."""
 EXACT_FROM = 2.0 ** (FP32.emin - FP32.fraction_bits + PRODUCT_BITS - 1)
 EXACT_BELOW = 2.0 ** (FP32.bias + 1)
 NEVER_TINY_FROM = 2.0 ** (FP32.emin + PRODUCT_BITS - 1)

@@ -62,7 +62,7 @@ def one_bank(x: Tensor) -> Tensor:
 
 
 def sum_of_two(x: Tensor) -> Tensor:
-    """One tensor_tensor of six bf16 elements, alone."""
+    """One tensor_tensor of six elements, alone."""
     tile = nl.load(x)
     out = nl.ndarray((x.shape[0], 6), nl.bfloat16, buffer=nl.shared_hbm)
     total = nl.ndarray(out.shape, nl.bfloat16)

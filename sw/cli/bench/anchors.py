@@ -37,7 +37,7 @@ MOST_SECONDS, GOAL_SECONDS = 360, 180
 
 @dataclass(frozen=True)
 class Anchor:
-    """A published latency of result[M, N] = lhs_t[K, M].T @ rhs[K, N] in bf16, and the kernel that does the same."""
+    """A published latency of result[M, N] = lhs_t[K, M].T @ rhs[K, N], and the kernel that does the same."""
 
     name: str
     kernel: Callable[..., Any]

@@ -3,14 +3,21 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from makalu.sw.cli.scaling.kinds import KINDS
 from makalu.sw.results import RESULTS, read_results
+from makalu.sw.rtl.energy.operands import KINDS as MEASURED
 
 __all__ = ["NOT_MEASURED", "Energies", "read_energies"]
 
 NOT_MEASURED = "not measured"
 _FILE = "energy.json"
-_NAMES = {"bf16": "bf16", "e4m3-double_row": "fp8", "e4m3fn_x4-mx": "mxfp8", "e2m1_x4-mx": "mxfp4"}
-"""What that command calls a kind."""
+_NAMES = {
+    kind.name: each.name
+    for kind in KINDS.values()
+    for each in MEASURED.values()
+    if (each.container or each.element, each.products) == (kind.form, kind.mode.products)
+}
+"""What that command calls a kind, of those that it measures."""
 _FIGURE = "gated_{generation}_{name}_mac"
 """pJ a MAC of the PE with clock gates, glitches and wires, while it multiplies in every cycle."""
 
