@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from makalu.hw.arith.count import leading_zeros
 from makalu.hw.arith.integer import NarrowInteger, WidenInteger
 from makalu.hw.lib.element import CODE_BITS, chosen, element_at
 from makalu.hw.lib.emit import place
 from makalu.spec.formats import ACCUMULATOR, Format, FormatKind
+from makalu.spec.random_bits import RANDOM_BITS
 
 __all__ = ["Narrow", "NarrowElement", "Widen", "WidenElement"]
 
@@ -94,24 +95,31 @@ class Narrow(wiring.Component):
     Parameters
     ----------
     form : Format
+    rounds : bool
+        It can round stochastically too (`spec/random_bits.py`).
 
     Members
     -------
     i : In(32)
     o : Out(form.bits)
+    stochastic : In(1), random : In(24)
+        With `rounds`: by these bits, not to nearest even.
 
     Timing: combinational.
     """
 
     latency_cycles = 0
 
-    def __init__(self, form: Format) -> None:
+    def __init__(self, form: Format, *, rounds: bool = False) -> None:
         self._form = _checked(form)
-        super().__init__({"i": In(ACCUMULATOR.bits), "o": Out(form.bits)})
+        self._rounds = rounds and form.fraction_bits < ACCUMULATOR.fraction_bits
+        super().__init__(
+            {"i": In(ACCUMULATOR.bits), "o": Out(form.bits), **(_rounding_ports() if self._rounds else {})}
+        )
 
     @property
-    def emit_key(self) -> tuple[str]:
-        return (self._form.name,)
+    def emit_key(self) -> tuple[str, ...]:
+        return (self._form.name, *(("stochastic",) if self._rounds else ()))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -128,7 +136,7 @@ class Narrow(wiring.Component):
         rounded = Signal(len(kept) + 1)
         nan, increment = Signal(), Signal()
         m.d.comb += [
-            increment.eq(rest[-1] & (rest[:-1].any() | kept[0])),
+            increment.eq(self._increment(m, kept, rest)),
             nan.eq(exponent.all() & self.i[:fraction].any()),
             # the carry out of the fraction is the next exponent
             rounded.eq(kept + increment),
@@ -143,11 +151,22 @@ class Narrow(wiring.Component):
                 m.d.comb += self.o.eq(form.canonical_nan)
         return m
 
+    def _increment(self, m: Module, kept: Value, rest: Value) -> Value:
+        """What `rest`, the bits below the last of `kept`, adds to it."""
+        nearest = rest[-1] & (rest[:-1].any() | kept[0])
+        if not self._rounds:
+            return nearest
+        used = min(len(rest), RANDOM_BITS)
+        total = Signal(used + 1)
+        m.d.comb += total.eq(rest[-used:] + self.random[-used:])
+        return Mux(self.stochastic, total[-1], nearest)
+
     def _placed(self, m: Module, exponent: Value, dropped: int) -> tuple[Value, Value]:
         """Magnitude in the format, as long as the accumulator's exponent makes it, and the bits below its last."""
         form, fraction = self._form, ACCUMULATOR.fraction_bits
         most = form.fraction_bits + 2  # two places more than a subnormal has: nothing, and less than one half
-        target, down = Signal(signed(ACCUMULATOR.exponent_bits + 1)), Signal(range(most + 1))
+        furthest = most + RANDOM_BITS - 1 if self._rounds else most  # nothing that random bits could reach
+        target, down = Signal(signed(ACCUMULATOR.exponent_bits + 1)), Signal(range(furthest + 1))
         subnormal = Signal()
         significand = Cat(Const(0, most), self.i[:fraction], exponent.any())
         lowered = Signal(len(significand))
@@ -155,7 +174,7 @@ class Narrow(wiring.Component):
         m.d.comb += [
             target.eq(exponent - (ACCUMULATOR.bias - form.bias)),
             subnormal.eq(target < 1),
-            down.eq(Mux(target < 1 - most, most, Mux(subnormal, 1 - target, 0))),
+            down.eq(Mux(target < 1 - furthest, furthest, Mux(subnormal, 1 - target, 0))),
             lowered.eq(significand >> down),
             # the leading bit of a normal number is the last step of its exponent
             steps.eq(Mux(subnormal, 0, target - 1)),
@@ -163,6 +182,10 @@ class Narrow(wiring.Component):
         placed = Signal(ACCUMULATOR.exponent_bits + form.fraction_bits + 1)
         m.d.comb += placed.eq((steps << form.fraction_bits) + lowered[most + dropped :])
         return placed, lowered[: most + dropped]
+
+
+def _rounding_ports() -> dict[str, Member]:
+    return {"stochastic": In(1), "random": In(RANDOM_BITS)}
 
 
 class WidenElement(wiring.Component):
@@ -220,29 +243,37 @@ class NarrowElement(wiring.Component):
     Parameters
     ----------
     formats : sequence of Format
+    rounds : bool
+        Floats can be rounded stochastically too.
 
     Members
     -------
     dtype : In(CODE_BITS)
     i : In(32)
     o : Out(8 * bytes of the largest)
+    stochastic, random
+        With `rounds`, as of `Narrow`; integers and the accumulator's format do not look at them.
 
     Timing: combinational.
     """
 
     latency_cycles = 0
 
-    def __init__(self, *, formats: Sequence[Format]) -> None:
-        self._formats = formats
+    def __init__(self, *, formats: Sequence[Format], rounds: bool = False) -> None:
+        self._formats, self._rounds = formats, rounds
         widest = 8 * max(form.bytes for form in formats)
-        super().__init__({"dtype": In(CODE_BITS), "i": In(ACCUMULATOR.bits), "o": Out(widest)})
+        ports = {"dtype": In(CODE_BITS), "i": In(ACCUMULATOR.bits), "o": Out(widest)}
+        super().__init__({**ports, **(_rounding_ports() if rounds else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         results: list[Value] = []
         for form in self._formats:
-            narrow = NarrowInteger(form) if form.kind is FormatKind.INTEGER else Narrow(form)
+            integer = form.kind is FormatKind.INTEGER
+            narrow = NarrowInteger(form) if integer else Narrow(form, rounds=self._rounds)
             m.submodules[form.name] = place(narrow, platform)
+            if "random" in narrow.signature.members:
+                m.d.comb += [narrow.random.eq(self.random), narrow.stochastic.eq(self.stochastic)]
             m.d.comb += narrow.i.eq(self.i)
             results.append(Cat(Const(0, form.padding), narrow.o))
         m.d.comb += self.o.eq(chosen(self.dtype, self._formats, results))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.spec.formats import ACCUMULATOR, CARRIED, SIGNIFICAND_BITS, Format, FormatKind
+from makalu.spec.random_bits import RANDOM_BITS
 from makalu.spec.tensor_types import CARRIED_EXPONENT, CARRIED_PLACES, TRANSPOSES, Part
 
 __all__ = ["carried_by", "carrying", "narrow", "storage", "tensor_operand", "widen"]
@@ -63,11 +64,12 @@ def widen(form: Format, bits: ArrayLike) -> Bits32:
     return np.asarray(wide | values >> np.uint32(form.bits - 1) << np.uint32(ACCUMULATOR.bits - 1))
 
 
-def narrow(form: Format, bits: ArrayLike) -> NDArray[np.unsignedinteger]:
+def narrow(form: Format, bits: ArrayLike, random: ArrayLike | None = None) -> NDArray[np.unsignedinteger]:
     """Elements of fp32 bits, in `storage(form)`: nearest even, too large as the format's row says, a NaN canonical.
 
-    fp32 keeps its bits, a NaN's payload included. As an integer a NaN is 0. Raises `ValueError` for a format without
-    arithmetic here.
+    With `random`, RANDOM_BITS bits an element, rounded stochastically (`spec/random_bits.py`); fp32 and integers are
+    not. fp32 keeps its bits, a NaN's payload included. As an integer a NaN is 0. Raises `ValueError` for a format
+    without arithmetic here.
     """
     _check(form)
     values = np.asarray(bits, np.uint32)
@@ -76,18 +78,24 @@ def narrow(form: Format, bits: ArrayLike) -> NDArray[np.unsignedinteger]:
     if form.kind is FormatKind.INTEGER:
         return _narrow_integer(form, values)
     if form.exponent_bits == ACCUMULATOR.exponent_bits:
-        return _narrow_fraction(form, values)
+        return _narrow_fraction(form, values, random)
     magnitude = values & _MAGNITUDE
     exponent = np.maximum((magnitude >> np.uint32(_FRACTION)).astype(np.int64), 1)
     normal = (magnitude >> np.uint32(_FRACTION) > 0).astype(np.int64)
     significand = (magnitude & np.uint32((1 << _FRACTION) - 1)).astype(np.int64) + (normal << _FRACTION)
     # the exponent in the format; below its smallest the significand goes down, two places more than there are at most
     target = exponent - ACCUMULATOR.bias + form.bias
-    shift = _FRACTION - form.fraction_bits + np.clip(1 - target, 0, form.fraction_bits + 2)
-    half = np.int64(1) << shift >> 1
-    kept = significand >> shift
-    rest = significand - (kept << shift)
-    kept += (rest > half) | ((rest == half) & (half > 0) & (kept & 1 == 1))
+    places = np.maximum(1 - target, 0)
+    if random is None:
+        shift = _FRACTION - form.fraction_bits + np.minimum(places, form.fraction_bits + 2)
+        half = np.int64(1) << shift >> 1
+        kept = significand >> shift
+        rest = significand - (kept << shift)
+        kept += (rest > half) | ((rest == half) & (half > 0) & (kept & 1 == 1))
+    else:
+        # in 2^-RANDOM_BITS of a last place; 48 places down nothing is left
+        shift = np.minimum(_FRACTION - form.fraction_bits + places, _FRACTION + 1 + RANDOM_BITS)
+        kept = ((significand << RANDOM_BITS) >> shift) + np.asarray(random, np.int64) >> RANDOM_BITS
     # the leading bit of a normal number is the last step of its exponent; so is a carry out of the fraction
     code = (np.maximum(target, 1) - 1 << form.fraction_bits) + kept
     code = np.where(code > form.largest, form.beyond, code)
@@ -113,12 +121,16 @@ def _narrow_integer(form: Format, values: Bits32) -> NDArray[np.unsignedinteger]
     return np.asarray(inside.astype(np.int64).astype(_integer(form)).view(storage(form)))
 
 
-def _narrow_fraction(form: Format, values: Bits32) -> NDArray[np.unsignedinteger]:
+def _narrow_fraction(form: Format, values: Bits32, random: ArrayLike | None) -> NDArray[np.unsignedinteger]:
     """`narrow` to a format with fp32's exponent, in a fifth of the time."""
     dropped = _FRACTION - form.fraction_bits
     shift, half = np.uint32(dropped), np.uint32((1 << (dropped - 1)) - 1)
-    # the increment of one half, minus one if the kept part is even, carries into the exponent where it must
-    rounded = (values + half + ((values >> shift) & np.uint32(1))) >> shift
+    if random is None:
+        # one half, minus one if the kept part is even, carries into the exponent where it must
+        added = half + ((values >> shift) & np.uint32(1))
+    else:
+        added = np.asarray(random, np.uint32) >> np.uint32(RANDOM_BITS - dropped)
+    rounded = (values + added) >> shift
     nan = (values & _MAGNITUDE) > _INFINITY
     elements = np.where(nan, np.uint32(form.canonical_nan), rounded) << np.uint32(form.padding)
     return elements.astype(storage(form))

@@ -83,7 +83,7 @@ def test_the_parts_of_fp32_are_the_number():
     ("old", "new", "name"),
     [
         ("(rest > half)", "(rest >= half)", "narrow"),
-        ("np.clip(1 - target, 0,", "np.clip(-target, 0,", "narrow"),
+        ("np.maximum(1 - target, 0)", "np.maximum(-target, 0)", "narrow"),
         ("code > form.largest, form.beyond", "code > form.largest, form.largest", "narrow"),
         ("np.maximum(exponent, 1) - (form.bias", "exponent - (form.bias", "widen"),
     ],
