@@ -22,6 +22,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS
 from makalu.spec.observe import observe_layout
+from makalu.spec.random_bits import GENERATORS, generator_key
 from makalu.spec.scales import GROUP_PARTITIONS, OFFSET_STEP, largest_offset, quadrant, scale_partitions
 
 __all__ = ["Core", "core_signature"]
@@ -137,6 +138,11 @@ class Core(wiring.Component):
                     partitions[p + 1].control_in.eq(partition.control_out),
                     partitions[p + 1].wave_in.eq(partition.wave_out),
                 ]
+
+        if config.stochastic:
+            for p, partition in enumerate(partitions):
+                m.d.comb += partition.seeding.eq(sequencer.seeding)
+                m.d.comb += [partition.keys[n].eq(generator_key(name, p)) for n, name in enumerate(GENERATORS)]
 
         if config.tensor.quads:
             self._scales(m, platform, partitions)

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from makalu.hw.arith.random_bits import seeding
 from makalu.hw.dma.lane import DmaLane
 from makalu.hw.dma.layouts import lane_control as dma_control
 from makalu.hw.dma.layouts import lane_status as dma_status
@@ -26,6 +27,7 @@ from makalu.spec.frame import PHASE_BITS
 from makalu.spec.lane_programs import grouping
 from makalu.spec.memory_map import INDEX_BITS
 from makalu.spec.quads import SCALE_BITS
+from makalu.spec.random_bits import GENERATORS, STATE_BITS
 
 __all__ = ["Partition"]
 
@@ -47,6 +49,7 @@ class Partition(wiring.Component):
     access, psum_access, vector, scalar, dma : broadcast commands;  dma_status : back to the DMA engine
     group_scales, scale_word : from and to the group's memory;  scales_in / scales_out : ride (where there is MX)
     exponent, code : to and from the quantiser of the group;  scale : from that whose scales may lie here (likewise)
+    seeding, keys : to the lanes' generators, keys in the order of `GENERATORS` (where there is stochastic rounding)
     commit, written_a, written_b : what the memories write in this cycle, for observation
     """
 
@@ -54,6 +57,7 @@ class Partition(wiring.Component):
 
     def __init__(self, *, config: CoreConfig):
         self.config = config
+        generator_ports = {"seeding": In(seeding()), "keys": In(data.ArrayLayout(STATE_BITS, len(GENERATORS)))}
         super().__init__(
             {
                 "index": In(INDEX_BITS),
@@ -74,6 +78,7 @@ class Partition(wiring.Component):
                 "written_a": Out(data.ArrayLayout(written(config), len(ACCESS_ENGINES))),
                 "written_b": Out(written(config)),
                 **(self._scale_ports() if config.tensor.quads else {}),
+                **(generator_ports if config.stochastic else {}),
             }
         )
 
@@ -142,6 +147,8 @@ class Partition(wiring.Component):
                 lane.psum_data.eq(psum.read_data[e]),
                 sbuf.write_data[e].eq(lane.write_data),
             ]
+            if config.stochastic:
+                m.d.comb += [lane.seeding.eq(self.seeding), lane.key.eq(self.keys[GENERATORS.index(name)])]
             if lane.grouped:
                 m.d.comb += [self.exponent.eq(lane.exponent), lane.code.eq(self.code), lane.scale.eq(self.scale)]
         return m

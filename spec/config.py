@@ -9,6 +9,7 @@ from .chain import OPERAND_BITS
 from .config_rules import check
 from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, SUMS, Format
 from .quads import QUAD_BITS, QUAD_ELEMENTS, QUADS
+from .random_bits import STOCHASTIC
 from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
 
@@ -293,10 +294,15 @@ class CoreConfig:
     product: ProductConfig
     """What generations are compared by."""
     features: tuple[str, ...]
-    """Performance modes, each one of `KNOWN_FEATURES`."""
+    """What else the core has, each one of `KNOWN_FEATURES`."""
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def stochastic(self) -> bool:
+        """Results may be rounded stochastically (`random_bits.py`)."""
+        return STOCHASTIC in self.features
 
     @property
     def elements(self) -> tuple[Format, ...]:

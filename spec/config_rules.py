@@ -14,6 +14,7 @@ from .formats import INTEGERS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .loading import swap_lead
 from .pairs import PAIRABLE
 from .quads import QUAD_ELEMENTS
+from .random_bits import STOCHASTIC
 from .scales import GROUP_PARTITIONS, MOVING_ENTRIES, STATIONARY_BANKS, STATIONARY_ENTRIES, scale_words
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["GENERATIONS", "KNOWN_FEATURES", "RATE_LIMIT", "ConfigError", "check"]
 
 
-KNOWN_FEATURES: tuple[str, ...] = ()
-"""Modes that a preset may list: none, since those that are built have keys of their own."""
+KNOWN_FEATURES: tuple[str, ...] = (STOCHASTIC,)
+"""What a preset may list; what has sizes or types has keys of its own."""
 
 GENERATIONS = ("none", "trn1", "trn2", "trn3")
 """What a preset may be a model of."""

@@ -11,6 +11,8 @@ encoding before it looks at anything else of it, and so does a program file.
 from dataclasses import dataclass
 from itertools import chain, combinations
 
+from .random_bits import STOCHASTIC
+
 __all__ = [
     "AP_DIMS",
     "ENCODING_VERSION",
@@ -63,6 +65,8 @@ class Field(Bits):
     """Bits that an instruction has today, two's complement where it is `signed`."""
 
     signed: bool = False
+    feature: str = ""
+    """Of cores that have it (`CoreConfig.features`); elsewhere its bits are reserved. Empty: of all."""
 
     @property
     def low(self) -> int:
@@ -140,6 +144,7 @@ _NUMBERS = [
     Field("op1", 632, 8, "an `AluOp`"),
     Field("function", 640, 8, "a `Function`"),
     Field("scale_rule", 648, 2, "a `ScaleRule`"),
+    Field("rounding", 650, 1, "a `Rounding`", feature=STOCHASTIC),
     Field("immediate0", 672, 32, "fp32 bits"),
     Field("immediate1", 704, 32, "fp32 bits"),
 ]

@@ -161,6 +161,7 @@ _SAME = (OperandRule.SAME_SIZES, OperandRule.SAME_PARTITION)
 _SCALAR = Operand(
     _SBUF, _FP32, (OperandRule.ONE_ELEMENT, OperandRule.SAME_PARTITION), scalar=True, when=("operand0_tensor", 1)
 )
+_RESULT = Operand(_SBUF, LANE_ELEMENTS, (OperandRule.SHORTER,))
 _SCALES = Operand(
     _SBUF,
     (E8M0,),
@@ -235,33 +236,36 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         InstructionSpec(
             Opcode.TENSOR_COPY,
             Channel.VECTOR,
-            {"dst": Operand(_SBUF, LANE_ELEMENTS), "src0": Operand(_ANY, LANE_ELEMENTS, _SAME)},
-            ("partitions",),
+            {"dst": _RESULT, "src0": Operand(_ANY, LANE_ELEMENTS, _SAME)},
+            ("partitions", "rounding"),
             "dst[P, N] = cast(src0[P, N])",
         ),
         InstructionSpec(
             Opcode.TENSOR_TENSOR,
             Channel.VECTOR,
             {
-                "dst": Operand(_SBUF, LANE_ELEMENTS),
+                "dst": _RESULT,
                 "src0": Operand(_ANY, LANE_ELEMENTS, _SAME),
                 "src1": Operand(_ANY, LANE_ELEMENTS, _SAME),
             },
-            ("partitions", "op0"),
+            ("partitions", "op0", "rounding"),
             "dst[P, N] = cast(op0(src0[P, N], src1[P, N]))",
         ),
         InstructionSpec(
             Opcode.TENSOR_SCALAR,
             Channel.VECTOR,
-            {"dst": Operand(_SBUF, LANE_ELEMENTS), "src0": Operand(_ANY, LANE_ELEMENTS, _SAME), "src1": _SCALAR},
-            ("partitions", "operand0_tensor", "op0", "op1", "reverse0", "reverse1", "immediate0", "immediate1"),
+            {"dst": _RESULT, "src0": Operand(_ANY, LANE_ELEMENTS, _SAME), "src1": _SCALAR},
+            (
+                *("partitions", "operand0_tensor", "op0", "op1", "reverse0", "reverse1", "immediate0", "immediate1"),
+                "rounding",
+            ),
             "dst[P, N] = cast(op1(op0(src0[P, N], operand0), immediate1)); operand0 = src1[P, 1] or immediate0",
         ),
         InstructionSpec(
             Opcode.MEMSET,
             Channel.VECTOR,
-            {"dst": Operand(_SBUF, LANE_ELEMENTS)},
-            ("partitions", "immediate0"),
+            {"dst": _RESULT},
+            ("partitions", "immediate0", "rounding"),
             "dst[P, N] = cast(immediate0)",
         ),
         InstructionSpec(
@@ -285,8 +289,8 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         InstructionSpec(
             Opcode.ACTIVATION,
             Channel.SCALAR,
-            {"dst": Operand(_SBUF, LANE_ELEMENTS), "src0": Operand(_ANY, LANE_ELEMENTS, _SAME), "src1": _SCALAR},
-            ("partitions", "operand0_tensor", "function", "immediate0", "immediate1"),
+            {"dst": _RESULT, "src0": Operand(_ANY, LANE_ELEMENTS, _SAME), "src1": _SCALAR},
+            ("partitions", "operand0_tensor", "function", "immediate0", "immediate1", "rounding"),
             "dst[P, N] = cast(function(src0[P, N] * immediate0 + bias)); bias = src1[P, 1] or immediate1",
         ),
         InstructionSpec(

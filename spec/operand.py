@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 from .errors import ErrorCode
 from .formats import E8M0, Format
+from .random_bits import STOCHASTIC
 from .tensor_types import MIXING
 
 if TYPE_CHECKING:
     from .config import CoreConfig
 
-__all__ = ["EVERY_OPERAND", "Operand", "OperandRule", "Space", "counted_elements"]
+__all__ = ["EVERY_OPERAND", "RULE_FEATURES", "Operand", "OperandRule", "Space", "counted_elements"]
 
 
 class Space(IntEnum):
@@ -65,6 +66,7 @@ class OperandRule(Enum):
         "its type is one of the mode: of double row e5m2, e4m3 or e4m3fn, of mx a packed one; there part is 0",
     )
     ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32 or bf16: bits that are carried are not added"
+    SHORTER = ErrorCode.OPERAND, "rounded stochastically it is a float that is shorter than fp32"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
 
 
@@ -83,6 +85,9 @@ EVERY_OPERAND = (
     OperandRule.BOUNDED,
 )
 """What each operand keeps, whatever its row says."""
+
+RULE_FEATURES: Mapping[OperandRule, str] = {OperandRule.SHORTER: STOCHASTIC}
+"""Rules that only a core with a feature can break: elsewhere the bits that they look at are reserved."""
 
 _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
     OperandRule.ONE_ELEMENT: (OperandRule.FILLED, OperandRule.BOUNDED),
@@ -126,6 +131,10 @@ class Operand:
     def there(self, config: "CoreConfig") -> bool:
         """A legal instruction may use it."""
         return self.when is None or self.when[0] != "mode" or self.when[1] in config.tensor.modes
+
+    def rules_of(self, config: "CoreConfig") -> tuple[OperandRule, ...]:
+        """`rules` that an instruction of the core can break."""
+        return tuple(rule for rule in self.rules if RULE_FEATURES.get(rule) in (None, *config.features))
 
     @property
     def rules(self) -> tuple[OperandRule, ...]:

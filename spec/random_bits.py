@@ -20,9 +20,30 @@ Does not: compute (`sim_models/golden/random_bits.py`, `hw/arith/random_bits.py`
 
 from enum import IntEnum
 
+from .formats import ACCUMULATOR, LANE_ELEMENTS, Format, FormatKind
 from .memory_map import INDEX_BITS
 
-__all__ = ["GENERATORS", "RANDOM_BITS", "SHIFTS", "STATE_BITS", "Rounding", "first_state", "generator_key", "spread"]
+__all__ = [
+    "GENERATORS",
+    "RANDOM_BITS",
+    "SHIFTS",
+    "SHORTER",
+    "STATE_BITS",
+    "STOCHASTIC",
+    "Rounding",
+    "first_state",
+    "generator_key",
+    "spread",
+]
+
+STOCHASTIC = "stochastic_rounding"
+"""The feature of a core that has it."""
+SHORTER: tuple[Format, ...] = tuple(
+    form
+    for form in LANE_ELEMENTS
+    if form.kind is not FormatKind.INTEGER and form.fraction_bits < ACCUMULATOR.fraction_bits
+)
+"""What may be rounded to so: a cast to an integer is to nearest even, and to fp32 there is none."""
 
 STATE_BITS = 32
 SHIFTS = (13, -17, 5)
@@ -37,10 +58,12 @@ _MASK = (1 << STATE_BITS) - 1
 
 
 class Rounding(IntEnum):
-    """Of the cast to a shorter float."""
+    """Of a result to a float that is shorter than fp32."""
 
     NEAREST = 0
+    """To nearest even."""
     STOCHASTIC = 1
+    """Up or down as random bits say, the more often the nearer (`spec/random_bits.py`)."""
 
 
 def spread(number: int) -> int:

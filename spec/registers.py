@@ -12,6 +12,7 @@ running queue then stops with WATCHDOG. It must be larger than the longest pause
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .config import CoreConfig
 from .isa import QUEUES
 
 __all__ = [
@@ -24,10 +25,12 @@ __all__ = [
     "REGISTER_BITS",
     "REGISTER_BYTES",
     "REGISTER_MASK",
+    "SEED",
     "START",
     "QueueState",
     "Register",
     "Status",
+    "registers_of",
 ]
 
 REGISTER_BITS = 32
@@ -126,3 +129,11 @@ def _registers() -> dict[str, Register]:
 
 
 REGISTERS: dict[str, Register] = _registers()
+"""Those of every core."""
+SEED = Register("seed", 0x020, "rw", "where there is stochastic rounding: all generators' first states at a start")
+"""Of a core with stochastic rounding; no address of another one."""
+
+
+def registers_of(config: CoreConfig) -> dict[str, Register]:
+    """Those of a core, by name."""
+    return REGISTERS | ({SEED.name: SEED} if config.stochastic else {})

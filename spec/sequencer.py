@@ -10,6 +10,7 @@ __all__ = [
     "DECODED_INSTRUCTIONS",
     "DECODE_CYCLES",
     "DECODE_PERIOD",
+    "absent_bits",
     "allowed_bits",
     "queue_bits",
 ]
@@ -32,7 +33,7 @@ CONTROL_OPCODES = tuple(opcode for opcode, row in INSTRUCTIONS.items() if row.ch
 
 def allowed_bits(opcode: Opcode, *, optional: bool = True, config: CoreConfig | None = None) -> int:
     """Mask of the bits that may be set; without `optional` the slots of operands that not every instruction has are
-    reserved, with `config` those that none of this core's has.
+    reserved, with `config` those that none of this core's has and the fields of features that it lacks.
     """
     operands = INSTRUCTIONS[opcode].operands
     skip = tuple(
@@ -44,7 +45,12 @@ def allowed_bits(opcode: Opcode, *, optional: bool = True, config: CoreConfig | 
     for name in used_fields(opcode):
         if not (skip and name.startswith(skip)):
             mask |= FIELDS[name].mask
-    return mask
+    return mask if config is None else mask & ~absent_bits(config)
+
+
+def absent_bits(config: CoreConfig) -> int:
+    """Mask of the fields that no instruction of the core has: they are reserved."""
+    return sum(f.mask for f in FIELDS.values() if f.feature and f.feature not in config.features)
 
 
 def queue_bits(queue: Queue, config: CoreConfig | None = None) -> int:

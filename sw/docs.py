@@ -30,7 +30,8 @@ from makalu.spec.lanes import LIFTED, SCALES
 from makalu.spec.operand import EVERY_OPERAND
 from makalu.spec.preset import PRESETS, load_preset
 from makalu.spec.quantize import ScaleRule
-from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, Status
+from makalu.spec.random_bits import Rounding
+from makalu.spec.registers import COUNTERS, IDENTITY, REGISTER_BITS, REGISTERS, SEED, Status
 from makalu.spec.sequencer import CHANNEL_OF
 from makalu.spec.tensor_types import Part
 
@@ -91,7 +92,7 @@ def isa_page() -> str:
         "the byte.",
     ]
     lines += _encoding()
-    for kind in (Queue, Space, Part, WaitKind, SignalKind, AluOp, Function, ScaleRule):
+    for kind in (Queue, Space, Part, WaitKind, SignalKind, AluOp, Function, ScaleRule, Rounding):
         lines += ["", f"## {kind.__name__}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
         texts = _member_docs(kind)
         lines += ["| code | name | what it is |", "|---|---|---|"] if texts else ["| code | name |", "|---|---|"]
@@ -233,7 +234,7 @@ def registers_page() -> str:
     lines = ["# Registers", "", "Written from `spec/registers.py`; do not edit.", ""]
     lines += [_module_doc(), "", f"A register has {REGISTER_BITS} bits. `identity` reads {IDENTITY:#010x}.", ""]
     lines += ["| address | name | access | meaning |", "|---|---|---|---|"]
-    lines += [f"| {r.address:#05x} | {r.name} | {r.access} | {r.meaning} |" for r in REGISTERS.values()]
+    lines += [f"| {r.address:#05x} | {r.name} | {r.access} | {r.meaning} |" for r in (*REGISTERS.values(), SEED)]
     lines += ["", "## Bits of status and interrupt", "", "| bit | name |", "|---|---|"]
     bits = {name: value for name, value in vars(Status).items() if name.isupper()}
     lines += [f"| {value.bit_length() - 1} | {name.lower()} |" for name, value in bits.items()]

@@ -24,6 +24,7 @@ from makalu.spec.tensor_types import mixable
 from .compile.compiler import compile_trace
 from .compile.program import Program
 from .compile.roles import ROLES
+from .compile.rounding import stochastic
 from .elements import Bits
 from .nki import isa as nisa
 from .nki.arguments import fp32_bits
@@ -70,6 +71,9 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
     traced = trace(builder.kernel, config, **{form.name: TensorSpec((count,), form) for form in forms})
     program = compile_trace(traced, whole_outputs=False, transform=lambda queues: decorated(queues, config, random))
     inputs = {form.name: Bits(random_bits(random, form, count)) for form in forms}
+    if config.stochastic:
+        rounded = stochastic(program, config, which=lambda _: bool(random.random() < 1 / 2))
+        program = replace(rounded, random_seed=0)  # as a reset leaves the register: any host starts it
     return RandomProgram(config=config, seed=seed, program=program, inputs=inputs)
 
 

@@ -34,7 +34,9 @@ def run_golden_machine(
     """All images after the run; errors as `run_golden`. `report` hears how many instructions have issued."""
     check_preset(program, config)
     try:
-        return Machine(config).run(program.image(inputs), program.addresses, seed=seed, report=report)
+        return Machine(config).run(
+            program.image(inputs), program.addresses, seed=seed, report=report, random=program.random_seed
+        )
     except GoldenError as error:
         origin = None if error.queue is None else program.origin(error.queue, error.address)
         if origin is None:

@@ -134,7 +134,7 @@ def test_the_code_refuses_another_core():
 class Played(Machine):
     """Plays the accesses of `started`, without the reads in front and the last write, which a machine does not know."""
 
-    def script(self, programs, max_cycles, watchdog, before=()):
+    def script(self, programs, max_cycles, watchdog, before=(), random=0):
         lines = started()[0].script
         first = next(i for i, line in enumerate(lines) if line[0] == "write")
         wait = next(i for i, line in enumerate(lines) if line[0] == "wait")

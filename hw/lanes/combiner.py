@@ -43,6 +43,8 @@ class WriteCombiner(wiring.Component):
         For `lane_control`, which shows them one cycle later.
     want: Out(1);  word, mask: Out;  granted: In(1)
         The write request.
+    last: Out(1)
+        The element at the end is the pattern's last (where there is stochastic rounding).
     ended, idle: Out(1)
         Every element has been placed; and written.
     done: Out(1)
@@ -75,6 +77,7 @@ class WriteCombiner(wiring.Component):
                 "ended": Out(1),
                 "idle": Out(1),
                 "done": Out(1),
+                **({"last": Out(1)} if config.stochastic else {}),
             }
         )
 
@@ -115,6 +118,8 @@ class WriteCombiner(wiring.Component):
             walker.advance.eq(self.place),
             walker.step.eq(1),
         ]
+        if self.config.stochastic:
+            m.d.comb += self.last.eq(walker.last)
         with m.If(self.granted):
             m.d.sync += self.want.eq(0)
         with m.If(self.move):

@@ -20,7 +20,7 @@ DROPPED_BITS = max(dropped(form, rule) for form in QUANTIZED for rule in ScaleRu
 _EACH = len(SOURCES)
 
 
-def lane_setup(*, grouped: bool = False) -> data.StructLayout:
+def lane_setup(config: CoreConfig, *, grouped: bool = False) -> data.StructLayout:
     """Constant from an instruction's issue to the next one's; `grouped`: of an engine that scales in groups."""
     scaling = {"grouped": 1, "dropped": DROPPED_BITS, "scale_start": FIELDS["src1_partition"].bits}
     return data.StructLayout(
@@ -38,6 +38,7 @@ def lane_setup(*, grouped: bool = False) -> data.StructLayout:
             "start": FIELDS["dst_partition"].bits,
             "count": FIELDS["partitions"].bits,
             **(scaling if grouped else {}),
+            **({"rounding": 1} if config.stochastic else {}),  # a `Rounding`
         }
     )
 
@@ -58,7 +59,7 @@ def lane_control(config: CoreConfig, *, grouped: bool = False) -> data.StructLay
     index = Shape.cast(range(ELEMENT_BUFFER))
     return GatedLayout(
         {
-            "setup": lane_setup(grouped=grouped),
+            "setup": lane_setup(config, grouped=grouped),
             # sources, beside the memory's data: one element into the buffer
             "push": data.ArrayLayout(1, _EACH),
             "load": data.ArrayLayout(1, _EACH),  # the element lies in the word that the SBUF shows in this cycle
@@ -72,6 +73,8 @@ def lane_control(config: CoreConfig, *, grouped: bool = False) -> data.StructLay
             "place_position": position,
             "move": 1,  # the combining buffer, as it was before this cycle, goes to write_data
             **(scaling if grouped else {}),
+            # with `advance`: an element that is rounded stochastically enters the end of the pipeline
+            **({"draw": 1} if config.stochastic else {}),
         },
         gates={
             "position": ("push", "~setup.psum"),  # an element of PSUM lies in no SBUF word

@@ -21,6 +21,7 @@ from makalu.spec.isa import Function, Space
 from makalu.spec.lane_programs import LaneInput, LaneProgram, data_inputs, grouping, lane_programs, operand_inputs
 from makalu.spec.lanes import LANE_STAGES, SCALES, SOURCES, STEPS
 from makalu.spec.quantize import GROUP_ELEMENTS, QUANTIZED, ScaleRule, dropped
+from makalu.spec.random_bits import Rounding
 
 __all__ = ["LaneEngine"]
 
@@ -103,7 +104,7 @@ class LaneEngine(wiring.Component):
         m.submodules.rate = rate = RateTick(engine=getattr(self.config, self.engine))
         issue = Signal()
         pops = Signal()
-        setup = Signal(lane_setup(grouped=self.grouped), init={"function": Function.IDENTITY})
+        setup = Signal(lane_setup(self.config, grouped=self.grouped), init={"function": Function.IDENTITY})
         uses, keeps = (Signal(len(SOURCES), name=name, reset_less=True) for name in ("uses", "keeps"))
         self._issue(m, issue, setup, uses, keeps, streams)
         scales = WriteCombiner(config=self.config, slot=SCALES) if self.grouped else None
@@ -153,6 +154,10 @@ class LaneEngine(wiring.Component):
             lanes.place_position.eq(combiner.place_position),
             lanes.move.eq(combiner.move),
         ]
+        if self.config.stochastic:
+            # what is at the end of the pipeline now leaves with the move; behind the last element there is none
+            enters = occupied[-2] & unfinished & ~(combiner.leaving & combiner.last)
+            m.d.sync += lanes.draw.eq(combiner.advance & enters & (setup.rounding == Rounding.STOCHASTIC))
 
         m.d.sync += self.finish.eq(done)
         with m.If(done):
@@ -223,7 +228,7 @@ class LaneEngine(wiring.Component):
     ) -> None:
         """Accept a command, keep what stays the same while it runs, begin the sources that it reads."""
         instruction = self.command.payload
-        decoded = Signal(lane_setup(grouped=self.grouped))
+        decoded = Signal(lane_setup(self.config, grouped=self.grouped))
         reads, once = Signal.like(uses, name="reads"), Signal.like(keeps, name="once")
         m.d.comb += [
             self.command.ready.eq(~self.active),
@@ -239,6 +244,8 @@ class LaneEngine(wiring.Component):
                 streams[s].instruction.eq(instruction),
                 streams[s].start.eq(issue & reads[s]),
             ]
+        if self.config.stochastic:
+            m.d.comb += decoded.rounding.eq(instruction.rounding)
         for step in range(STEPS):
             m.d.comb += decoded.immediate[step].eq(instruction[f"immediate{step}"])
         with m.Switch(instruction.opcode):

@@ -11,6 +11,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FP32
 from makalu.spec.quads import SCALE_BITS, SCALE_NAN
 from makalu.spec.quantize import GROUP_ELEMENTS
+from makalu.spec.random_bits import STOCHASTIC
 from makalu.spec.scales import GROUP_PARTITIONS
 
 __all__ = ["GroupScale"]
@@ -53,7 +54,7 @@ class GroupScale(wiring.Component):
 
     @property
     def emit_key(self) -> tuple[object, ...]:
-        return (self.config.sbuf.word_bytes,)
+        return (self.config.sbuf.word_bytes, *((STOCHASTIC,) if self.config.stochastic else ()))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.convert import NarrowElement, WidenElement
+from makalu.hw.arith.random_bits import RandomBits, seeding
 from makalu.hw.arith.rescale import Rescale
 from makalu.hw.lanes.alu import AluStep
 from makalu.hw.lanes.control import lane_control
@@ -19,6 +20,7 @@ from makalu.spec.lane_programs import LaneInput, data_inputs, operand_inputs
 from makalu.spec.lanes import ALU_STAGES, ELEMENT_BUFFER, LIFTED, SOURCES, STEPS
 from makalu.spec.memory_map import INDEX_BITS, PSUM_WORD_BITS
 from makalu.spec.quads import SCALE_BITS
+from makalu.spec.random_bits import STATE_BITS, STOCHASTIC, Rounding
 from makalu.spec.scales import quadrant, scale_partitions
 
 __all__ = ["Lane"]
@@ -53,6 +55,8 @@ class Lane(wiring.Component):
     exponent: Out(8);  code, scale: In(8)
         With `grouped`: of the element that entered last; the scale of the lane's group; of the group whose scales may
         lie in this partition.
+    seeding: In({start, seed}), key: In(32)
+        Where there is stochastic rounding: to the lane's generator; the key is constant at the instance.
 
     Timing
     ------
@@ -63,13 +67,15 @@ class Lane(wiring.Component):
     Numerics
     --------
     Elements widen to fp32 exactly; each step rounds once to nearest even and keeps subnormals; results narrow with one
-    more rounding to nearest even; relu is max(x, +0), of a NaN the canonical NaN.
+    more rounding, to nearest even or by the bits of the lane's generator (`spec/random_bits.py`); relu is max(x, +0),
+    of a NaN the canonical NaN.
     """
 
     def __init__(self, *, config: CoreConfig, grouped: bool = False):
         self.config = config
         self.grouped = grouped
         word = 8 * config.sbuf.word_bytes
+        random = {"seeding": In(seeding()), "key": In(STATE_BITS)}
         scales = {"exponent": Out(FP32.exponent_bits), "code": In(SCALE_BITS), "scale": In(SCALE_BITS)}
         super().__init__(
             {
@@ -79,13 +85,15 @@ class Lane(wiring.Component):
                 "psum_data": In(PSUM_WORD_BITS),
                 "write_data": Out(word),
                 **(scales if grouped else {}),
+                **(random if config.stochastic else {}),
             }
         )
 
     @property
     def emit_key(self) -> tuple[object, ...]:
         names = "-".join(form.name for form in self.config.elements)
-        return (self.config.sbuf.word_bytes, names, self.grouped)
+        key = (self.config.sbuf.word_bytes, names, self.grouped)
+        return (*key, STOCHASTIC) if self.config.stochastic else key
 
     @property
     def emit_label(self) -> str:
@@ -126,7 +134,7 @@ class Lane(wiring.Component):
             passing = alu.result
 
         # function, scale and cast
-        m.submodules.narrow = narrow = NarrowElement(formats=self.config.elements)
+        m.submodules.narrow = narrow = NarrowElement(formats=self.config.elements, rounds=self.config.stochastic)
         magnitude = Signal(FP32.bits - 1)
         is_nan = Signal()
         function = Signal(FP32.bits)
@@ -146,6 +154,16 @@ class Lane(wiring.Component):
         if self.grouped:
             m.d.comb += self.exponent.eq(s1_data[FP32.fraction_bits : -1])
             self._rescale(m, platform, tiny, passing, function, enable)
+        if self.config.stochastic:
+            generator = RandomBits()
+            m.submodules.generator = place(generator, platform)
+            m.d.comb += [
+                generator.seeding.eq(self.seeding),
+                generator.key.eq(self.key),
+                generator.step.eq(takes_part & control.draw),
+                narrow.random.eq(generator.bits),
+                narrow.stochastic.eq(setup.rounding == Rounding.STOCHASTIC),
+            ]
         with m.If(enable):
             m.d.sync += result.eq(narrow.o)
         self._destination(m, takes_part, result)

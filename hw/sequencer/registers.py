@@ -9,7 +9,7 @@ from makalu.hw.lib.rules import Rules
 from makalu.spec.axi import Response
 from makalu.spec.config import CoreConfig
 from makalu.spec.isa import QUEUES
-from makalu.spec.registers import DIGEST_BITS, IDENTITY, REGISTER_BITS, REGISTERS, START, Status
+from makalu.spec.registers import DIGEST_BITS, IDENTITY, REGISTER_BITS, REGISTERS, START, Status, registers_of
 
 __all__ = ["ControlPort", "status_layout"]
 
@@ -23,7 +23,7 @@ def status_layout() -> data.StructLayout:
 
 
 class ControlPort(wiring.Component):
-    """Reads and writes of `REGISTERS`; irq = any bit of `interrupt`.
+    """Reads and writes of the core's registers; irq = any bit of `interrupt`.
 
     Does not: queue transfers; one write and one read may be open.
 
@@ -40,8 +40,8 @@ class ControlPort(wiring.Component):
         Set the interrupt's bits; a set wins over a clear in the same cycle.
     start : Out(1)
         `control` is written with bit 0 set in this cycle.
-    enable, watchdog, addresses : Out
-        Stored registers; addresses have the width of the bus.
+    enable, watchdog, addresses, seed : Out
+        Stored registers; addresses have the width of the bus; `seed` where there is stochastic rounding.
     irq : Out(1)
 
     Timing: a write is accepted in a cycle in which AWVALID and WVALID are high and no B waits; BVALID follows in the
@@ -62,6 +62,7 @@ class ControlPort(wiring.Component):
                 "watchdog": Out(REGISTER_BITS),
                 "addresses": Out(data.ArrayLayout(config.bus.address_bits, len(QUEUES))),
                 "irq": Out(1),
+                **({"seed": Out(REGISTER_BITS)} if config.stochastic else {}),
             }
         )
 
@@ -71,6 +72,8 @@ class ControlPort(wiring.Component):
         interrupt = Signal(REGISTER_BITS)
         digest = int(self._config.digest[: DIGEST_BITS // 4], 16)
         stored = {"interrupt": interrupt, "enable": self.enable, "watchdog": self.watchdog}
+        if self._config.stochastic:
+            stored["seed"] = self.seed
         for q in QUEUES:
             address = self.addresses[q]
             stored[f"{q.name.lower()}_address_low"] = address[:REGISTER_BITS]
@@ -95,7 +98,7 @@ class ControlPort(wiring.Component):
                 bus.b.resp.eq(Mux(allowed & strobed, Response.OKAY, Response.SLVERR)),
             ]
         with m.Switch(bus.aw.addr):
-            for name, register in REGISTERS.items():
+            for name, register in registers_of(self._config).items():
                 if register.access == "ro":
                     continue
                 with m.Case(register.address):
@@ -118,7 +121,7 @@ class ControlPort(wiring.Component):
         with m.If(bus.ar.valid & bus.ar.ready):
             m.d.sync += [bus.r.valid.eq(1), bus.r.data.eq(0), bus.r.resp.eq(Response.SLVERR)]
             with m.Switch(bus.ar.addr):
-                for name, register in REGISTERS.items():
+                for name, register in registers_of(self._config).items():
                     with m.Case(register.address):
                         m.d.sync += [bus.r.data.eq(values[name]), bus.r.resp.eq(Response.OKAY)]
 

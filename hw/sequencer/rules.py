@@ -23,8 +23,9 @@ from makalu.spec.isa import (
     Queue,
 )
 from makalu.spec.quantize import GROUP_ELEMENTS
+from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
-from makalu.spec.sequencer import allowed_bits
+from makalu.spec.sequencer import absent_bits, allowed_bits
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
@@ -94,17 +95,17 @@ class StaticRules(wiring.Component):
     def _rules(self, spec: InstructionSpec, i, facts: "_Facts") -> dict[ErrorCode, list[Value]]:
         """What `spec` forbids; each list holds conditions that break the code's rule."""
         out: dict[ErrorCode, list[Value]] = {code: [] for code in STATIC_CODES}
-        everything = (1 << (8 * INSTRUCTION_BYTES)) - 1
+        everything, absent = (1 << (8 * INSTRUCTION_BYTES)) - 1, absent_bits(self._config)
         for when in {o.when for o in spec.operands.values() if o.when}:
-            bare = everything & ~allowed_bits(spec.opcode, optional=False)
+            bare = everything & ~(allowed_bits(spec.opcode, optional=False) & ~absent)
             out[ErrorCode.RESERVED].append((i[when[0]] != when[1]) & (self.word & bare).any())
-        out[ErrorCode.RESERVED].append((self.word & (everything & ~allowed_bits(spec.opcode))).any())
+        out[ErrorCode.RESERVED].append((self.word & (everything & ~(allowed_bits(spec.opcode) & ~absent))).any())
         tensors = [name for name, operand in spec.operands.items() if not operand.scalar]
         # one that no legal instruction of this core has is refused with the field that asks for it
         there = {name: operand for name, operand in spec.operands.items() if operand.there(self._config)}
         for name, operand in there.items():
             slot = _Slot(self._config, i, facts, name, operand, tensors[0])
-            for rule in operand.rules:
+            for rule in operand.rules_of(self._config):
                 if rule in STATIC_RULES:
                     out[rule.code].append(slot.used & STATIC_RULES[rule](slot))
         for limits in field_rules(spec.opcode):
@@ -227,6 +228,9 @@ class _Slot:
     def addable(self) -> Value:
         return self._i.accumulate & ~Cat(self._field("dtype") == form.code for form in self._config.tensor.sums).any()
 
+    def shorter(self) -> Value:
+        return self._i.rounding & ~Cat(self._field("dtype") == form.code for form in SHORTER).any()
+
 
 STATIC_RULES = {
     OperandRule.KIND: _Slot.kind,
@@ -249,5 +253,6 @@ STATIC_RULES = {
     OperandRule.WORD_ALIGNED: _Slot.word_aligned,
     OperandRule.UNIT_STRIDE: _Slot.unit_stride,
     OperandRule.ADDABLE: _Slot.addable,
+    OperandRule.SHORTER: _Slot.shorter,
 }
 """Rules that need no walk over the dimensions."""

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from makalu.hw.arith.random_bits import seeding
 from makalu.hw.lib.axi import AxiLiteSignature, AxiSignature
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.instruction import INSTRUCTION
@@ -57,6 +58,8 @@ class Sequencer(wiring.Component):
     active, stalled : In(5)
         A queue's engine holds an instruction; it waits for a port in this cycle. Bits in the order of `Queue`; Sync
         has the DMA's load channel, GpSimd its store channel.
+    seeding : Out({start, seed})
+        Where there is stochastic rounding: a start takes place, and the register `seed`.
     trace_issue : Out(ArrayLayout({valid, tag}, 5)), trace_finish : Out(ArrayLayout({valid, tag}, 6))
         In the cycle of the event; by `Queue` and by `Channel`. `nop` and `halt` show in trace_issue only.
     semaphore_update, semaphores : Out(ArrayLayout)
@@ -92,6 +95,7 @@ class Sequencer(wiring.Component):
                 **{row.error: In(1) for row in CHANNELS.values() if row.error},
                 "active": In(len(QUEUES)),
                 "stalled": In(len(QUEUES)),
+                **({"seeding": Out(seeding())} if config.stochastic else {}),
                 "trace_issue": Out(data.ArrayLayout(TRACE, len(QUEUES))),
                 "trace_finish": Out(data.ArrayLayout(TRACE, len(Channel))),
                 "semaphore_update": Out(data.ArrayLayout(_PORTS.bit_length(), count)),
@@ -132,6 +136,8 @@ class Sequencer(wiring.Component):
             run.errors.eq(Cat(queues[q].state == QueueState.ERROR for q in QUEUES)),
             self.irq.eq(port.irq),
         ]
+        if config.stochastic:
+            m.d.comb += [self.seeding.start.eq(start), self.seeding.seed.eq(port.seed)]
         for q in QUEUES:
             self._queue(m, platform, q, queues[q], fetch, port, fifos, start)
         for c in Channel:

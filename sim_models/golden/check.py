@@ -33,6 +33,7 @@ from makalu.spec.isa import (
 )
 from makalu.spec.operand import counted_elements
 from makalu.spec.quantize import GROUP_ELEMENTS
+from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import MIXING, mixable
@@ -105,7 +106,10 @@ def check(instruction: Instruction, queue: Queue, config: CoreConfig, *, loaded:
         return _wrong_queue(instruction.opcode, queue)
     if not INSTRUCTIONS[instruction.opcode].there(config):
         return _not_there(instruction.opcode, config)
-    readings: list[tuple[ErrorCode, Iterable[str]]] = [(ErrorCode.RESERVED, _unused_slots(instruction))]
+    readings: list[tuple[ErrorCode, Iterable[str]]] = [
+        (ErrorCode.RESERVED, _unused_slots(instruction)),
+        (ErrorCode.RESERVED, _absent_fields(instruction, config)),
+    ]
     readings += [(rule.code, _field(rule, instruction, config)) for rule in field_rules(instruction.opcode)]
     for place in _places(instruction, config, loaded):
         readings += [(rule.code, READINGS[rule](place)) for rule in place.allowed.rules]
@@ -122,6 +126,12 @@ def _wrong_queue(opcode: Opcode, queue: Queue) -> Violation:
 
 def _not_there(opcode: Opcode, config: CoreConfig) -> Violation:
     return ErrorCode.OPCODE, f"{opcode.name.lower()} is no instruction of preset {config.name}"
+
+
+def _absent_fields(instruction: Instruction, config: CoreConfig) -> Iterator[str]:
+    for f in FIELDS.values():
+        if f.feature and f.feature not in config.features and instruction[f.name]:
+            yield f"{f.name} must be 0 on preset {config.name}, which has no {f.feature}, not {instruction[f.name]}"
 
 
 def _unused_slots(instruction: Instruction) -> Iterator[str]:
@@ -354,6 +364,12 @@ def _addable(place: _Place) -> Iterator[str]:
         yield f"{place.slot}_dtype must be {names} with accumulate, not {place['dtype']}"
 
 
+def _shorter(place: _Place) -> Iterator[str]:
+    if place.instruction["rounding"] and place["dtype"] not in [form.code for form in SHORTER]:
+        names = [form.name for form in SHORTER]
+        yield f"{place.slot}_dtype must be one of {names} when rounded stochastically, not {place['dtype']}"
+
+
 def _in_memory(place: _Place) -> Iterator[str]:
     extents, address, bits = (*place.sizes, place.count), place.instruction["address"], place.config.bus.address_bits
     strides = [place.instruction[f"memory_stride{d}"] for d in range(MEMORY_DIMS)]
@@ -390,6 +406,7 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.ROWS_ALIGNED: _rows_aligned,
     OperandRule.OF_MODE: _of_mode,
     OperandRule.ADDABLE: _addable,
+    OperandRule.SHORTER: _shorter,
     OperandRule.IN_MEMORY: _in_memory,
 }
 """What each rule means."""

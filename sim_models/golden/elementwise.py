@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Space
 from makalu.spec.lane_programs import LANE_PROGRAMS, LaneSource
 from makalu.spec.quantize import ScaleRule
@@ -16,6 +17,7 @@ from .lanes import element
 from .memory import PartitionedMemory, byte_set
 from .operand import OperandPattern, operand, scale_rows
 from .quantize import quantize
+from .random_bits import Generators
 
 __all__ = ["GoldenElementwise"]
 
@@ -36,6 +38,7 @@ class GoldenElementwise:
     """The lane programs of Vector and Scalar on whole operands.
 
     Numerics: inputs widen exactly to fp32, every step rounds once, the result narrows once.
+    Rounded stochastically, the elements of a partition take their engine's random bits one after the other.
     A destination that overlaps a source other than element by element is reported: engines read ahead. A scalar operand
     is read once, before anything is written, so it may lie inside the destination.
     """
@@ -51,6 +54,12 @@ class GoldenElementwise:
         self._config = config
         self._memories = {Space.SBUF: sbuf, Space.PSUM: psum}
         self._report = report
+        self._generators = {engine: Generators(engine, config.partitions) for engine in ACCESS_ENGINES}
+
+    def start(self, seed: int) -> None:
+        """First states of the random bits of both engines."""
+        for generators in self._generators.values():
+            generators.start(seed)
 
     def execute(self, instruction: Instruction) -> None:
         """Run one legal instruction of the Vector or Scalar queue."""
@@ -61,7 +70,11 @@ class GoldenElementwise:
         sources = {source.slot: self._read(instruction, source.slot) for source in _read_by(instruction)}
         target = operand(instruction, "dst", count=instruction["partitions"])
         result = np.broadcast_to(element(instruction, sources), (target.count, target.elements))
-        self._memories[target.space].write(target, narrow(target.format, result))
+        random = None
+        if instruction["rounding"]:
+            rows = slice(target.partition, target.partition + target.count)
+            random = self._generators[LANE_PROGRAMS[instruction.opcode].engine].draw(rows, target.elements)
+        self._memories[target.space].write(target, narrow(target.format, result, random))
 
     def _quantize(self, instruction: Instruction) -> None:
         """Elements to dst; the scales of each quadrant to the partitions in which they lie."""

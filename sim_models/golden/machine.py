@@ -97,12 +97,13 @@ class Machine:
         *,
         seed: int | None = None,
         report: Callable[[int], None] | None = None,
+        random: int = 0,
     ) -> Result:
         """Run from the first instruction of each queue in `programs` (byte addresses) until nothing can go on.
 
-        `report` hears now and then how many instructions have issued.
+        `report` hears now and then how many instructions have issued; `random` is the register `seed`.
         """
-        run = _Run(self._config, self._strict, memory, programs, seed, report)
+        run = _Run(self._config, self._strict, memory, programs, seed, report, random)
         run.loop()
         return run.result()
 
@@ -118,6 +119,7 @@ class _Run:
         programs: Mapping[Queue, int],
         seed: int | None,
         tell: Callable[[int], None] | None,
+        random: int,
     ) -> None:
         self._config, self._strict, self._tell = config, strict, tell
         self._random = None if seed is None else np.random.default_rng(seed)
@@ -142,6 +144,7 @@ class _Run:
         self._elementwise = GoldenElementwise(
             config=config, sbuf=self._sbuf, psum=self._psum, report=self._report
         )
+        self._elementwise.start(random)
         self._dma = GoldenDma(sbuf=self._sbuf, memory=self._memory, report=self._report)
         self._semaphores = [0] * config.sequencer.semaphores
         given = [queue for queue in QUEUES if queue in programs]

@@ -48,8 +48,8 @@ class Generators:
         """First states of a seed, 32 bits."""
         self.state[:] = [first_state(seed, self._kind, p) for p in range(len(self.state))]
 
-    def draw(self, rows: slice, n: int) -> Words:
-        """Random bits of the next n elements of some partitions."""
+    def draw(self, rows: slice | NDArray[np.intp], n: int) -> Words:
+        """Random bits of the next n elements of some partitions, of which none comes twice."""
         states = _states(self.state[rows], n)
         self.state[rows] = step(states[:, -1])
         return random_bits(states)

@@ -11,14 +11,12 @@ from makalu.spec.registers import (
     IDENTITY,
     REGISTER_BITS,
     REGISTER_MASK,
-    REGISTERS,
     START,
     Status,
+    registers_of,
 )
 
 __all__ = ["ControlPortModel"]
-
-_BY_ADDRESS = {r.address: r for r in REGISTERS.values()}
 
 
 class ControlPortModel:
@@ -28,7 +26,9 @@ class ControlPortModel:
         self._read_status = read_status
         self._digest = int(config.digest[: DIGEST_BITS // 4], 16)
         self._address_mask = (1 << config.bus.address_bits) - 1
-        self.stored = {r.name: 0 for r in REGISTERS.values() if r.access != "ro" and r.name != "control"}
+        every = registers_of(config).values()
+        self._by_address = {r.address: r for r in every}
+        self.stored = {r.name: 0 for r in every if r.access != "ro" and r.name != "control"}
         self._b: int | None = None
         self._r: tuple[int, int] | None = None
 
@@ -59,7 +59,7 @@ class ControlPortModel:
         return good and self._written(inputs) == "control" and bool(inputs["control__w__data"] & START)
 
     def _written(self, inputs: Mapping[str, int]) -> str | None:
-        register = _BY_ADDRESS.get(inputs["control__aw__addr"])
+        register = self._by_address.get(inputs["control__aw__addr"])
         return register.name if register and register.access != "ro" else None
 
     def _value(self, name: str) -> int:
@@ -71,7 +71,7 @@ class ControlPortModel:
     def tick(self, inputs: Mapping[str, int], *, done: bool, error: bool) -> None:
         answered: tuple[int, int] | None = None
         if self._r is None and inputs["control__ar__valid"]:
-            register = _BY_ADDRESS.get(inputs["control__ar__addr"])
+            register = self._by_address.get(inputs["control__ar__addr"])
             answered = (self._value(register.name) & REGISTER_MASK, Response.OKAY) if register else (0, Response.SLVERR)
         elif self._r is not None and not inputs["control__r__ready"]:
             answered = self._r

@@ -68,7 +68,10 @@ class CoreModel:
         self.array, self.psum, self.sbuf = ArrayModel(config), PsumModel(config), SbufModel(config)
         self.arbiter, self.dma = AccessArbiterModel(config), DmaModel(config)
         self.engines = [LaneEngineModel(config, engine=name) for name in ACCESS_ENGINES]
-        self.lanes = [LanesModel(config, grouped=engine.grouped) for engine in self.engines]
+        self.lanes = [
+            LanesModel(config, engine=name, grouped=engine.grouped)
+            for name, engine in zip(ACCESS_ENGINES, self.engines, strict=True)
+        ]
         self._rows = np.arange(config.partitions)
         delays = self._rows * config.tensor.add_stages
         self._phases = [constant((cycle - delays) % PHASES) for cycle in range(PHASES)]
@@ -107,6 +110,7 @@ class CoreModel:
     def tick(self, inputs: Mapping[str, int]) -> None:
         out = self.blocks(inputs)
         self._settled = self._dma_out = None
+        seeding = {"seeding": self.sequencer.seeding(out["to_sequencer"])} if self.config.stochastic else {}
         self.sequencer.tick(out["to_sequencer"])
         self.head.tick(out["to_head"])
         self.edges.tick({"control": out["head"]["control"], "sbuf_data": out["sbuf"]["b_data"]}, out["edges"])
@@ -121,6 +125,7 @@ class CoreModel:
                     "control": out["engines"][e]["to_lanes"],
                     "sbuf_data": out["sbuf"]["read_data"][e],
                     "psum_data": out["psum"]["read_data"][e],
+                    **seeding,
                 }
             )
         self.arbiter.tick(out["to_arbiter"])

@@ -92,6 +92,11 @@ class _Combiner:
         self.plan, self.placed = plan, 0
 
     @property
+    def count(self) -> int:
+        """Elements in all."""
+        return 0 if self.plan is None else len(self.plan.write_of)
+
+    @property
     def ended(self) -> bool:
         """Every element has been placed."""
         return self.plan is not None and self.placed == len(self.plan.write_of)
@@ -150,6 +155,8 @@ class LaneEngineModel:
         self.setup = dict(_EMPTY_SETUP)
         if self.grouped:
             self.setup.update(_EMPTY_SCALING)
+        if config.stochastic:
+            self.setup["rounding"] = 0
         self.active = False
         self.finish = False
         self.finish_now = False
@@ -165,6 +172,8 @@ class LaneEngineModel:
             self.lanes |= dict.fromkeys(
                 ("enters", "phase", "scale_place", "scale_position", "scale_move", "scale_show"), 0
             )
+        if config.stochastic:
+            self.lanes["draw"] = 0
 
     def _tick_of_engine(self) -> bool:
         ticks, cycles = self.ratio.numerator, self.ratio.denominator
@@ -258,6 +267,7 @@ class LaneEngineModel:
             (dst.done(written) and (scales.idle or not grouped)) or (scales.done(scale_written) and dst.idle)
         )
         pop = advance and unfinished and available
+        rounded = dst.placed + int(leaving) < dst.count and self.pipeline[-2] and unfinished
         move, position = dst.tick(leaving and advance, written)
         self.lanes = {
             "advance": int(advance),
@@ -273,6 +283,8 @@ class LaneEngineModel:
             self.lanes |= {"scale_place": int(place), "scale_position": position, "scale_move": move}
             self.lanes["scale_show"] = int(scale_written)
             self.entered += pop and grouped
+        if self.config.stochastic:
+            self.lanes["draw"] = int(bool(advance and rounded and self.setup["rounding"]))
         if advance:
             self.pipeline = [pop, *self.pipeline[:-1]]
         return pop

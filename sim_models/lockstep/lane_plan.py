@@ -125,6 +125,8 @@ def lane_plan(instruction: Instruction, config: CoreConfig) -> LanePlan:
         setup["grouped"] = int(program.grouped)
         setup["dropped"] = dropped(form, ScaleRule(rule)) if program.grouped else 0
         setup["scale_start"] = instruction[f"{SCALES}_partition"] if program.grouped else 0
+    if config.stochastic:
+        setup["rounding"] = instruction["rounding"]
     return LanePlan(
         setup=setup,
         sources=tuple(_source(instruction, read[slot], config) if slot in read else None for slot in SOURCES),

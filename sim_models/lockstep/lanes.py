@@ -13,6 +13,7 @@ from makalu.spec.lanes import ELEMENT_BUFFER, LANE_STAGES, SOURCES
 
 from ..golden.formats import narrow, storage, widen
 from ..golden.lanes import ONE, alu_step, function
+from ..golden.random_bits import Generators
 from .group_scales import GroupScales
 from .lane_engine import LaneEngineModel
 from .taking_part import taking_part
@@ -25,16 +26,21 @@ Bits = NDArray[np.uint32]
 class LanesModel:
     """dst = cast(function(op1(op0(data, operand0), operand1))) in P partitions side by side.
 
-    Inputs: `control` (`to_lanes` of `LaneEngineModel`), `sbuf_data` uint8 [P, W], `psum_data` uint32 [P].
+    Inputs: `control` (`to_lanes` of `LaneEngineModel`), `sbuf_data` uint8 [P, W], `psum_data` uint32 [P]; where the
+    core rounds stochastically `seeding`, {start, seed} of this cycle.
     Outputs, from the state alone: `write_data` uint8 [P, W]; `known` bool [P, W], bytes of it that were ever placed
     (the RTL's data registers have no reset).
     An element is computed when it enters the pipeline and only travels then: what it becomes does not depend on when.
-    One of a group waits in it until the last of the group has entered.
+    One of a group waits in it until the last of the group has entered; one that is rounded stochastically is when it
+    reaches the last stage.
     `grouped`: of an engine that scales in groups; `comb` then looks at `control`.
     """
 
-    def __init__(self, config: CoreConfig, *, grouped: bool = False) -> None:
+    def __init__(self, config: CoreConfig, *, engine: str = "vector", grouped: bool = False) -> None:
         self.grouped = grouped
+        self.generators = Generators(engine, config.partitions) if config.stochastic else None
+        if self.generators is not None:
+            self.generators.state[:] = 0  # of reset
         count, width = config.partitions, config.sbuf.word_bytes
         self.word = np.zeros((len(SOURCES), count, width), np.uint8)
         self.buffer = np.zeros((len(SOURCES), ELEMENT_BUFFER, count), np.uint32)
@@ -67,18 +73,24 @@ class LanesModel:
         if self.grouped:
             self.groups.tick(control, part)
         if control["advance"]:
-            self._advance(setup, control["pop_index"], part)
+            self._advance(setup, control["pop_index"], part, drawn=bool(control.get("draw")))
             if self.grouped:
                 self.groups.advance(control, self.pipeline)
+            if control.get("draw"):
+                self._round(setup, part)
+        if self.generators is not None and inputs["seeding"]["start"]:
+            self.generators.start(inputs["seeding"]["seed"])
         for s in range(len(SOURCES)):
             if control["push"][s]:
                 self._push(s, control, inputs, part)
 
-    def _advance(self, setup: dict[str, Any], index: tuple[int, int], part: NDArray[np.bool_]) -> None:
+    def _advance(
+        self, setup: dict[str, Any], index: tuple[int, int], part: NDArray[np.bool_], *, drawn: bool
+    ) -> None:
         """One step of the pipeline; an idle engine's takes the same element in again and again."""
         again = self._entered == (setup, index)
         self._entered_again = self._entered_again + 1 if again else 0
-        if self._entered_again >= LANE_STAGES:
+        if self._entered_again >= LANE_STAGES and not drawn:
             return  # every stage already holds it
         entering = self.pipeline[0] if again else self._compute(setup, index)
         self.pipeline = np.where(part, np.concatenate([entering[None], self.pipeline[:-1]]), self.pipeline)
@@ -107,10 +119,17 @@ class LanesModel:
             operand = operands[operand_inputs(grouped=self.grouped)[setup["operand"][step]]]
             data = alu_step(AluOp(setup["op"][step]), data, operand, reverse=bool(setup["reverse"][step]))
         data = function(Function(setup["function"]), data)
-        if setup.get("grouped"):
+        if setup.get("grouped") or setup.get("rounding"):
             return data
         # before the first instruction there is no format yet
         return narrow(FORMAT_OF_CODE.get(setup["dst_dtype"], ACCUMULATOR), data).astype(np.uint32)
+
+    def _round(self, setup: dict[str, Any], part: NDArray[np.bool_]) -> None:
+        """What has come to the last stage."""
+        assert self.generators is not None
+        form, rows = FORMAT_OF_CODE[setup["dst_dtype"]], np.flatnonzero(part)
+        random = self.generators.draw(rows, 1)[:, 0]
+        self.pipeline[-1, rows] = narrow(form, self.pipeline[-1, rows], random)
 
     def _place(self, position: int, size: int, part: NDArray[np.bool_]) -> None:
         raw = np.ascontiguousarray(self.pipeline[-1]).view(np.uint8).reshape(-1, ACCUMULATOR.bytes)[:, :size]

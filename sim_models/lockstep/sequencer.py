@@ -146,7 +146,14 @@ class SequencerModel:
         out["trace_finish"] = sum((issued.tag << 1 | 1) << (width * c) for c, issued in step.finished.items())
         out["semaphore_update"] = sum(1 << (_UPDATE_BITS * s) for s in step.signals)
         out["semaphores"] = sum(v << (_COUNTER_BITS * s) for s, v in enumerate(self.semaphores))
+        if self.config.stochastic:
+            seeding = self.seeding(inputs)
+            out["seeding"] = seeding["start"] | seeding["seed"] << 1
         return out
+
+    def seeding(self, inputs: Mapping[str, int]) -> dict[str, int]:
+        """What a start tells the generators of random bits."""
+        return {"start": int(self._starts_now(inputs)), "seed": self.port.stored["seed"]}
 
     # the edge
 

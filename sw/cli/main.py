@@ -165,6 +165,15 @@ def run(
         Path | None, typer.Option(help="folder for outputs and results; default: build/kernels/NAME")
     ] = None,
     keep_addresses: Annotated[bool, typer.Option(help="honour address= of tiles instead of placing them")] = False,
+    stochastic_rounding: Annotated[
+        bool,
+        typer.Option(
+            "--stochastic-rounding", envvar="NEURON_RT_STOCHASTIC_ROUNDING_EN", help="of every cast to a shorter float"
+        ),
+    ] = False,
+    rounding_seed: Annotated[
+        int, typer.Option(min=0, envvar="NEURON_RT_STOCHASTIC_ROUNDING_SEED", help="of its random bits")
+    ] = 0,
 ) -> None:
     """Run an NKI kernel, unmodified: bits, cycles, a timeline and a report."""
     run_kernel(
@@ -177,6 +186,7 @@ def run(
         seed=seed,
         out=out,
         keep_addresses=keep_addresses,
+        rounding_seed=rounding_seed if stochastic_rounding else None,
     )
 
 

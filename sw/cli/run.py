@@ -17,6 +17,7 @@ from makalu.sw.cli.stage_bars import stage_bars
 from makalu.sw.compile.compiler import compile_trace
 from makalu.sw.compile.program import Program
 from makalu.sw.compile.program_file import load_program
+from makalu.sw.compile.rounding import stochastic
 from makalu.sw.elements import Bits
 from makalu.sw.kernel.execution import Backend, Execution, RtlRun, execute
 from makalu.sw.kernel.file import loaded_kernel
@@ -45,11 +46,17 @@ def run(
     seed: int = 0,
     out: Path | None = None,
     keep_addresses: bool = False,
+    rounding_seed: int | None = None,
 ) -> Execution:
-    """Compile (or load), run, write what came of it, say it in a table. Errors: `DifferingError`, and all below."""
+    """Compile (or load), run, write what came of it, say it in a table. Errors: `DifferingError`, and all below.
+
+    With `rounding_seed` results are rounded stochastically wherever the core can.
+    """
     texts = arguments or []
     with console.status("tracing and compiling"):
         program, inputs, config = compiled_target(target, preset, texts, seed, keep_addresses=keep_addresses)
+        if rounding_seed is not None:
+            program = stochastic(program, config, seed=rounding_seed)
 
     def rtl(program: Program, inputs: Any, config: CoreConfig, predicted: Timeline) -> RtlRun:
         return run_program(program, inputs, config, predicted, simulator=simulator, progress=True)

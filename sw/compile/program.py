@@ -102,6 +102,8 @@ class Program:
     outputs: tuple[OutputView, ...]
     preset: str
     digest: str
+    random_seed: int = 0
+    """What the register `seed` is to hold at the start, where something is rounded stochastically."""
     changed: tuple[str, ...] = ()
     """Inputs that the program writes."""
     constants: dict[str, NDArray[np.unsignedinteger]] = field(default_factory=dict, compare=False, repr=False)

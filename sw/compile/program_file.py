@@ -4,7 +4,8 @@
 the header's n-th constant), `origins_<queue>` (for each instruction the number of its line in the header, -1 for none)
 and `checksum` (SHA-256 of all the others, in the order of their names). The header has `version` of the file and
 `encoding` of the instructions (`spec/fields.py`; both are looked at before anything else), kernel, preset and
-digest of the configuration, tensors with their addresses, inputs, outputs as views, tiles, and the kernel's lines.
+digest of the configuration, the register `seed`, tensors with their addresses, inputs, outputs as views, tiles, and the
+kernel's lines.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from .tile import PlacedTile
 
 __all__ = ["VERSION", "load_program", "save_program"]
 
-VERSION = 2
+VERSION = 3
 """Of the header; a file of another one is refused."""
 _FORMAT = "makalu program"
 
@@ -38,6 +39,7 @@ def save_program(program: Program, path: Path) -> None:
         "kernel": program.kernel,
         "preset": program.preset,
         "digest": program.digest,
+        "random_seed": program.random_seed,
         "tensors": [asdict(t) for t in program.tensors.values()],
         "inputs": program.inputs,
         "outputs": [asdict(view) for view in program.outputs],
@@ -101,6 +103,7 @@ def _program(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Program
         changed=tuple(header["changed"]),
         preset=header["preset"],
         digest=header["digest"],
+        random_seed=int(header["random_seed"]),
         kernel=header["kernel"],
         notes=tuple(header["notes"]),
         constants={name: arrays[f"constant_{n}"] for n, name in enumerate(header["constants"])},

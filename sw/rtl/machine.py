@@ -19,7 +19,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.isa import Queue
 from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.spec.observe import observe_layout
-from makalu.spec.registers import REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
+from makalu.spec.registers import REGISTER_BITS, REGISTER_MASK, REGISTERS, SEED, START, Status
 from makalu.sw.rtl.kept_text import core_identity, core_text, written
 from makalu.sw.rtl.lanes.build import PROGRAM, build_lanes
 from makalu.sw.rtl.machine_build import MACHINES, BuiltMachine, build_machine
@@ -138,6 +138,7 @@ class Machine:
         memory: MemoryTiming | None = None,
         stalls: StallProbabilities = NO_STALLS,
         watchdog: int = 0,
+        random: int = 0,
         log: bool = False,
         seed: int = 1,
         progress: bool = False,
@@ -149,6 +150,7 @@ class Machine:
 
         `before` are programs to start first, one after the other and without a reset: after the interrupt of each the
         registers are read and the interrupt is cleared. The core ignores a start while a queue still runs.
+        `random` is written to the register `seed` where it is not 0 and the core has one.
         `image` is the whole memory, from address 0; `memory` is by default the preset's rate and latency. With
         `progress` a bar on the terminal counts cycles, up to `expected` where that is known. Errors: `MachineTimeout`,
         `MachineError`, `ValueError` for an image that does not fit and for numbers that no register holds. `waves` says
@@ -156,14 +158,14 @@ class Machine:
         """
         if waves is not None and not self._waves:
             raise ValueError("a machine must be made with waves=True to write waves")
-        for name, value, low in (("max_cycles", max_cycles, 1), ("watchdog", watchdog, 0)):
+        for name, value, low in (("max_cycles", max_cycles, 1), ("watchdog", watchdog, 0), ("random", random, 0)):
             if not low <= value <= REGISTER_MASK:
                 raise ValueError(f"{name} must be from {low} to {REGISTER_MASK}, not {value}")
         self.build()
         files = RunFiles(
             self.config,
             image,
-            self.script(programs, max_cycles, watchdog, before),
+            self.script(programs, max_cycles, watchdog, before, random),
             limit=self.memory_bytes,
             timing=memory,
             stalls=stalls,
@@ -191,10 +193,12 @@ class Machine:
         max_cycles: int,
         watchdog: int,
         before: Sequence[Mapping[Queue, int]] = (),
+        random: int = 0,
     ) -> str:
         """What the host does in `run` with these arguments: a line an access or wait, numbers in hexadecimal."""
         clear = f"write {REGISTERS['interrupt'].address:x} {Status.DONE | Status.ERROR:x}\n"
-        return clear.join(self._start_script(each, max_cycles, watchdog) for each in (*before, programs))
+        seeded = f"write {SEED.address:x} {random:x}\n" if random and self.config.stochastic else ""
+        return seeded + clear.join(self._start_script(each, max_cycles, watchdog) for each in (*before, programs))
 
     def _start_script(self, programs: Mapping[Queue, int], max_cycles: int, watchdog: int) -> str:
         writes: list[tuple[str, int]] = []

@@ -55,6 +55,7 @@ def run_program(
         program.image(inputs),
         program.addresses,
         max_cycles=MARGIN * predicted.cycles + _SLACK,
+        random=program.random_seed,
         progress=progress,
         expected=predicted.cycles,
     )

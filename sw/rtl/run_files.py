@@ -17,7 +17,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.errors import ErrorCode, MakaluError
 from makalu.spec.isa import QUEUES
 from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
-from makalu.spec.registers import QUEUE_STATES, REGISTERS, Status
+from makalu.spec.registers import QUEUE_STATES, REGISTERS, Status, registers_of
 from makalu.sw.paths import BUILD
 from makalu.sw.rtl.memory import IMAGE_UNIT, memory_plusargs
 
@@ -135,6 +135,7 @@ class RunFiles:
         _forget_old_runs(RUNS)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{config.name}-", dir=RUNS))
         self._log, self._row_bytes, self._bytes = log, row_bytes, content.size
+        self._registers = {register.address: name for name, register in registers_of(config).items()}
         self.paths = {name: self._folder / name for name in ("image", "dump", "script", "result", "trace", "log")}
         here = Path(self._folder.name)
         content.tofile(self.paths["image"])
@@ -179,7 +180,6 @@ class RunFiles:
             raise MachineError(f"the simulation left half of its {cut}: is there room in {RUNS}?")
 
     def _read(self, starts: int, seconds: float | None) -> RunResult:
-        names = {register.address: name for name, register in REGISTERS.items()}
         values: list[tuple[str, int]] = []
         waited = ["0", "0", "0"]
         notes: list[tuple[int, float, float]] = []
@@ -191,7 +191,7 @@ class RunFiles:
             if kind == "at":
                 notes.append((int(fields[0]), float(fields[1]), float(fields[2])))
                 continue
-            name = names[int(fields[0], 16)]
+            name = self._registers[int(fields[0], 16)]
             if int(fields[-1], 16):
                 raise MachineError(f"{kind} of register {name} was answered with an error: {line}")
             if kind == "write":

@@ -117,7 +117,9 @@ class Soaker:
     def _job(self, case: Case) -> Job:
         return Job(
             image=case.random.program.image(case.random.inputs),
-            script=self._machine.script(case.random.program.addresses, MOST_CYCLES, 0),
+            script=self._machine.script(
+                case.random.program.addresses, MOST_CYCLES, 0, random=case.random.program.random_seed
+            ),
             max_cycles=MOST_CYCLES,
             memory=case.memory,
             stalls=case.stalls,
@@ -137,6 +139,7 @@ def _run(machine: Machine, case: Case) -> RunResult | MachineError:
             max_cycles=MOST_CYCLES,
             memory=case.memory,
             stalls=case.stalls,
+            random=case.random.program.random_seed,
             seed=case.random.seed + 1,
         )
     except MachineError as error:

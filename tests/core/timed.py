@@ -44,7 +44,12 @@ def run(case: Case, memory: MemoryTiming, stalls: StallProbabilities | None = No
     extra: dict[str, Any] = {} if stalls is None else {"stalls": stalls, "log": True}
     image = case.program.image(case.inputs)
     result = quick_machine(case.preset).run(
-        image, case.program.addresses, max_cycles=MOST_CYCLES, memory=memory, **extra
+        image,
+        case.program.addresses,
+        max_cycles=MOST_CYCLES,
+        memory=memory,
+        random=case.program.random_seed,
+        **extra,
     )
     assert not result.error
     return result

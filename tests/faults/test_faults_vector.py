@@ -50,6 +50,17 @@ GROUPED = {
     "scales_go_to_every_partition": ("self.request.scales.eq(1)", "self.request.scales.eq(0)", r"port request"),
 }
 
+DRAWN = {
+    "elements_behind_the_last_draw": (" & ~(combiner.leaving & combiner.last)", "", r"port to_lanes\.draw"),
+    "drawn_a_stage_late": ("occupied[-2] & unfinished", "occupied[-1] & unfinished", r"port to_lanes\.draw"),
+    "every_cast_draws": ("(setup.rounding == Rounding.STOCHASTIC)", "1", r"port to_lanes\.draw"),
+}
+DRAWING_LANE = {
+    "lane_that_takes_no_part_steps": "generator.step.eq(control.draw)",
+    "lane_steps_with_the_pipeline": "generator.step.eq(enable)",
+    "lane_never_steps": "generator.step.eq(0)",
+}
+
 LANE = {
     "relu_keeps_negative_numbers": ("scalar", "with m.Elif(passing[-1])", "with m.Elif(0)"),
     "small_result_is_cut_off": (
@@ -84,6 +95,25 @@ def test_planted_fault_in_groups_is_caught(fault, monkeypatch):
     programs = {name: random_instructions(config, engine=name, count=60, seed=11) for name in ENGINES}
     with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{says}"):
         run_engines(config, programs, gap=0, limit=6000)
+
+
+@pytest.mark.parametrize("fault", DRAWN)
+def test_planted_fault_in_who_draws_is_caught(fault, monkeypatch):
+    old, new, says = DRAWN[fault]
+    monkeypatch.setattr("verif.vector.central.LaneEngine", planted_class("lanes.engine.LaneEngine", old, new))
+    config = bench_config("stochastic")
+    programs = {name: random_instructions(config, engine=name, count=40, seed=5) for name in ENGINES}
+    with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{says}"):
+        run_engines(config, programs, gap=0, limit=3000)
+
+
+@pytest.mark.parametrize("fault", DRAWING_LANE)
+def test_planted_fault_in_a_drawing_lane_is_caught(fault):
+    faulty = planted_class("lanes.lane.Lane", "generator.step.eq(takes_part & control.draw)", DRAWING_LANE[fault])
+    config = bench_config("stochastic")
+    program = random_instructions(config, engine="vector", count=60, seed=2)
+    with pytest.raises(AssertionError, match=r"last tags issued: vector \d+: cycle \d+, port write_data: RTL"):
+        run_lane(config, program, engine="vector", partition=3, lane=faulty)
 
 
 @pytest.mark.parametrize("fault", LANE)

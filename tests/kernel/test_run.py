@@ -165,3 +165,20 @@ def test_kernels_needs_a_clone(tmp_path):
     assert done.exit_code != 0 and "give the folder of at least one clone" in done.output
     assert "must be the folder of a clone" in call("kernels", "--sdk", tmp_path / "none", "--backend", "golden").output
     assert "has no nki/examples" in call("kernels", "--sdk", tmp_path, "--backend", "golden").output.replace("\n", "")
+
+
+def test_stochastic_rounding_is_switched_on_by_option_or_by_the_runtimes_variables(kernel, tmp_path, monkeypatch):
+    def rounded(name, *args):
+        done = call("run", kernel, "--preset", "trn1-mini", "--out", tmp_path / name, *args, *given)
+        assert done.exit_code == 0, done.output
+        return np.load(tmp_path / name / "y.npy").view(np.uint16)
+
+    given = ("--arg", "x=32x64:bf16", "--arg", "scale=0.3")
+    plain, one = rounded("a"), rounded("b", "--stochastic-rounding", "--rounding-seed", "3")
+    assert (plain != one).any() and (np.abs(plain.astype(int) - one.astype(int)) <= 1).all()
+    assert (rounded("c", "--stochastic-rounding", "--rounding-seed", "4") != one).any()
+    monkeypatch.setenv("NEURON_RT_STOCHASTIC_ROUNDING_EN", "1")
+    monkeypatch.setenv("NEURON_RT_STOCHASTIC_ROUNDING_SEED", "3")
+    assert np.array_equal(rounded("d"), one)
+    refused = run(kernel, tmp_path / "e", "--arg", "x=4x8:bf16", "--arg", "scale=0.3")
+    assert refused.exit_code and "preset tiny has no stochastic rounding" in refused.output

@@ -1,4 +1,4 @@
-"""Verilator's trn2-mini, and a core with slow engines: every observed port in every cycle."""
+"""Verilator's trn2-mini, cores with slow engines and stochastic rounding: every observed port in every cycle."""
 
 import functools
 import shutil
@@ -16,7 +16,7 @@ from makalu.sw.rtl.machine import Machine
 from tests.core.replay import check_replay
 from verif.lib.variants import bench_config
 
-NAMES = ("trn2-mini", "slow-engines")
+NAMES = ("trn2-mini", "slow-engines", "stochastic")
 MOST_CYCLES = 100_000
 SIZE = 64
 

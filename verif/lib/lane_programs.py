@@ -14,6 +14,7 @@ from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, OPERANDS, AluOp, Opco
 from makalu.spec.lane_programs import lane_programs
 from makalu.spec.lanes import SCALES
 from makalu.spec.quantize import GROUP_ELEMENTS
+from makalu.spec.random_bits import SHORTER, Rounding
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 
 __all__ = ["casts", "corner_values", "random_instruction", "random_instructions", "windows"]
@@ -235,6 +236,8 @@ def random_instruction(
         values["dst_offset"] = low + FP32.bytes * rng.randint(0, (window // 2 - bytes_all) // FP32.bytes)
         values |= {f"dst_stride{d}": stride for d, stride in enumerate(dense)}
         values |= {name.replace("dst", streamed[0]): value for name, value in values.items() if name.startswith("dst_")}
+    shorter = config.stochastic and "rounding" in INSTRUCTIONS[program.opcode].fields and form in SHORTER
+    values["rounding"] = int(rng.choice(list(Rounding))) if shorter else 0
     if program.grouped:  # the scales behind the elements, in the lower half of the engine's part
         half = low + window // 4
         values.update(_operand(rng, "dst", sizes, form, Space.SBUF, low, half))

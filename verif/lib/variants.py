@@ -11,6 +11,7 @@ from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.loading import swap_lead
 from makalu.spec.preset import load_preset
 from makalu.spec.quads import QUAD_ELEMENTS, QUADS
+from makalu.spec.random_bits import STOCHASTIC
 
 __all__ = ["VARIANTS", "bench_config", "small_core"]
 
@@ -47,6 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
         "bus": {"data_bytes": 16},
     },
+    "stochastic": {"features": (STOCHASTIC,)},
     "bf16-sums": {"tensor": {"results": ("fp32", "bf16", "uint16")}},
     # double row beside types that may all meet each other: a matmul is refused for its mode alone
     "two-types": {"tensor": {"formats": ("bf16", "e5m2")}},

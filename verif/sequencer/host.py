@@ -4,8 +4,9 @@ import random
 from typing import Any
 
 from makalu.spec.axi import Response
+from makalu.spec.config import CoreConfig
 from makalu.spec.isa import Queue
-from makalu.spec.registers import FULL_STROBE, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status
+from makalu.spec.registers import FULL_STROBE, REGISTER_BITS, REGISTER_MASK, REGISTERS, START, Status, registers_of
 
 __all__ = ["Host"]
 
@@ -13,6 +14,7 @@ __all__ = ["Host"]
 class Host:
     """Access in cycles of `step`, each transfer moving on with probability `chance`."""
 
+    config: CoreConfig
     rng: random.Random
     chance: float
     model: Any
@@ -22,7 +24,7 @@ class Host:
     _outputs: dict[str, Any]
 
     async def write(self, name: str, value: int, *, strobe: int = FULL_STROBE, address: int | None = None) -> Response:
-        where = REGISTERS[name].address if address is None else address
+        where = registers_of(self.config)[name].address if address is None else address
         lead = self.rng.randrange(-2, 3)  # the address before the data, or after
         sent = False
         count = 0
@@ -44,7 +46,7 @@ class Host:
                 return Response(out["control__b__resp"])
 
     async def read(self, name: str, *, address: int | None = None) -> tuple[int, Response]:
-        where = REGISTERS[name].address if address is None else address
+        where = registers_of(self.config)[name].address if address is None else address
         sent = False
         while True:
             ready = self.rng.random() < self.chance

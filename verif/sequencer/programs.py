@@ -23,6 +23,7 @@ from makalu.spec.isa import (
     used_fields,
 )
 from makalu.spec.quantize import GROUP_ELEMENTS, ScaleRule
+from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import mixable
@@ -150,6 +151,10 @@ def legal(
         "function": rng.choice(list(Function)),
         "scale_rule": rng.choice(list(ScaleRule)),
     }
+    if config.stochastic and out.get("dst_dtype") in [form.code for form in SHORTER]:
+        choices["rounding"] = rng.randint(0, 1)
+    else:
+        choices["rounding"] = 0
     for name in spec.fields:
         f = FIELDS[name]
         out[name] = int(choices.get(name, rng.randint(f.low, f.high)))

@@ -13,7 +13,7 @@ from makalu.spec.engines import QUEUE_CHANNELS
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.preset import load_preset
-from makalu.spec.registers import IDENTITY, REGISTERS, START, QueueState, Status
+from makalu.spec.registers import IDENTITY, START, QueueState, Status, registers_of
 from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.rtl.params import bench_params
 from verif.sequencer.environment import Environment
@@ -95,7 +95,7 @@ async def reset_in_traffic(dut):
             await env.step()
         await env.restart()
         env.issued.clear()
-        for register in REGISTERS:
+        for register in registers_of(env.config):
             assert (await env.value(register) == 0) or register in ("identity", "digest"), register
         programs = random_programs(env.rng, env.config, 8)
         assert await _run(env, programs) == Status.DONE
@@ -481,7 +481,8 @@ async def registers_answer(dut):
     env = await environment(dut)
     assert await env.value("identity") == IDENTITY
     assert await env.value("digest") == int(env.config.digest[:8], 16)
-    for register in REGISTERS.values():
+    every = registers_of(env.config).values()
+    for register in every:
         if register.access == "ro":
             assert await env.write(register.name, 1) is Response.SLVERR
         elif register.name not in ("control", "interrupt"):
@@ -489,7 +490,7 @@ async def registers_answer(dut):
             assert await env.write(register.name, 0, strobe=7) is Response.SLVERR
             assert await env.value(register.name) == _stored_ones(register.name, env.config.bus.address_bits)
             await env.write(register.name, 0)
-    mapped = {r.address for r in REGISTERS.values()}
+    mapped = {r.address for r in every}
     for address in (1, 2, 0x24, 0xFFFC, *(a + 2 for a in mapped)):
         assert await env.read("", address=address) == (0, Response.SLVERR)
         assert await env.write("", 1, address=address) is Response.SLVERR

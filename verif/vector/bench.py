@@ -39,6 +39,12 @@ MX = replace(
 CASES = (
     TINY,
     MX,
+    replace(
+        TINY,
+        name="stochastic",
+        config="stochastic",
+        params={**TINY.params, **FEW, "count": 60, "points": (*ALL, "drawn", "moved without a draw")},
+    ),
     replace(TINY, name="slow-rates", config="slow-rates", params={**TINY.params, **FEW, "count": 30}, slow=True),
     TINY.on_icarus(**FEW, count=16, points=SOME),
 )

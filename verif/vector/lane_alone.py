@@ -16,6 +16,7 @@ from makalu.sim_models.lockstep.sbuf import SbufModel
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.memory_map import PSUM_HALVES
+from makalu.spec.random_bits import generator_key
 from verif.lib.compare import after, compare
 from verif.lib.lane_programs import corner_values
 from verif.lib.pack import bytes_to_word, pack
@@ -36,7 +37,7 @@ def run_lane(
 ) -> int:
     """Cycles run; raises at the first cycle in which `write_data` differs in a byte that was placed."""
     dut = lane(config=config)
-    central, lanes = LaneEngineModel(config, engine=engine), LanesModel(config)
+    central, lanes = LaneEngineModel(config, engine=engine), LanesModel(config, engine=engine)
     arbiter, sbuf, psum = AccessArbiterModel(config), SbufModel(config), PsumModel(config)
     rng = np.random.default_rng(seed)
     sbuf.memory[:] = corner_values(rng, (sbuf.memory.size // 4,)).view(np.uint8).reshape(sbuf.memory.shape)
@@ -51,6 +52,8 @@ def run_lane(
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.index, partition)
+        if config.stochastic:
+            ctx.set(dut.key, generator_key(engine, partition))
         while left or central.active:
             out = central.registered()
             asked = {
@@ -72,7 +75,10 @@ def run_lane(
                 "control": out["to_lanes"],
                 "sbuf_data": sbuf.comb(slices)["read_data"][0],
                 "psum_data": psum.comb(columns)["read_data"][0],
+                "seeding": {"start": int(not cycles[0]), "seed": seed},
             }
+            if config.stochastic:
+                ctx.set(dut.seeding, data["seeding"])
             ctx.set(dut.control.as_value(), pack(lane_control(config), out["to_lanes"]))
             ctx.set(dut.sbuf_data, bytes_to_word(data["sbuf_data"][partition]))
             ctx.set(dut.psum_data, int(data["psum_data"][partition]))

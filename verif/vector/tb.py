@@ -19,6 +19,7 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.isa import Space
 from makalu.spec.memory_map import PSUM_HALVES
+from makalu.spec.registers import REGISTER_BITS
 from makalu.spec.scales import GROUP_PARTITIONS
 from verif.lib.compare import Known
 from verif.lib.cut import Cut
@@ -48,7 +49,11 @@ def lanes_cut(config: CoreConfig) -> Cut:
             *(*ACCESS_ENGINES, "arbiter", *lanes, "sbuf_slice", "psum_slice"),
             *(f"quantiser_{number}" for number in groups),
         ),
-        drive=(*(f"sequencer.{e}" for e in ACCESS_ENGINES), "head.owned", "dma_lane.sbuf", "head.wave", "array.p"),
+        drive=(
+            *(f"sequencer.{e}" for e in ACCESS_ENGINES),
+            *("head.owned", "dma_lane.sbuf", "head.wave", "array.p"),
+            *(("sequencer.seeding",) if config.stochastic else ()),
+        ),
         show=(
             *("arbiter.grant", "arbiter.psum_grant", "sbuf_slice.written_a"),
             *engines,
@@ -63,7 +68,10 @@ class _Models:
     def __init__(self, config: CoreConfig, sbuf: SbufModel, psum: PsumModel) -> None:
         self.arbiter, self.sbuf, self.psum = AccessArbiterModel(config), sbuf, psum
         self.engines = [LaneEngineModel(config, engine=name) for name in ACCESS_ENGINES]
-        self.lanes = [LanesModel(config, grouped=engine.grouped) for engine in self.engines]
+        self.lanes = [
+            LanesModel(config, engine=name, grouped=engine.grouped)
+            for name, engine in zip(ACCESS_ENGINES, self.engines, strict=True)
+        ]
         count, self.rows = config.partitions, range(config.partitions)
         nothing = np.zeros(count, np.int64)
         data = np.zeros((count, config.sbuf.word_bytes), np.uint8)
@@ -99,7 +107,8 @@ class _Models:
         for e, engine in enumerate(self.engines):
             engine.tick(out["given"][e])
             orders = out["outs"][e]["to_lanes"]
-            self.lanes[e].tick({"control": orders, "sbuf_data": words[e], "psum_data": elements[e]})
+            data = {"sbuf_data": words[e], "psum_data": elements[e], "seeding": inputs["seeding"]}
+            self.lanes[e].tick({"control": orders, **data})
         self.arbiter.tick(out["asked"])
         self.sbuf.tick(out["slices"], out["memory"])
         self.psum.tick(psum)
@@ -116,11 +125,14 @@ class LanesBench(SideBySide):
         self.durations: dict[str, list[int]] = {name: [] for name in ACCESS_ENGINES}
 
     def idle(self) -> dict[str, Any]:
-        return {"offers": [None for _ in ACCESS_ENGINES], "owned": 0, "dma": 0, "wave": 0, "column": 0}
+        quiet = {"owned": 0, "dma": 0, "wave": 0, "column": 0, "seeding": {"start": 0, "seed": 0}}
+        return {"offers": [None for _ in ACCESS_ENGINES], **quiet}
 
     def packed(self, inputs: dict[str, Any]) -> dict[str, int]:
         named = {"head__owned": inputs["owned"], "head__wave": inputs["wave"]}
         named |= {"dma_lane__sbuf": inputs["dma"], "array__p": inputs["column"]}
+        if self.config.stochastic:
+            named["sequencer__seeding"] = inputs["seeding"]
         for name, offer in zip(ACCESS_ENGINES, inputs["offers"], strict=True):
             named |= stream(f"sequencer__{name}", offer)
         return super().packed(named)
@@ -169,6 +181,12 @@ class LanesBench(SideBySide):
         models.psum.memory[:], models.psum.known[:] = elements, (1 << PSUM_HALVES) - 1
         self._driven = {}
 
+    async def seed(self) -> int:
+        """A start, as far as the generators see it; its seed."""
+        seed = self.rng.getrandbits(REGISTER_BITS) if self.config.stochastic else 0
+        await self.step(self.idle() | {"seeding": {"start": 1, "seed": seed}})
+        return seed
+
     async def run(
         self,
         programs: dict[str, list[Instruction]],
@@ -180,11 +198,13 @@ class LanesBench(SideBySide):
     ) -> None:
         """All of `programs`, then SBUF is golden's; or `until` cycles of it."""
         reports: list[str] = []
+        seed = await self.seed()
         memories = golden_memories(self.model.sbuf, self.model.psum, report=reports.append)
         golden_sbuf = memories[Space.SBUF]
         golden = GoldenElementwise(
             config=self.config, sbuf=golden_sbuf, psum=memories[Space.PSUM], report=reports.append
         )
+        golden.start(seed)
         for name in ACCESS_ENGINES if until is None else ():
             for instruction in programs[name]:
                 golden.execute(instruction)
@@ -228,6 +248,9 @@ class LanesBench(SideBySide):
         for order in (engine["to_lanes"] for engine in out["outs"]):
             waits = order.get("phase") and order["setup"]["grouped"] and not order["enters"] and not order["advance"]
             self.seen["group waits"] += bool(waits)
+            self.seen["drawn"] += order.get("draw", 0)
+            bubble = order.get("draw") == 0 and order["advance"] and order["setup"]["rounding"]
+            self.seen["moved without a draw"] += bool(bubble)
         self.seen["scales written"] += any(r["valid"] and r.get("scales") for r in request)
         self.seen["scales merged"] += any(
             c["enable"] and not c["write"] and c.get("scales") for c in out["arbiter"]["command"]
