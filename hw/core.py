@@ -22,7 +22,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES, CHANNELS, QUEUE_STREAMS, STREAMS
 from makalu.spec.frame import PHASE_BITS
 from makalu.spec.observe import observe_layout
-from makalu.spec.random_bits import GENERATORS, generator_key
+from makalu.spec.random_bits import generator_key
 from makalu.spec.scales import GROUP_PARTITIONS, OFFSET_STEP, largest_offset, quadrant, scale_partitions
 
 __all__ = ["Core", "core_signature"]
@@ -142,7 +142,7 @@ class Core(wiring.Component):
         if config.stochastic:
             for p, partition in enumerate(partitions):
                 m.d.comb += partition.seeding.eq(sequencer.seeding)
-                m.d.comb += [partition.keys[n].eq(generator_key(name, p)) for n, name in enumerate(GENERATORS)]
+                m.d.comb += [partition.keys[n].eq(generator_key(name, p)) for n, name in enumerate(config.generators)]
 
         if config.tensor.quads:
             self._scales(m, platform, partitions)

@@ -27,7 +27,7 @@ from makalu.spec.frame import PHASE_BITS
 from makalu.spec.lane_programs import grouping
 from makalu.spec.memory_map import INDEX_BITS
 from makalu.spec.quads import SCALE_BITS
-from makalu.spec.random_bits import GENERATORS, STATE_BITS
+from makalu.spec.random_bits import STATE_BITS
 
 __all__ = ["Partition"]
 
@@ -49,7 +49,7 @@ class Partition(wiring.Component):
     access, psum_access, vector, scalar, dma : broadcast commands;  dma_status : back to the DMA engine
     group_scales, scale_word : from and to the group's memory;  scales_in / scales_out : ride (where there is MX)
     exponent, code : to and from the quantiser of the group;  scale : from that whose scales may lie here (likewise)
-    seeding, keys : to the lanes' generators, keys in the order of `GENERATORS` (where there is stochastic rounding)
+    seeding, keys : to the generators, in the order of `config.generators` (where there is stochastic rounding)
     commit, written_a, written_b : what the memories write in this cycle, for observation
     """
 
@@ -57,7 +57,7 @@ class Partition(wiring.Component):
 
     def __init__(self, *, config: CoreConfig):
         self.config = config
-        generator_ports = {"seeding": In(seeding()), "keys": In(data.ArrayLayout(STATE_BITS, len(GENERATORS)))}
+        generator_ports = {"seeding": In(seeding()), "keys": In(data.ArrayLayout(STATE_BITS, len(config.generators)))}
         super().__init__(
             {
                 "index": In(INDEX_BITS),
@@ -139,6 +139,8 @@ class Partition(wiring.Component):
                 self.scales_out.eq(edge.scales_out),
                 self.scale_word.eq(edge.scale_word),
             ]
+        if config.stochastic_sums:
+            m.d.comb += [psum.seeding.eq(self.seeding), psum.key.eq(self.keys[config.generators.index("psum")])]
         for e, name in enumerate(ACCESS_ENGINES):
             lane = lanes[name]
             m.d.comb += [
@@ -148,7 +150,7 @@ class Partition(wiring.Component):
                 sbuf.write_data[e].eq(lane.write_data),
             ]
             if config.stochastic:
-                m.d.comb += [lane.seeding.eq(self.seeding), lane.key.eq(self.keys[GENERATORS.index(name)])]
+                m.d.comb += [lane.seeding.eq(self.seeding), lane.key.eq(self.keys[config.generators.index(name)])]
             if lane.grouped:
                 m.d.comb += [self.exponent.eq(lane.exponent), lane.code.eq(self.code), lane.scale.eq(self.scale)]
         return m

@@ -9,7 +9,7 @@ from .chain import OPERAND_BITS
 from .config_rules import check
 from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, SUMS, Format
 from .quads import QUAD_BITS, QUAD_ELEMENTS, QUADS
-from .random_bits import STOCHASTIC
+from .random_bits import GENERATORS, STOCHASTIC
 from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
 
@@ -303,6 +303,17 @@ class CoreConfig:
     def stochastic(self) -> bool:
         """Results may be rounded stochastically (`random_bits.py`)."""
         return STOCHASTIC in self.features
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """Who has a generator of random bits in each partition: PSUM where it rounds sums."""
+        sums = self.tensor.rounds
+        return tuple(name for name in GENERATORS if self.stochastic and (sums or name != "psum"))
+
+    @property
+    def stochastic_sums(self) -> bool:
+        """A matmul may round its sums so."""
+        return "psum" in self.generators
 
     @property
     def elements(self) -> tuple[Format, ...]:

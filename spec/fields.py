@@ -194,7 +194,10 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
     for row in (
         InstructionFormat("control", (None,)),
         InstructionFormat(
-            "tensor", ("tensor",), ("dst", "src0", "src1"), ("partitions", "columns", "part", "mode", "accumulate")
+            "tensor",
+            ("tensor",),
+            ("dst", "src0", "src1"),
+            ("partitions", "columns", "part", "mode", "rounding", "accumulate"),
         ),
         InstructionFormat(
             "lane",

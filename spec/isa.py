@@ -211,7 +211,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 "dst": Operand(
                     _PSUM,
                     TENSOR_RESULTS,
-                    (OperandRule.FROM_ZERO, OperandRule.ONE_BANK, OperandRule.ADDABLE),
+                    (OperandRule.FROM_ZERO, OperandRule.ONE_BANK, OperandRule.ADDABLE, OperandRule.SHORTER),
                     among="outputs",
                     count="columns",
                 ),
@@ -229,7 +229,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 ),
                 "src1": _SCALES,
             },
-            ("partitions", "columns", "part", "mode", "accumulate"),
+            ("partitions", "columns", "part", "mode", "accumulate", "rounding"),
             "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N], in mx times src1[K / 32, N]; K = products of the"
             " mode x partitions",
         ),

@@ -4,10 +4,10 @@ A generator is Marsaglia's xorshift32 ("Xorshift RNGs", Journal of Statistical S
 
     x ^= x << 13;  x ^= x >> 17;  x ^= x << 5
 
-Its period is 2^32 - 1; it never becomes 0. Each lane of Vector and of Scalar has one, by the number of its partition.
-At a start the generator g of partition p gets `first_state(seed, g, p)`, with the register `seed`. An element that is
-rounded stochastically takes the upper RANDOM_BITS bits of the state, which then steps once; nothing else steps it. So
-bits depend on the order of a queue's instructions and elements alone, on no cycle.
+Its period is 2^32 - 1; it never becomes 0. Each lane of Vector and of Scalar has one, and where sums are rounded to
+bf16 each partition of PSUM. At a start the generator g of partition p gets `first_state(seed, g, p)`, with the register
+`seed`. An element that is rounded stochastically takes the upper RANDOM_BITS bits of the state, which then steps once;
+nothing else steps it. So bits depend on the order of a queue's instructions and elements alone, on no cycle.
 
 Rounding works on magnitudes. What lies below a result's last place, as a number of 2^-RANDOM_BITS of that place cut
 toward zero, is added to the random bits; a carry raises the magnitude by one place. What is exact never moves. A
@@ -51,8 +51,8 @@ SHIFTS = (13, -17, 5)
 RANDOM_BITS = 24
 """r: what is drawn for an element."""
 
-GENERATORS = ("vector", "scalar")
-"""Who has one in each partition; the place counts."""
+GENERATORS = ("vector", "scalar", "psum")
+"""Who has one in each partition (`CoreConfig.generators`); the place counts."""
 
 _MASK = (1 << STATE_BITS) - 1
 

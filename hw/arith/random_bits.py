@@ -42,7 +42,8 @@ class RandomBits(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        state, mixed = Signal(STATE_BITS), Signal(STATE_BITS)
+        state = Signal(STATE_BITS)
+        mixed = Signal(STATE_BITS)
         following: Value = state
         for n, places in enumerate(SHIFTS):
             shifted = Signal(STATE_BITS, name=f"shifted{n}")

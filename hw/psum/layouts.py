@@ -91,6 +91,7 @@ def wave(config: CoreConfig) -> data.StructLayout:
             # are both
             "halves": halves_bits(config),
             "carried": int(config.tensor.carries and config.tensor.rounds),
+            "rounding": int(config.stochastic_sums),  # of the sum as bf16: a `Rounding`
             "accumulate": 1,
             "columns": FIELDS["columns"].bits,  # M: slices 0 .. M-1 take part
         },

@@ -9,6 +9,7 @@ from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.accumulator import Accumulator
 from makalu.hw.arith.convert import Narrow
+from makalu.hw.arith.random_bits import RandomBits, seeding
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.range import in_range
 from makalu.hw.lib.rules import Rules
@@ -25,6 +26,7 @@ from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_HALVES, PSUM_WORD_BITS
+from makalu.spec.random_bits import STATE_BITS, STOCHASTIC, Rounding
 from makalu.spec.tensor_types import CARRIED_PLACES
 
 __all__ = ["PsumSlice"]
@@ -52,7 +54,7 @@ class PsumSlice(wiring.Component):
         Partition number = the array's column, constant at the instance.
     column: In(34)
         Chain word at the bottom of the column.
-    wave_in: In({valid, address, halves, carried, accumulate, columns})
+    wave_in: In({valid, address, halves, carried, rounding, accumulate, columns})
         Destination of the column's result of the next cycle; takes part when `valid & index < columns`.
     wave_out: Out({...})
         The same one cycle later, for the next slice, whether this one took part or not.
@@ -62,6 +64,8 @@ class PsumSlice(wiring.Component):
         Output of the bank from which the engine read last.
     commit: Out({valid, address, halves, data})
         What the memory writes in this cycle's edge.
+    seeding: In({start, seed}), key: In(32)
+        Where sums are rounded stochastically: to the slice's generator; the key is constant at the instance.
 
     Timing
     ------
@@ -70,7 +74,8 @@ class PsumSlice(wiring.Component):
     one cycle after the command, kept until the bank's next read.
 
     Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
-    Of half a word bf16(that), nearest even, the old element widened.
+    Of half a word bf16(that), nearest even or by the bits of the slice's generator, which steps with each such write
+    (`spec/random_bits.py`); the old element widened.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -85,13 +90,15 @@ class PsumSlice(wiring.Component):
                 "access": In(psum_commands(psum)),
                 "read_data": Out(elements_of_engines()),
                 "commit": Out(commit(config)),
+                **({"seeding": In(seeding()), "key": In(STATE_BITS)} if config.stochastic_sums else {}),
             }
         )
 
     @property
-    def emit_key(self) -> tuple[int, int, int, str, bool, bool]:
+    def emit_key(self) -> tuple[object, ...]:
         psum, tensor = self.config.psum, self.config.tensor
-        return (psum.banks, psum.bank_elems, psum.add_stages, tensor.subnormals, tensor.carries, tensor.rounds)
+        key = (psum.banks, psum.bank_elems, psum.add_stages, tensor.subnormals, tensor.carries, tensor.rounds)
+        return (*key, STOCHASTIC) if self.config.stochastic_sums else key
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -163,6 +170,7 @@ class PsumSlice(wiring.Component):
         ]
         valid, address = takes_part, self.wave_in.address
         halves, carried = self.wave_in.halves, self.wave_in.carried
+        rounding: Value = self.wave_in.rounding
         for stage in range(1, 2 + psum.add_stages):  # s1 is the column's cycle c, the last one c + A
             s_valid = Signal(name=f"s{stage}_valid")
             s_address = Signal(element_address_bits(psum), name=f"s{stage}_address", reset_less=True)
@@ -170,6 +178,10 @@ class PsumSlice(wiring.Component):
             s_carried = Signal.like(carried, name=f"s{stage}_carried", reset_less=True)
             m.d.sync += [s_valid.eq(valid), s_address.eq(address), s_halves.eq(halves), s_carried.eq(carried)]
             valid, address, halves, carried = s_valid, s_address, s_halves, s_carried
+            if self.config.stochastic_sums:
+                s_rounding = Signal(name=f"s{stage}_rounding", reset_less=True)
+                m.d.sync += s_rounding.eq(rounding)
+                rounding = s_rounding
         result = adder.result
         m.d.comb += [
             self.commit.valid.eq(valid),
@@ -178,7 +190,7 @@ class PsumSlice(wiring.Component):
             self.commit.data.eq(result),
         ]
         if len(halves):
-            half = self._half(m, platform, result, carried)
+            half = self._half(m, platform, result, carried, rounding)
             with m.If(~halves.all()):
                 m.d.comb += self.commit.data.eq(half.replicate(PSUM_HALVES))
         bank_of = Signal(ceil_log2(len(banks)), name="commit_bank")
@@ -202,7 +214,7 @@ class PsumSlice(wiring.Component):
         half = Mux(halves[0], old[:_HALF_BITS], old[_HALF_BITS:])
         return Mux(halves.all(), old, Cat(Const(0, FP32.bits - BF16.bits), half))
 
-    def _half(self, m: Module, platform: Any, result: Value, carried: Value) -> Value:
+    def _half(self, m: Module, platform: Any, result: Value, carried: Value, rounding: Value) -> Value:
         """What goes to half a word: the sum as bf16, or the bits that it carries."""
         tensor = self.config.tensor
         # the exponent of a number that carries bits ends in four of them: it is 128 or more, as fp32 has it
@@ -210,7 +222,17 @@ class PsumSlice(wiring.Component):
         bits = Cat(result[kept : kept + _HALF_BITS - 1], result[-1])
         if not tensor.rounds:
             return bits
-        narrow = Narrow(BF16)
+        narrow = Narrow(BF16, rounds=self.config.stochastic_sums)
         m.submodules.narrow = place(narrow, platform)
         m.d.comb += narrow.i.eq(result)
+        if self.config.stochastic_sums:
+            generator, written = RandomBits(), self.commit
+            m.submodules.generator = place(generator, platform)
+            m.d.comb += [
+                generator.seeding.eq(self.seeding),
+                generator.key.eq(self.key),
+                generator.step.eq(written.valid & ~written.halves.all() & ~carried.any() & rounding),
+                narrow.random.eq(generator.bits),
+                narrow.stochastic.eq(rounding == Rounding.STOCHASTIC),
+            ]
         return Mux(carried, bits, narrow.o) if tensor.carries else narrow.o

@@ -22,9 +22,10 @@ __all__ = ["ColumnUnit", "destination"]
 _DESTINATION = [name for name in FIELDS if name.startswith("dst_")] + ["accumulate", "columns"]
 
 
-def destination() -> data.StructLayout:
+def destination(config: CoreConfig) -> data.StructLayout:
     """What the column unit must know of a matmul: its destination's pattern, and whether it swaps the stationary."""
-    return data.StructLayout({name: FIELDS[name].bits for name in _DESTINATION} | {"swap": 1})
+    names = [*_DESTINATION, *(["rounding"] if config.stochastic_sums else [])]
+    return data.StructLayout({name: FIELDS[name].bits for name in names} | {"swap": 1})
 
 
 class ColumnUnit(wiring.Component):
@@ -39,14 +40,14 @@ class ColumnUnit(wiring.Component):
 
     Members
     -------
-    waiting: In(1), next: In(destination())
+    waiting: In(1), next: In(destination(config))
         A matmul waits for this unit; `take: Out(1)`: it goes in, in this cycle.
     push: In(1), segment: In({place, length, dtype, part, paired})
         A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`. Of pairs
         the words of both rows come one after the other, with the same segment.
     column: Out({valid, swap, buffer, place, dtype, part, paired})
         The column at the array's edge in this cycle (a register).
-    wave: Out({valid, address, halves, carried, accumulate, columns}), last: Out(1)
+    wave: Out({valid, address, halves, carried, rounding, accumulate, columns}), last: Out(1)
         Its destination; it is its matmul's last.
     swap_sent: Out(1)
         A column with swap goes to the edge in the next cycle.
@@ -68,7 +69,7 @@ class ColumnUnit(wiring.Component):
         super().__init__(
             {
                 "waiting": In(1),
-                "next": In(destination()),
+                "next": In(destination(config)),
                 "take": Out(1),
                 "push": In(1),
                 "segment": In(segment(config)),
@@ -167,6 +168,11 @@ class ColumnUnit(wiring.Component):
             self.last.eq(ends),
         ]
         m.d.comb += self.stalled.eq(s1_busy & ~self.column.valid)
+        if config.stochastic_sums:
+            rounding = Signal(reset_less=True)
+            with m.If(self.take):
+                m.d.sync += rounding.eq(self.next.rounding)
+            m.d.sync += self.wave.rounding.eq(rounding)
 
         rules = Rules(m, platform)
         rules.never(self.push & ~self.room, "a word is read only into a line buffer that is free")

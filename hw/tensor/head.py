@@ -47,7 +47,7 @@ class TensorHead(wiring.Component):
         One cycle an instruction, in order in each channel.
     control: Out({read, group, column, lookup})
         To the edge of partition 0; `lookup` where there is MX.
-    wave: Out({valid, address, halves, carried, accumulate, columns})
+    wave: Out({valid, address, halves, carried, rounding, accumulate, columns})
         To PSUM slice 0.
     owned: Out(8)
         PSUM banks that columns are on their way to.
@@ -139,12 +139,12 @@ class TensorHead(wiring.Component):
             begins, begun, swap = self._ahead(m, scales, takes_matmul, matmul_ready, load_ready, fetch.free & ~waiting)
 
         # a matmul waits here while the columns of the one before are sent
-        following = Signal(destination(), reset_less=True)
+        following = Signal(destination(config), reset_less=True)
         with m.If(columns.take):
             m.d.sync += waiting.eq(0)
         with m.If(begins):
             m.d.sync += waiting.eq(1)
-            for name in destination().members:
+            for name in destination(config).members:
                 m.d.sync += following[name].eq(swap if name == "swap" else begun[name])
 
         m.d.comb += [

@@ -145,6 +145,7 @@ class _Run:
             config=config, sbuf=self._sbuf, psum=self._psum, report=self._report
         )
         self._elementwise.start(random)
+        self._tensor.generators.start(random)
         self._dma = GoldenDma(sbuf=self._sbuf, memory=self._memory, report=self._report)
         self._semaphores = [0] * config.sequencer.semaphores
         given = [queue for queue in QUEUES if queue in programs]

@@ -18,6 +18,7 @@ from .memory import PartitionedMemory
 from .operand import OperandPattern, operand, scale_rows
 from .pairs import PairOperand, pair_column_chain, pair_operand
 from .quads import QuadOperand, quad_column_chain, quad_operand
+from .random_bits import Generators
 
 __all__ = ["GoldenTensor", "occurrence"]
 
@@ -32,7 +33,7 @@ class GoldenTensor:
     Into uint16: the bits that the sum carries.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites; into
-    bf16 this is rounded once more.
+    bf16 this is rounded once more, stochastically by the bits of the columns' generators, one after the other.
     Weights outside the last load's [K, M] are undefined: their use is reported and counts as +0.
     """
 
@@ -48,6 +49,7 @@ class GoldenTensor:
         self._shape = shape = (config.tensor.rows, config.tensor.columns)
         self._subnormals = config.tensor.subnormals
         self._sbuf, self._psum, self._report = sbuf, psum, report
+        self.generators = Generators("psum", config.tensor.columns)
         self._weights: Operands = (np.zeros(shape, np.uint32),)
         self._defined: NDArray[np.bool_] = np.zeros(shape, np.bool_)
         self._pending: tuple[Operands, NDArray[np.bool_]] | None = None
@@ -108,8 +110,10 @@ class GoldenTensor:
             )
         weights = tuple(each[..., tile[0], tile[1]] for each in self._weights)
         chain = self._chain(weights, self._operands(instruction, moving))
+        random = self.generators.draw(slice(0, columns), target.elements) if instruction["rounding"] else None
         if not instruction["accumulate"]:
-            self._psum.write(target, carried_by(chain) if target.format == CARRIED else narrow(target.format, chain))
+            carries = target.format == CARRIED
+            self._psum.write(target, carried_by(chain) if carries else narrow(target.format, chain, random))
             return
         # columns go one after the other: a destination that returns adds to its own earlier sum
         turns, before = occurrence(self._psum.indices(target))
@@ -119,7 +123,7 @@ class GoldenTensor:
             if turn:
                 sums[:, now] = sums[:, before[now]]
             total = fp32_add(chain[:, now], widen(target.format, sums[:, now]), subnormals=self._subnormals)
-            sums[:, now] = narrow(target.format, total)
+            sums[:, now] = narrow(target.format, total, None if random is None else random[:, now])
         self._psum.write(target, sums)
 
 

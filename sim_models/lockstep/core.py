@@ -116,7 +116,7 @@ class CoreModel:
         self.edges.tick({"control": out["head"]["control"], "sbuf_data": out["sbuf"]["b_data"]}, out["edges"])
         self.array.tick(out["edges"]["x"], out["edges"]["w"])
         to_psum = {"column": out["p"], "wave_in": self.psum.wave_in(out["head"]["wave"])}
-        self.psum.tick({**to_psum, "access": out["arbiter"]["psum_command"]})
+        self.psum.tick({**to_psum, "access": out["arbiter"]["psum_command"], **seeding})
         self.sbuf.tick(out["to_sbuf"], out["sbuf"])
         for e, (engine, lanes) in enumerate(zip(self.engines, self.lanes, strict=True)):
             engine.tick(out["to_engines"][e])

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makalu.sim_models.golden.arithmetic import fp32_add
-from makalu.sim_models.golden.formats import carried_by
+from makalu.sim_models.golden.formats import carried_by, narrow
+from makalu.sim_models.golden.random_bits import Generators, random_bits
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.memory_map import ENGINES, PSUM_HALVES, PSUM_WORD_BITS
@@ -19,7 +20,8 @@ __all__ = ["PsumModel"]
 _BOTH = (1 << PSUM_HALVES) - 1
 _HALF_BITS = np.uint32(PSUM_WORD_BITS // PSUM_HALVES)
 _LOW = np.uint32((1 << int(_HALF_BITS)) - 1)
-_WAVE = ("valid", "address", "halves", "carried", "accumulate", "columns")
+_WAVE = ("valid", *Wave._fields)
+_NO_WAVE = Wave(*(0,) * len(Wave._fields))
 
 
 class PsumModel:
@@ -29,9 +31,9 @@ class PsumModel:
     Inputs of a cycle, by port name:
 
     - `column`: uint32 [P], the finalised fp32 of each chain word.
-    - `wave_in`: dict of arrays [P] valid, address, halves, carried, accumulate, columns (a core connects slice p to
-      p - 1's `wave_out`).
+    - `wave_in`: dict of arrays [P], valid and the fields of `Wave` (a core connects slice p to p - 1's `wave_out`).
     - `access`: two dicts enable, address, start, count (the same for all partitions).
+    - `seeding`, where sums are rounded stochastically: {start, seed}.
 
     Outputs: `wave_out` (dict of arrays), `read_data` uint32 [2, P], `commit`: dict of arrays valid, address,
     halves, data.
@@ -63,6 +65,9 @@ class PsumModel:
         self._carries_wave = False
         """Some slice's `wave` is not 0 throughout."""
         self.undefined: list[tuple[int, str, int, int]] = []
+        self.generators = Generators("psum", count) if config.stochastic_sums else None
+        if self.generators is not None:
+            self.generators.state[:] = 0  # of reset
         self._rows = np.arange(count)
         nothing = np.zeros(count, np.int64)
         # s1 (column) to the stage in front of the commit: who, where, and once the column is there, what
@@ -92,7 +97,7 @@ class PsumModel:
         """This cycle's `wave_in` in a core: the head's wave enters slice 0 and rides down, a slice a cycle."""
         if wave is None and not self._carries_wave:
             return self.wave
-        first = {"valid": wave is not None, **(wave or Wave(0, 0, 0, 0, 0))._asdict()}
+        first = {"valid": wave is not None, **(wave or _NO_WAVE)._asdict()}
         return {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.wave.items()}
 
     def _readers(self, inputs: dict[str, Any]) -> list[tuple[int, str, NDArray[np.bool_], NDArray[np.int64]]]:
@@ -157,6 +162,8 @@ class PsumModel:
         self._stages = [entered, *self._stages[:-1]]
         self.wave = {name: np.array(wave[name], np.int64) for name in _WAVE}
         self._carries_wave = any(np.count_nonzero(values) for values in self.wave.values())
+        if self.generators is not None and inputs["seeding"]["start"]:
+            self.generators.start(inputs["seeding"]["seed"])
         self.cycle += 1
 
     def _half(self, totals: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -169,6 +176,12 @@ class PsumModel:
         up = (low > middle) | ((low == middle) & (upper & np.uint32(1) == 1))
         nan = totals & np.uint32(FP32.magnitude_mask) > FP32.infinity
         rounded = np.where(nan, np.uint32(BF16.canonical_nan), upper + up)
+        if self.generators is not None:
+            # the order of a partition's columns is that of their writes; one that is not written takes no bits
+            halved = (self.wave["halves"] != _BOTH) & (self.wave["rounding"] != 0)
+            rounded = np.where(halved, narrow(BF16, totals, random_bits(self.generators.state)), rounded)
+            if (rows := np.flatnonzero(halved & self._wave_part(self.wave))).size:
+                self.generators.draw(rows, 1)
         carried = carried_by(totals).astype(np.uint32)
         return np.where(self.wave["carried"] != 0, carried, rounded).astype(np.uint32)
 

@@ -22,7 +22,7 @@ _IDLE_ACCESS = {"enable": 0, "write": 0, "address": 0, "mask": 0, "start": 0, "c
 class TensorModel:
     """The tensor engine with its memories; nothing else writes PSUM, DMA may use port B of SBUF.
 
-    Inputs of a cycle: `command`, `frame` (see `TensorHeadModel`), `dma` (see `SbufModel`).
+    Inputs of a cycle: `command`, `frame` (see `TensorHeadModel`), `dma` (see `SbufModel`); `seeding` (see `PsumModel`).
 
     Outputs: those of the head, `sbuf`, `x`, `w` (see `TensorEdgesModel`), `p` (finalised fp32 of the columns, uint32
     [P]), `commit` (see `PsumModel`), `slices` (see `SbufModel`).
@@ -62,4 +62,5 @@ class TensorModel:
         self.edges.tick({"control": out["control"], "sbuf_data": out["slices"]["b_data"]}, out)
         self.sbuf.tick(self._sbuf_inputs(inputs, out["sbuf"]), out["slices"])
         self.array.tick(out["x"], out["w"])
-        self.psum.tick(self._psum_inputs(out["wave"], out["p"]))
+        seeding = {"seeding": inputs["seeding"]} if self.config.stochastic_sums else {}
+        self.psum.tick(self._psum_inputs(out["wave"], out["p"]) | seeding)

@@ -41,12 +41,13 @@ class Column(NamedTuple):
 
 class Wave(NamedTuple):
     """`halves`: a bit for each half of the word that is written, where halves are written alone; `carried`: one has the
-    bits that the sum carries, where there is another choice.
+    bits that the sum carries, where there is another choice; `rounding`: of a sum there, where there is a choice.
     """
 
     address: int
     halves: int
     carried: int
+    rounding: int
     accumulate: int
     columns: int
 

@@ -38,6 +38,7 @@ class _Matmul:
     destinations: deque[int]
     """Byte addresses."""
     into: Format
+    rounding: int
     dtype: int
     part: int
     rows: int
@@ -235,6 +236,7 @@ class TensorHeadModel:
             segments=deque(segments_of(matmul, self.config)),
             destinations=deque(places.tolist()),
             into=target.format,
+            rounding=matmul["rounding"],
             dtype=matmul["src0_dtype"],
             part=matmul["part"],
             rows=mode.rows,
@@ -301,7 +303,9 @@ class TensorHeadModel:
         matmul.destinations.popleft()
         self._sent.append((h, destination, halves))
         carried = int(matmul.into == CARRIED and self.config.tensor.rounds)
-        self._waves[h + self._to_psum] = Wave(destination, halves, carried, int(matmul.accumulate), matmul.columns)
+        accumulate = int(matmul.accumulate)
+        wave = Wave(destination, halves, carried, matmul.rounding, accumulate, matmul.columns)
+        self._waves[h + self._to_psum] = wave
         self._owned_from.append((h, destination // self.config.psum.bank_elems))
         if matmul.scaled and self._scales is not None:
             self._scales.send(h, last=not matmul.destinations)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from makalu.sim_models.golden.formats import narrow
+from makalu.sim_models.golden.formats import narrow, widen
 from makalu.sim_models.golden.random_bits import Generators
 from makalu.spec.encoding import Instruction
 from makalu.spec.errors import ErrorCode
@@ -96,6 +96,51 @@ def test_elements_take_their_lanes_bits_in_order():
     for name in ("out_whole", "out_constant"):  # the language's numbers are those of the tile's type already
         assert np.array_equal(got[name], plain[name], equal_nan=True)
     assert all((got[f"out_{name}"] != plain[f"out_{name}"]).any() for name in ("half", "mixed", "small"))
+
+
+def sums(w, x):
+    """The product alone in fp32; in bf16, added to twice; into the same elements again."""
+    tiles = [nl.load(source) for source in (w, x)]
+    shape, outs = (w.shape[1], x.shape[1]), []
+    alone = nl.ndarray(shape, FP32, buffer=nl.psum, name="alone")
+    nisa.nc_matmul(alone, *tiles)
+    added = nl.ndarray(shape, BF16, buffer=nl.psum, name="added")
+    for _ in range(3):
+        nisa.nc_matmul(added, *tiles)
+    for tile in (alone, added):
+        copy = nl.ndarray(shape, tile.dtype, name="copy")
+        nisa.tensor_copy(copy, tile)
+        outs.append(stored(copy, f"out_{tile.storage.name}"))
+    return tuple(outs)
+
+
+@functools.cache
+def of_sums():
+    random = np.random.default_rng(4)
+    inputs = {name: Bits(element_bits(BF16, random.normal(size=(ROWS, n)))) for name, n in (("w", 3), ("x", 50))}
+    specs = {name: TensorSpec(bits.array.shape, BF16) for name, bits in inputs.items()}
+    program = compile_kernel(sums, bench_config(SMALL), **specs)
+    of_matmuls = {"which": lambda instruction: instruction.opcode is Opcode.MATMUL}
+    return stochastic(program, bench_config(SMALL), seed=8, **of_matmuls), inputs
+
+
+def test_sums_take_their_columns_bits_in_order():
+    program, inputs = of_sums()
+    got = run_golden(program, inputs, config=bench_config(SMALL))
+    product, generators = got["out_alone"], Generators("psum", ROWS)
+    generators.start(spread(8))
+    total = np.zeros_like(product)
+    for _ in range(3):
+        drawn = generators.draw(slice(0, len(product)), product.shape[1])
+        total = widen(BF16, narrow(BF16, (product + total).view(np.uint32), drawn)).view(np.float32)
+    assert np.array_equal(got["out_added"], total)
+    assert sum(i["rounding"] for stream in program.executed().values() for i in stream) == 3
+
+
+@pytest.mark.slow
+def test_sums_on_the_rtl():
+    program, inputs = of_sums()
+    check(Case(SMALL, program, inputs), memory_of(SMALL, 20))
 
 
 def test_a_seed_repeats_and_another_one_differs():

@@ -87,6 +87,28 @@ BF16_SUMS = (
 """In the text of a core that has such sums."""
 
 
+STOCHASTIC_SUMS = (
+    Fault(
+        name="every-write-draws",
+        line=r"(assign \\?step\S* +)= (\w+) & s4_rounding;",
+        becomes=r"\1= commit[0];",
+        message="psum_slice__commit",
+    ),
+    Fault(
+        name="never-steps",
+        line=r"(assign \\?step\S* +)= (\w+) & s4_rounding;",
+        becomes=r"\1= 0;",
+        message="psum_slice__commit",
+    ),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", STOCHASTIC_SUMS, ids=str)
+def test_psum_bench_catches_in_sums_rounded_stochastically(fault):
+    caught("psum", "stochastic", fault, says=SAYS.format(fault.message), params=PARAMS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", BF16_SUMS, ids=str)
 def test_psum_bench_catches_in_sums_of_bf16(fault):

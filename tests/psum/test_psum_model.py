@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from makalu.sim_models.lockstep.psum import PsumModel
+from makalu.sim_models.lockstep.tensor_control import Wave
 from verif.lib.variants import bench_config
 from verif.psum.chain import chain_word, finalised
 
@@ -13,7 +14,7 @@ IDLE = {"enable": 0, "address": 0, "start": 0, "count": 0}
 
 def cycle(model, *, column=0, wave=None, access=IDLE):
     count = model.config.partitions
-    given = {"valid": 0, "address": 0, "halves": 3, "carried": 0, "accumulate": 0, "columns": count, **(wave or {})}
+    given = {**dict.fromkeys(("valid", *Wave._fields), 0), "halves": 3, "columns": count, **(wave or {})}
     inputs = {
         "column": np.full(count, column, np.uint32),
         "wave_in": {name: np.full(count, value) for name, value in given.items()},

@@ -48,7 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
         "bus": {"data_bytes": 16},
     },
-    "stochastic": {"features": (STOCHASTIC,)},
+    "stochastic": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "features": (STOCHASTIC,)},
     "bf16-sums": {"tensor": {"results": ("fp32", "bf16", "uint16")}},
     # double row beside types that may all meet each other: a matmul is refused for its mode alone
     "two-types": {"tensor": {"formats": ("bf16", "e5m2")}},

@@ -29,5 +29,6 @@ CASES = (
     replace(TINY, name="psum-add-1", config="psum-add-1", params={"cycles": 600}),
     replace(TINY, name="psum-add-2", config="psum-add-2", params={"cycles": 600}),
     replace(TINY, name="bf16-sums", config="bf16-sums", soak=True),
+    replace(TINY, name="stochastic", config="stochastic", params={"cycles": 600}),
     TINY.on_icarus(collisions="x", cycles=500),
 )

@@ -20,7 +20,7 @@ OUTPUTS = ("wave_out", *DATA)
 @cache
 def psum_cut(config: CoreConfig) -> Cut:
     """P PsumSlices, slice p's wave from slice p - 1."""
-    drive = ("array.p", "head.wave", "arbiter.psum_command")
+    drive = ("array.p", "head.wave", "arbiter.psum_command", *(("sequencer.seeding",) * config.stochastic_sums))
     return Cut(config=config, blocks=("psum_slice",), drive=drive, show=tuple(f"psum_slice.{port}" for port in OUTPUTS))
 
 
@@ -28,7 +28,8 @@ class _Model(PsumModel):
     def _inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The wave of slice p is what slice p - 1 had in the cycle before."""
         wave = {name: np.concatenate([[inputs["wave"][name]], later[:-1]]) for name, later in self.wave.items()}
-        return {"column": inputs["number"], "wave_in": wave, "access": inputs["access"]}
+        seen = {"column": inputs["number"], "wave_in": wave, "access": inputs["access"]}
+        return seen | {"seeding": inputs["seeding"]}
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         self.seen = self._inputs(inputs)
@@ -55,6 +56,8 @@ class PsumBench(SideBySide):
 
     def packed(self, inputs: dict[str, Any]) -> dict[str, int]:
         named = {"array__p": inputs["column"], "head__wave": inputs["wave"], "arbiter__psum_command": inputs["access"]}
+        if self.config.stochastic_sums:
+            named["sequencer__seeding"] = inputs["seeding"]
         return super().packed(named)
 
     def count(self, inputs: dict[str, Any], out: dict[str, Any]) -> None:
@@ -75,6 +78,7 @@ class PsumBench(SideBySide):
         written = (wave["valid"] != 0) & (wave["accumulate"] == 0) & (rows < wave["columns"])
         tied = written & np.isin(wave["halves"], (1, 2)) & (wave["carried"] == 0) & (seen["column"] & 0xFFFF == 0x8000)
         self.seen["bf16 tie"] += int(tied.sum())
+        self.seen["bf16 by random bits"] += int((written & (wave["rounding"] != 0)).sum())
         adds = (wave["valid"] & wave["accumulate"] & (rows < wave["columns"])).astype(bool)
         self._added.append((seen["column"][adds], self.model.old[adds]))
 

@@ -23,6 +23,7 @@ async def run(dut: Any, *, density: float) -> None:
     cocotb.log.info("seen: %s, of the sums: %s", dict(bench.seen), sums)
     tensor = config.tensor
     points = POINTS + ("half a word",) * tensor.halves + ("bf16 added", "bf16 tie") * tensor.rounds
+    points += ("bf16 by random bits",) * config.stochastic_sums
     missing = [point for point in points if not bench.seen[point]]
     assert not missing, f"the traffic never showed {missing}"
     assert sums["deep cancellation"] > PARAMS["cycles"] // 10 and sums["subnormal sum"] > PARAMS["cycles"] // 100, sums

@@ -52,7 +52,8 @@ class Traffic:
 
     def _whole(self, wave: dict[str, int]) -> dict[str, int]:
         """Of all of a word, where halves are written alone."""
-        return wave | {"halves": (1 << PSUM_HALVES) - 1 if self.config.tensor.halves else 0, "carried": 0}
+        halves = (1 << PSUM_HALVES) - 1 if self.config.tensor.halves else 0
+        return wave | {"halves": halves, "carried": 0, "rounding": 0}
 
     def _half(self, wave: dict[str, int]) -> dict[str, int]:
         """Of a half: a sum as bf16, or what the sum carries, where there are such."""
@@ -60,7 +61,8 @@ class Traffic:
         adds = tensor.rounds and (wave["accumulate"] or either or not tensor.carries)
         if not adds and (wave["accumulate"] or not tensor.carries):
             return wave
-        return wave | {"halves": self.rng.choice((1, 2)), "carried": int(tensor.rounds and not adds)}
+        half = {"halves": self.rng.choice((1, 2)), "carried": int(tensor.rounds and not adds)}
+        return wave | half | {"rounding": int(self.config.stochastic_sums and adds and self.rng.random() < 0.6)}
 
     def _burst(self) -> list[dict[str, int]]:
         rng, partitions = self.rng, self.config.partitions
@@ -120,7 +122,10 @@ class Traffic:
         all_columns = self._whole({"valid": 1, "columns": self.config.partitions})
         everywhere = {"enable": 1, "start": 0, "count": self.config.partitions}
         flat = [address for bank in self.pool for address in bank]
-        script = [self._cycle({**all_columns, "address": a, "accumulate": 0}, reads=False) for a in flat]
+        script = []
+        if self.config.stochastic_sums:
+            script.append(self.quiet() | {"seeding": {"start": 1, "seed": self.rng.getrandbits(32)}})
+        script += [self._cycle({**all_columns, "address": a, "accumulate": 0}, reads=False) for a in flat]
         drain = self.config.partitions + self.config.psum.add_stages + 2
         script += [self.quiet() for _ in range(drain)]
         for bank in self.pool:
@@ -154,6 +159,7 @@ class Traffic:
             "column": [chain_word(bits, self.rng) for bits in number],
             "number": np.array(number, np.uint32),
             "access": self.access() if reads else quiet,
+            "seeding": {"start": 0, "seed": 0},
         }
 
 

@@ -44,6 +44,7 @@ CASES = (
     ),
     replace(SMALL, name="4x4-bf16-sums", config="bf16-sums", soak=True),
     replace(SMALL, name="4x4-bf16-sums-add-1", config="psum-add-1", soak=True),
+    replace(SMALL, name="4x4-stochastic", config="stochastic", params={**FEW, "commands": 140}, slow=True),
     replace(SMALL, name="8x8-mx", config="eight-mx", params={**FEW, "commands": 100}, slow=True),  # every mode
     SMALL.on_icarus(**FEW, commands=50, slow=True),  # registers without a value stay X: nothing undefined is compared
 )

@@ -111,6 +111,7 @@ def matmul(
     form: Format = BF16,
     part: int = 0,
     into: Format = FP32,
+    rounding: int = 0,
     rows: int | None = None,
     scales: Scales | None = None,
     tag: int = 0,
@@ -120,7 +121,7 @@ def matmul(
     values |= _scales(scales, start, sizes[0])
     values |= _operand("dst", Space.PSUM, into.code, 0, dst, sizes, dst_strides)
     values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
-    return Instruction(Opcode.MATMUL, values)
+    return Instruction(Opcode.MATMUL, values | {"rounding": rounding})
 
 
 def warm_up(config: CoreConfig) -> list[Command]:

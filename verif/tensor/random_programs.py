@@ -8,6 +8,7 @@ from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, FP32, SUMS, Format
 from makalu.spec.isa import AP_DIMS
+from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import Part, mixable
@@ -167,6 +168,7 @@ def _random_matmul(
         form=form,
         part=part,
         into=into,
+        rounding=rng.randint(0, 1) if config.stochastic_sums and into in SHORTER else 0,
         rows=rows,
         scales=scales,
         tag=tag,

@@ -46,7 +46,7 @@ def tensor_cut(config: CoreConfig) -> Cut:
     return Cut(
         config=config,
         blocks=("head", "array", "tensor_edge", "sbuf_slice", "psum_slice", *(f"scales_{n}" for n in groups)),
-        drive=("sequencer.tensor", "dma_lane.sbuf"),
+        drive=("sequencer.tensor", "dma_lane.sbuf", *(("sequencer.seeding",) * config.stochastic_sums)),
         show=(*(f"head.{bit}" for bit in (*BITS, "frame", "control", "wave")), *edge, "array.p", "psum_slice.commit"),
     )
 
@@ -129,15 +129,19 @@ class TensorBench(SideBySide):
         count = self.config.partitions
         dma = {name: np.zeros(count, np.int64) for name in ("enable", "write", "address", "granules")}
         dma["data"] = np.zeros((count, self.config.sbuf.word_bytes), np.uint8)
-        return {"command": None, "frame": self.cycle % PHASES, "dma": dma}
+        seeding = {"start": 0, "seed": 0}
+        return {"command": None, "frame": self.cycle % PHASES, "dma": dma, "seeding": seeding}
 
     def packed(self, inputs: dict[str, Any]) -> dict[str, int]:
         dma = inputs["dma"] if inputs["dma"]["enable"].any() else 0
-        return super().packed({**stream("sequencer__tensor", inputs["command"]), "dma_lane__sbuf": dma})
+        named = {**stream("sequencer__tensor", inputs["command"]), "dma_lane__sbuf": dma}
+        return super().packed(named | {"sequencer__seeding": inputs["seeding"]})
 
     async def fill(self) -> None:
         """From reset on: every word of the windows gets random bf16 numbers, then registers and PSUM are defined."""
         await self.start()
+        if self.config.stochastic_sums:
+            await self.step(self.idle() | {"seeding": {"start": 1, "seed": self.rng.getrandbits(32)}})
         for bank in range(self.config.sbuf.banks):
             first = window(self.config, bank) // self.config.sbuf.word_bytes
             for word in range(SBUF_WINDOW // self.config.sbuf.word_bytes):
@@ -227,6 +231,7 @@ class TensorBench(SideBySide):
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
             self.seen["half a word"] += out["wave"].halves in (1, 2)
             self.seen["bf16 added"] += out["wave"].halves in (1, 2) and out["wave"].accumulate
+            self.seen["bf16 by random bits"] += out["wave"].rounding
 
 
 def _packed(words: NDArray[Any]) -> int:

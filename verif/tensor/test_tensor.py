@@ -53,6 +53,8 @@ class Golden:
         sbuf, psum = self.memories[Space.SBUF], self.memories[Space.PSUM]
         self.engine = GoldenTensor(config=CONFIG, sbuf=sbuf, psum=psum, report=self.reports.append)
         self.engine.load_stationary(warm_up(CONFIG)[0].instruction)
+        if bench.model.psum.generators is not None:
+            self.engine.generators.state[:] = bench.model.psum.generators.state
 
     def run(self, commands: list[Command]) -> None:
         for command in commands:
@@ -89,6 +91,7 @@ async def ragged_programs(dut: Any) -> None:
     bench.dma_reads = 0.4
     await against_golden(bench, ragged(CONFIG, bench.rng, commands=COMMANDS))
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite")
+    points += ("bf16 by random bits",) * CONFIG.stochastic_sums
     points += ("half a word",) * CONFIG.tensor.halves + tuple(("pairs", "quads")[: len(CONFIG.tensor.modes) - 1])
     assert not missing(bench, points)
 

@@ -98,7 +98,7 @@ def run_lane(
             lanes.tick(data)
             arbiter.tick(asked)
             sbuf.tick(slices)
-            psum.tick(columns)
+            psum.tick({**columns, "seeding": data["seeding"]})
             await ctx.tick()
             cycles[0] += 1
 

@@ -101,7 +101,7 @@ class _Models:
         return inner | ports | {"sbuf_slice__written_a": written}
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any]) -> None:
-        psum = self.no_wave | {"access": out["arbiter"]["psum_command"]}
+        psum = self.no_wave | {"access": out["arbiter"]["psum_command"], "seeding": inputs["seeding"]}
         elements = self.psum.comb(psum)["read_data"]
         words = out["memory"]["read_data"]
         for e, engine in enumerate(self.engines):
@@ -170,7 +170,7 @@ class LanesBench(SideBySide):
                 models.sbuf.memory[:, word], models.sbuf.known[:, word] = content[:, word], True
             if cycle < count:
                 halves = (1 << PSUM_HALVES) - 1 if config.tensor.halves else 0
-                wave = {"valid": 1, "address": cycle, "halves": halves, "carried": 0, "accumulate": 0}
+                wave = {"valid": 1, "address": cycle, "halves": halves, "carried": 0, "rounding": 0, "accumulate": 0}
                 inputs["wave"] = wave | {"columns": config.partitions}
             at_column = cycle - 1 - rows
             inputs["column"] = [columns[p][d] if 0 <= d < count else 0 for p, d in enumerate(at_column.tolist())]
