@@ -19,6 +19,7 @@ __all__ = [
     "FORMATS",
     "FORMAT_OF_CODE",
     "FP32",
+    "HALF_SUM",
     "INTEGERS",
     "LANE_ELEMENTS",
     "SIGNIFICAND_BITS",
@@ -256,7 +257,9 @@ TENSOR_OPERANDS = (*SINGLES, E4M3FN_X4, E5M2_X4, E2M1_X4)
 """And in fours."""
 CARRIED = FORMATS["uint16"]
 """Bits that the array carries through a sum (`spec/tensor_types.py`)."""
-SUMS = (ACCUMULATOR, BF16)
+HALF_SUM = BF16
+"""What a half of a word of PSUM has of a sum."""
+SUMS = (ACCUMULATOR, HALF_SUM)
 """What PSUM holds sums as: each is rounded from the accumulator's, and widens to it when a matmul adds to it."""
 TENSOR_RESULTS = (*SUMS, CARRIED)
 """What a matmul writes: sums, or what they carry."""

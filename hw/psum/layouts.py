@@ -87,11 +87,11 @@ def wave(config: CoreConfig) -> data.StructLayout:
         {
             "valid": 1,
             "address": element_address_bits(config.psum),
-            # all of a word: the sum goes there; one: the sum as bf16, or what it carries, as `carried` says where there
+            # all of a word: the sum goes there; one: the shorter sum, or what it carries, as `carried` says where there
             # are both
             "halves": halves_bits(config),
             "carried": int(config.tensor.carries and config.tensor.rounds),
-            "rounding": int(config.stochastic_sums),  # of the sum as bf16: a `Rounding`
+            "rounding": int(config.stochastic_sums),  # of the shorter sum: a `Rounding`
             "accumulate": 1,
             "columns": FIELDS["columns"].bits,  # M: slices 0 .. M-1 take part
         },

@@ -24,7 +24,7 @@ from makalu.hw.psum.layouts import (
 )
 from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32, HALF_SUM
 from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_HALVES, PSUM_WORD_BITS
 from makalu.spec.random_bits import STATE_BITS, STOCHASTIC, Rounding
 from makalu.spec.tensor_types import CARRIED_PLACES
@@ -36,7 +36,7 @@ _HALF_BITS = PSUM_WORD_BITS // PSUM_HALVES
 
 class PsumSlice(wiring.Component):
     """word[d] = round(column [+ word[d]]) for each moving column whose wave passes, d its destination; where the
-    wave names one half of d, that half is the sum rounded once more, to bf16, or what the column carries
+    wave names one half of d, that half is the sum rounded once more (`HALF_SUM`), or what the column carries
     (`spec/tensor_types.py`).
 
     Does not: arbitrate. Engines read only banks that the wave does not use (`owned` at the arbiter), one engine a bank.
@@ -74,8 +74,8 @@ class PsumSlice(wiring.Component):
     one cycle after the command, kept until the bank's next read.
 
     Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
-    Of half a word bf16(that), nearest even or by the bits of the slice's generator, which steps with each such write
-    (`spec/random_bits.py`); the old element widened.
+    Of half a word that, rounded once more: nearest even or by the bits of the slice's generator, which steps with each
+    such write (`spec/random_bits.py`); the old element widened.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -207,22 +207,22 @@ class PsumSlice(wiring.Component):
         return bank_of
 
     def _old_sum(self, old: Signal) -> Value:
-        """What this cycle's column is added to: the word, or a half of it, a bf16 widened."""
+        """What this cycle's column is added to: the word, or a half of it, widened."""
         if not self.config.tensor.rounds:
             return old
         halves = self.wave_out.halves
         half = Mux(halves[0], old[:_HALF_BITS], old[_HALF_BITS:])
-        return Mux(halves.all(), old, Cat(Const(0, FP32.bits - BF16.bits), half))
+        return Mux(halves.all(), old, Cat(Const(0, FP32.bits - HALF_SUM.bits), half))
 
     def _half(self, m: Module, platform: Any, result: Value, carried: Value, rounding: Value) -> Value:
-        """What goes to half a word: the sum as bf16, or the bits that it carries."""
+        """What goes to half a word: the shorter sum, or the bits that it carries."""
         tensor = self.config.tensor
         # the exponent of a number that carries bits ends in four of them: it is 128 or more, as fp32 has it
         kept = FP32.fraction_bits - CARRIED_PLACES
         bits = Cat(result[kept : kept + _HALF_BITS - 1], result[-1])
         if not tensor.rounds:
             return bits
-        narrow = Narrow(BF16, rounds=self.config.stochastic_sums)
+        narrow = Narrow(HALF_SUM, rounds=self.config.stochastic_sums)
         m.submodules.narrow = place(narrow, platform)
         m.d.comb += narrow.i.eq(result)
         if self.config.stochastic_sums:

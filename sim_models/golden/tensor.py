@@ -33,7 +33,7 @@ class GoldenTensor:
     Into uint16: the bits that the sum carries.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites; into
-    bf16 this is rounded once more, stochastically by the bits of the columns' generators, one after the other.
+    `HALF_SUM` this is rounded once more, stochastically by the bits of the columns' generators, one after the other.
     Weights outside the last load's [K, M] are undefined: their use is reported and counts as +0.
     """
 

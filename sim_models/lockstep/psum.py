@@ -9,7 +9,7 @@ from makalu.sim_models.golden.arithmetic import fp32_add
 from makalu.sim_models.golden.formats import carried_by, narrow
 from makalu.sim_models.golden.random_bits import Generators, random_bits
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import BF16, FP32
+from makalu.spec.formats import FP32, HALF_SUM
 from makalu.spec.memory_map import ENGINES, PSUM_HALVES, PSUM_WORD_BITS
 
 from .taking_part import taking_part
@@ -25,7 +25,7 @@ _NO_WAVE = Wave(*(0,) * len(Wave._fields))
 
 
 class PsumModel:
-    """word[p, d] = round(column [+ word]) of each moving column, or one half that rounded to bf16 or what the column
+    """word[p, d] = round(column [+ word]) of each moving column, or one half that rounded once more or what the column
     carries, P partitions side by side.
 
     Inputs of a cycle, by port name:
@@ -167,7 +167,7 @@ class PsumModel:
         self.cycle += 1
 
     def _half(self, totals: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """What goes to half a word: the sum as bf16, or the bits that it carries."""
+        """What goes to half a word: the shorter sum, or the bits that it carries."""
         if not self.config.tensor.rounds:
             return carried_by(totals).astype(np.uint32)
         # of a word the upper half, to nearest even: the lower one as a number counts halves of its last place
@@ -175,11 +175,11 @@ class PsumModel:
         middle = np.uint32(1 << int(_HALF_BITS) - 1)
         up = (low > middle) | ((low == middle) & (upper & np.uint32(1) == 1))
         nan = totals & np.uint32(FP32.magnitude_mask) > FP32.infinity
-        rounded = np.where(nan, np.uint32(BF16.canonical_nan), upper + up)
+        rounded = np.where(nan, np.uint32(HALF_SUM.canonical_nan), upper + up)
         if self.generators is not None:
             # the order of a partition's columns is that of their writes; one that is not written takes no bits
             halved = (self.wave["halves"] != _BOTH) & (self.wave["rounding"] != 0)
-            rounded = np.where(halved, narrow(BF16, totals, random_bits(self.generators.state)), rounded)
+            rounded = np.where(halved, narrow(HALF_SUM, totals, random_bits(self.generators.state)), rounded)
             if (rows := np.flatnonzero(halved & self._wave_part(self.wave))).size:
                 self.generators.draw(rows, 1)
         carried = carried_by(totals).astype(np.uint32)
