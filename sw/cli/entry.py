@@ -10,12 +10,14 @@ import os
 import signal
 import sys
 import warnings
-from typing import NoReturn
+from types import FrameType
 
 __all__ = ["INTERRUPTED", "main"]
 
 INTERRUPTED = 130
 """Exit code after ^C, as shells have it."""
+_AGAIN = 0.01
+"""Seconds."""
 
 
 def main() -> None:
@@ -35,11 +37,21 @@ def main() -> None:
     sys.exit(code)
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     """What is being built is dropped without a word: Amaranth warns of parts that nothing used."""
-    del number, frame
+    del number
     warnings.simplefilter("ignore")
-    raise KeyboardInterrupt
+    if not _finalises(frame):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+
+
+def _finalises(frame: FrameType | None) -> bool:
+    """In a finaliser Python would drop the exception, and go on."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _called() -> int:

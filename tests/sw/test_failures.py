@@ -194,6 +194,31 @@ def test_an_interrupt_is_silent(monkeypatch):
     assert end.value.code == 130
 
 
+FINALISER = """
+import os, signal, time
+from makalu.sw.cli import entry
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+signal.signal(signal.SIGINT, entry._interrupt)
+try:
+    Dropped()
+    time.sleep(20)
+except KeyboardInterrupt:
+    print("seen")
+"""
+
+
+def test_an_interrupt_in_a_finaliser_is_not_lost():
+    """Python drops what a `__del__` raises."""
+    result = subprocess.run([sys.executable, "-c", FINALISER], capture_output=True, text=True, timeout=20, check=False)
+    assert (result.stdout, result.stderr) == ("seen\n", "")
+
+
 @pytest.mark.slow
 def test_an_interrupt_while_generating_is_silent_and_leaves_nothing(tmp_path):
     """As a terminal does it: the whole group of processes gets the signal."""
