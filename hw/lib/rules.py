@@ -68,13 +68,3 @@ class Rules:
         kept = Signal(len(value), name="rule_before", reset_less=reset_less)
         self._m.d.sync += kept.eq(value)
         return kept
-
-    def last(self, value: ValueLike, when: ValueLike) -> Value:
-        """What `value` was in the last cycle before this one with `when` (a bit); for rules only, as `before`."""
-        value = Value.cast(value)
-        if not self._on:
-            return Const(0, len(value))
-        kept = Signal(len(value), name="rule_last")
-        with self._m.If(when):
-            self._m.d.sync += kept.eq(value)
-        return kept

@@ -239,8 +239,6 @@ class TensorHead(wiring.Component):
         rules.follows(takes_load, (i.src0_stride0 == 1) & outer, "a stationary tile is contiguous, of its mode's rows")
         rules.never(takes_load & (i.src0_offset % config.sbuf.word_bytes != 0), "a stationary tile begins with a word")
         rules.never(takes_matmul & (i.dst_partition != 0), "a matmul writes from partition 0 on")
-        other = rules.last(1, takes_load) & (i.mode != rules.last(i.mode, takes_load))
-        rules.never(takes_matmul & other, "a matmul has the mode of its load")  # else PEs have put a part to rest
         same = [i[f"src0_size{d}"] == i[f"dst_size{d}"] for d in range(AP_DIMS)]
         sizes = Cat(same[:-1]).all() & (same[-1] | (rows > 1))
         rules.follows(takes_matmul, sizes, "a matmul has as many destinations as moving columns")

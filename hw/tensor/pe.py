@@ -24,7 +24,8 @@ class Pe(wiring.Component):
 
     Rest: a register that would take what it has, or what nobody looks at, is not enabled, and an operand of the path
     that a weight is not used in, of the multiplier or of the short ones, is zero. So from a swap with an active x to
-    the next one every active x must be paired, or none: a matmul has the mode of its load, or is refused.
+    the next one every active x must be paired, or none: a matmul has the mode of its load, or is refused. One before
+    the first load of a program has no defined weights, and may have other ones here than its mode would read.
 
     Parameters
     ----------

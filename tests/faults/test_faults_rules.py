@@ -39,8 +39,6 @@ from makalu.hw.tensor.load import LoadUnit
 from makalu.spec.frame import ACCEPT_SLOT
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.spec.preset import load_preset
-from makalu.spec.tensor_modes import Mode
-from verif.lib.variants import bench_config
 
 CONFIG = load_preset("tiny")
 OF_CORE = {"config": CONFIG}
@@ -283,16 +281,6 @@ PLANTS = [
             {"command.valid": 1, "command.payload": tile(Opcode.MATMUL, dst_partition=1)},
         ],
         text="a matmul writes from partition 0 on",
-    ),
-    Plant(
-        component=TensorHead,
-        options={"config": bench_config("two-types")},
-        cycles=[
-            {"command.valid": 1, "command.payload": tile(Opcode.LOAD_STATIONARY), "frame": ACCEPT_SLOT},
-            *({"frame": n} for n in range(12)),
-            {"command.valid": 1, "command.payload": tile(Opcode.MATMUL, mode=Mode.DOUBLE_ROW, src0_size3=2)},
-        ],
-        text="a matmul has the mode of its load",
     ),
     Plant(
         component=TensorHead,
