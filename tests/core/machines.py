@@ -19,7 +19,7 @@ def traced_machine(preset: str) -> Machine:
 
 @functools.cache
 def quick_machine(preset: str) -> Machine:
-    """The same for long runs: on lanes where that is ten times faster; tests/core/test_lanes.py has it equal."""
+    """The same on lanes where that builds and runs in a fraction of the time; tests/core/test_lanes.py has it equal."""
     config = bench_config(preset)
     if config.partitions < LANES_FROM:
         return traced_machine(preset)

@@ -87,24 +87,20 @@ def test_planted_fault_in_the_central_part_is_caught(fault, monkeypatch):
         run_engines(config, programs, gap=0, limit=3000)
 
 
-@pytest.mark.parametrize("fault", GROUPED)
-def test_planted_fault_in_groups_is_caught(fault, monkeypatch):
-    old, new, says = GROUPED[fault]
+@pytest.mark.parametrize(
+    ("core", "fault", "count", "seed"),
+    [
+        *(("eight-mx", fault, 60, 11) for fault in GROUPED),
+        *(("stochastic", fault, 40, 5) for fault in DRAWN),
+    ],
+)
+def test_planted_fault_in_what_some_cores_have_is_caught(core, fault, count, seed, monkeypatch):
+    old, new, says = (GROUPED | DRAWN)[fault]
     monkeypatch.setattr("verif.vector.central.LaneEngine", planted_class("lanes.engine.LaneEngine", old, new))
-    config = bench_config("eight-mx")
-    programs = {name: random_instructions(config, engine=name, count=60, seed=11) for name in ENGINES}
+    config = bench_config(core)
+    programs = {name: random_instructions(config, engine=name, count=count, seed=seed) for name in ENGINES}
     with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{says}"):
         run_engines(config, programs, gap=0, limit=6000)
-
-
-@pytest.mark.parametrize("fault", DRAWN)
-def test_planted_fault_in_who_draws_is_caught(fault, monkeypatch):
-    old, new, says = DRAWN[fault]
-    monkeypatch.setattr("verif.vector.central.LaneEngine", planted_class("lanes.engine.LaneEngine", old, new))
-    config = bench_config("stochastic")
-    programs = {name: random_instructions(config, engine=name, count=40, seed=5) for name in ENGINES}
-    with pytest.raises(AssertionError, match=rf"last tags issued: \w+ \d+.*{says}"):
-        run_engines(config, programs, gap=0, limit=3000)
 
 
 @pytest.mark.parametrize("fault", DRAWING_LANE)
