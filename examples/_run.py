@@ -9,9 +9,10 @@ from makalu.spec.errors import MakaluError
 __all__ = ["run"]
 
 
-def run(name: str, main: Callable[..., bool]) -> NoReturn:
+def run(name: str, main: Callable[..., bool], default: str = "tiny") -> NoReturn:
     """Call `main` with the preset of the command line; the process ends with 0 when it says that all is well."""
-    usage = f"usage: python -m makalu.examples.{name} [preset]   (a name of `makalu presets`, or a .yaml file; tiny)"
+    presets = f"a name of `makalu presets`, or a .yaml file; {default}"
+    usage = f"usage: python -m makalu.examples.{name} [preset]   ({presets})"
     arguments = sys.argv[1:]
     if arguments in (["-h"], ["--help"]):
         print(usage)

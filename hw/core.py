@@ -138,6 +138,10 @@ class Core(wiring.Component):
                     partitions[p + 1].control_in.eq(partition.control_out),
                     partitions[p + 1].wave_in.eq(partition.wave_out),
                 ]
+        if config.tensor.sparse:
+            for before, partition in pairwise(partitions):
+                m.d.comb += partition.fault_in.eq(before.fault_out)
+            m.d.comb += head.fault.eq(partitions[-1].fault_out)
 
         if config.stochastic:
             for p, partition in enumerate(partitions):

@@ -19,7 +19,7 @@ from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.tensor.control import edge_control, scale_word, scales
 from makalu.hw.tensor.edge import TensorEdge
-from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
+from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_edge
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.formats import FP32
@@ -48,6 +48,7 @@ class Partition(wiring.Component):
     x, w : edge of PE row `index`;  column : bottom of PE column `index`
     access, psum_access, vector, scalar, dma : broadcast commands;  dma_status : back to the DMA engine
     group_scales, scale_word : from and to the group's memory;  scales_in / scales_out : ride (where there is MX)
+    fault_in / fault_out : ride too (where weights have tags)
     exponent, code : to and from the quantiser of the group;  scale : from that whose scales may lie here (likewise)
     seeding, keys : to the generators, in the order of `config.generators` (where there is stochastic rounding)
     commit, written_a, written_b : what the memories write in this cycle, for observation
@@ -64,7 +65,7 @@ class Partition(wiring.Component):
                 "frame": In(PHASE_BITS),
                 "control_in": In(edge_control(config)),
                 "control_out": Out(edge_control(config)),
-                "x": Out(x_operand(config.tensor)),
+                "x": Out(x_edge(config.tensor)),
                 "w": Out(group(config)),
                 "column": In(CHAIN_BITS),
                 "wave_in": In(wave(config)),
@@ -78,6 +79,7 @@ class Partition(wiring.Component):
                 "written_a": Out(data.ArrayLayout(written(config), len(ACCESS_ENGINES))),
                 "written_b": Out(written(config)),
                 **(self._scale_ports() if config.tensor.quads else {}),
+                **({"fault_in": In(1), "fault_out": Out(1)} if config.tensor.sparse else {}),
                 **(generator_ports if config.stochastic else {}),
             }
         )
@@ -139,6 +141,8 @@ class Partition(wiring.Component):
                 self.scales_out.eq(edge.scales_out),
                 self.scale_word.eq(edge.scale_word),
             ]
+        if config.tensor.sparse:
+            m.d.comb += [edge.fault_in.eq(self.fault_in), self.fault_out.eq(edge.fault_out)]
         if config.stochastic_sums:
             m.d.comb += [psum.seeding.eq(self.seeding), psum.key.eq(self.keys[config.generators.index("psum")])]
         for e, name in enumerate(ACCESS_ENGINES):

@@ -10,6 +10,7 @@ from .config_rules import check
 from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, SUMS, Format
 from .quads import QUAD_BITS, QUAD_ELEMENTS, QUADS
 from .random_bits import GENERATORS, STOCHASTIC
+from .sparsity import ROW_CANDIDATES
 from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
 
@@ -47,6 +48,8 @@ class TensorConfig:
     """SBUF words that the moving stream may hold in each partition."""
     products: int
     """Of a PE and cycle: 1, or of short elements 2 (`spec/pairs.py`) or 4 (`spec/quads.py`)."""
+    candidates: int
+    """Moving elements among which the tag of a sparse weight chooses: 4, 8 or 16; 1: none (`spec/sparsity.py`)."""
     subnormals: str
     """`keep`: IEEE gradual underflow; `flush`: subnormal operands and results become zeros of their sign."""
     formats: tuple[str, ...]
@@ -88,7 +91,18 @@ class TensorConfig:
     @property
     def modes(self) -> tuple[Mode, ...]:
         """Those that the array has, in the order of their numbers."""
-        return tuple(row.mode for row in MODES.values() if row.products <= self.products)
+        rows = (row for row in MODES.values() if row.products <= self.products)
+        return tuple(row.mode for row in rows if self.sparse or not row.tagged)
+
+    @property
+    def sparse(self) -> bool:
+        """Weights may have tags."""
+        return self.candidates > 1
+
+    @property
+    def group_rows(self) -> int:
+        """Partitions whose moving elements a tag chooses among."""
+        return max(1, self.candidates // ROW_CANDIDATES)
 
     @property
     def outputs(self) -> tuple[Format, ...]:

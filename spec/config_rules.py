@@ -16,6 +16,7 @@ from .pairs import PAIRABLE
 from .quads import QUAD_ELEMENTS
 from .random_bits import STOCHASTIC
 from .scales import GROUP_PARTITIONS, MOVING_ENTRIES, STATIONARY_BANKS, STATIONARY_ENTRIES, scale_words
+from .sparsity import GROUP_ROWS, ROW_CANDIDATES, SPARSE, TAGS
 
 if TYPE_CHECKING:
     from .config import CoreConfig, TensorConfig
@@ -90,6 +91,7 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
         f"{QUAD_ELEMENTS} where, and only where tensor.formats has packed formats",
         tensor.products,
     )
+    _check_sparsity(tensor, need)
     late = [form.name for form in forms if swap_lead(tensor, form)]
     need(
         not late,
@@ -97,6 +99,28 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
         f"without {late}: groups of {tensor.load_columns} columns come so slowly that the first moving column of"
         f" {tensor.columns} would overtake them",
         names,
+    )
+
+
+def _check_sparsity(tensor: "TensorConfig", need: Callable[[bool, str, str, object], None]) -> None:
+    some = (1, *(ROW_CANDIDATES * rows for rows in (1, 2, 4) if rows <= min(GROUP_ROWS, tensor.tile)))
+    need(tensor.candidates in some, "tensor.candidates", f"among {list(some)}", tensor.candidates)
+    if not tensor.sparse:
+        return
+    buffers = 2 * ROW_CANDIDATES
+    need(
+        tensor.moving_buffers >= buffers,
+        "tensor.moving_buffers",
+        f"at least {buffers} where weights have tags",
+        tensor.moving_buffers,
+    )
+    late = [form.name for form in tensor.operands if form in SPARSE and swap_lead(tensor, form, sparse=True)]
+    need(
+        not late,
+        "tensor.candidates",
+        f"1: groups of {tensor.load_columns} columns of {late} come so slowly that the first moving column of"
+        f" {tensor.columns} would overtake them",
+        tensor.candidates,
     )
 
 
@@ -135,6 +159,7 @@ def check(config: "CoreConfig") -> None:
     integers, given = [form.name for form in INTEGERS], list(config.integers)
     some = given == [name for name in integers if name in given]
     need(some, "integers", f"some of {integers}, in that order", given)
+    need(not tensor.sparse or TAGS.name in given, "integers", f"with {TAGS.name}, which holds tags", given)
     need(psum.banks == 8, "psum.banks", "8", psum.banks)
     if tensor.quads:
         of_load, every = scale_words(config, tensor.columns), scale_words(config, psum.bank_elems)

@@ -102,8 +102,8 @@ class ChannelSpec:
     """Issued instructions that may be unfinished."""
     part: str = ""
     """Of an engine with several channels: how it calls this one."""
-    bus_error: ErrorCode = ErrorCode.NONE
-    """What a bus error reports that comes instead of a finish; NONE where the engine has no bus."""
+    fault: ErrorCode = ErrorCode.NONE
+    """What an error reports that comes instead of a finish: of the bus, or of what an instruction has read."""
 
     @property
     def name(self) -> str:
@@ -124,8 +124,8 @@ class ChannelSpec:
 
     @property
     def error(self) -> str | None:
-        """The sequencer's port, where the engine has a bus."""
-        return f"error_{self.name}" if self.bus_error else None
+        """The sequencer's port, where the engine finds errors."""
+        return f"error_{self.name}" if self.fault else None
 
     def port(self, kind: str) -> str:
         """The engine's port of a kind (`finish`, `error`) that belongs to this channel."""
@@ -150,8 +150,8 @@ def _twice_the_queue(config: "CoreConfig") -> int:
 CHANNELS: dict[Channel, ChannelSpec] = {
     row.channel: row
     for row in (
-        ChannelSpec(Channel.TENSOR_LOAD, "tensor", _array_work, "load"),
-        ChannelSpec(Channel.MATMUL, "tensor", _array_work, "matmul"),
+        ChannelSpec(Channel.TENSOR_LOAD, "tensor", _array_work, "load", ErrorCode.TAG),
+        ChannelSpec(Channel.MATMUL, "tensor", _array_work, "matmul", ErrorCode.TAG),
         ChannelSpec(Channel.VECTOR, "vector", _one_at_a_time),
         ChannelSpec(Channel.SCALAR, "scalar", _one_at_a_time),
         ChannelSpec(Channel.DMA_LOAD, "dma_load", _twice_the_queue, "load", ErrorCode.BUS_READ),

@@ -57,6 +57,8 @@ class ErrorCode(IntEnum):
     """More elements a partition than the preset's `sequencer.elements`. So every instruction ends."""
     VERSION = 16
     """An instruction of another version of the encoding (`spec/fields.py`)."""
+    TAG = 17
+    """A tag of a sparse load is out of range (`spec/sparsity.py`). Matmuls behind the load write nothing."""
 
 
 PRECEDENCE: tuple[ErrorCode, ...] = (

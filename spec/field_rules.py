@@ -8,6 +8,7 @@ from .config import CoreConfig
 from .errors import ErrorCode
 from .isa import SIGNALS, WAITS, AluOp, Function, Opcode, SignalKind, WaitKind, used_fields
 from .quantize import ScaleRule
+from .sparsity import RATIO_LIMIT
 
 __all__ = ["FIELD_RULES", "FieldRule", "field_rules"]
 
@@ -45,6 +46,7 @@ FIELD_RULES: tuple[FieldRule, ...] = (
     FieldRule("columns", ErrorCode.SIZE, 1, lambda config: config.tensor.columns),
     FieldRule("part", ErrorCode.OPERAND, 0, lambda config: config.tensor.parts),
     FieldRule("mode", ErrorCode.OPERAND, 0, lambda config: config.tensor.modes[-1]),
+    FieldRule("ratio", ErrorCode.SIZE, 1, lambda config: RATIO_LIMIT),
     _code("op0", ErrorCode.OPERAND, AluOp),
     _code("op1", ErrorCode.OPERAND, AluOp),
     _code("function", ErrorCode.OPERAND, Function),

@@ -140,6 +140,7 @@ _NUMBERS = [
     Field("columns", 616, 8, "M of a matmul: PE columns, PSUM partitions 0 to M - 1"),
     Field("part", 624, 3, "a `Part`: what of an element is the operand"),
     Field("mode", 627, 2, "a `Mode` of the array"),
+    Field("ratio", 629, 3, "moving elements of a partition and column among which a tag chooses"),
     Field("op0", 624, 8, "an `AluOp`"),
     Field("op1", 632, 8, "an `AluOp`"),
     Field("function", 640, 8, "a `Function`"),
@@ -197,13 +198,15 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
             "tensor",
             ("tensor",),
             ("dst", "src0", "src1"),
-            ("partitions", "columns", "part", "mode", "rounding", "accumulate"),
+            ("partitions", "columns", "part", "mode", "ratio", "rounding", "accumulate"),
         ),
         InstructionFormat(
             "lane",
             ("vector", "scalar"),
             ("dst", "src0", "src1"),
-            tuple(f.name for f in (*_FLAGS, *_NUMBERS) if f.name not in ("accumulate", "columns", "part", "mode")),
+            tuple(
+                f.name for f in (*_FLAGS, *_NUMBERS) if f.name not in ("accumulate", "columns", "part", "mode", "ratio")
+            ),
             (_SOURCE_2, _OVERRIDES),
         ),
         InstructionFormat(

@@ -28,6 +28,7 @@ from .fields import (
 from .formats import ACCUMULATOR, DMA_ELEMENTS, E8M0, LANE_ELEMENTS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .operand import Operand, OperandRule, Space
 from .quantize import QUANTIZED, UNQUANTIZED
+from .sparsity import SPARSE, TAGS
 from .tensor_modes import Mode
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Opcode(IntEnum):
     NOP = 0x02
     LOAD_STATIONARY = 0x10
     MATMUL = 0x11
+    LOAD_SPARSE = 0x12
     TENSOR_COPY = 0x20
     TENSOR_TENSOR = 0x21
     TENSOR_SCALAR = 0x22
@@ -191,6 +193,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                     TENSOR_OPERANDS,
                     (
                         OperandRule.OF_MODE,
+                        OperandRule.UNTAGGED,
                         OperandRule.TILE,
                         OperandRule.WORD_ALIGNED,
                         OperandRule.UNIT_STRIDE,
@@ -224,6 +227,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                         OperandRule.SAME_COLUMNS,
                         OperandRule.ROWS_ALIGNED,
                         OperandRule.QUADRANTS,
+                        OperandRule.GROUPS,
                     ),
                     among="operands",
                 ),
@@ -231,7 +235,37 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             },
             ("partitions", "columns", "part", "mode", "accumulate", "rounding"),
             "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N], in mx times src1[K / 32, N]; K = products of the"
-            " mode x partitions",
+            " mode x partitions; in sparse each weight meets the element of src0 that its tag says",
+        ),
+        InstructionSpec(
+            Opcode.LOAD_SPARSE,
+            Channel.TENSOR_LOAD,
+            {
+                "src0": Operand(
+                    _SBUF,
+                    SPARSE,
+                    (
+                        OperandRule.ROW_TILE,
+                        OperandRule.WORD_ALIGNED,
+                        OperandRule.UNIT_STRIDE,
+                        OperandRule.WHOLE_GROUPS,
+                    ),
+                    among="operands",
+                ),
+                "src1": Operand(
+                    _SBUF,
+                    (TAGS,),
+                    (
+                        OperandRule.QUARTER_SIZES,
+                        OperandRule.SAME_SOURCE,
+                        OperandRule.WORD_ALIGNED,
+                        OperandRule.UNIT_STRIDE,
+                    ),
+                    among="tags",
+                ),
+            },
+            ("partitions", "ratio"),
+            "shadow[K, M] = src0[K, M] with tags src1[K, M / 4], for a matmul in sparse",
         ),
         InstructionSpec(
             Opcode.TENSOR_COPY,

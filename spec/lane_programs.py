@@ -131,9 +131,7 @@ LANE_PROGRAMS: dict[Opcode, LaneProgram] = {
             Opcode.TENSOR_SCALAR, (LaneStep("op0", _SRC1, reverse="reverse0"), LaneStep("op1", reverse="reverse1"))
         ),
         LaneProgram(Opcode.MEMSET, data=LaneInput.IMMEDIATE),
-        LaneProgram(
-            Opcode.QUANTIZE_MX, (LaneStep(), LaneStep(AluOp.MULTIPLY, LaneInput.LIFT)), grouped=True
-        ),
+        LaneProgram(Opcode.QUANTIZE_MX, (LaneStep(), LaneStep(AluOp.MULTIPLY, LaneInput.LIFT)), grouped=True),
         LaneProgram(Opcode.ACTIVATION, (LaneStep(AluOp.MULTIPLY), LaneStep(AluOp.ADD, _SRC1)), function="function"),
     )
 }

@@ -1,10 +1,12 @@
 """Latencies that follow from a preset, once: head, models, side file and benches take them from here.
 
-Letters as in docs/contract.md: R rows, C columns, S mul_stages, L add_stages, A PSUM's add_stages, F load_columns. All
-in tensor cycles. What one engine alone counts stays with it (`lanes.py`, `sequencer.py`).
+Letters as in docs/contract.md: R rows, C columns, S mul_stages, L add_stages, A PSUM's add_stages, F load_columns, D
+the deskew of sparse groups (`sparsity.py`). All in tensor cycles. What one engine alone counts stays with it
+(`lanes.py`, `sequencer.py`).
 """
 
 from .config import CoreConfig
+from .sparsity import deskew
 
 __all__ = [
     "FIRST_COLUMN",
@@ -32,12 +34,13 @@ def row_delay(config: CoreConfig) -> int:
 
 
 def column_delay(config: CoreConfig) -> int:
-    """S + R*L: from a column at row 0's edge to its wave at PSUM slice 0."""
-    return config.tensor.mul_stages + config.tensor.rows * config.tensor.add_stages
+    """D + S + R*L: from a column at row 0's edge to its wave at PSUM slice 0."""
+    tensor = config.tensor
+    return deskew(tensor) + tensor.mul_stages + tensor.rows * tensor.add_stages
 
 
 def commit_delay(config: CoreConfig) -> int:
-    """1 + S + R*L + (C-1) + A: from a column at row 0's edge to the commit in the last PE column."""
+    """1 + D + S + R*L + (C-1) + A: from a column at row 0's edge to the commit in the last PE column."""
     return 1 + column_delay(config) + config.tensor.columns - 1 + config.psum.add_stages
 
 
@@ -56,9 +59,9 @@ def hazard_window(config: CoreConfig) -> int:
 
 
 def gemm_overhead(config: CoreConfig) -> int:
-    """c0 = 6 + A: what a GEMM that never waits takes beside folds * N + R*L + (M_last - 1) + S.
+    """c0 = 6 + A + D: what a GEMM that never waits takes beside folds * N + R*L + (M_last - 1) + S.
 
-    The first column comes FIRST_COLUMN cycles after the first load's acceptance, its product a cycle and S later, the
-    sum R*L later at PSUM, the commit A after that; both ends of the window count.
+    The first column comes FIRST_COLUMN cycles after the first load's acceptance, at the array D later, its product a
+    cycle and S later, the sum R*L later at PSUM, the commit A after that; both ends of the window count.
     """
-    return FIRST_COLUMN + 1 + config.psum.add_stages
+    return FIRST_COLUMN + 1 + config.psum.add_stages + deskew(config.tensor)

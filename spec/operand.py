@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from .errors import ErrorCode
 from .formats import E8M0, Format
 from .random_bits import STOCHASTIC
+from .sparsity import TAGS
 from .tensor_types import MIXING
 
 if TYPE_CHECKING:
@@ -43,28 +44,37 @@ class OperandRule(Enum):
     BOUNDED = ErrorCode.ELEMENTS, "the sizes, each rounded up to a power of two, multiply to at most the preset's"
 
     SAME_SIZES = ErrorCode.SIZE, "the sizes are those of the row's first tensor"
-    QUARTER_SIZES = ErrorCode.SIZE, "size0 is a quarter of that of dst, the other sizes are equal"
+    QUARTER_SIZES = ErrorCode.SIZE, "size0 is a quarter of that of the row's first tensor, the other sizes are equal"
     ONE_ELEMENT = ErrorCode.SIZE, "all sizes are 1"
     ONE_LINE = ErrorCode.SIZE, "size1 to size3 are 1"
     TILE = ErrorCode.SIZE, "size0 is at most the PE columns, size3 the rows of the mode, the other sizes are 1"
-    SAME_COLUMNS = ErrorCode.SIZE, "the sizes are those of dst; in double row size3 is 2, and that of dst 1"
+    ROW_TILE = ErrorCode.SIZE, "size0 is at most the PE columns, the other sizes are 1"
+    SAME_COLUMNS = (
+        ErrorCode.SIZE,
+        "the sizes are those of dst; in double row size3 is 2, in sparse 1 to 4, and that of dst 1",
+    )
     FROM_ZERO = ErrorCode.PARTITION, "the first partition is 0"
     SAME_PARTITION = ErrorCode.PARTITION, "the first partition is that of dst"
+    SAME_SOURCE = ErrorCode.PARTITION, "the first partition is that of src0"
     QUADRANTS = ErrorCode.PARTITION, "in mx first partition and partitions are multiples of 32, or of a smaller core's"
     WHOLE_QUADRANTS = ErrorCode.PARTITION, "first partition and partitions are multiples of 32, or of a smaller core's"
+    GROUPS = ErrorCode.PARTITION, "in sparse first partition and partitions are multiples of 4, or of a smaller group's"
+    WHOLE_GROUPS = ErrorCode.PARTITION, "first partition and partitions are multiples of 4, or of a smaller group's"
     OF_QUADRANTS = ErrorCode.PARTITION, "the first partition is that of src0, or 4, 8 or 12 above it in its quadrant"
     WORD_ALIGNED = ErrorCode.ALIGNMENT, "the offset is a multiple of the SBUF word"
     UNIT_STRIDE = ErrorCode.ALIGNMENT, "stride0 is 1"
-    ROWS_ALIGNED = ErrorCode.ALIGNMENT, "in double row stride3 is a multiple of the SBUF word"
+    ROWS_ALIGNED = ErrorCode.ALIGNMENT, "in double row and sparse stride3 is a multiple of the SBUF word"
     ONE_BANK = ErrorCode.PSUM_ADDRESS, "first and last byte lie in one PSUM bank"
     MIXABLE = (
         ErrorCode.OPERAND,
-        f"the queue's last load_stationary was of its mode and of a type that may meet it: {MIXING}",
+        f"the queue's last load was of its mode, in sparse of its size3, and of a type that may meet it: {MIXING}",
     )
     OF_MODE = (
         ErrorCode.OPERAND,
-        "its type is one of the mode: of double row e5m2, e4m3 or e4m3fn, of mx a packed one; there part is 0",
+        "its type is one of the mode: of double row e5m2, e4m3 or e4m3fn, of mx a packed one, of sparse one of at most"
+        " 2 bytes; there part is 0",
     )
+    UNTAGGED = ErrorCode.OPERAND, "mode is not sparse, whose tiles load_sparse loads"
     ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32 or bf16: bits that are carried are not added"
     SHORTER = ErrorCode.OPERAND, "rounded stochastically it is a float that is shorter than fp32"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
@@ -93,6 +103,8 @@ _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
     OperandRule.ONE_ELEMENT: (OperandRule.FILLED, OperandRule.BOUNDED),
     OperandRule.OF_QUADRANTS: (OperandRule.WITHIN,),
     OperandRule.TILE: (OperandRule.BOUNDED,),
+    OperandRule.ROW_TILE: (OperandRule.BOUNDED,),
+    OperandRule.SAME_SOURCE: (OperandRule.WITHIN,),
     OperandRule.SAME_SIZES: (OperandRule.BOUNDED,),
     OperandRule.QUARTER_SIZES: (OperandRule.FILLED, OperandRule.BOUNDED),
     OperandRule.SAME_COLUMNS: (OperandRule.BOUNDED,),
@@ -114,8 +126,8 @@ class Operand:
     """One element a partition."""
     when: tuple[str, int] | None = None
     """The field and its value with which it is used; with another one the slot is zero."""
-    among: Literal["elements", "operands", "outputs", "scales"] = "elements"
-    """Which types of a core it may have: all, those that the array multiplies, or writes, or scales by."""
+    among: Literal["elements", "operands", "outputs", "scales", "tags"] = "elements"
+    """Which types of a core it may have: all, those that the array multiplies, or writes, or scales or chooses by."""
     written: bool = False
     """It is a destination, although it lies in a source's slot."""
     count: str = "partitions"
@@ -126,6 +138,7 @@ class Operand:
         tensor = config.tensor
         of_core = {"elements": config.elements, "operands": tensor.operands, "outputs": tensor.outputs}
         of_core["scales"] = (E8M0,) if tensor.quads else ()
+        of_core["tags"] = (TAGS,) if tensor.sparse else ()
         return tuple(form for form in self.dtypes if form in of_core[self.among])
 
     def there(self, config: "CoreConfig") -> bool:

@@ -2,7 +2,8 @@
 
 A mode is a field of load_stationary and matmul, and a matmul has that of the load before it. `rows` contraction rows
 lie in one partition, one behind the other in dimension 3 of src0: element j of a pair is in row j. dst has no such.
-Of MX the elements of a partition lie in one container, and src1 has their scales (`scales.py`).
+Of MX the elements of a partition lie in one container, and src1 has their scales (`scales.py`). A sparse tile has one
+row of weights and several of moving elements, among which tags choose (`sparsity.py`); its load is `load_sparse`.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from enum import IntEnum
 from .formats import SINGLES, Format
 from .pairs import PAIRABLE
 from .quads import QUAD_ELEMENTS, QUADS
+from .sparsity import SPARSE
 
 __all__ = ["MODES", "Mode", "TensorMode"]
 
@@ -25,6 +27,8 @@ class Mode(IntEnum):
     """Two, of short elements: K = 2 x rows."""
     MX = 2
     """Four, of short elements whose groups have scales: K = 4 x rows."""
+    SPARSE = 3
+    """One, with the moving element that the weight's tag says: K = ratio x rows, at most 4 x."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class TensorMode:
     """An operand may be a part of an element (`tensor_types.py`)."""
     scaled: bool = False
     """src1 has scales (`scales.py`), and so partitions come by quadrants."""
+    tagged: bool = False
+    """Weights have tags (`sparsity.py`), and so partitions come by groups."""
 
     @property
     def products(self) -> int:
@@ -55,5 +61,6 @@ MODES: Mapping[Mode, TensorMode] = {
         TensorMode(Mode.SINGLE, SINGLES, parts=True),
         TensorMode(Mode.DOUBLE_ROW, PAIRABLE, rows=2),
         TensorMode(Mode.MX, QUADS, container=QUAD_ELEMENTS, scaled=True),
+        TensorMode(Mode.SPARSE, SPARSE, tagged=True),
     )
 }

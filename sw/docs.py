@@ -74,12 +74,12 @@ def isa_page() -> str:
         "An instruction goes from its queue through a command stream to an engine, and finishes on a channel, in order "
         "there.",
         "",
-        "| channel | name | queue | stream | engine | unfinished at most (`tiny`) | reports a bus error as |",
+        "| channel | name | queue | stream | engine | unfinished at most (`tiny`) | reports an error as |",
         "|---|---|---|---|---|---|---|",
     ]
     tiny = load_preset("tiny")
     for row in CHANNELS.values():
-        error = row.bus_error.name.lower() if row.bus_error else ""
+        error = row.fault.name.lower() if row.fault else ""
         depth, queue = row.depth(tiny), row.queue.name.lower()
         lines.append(f"| {int(row.channel)} | {row.name} | {queue} | {row.stream} | {row.engine} | {depth} | {error} |")
     lines += [

@@ -19,6 +19,7 @@ from makalu.spec.lane_programs import LaneProgram, lane_programs
 from makalu.spec.pairs import PAIRABLE
 from makalu.spec.quantize import GROUP_ELEMENTS, QUANTIZED, UNQUANTIZED, ScaleRule
 from makalu.spec.scales import OFFSET_STEP, largest_offset
+from makalu.spec.sparsity import PACKED_TAGS, RATIO_LIMIT, ROW_CANDIDATES, SPARSE, TAG_BITS, TAGS
 from makalu.spec.tensor_types import mixable
 
 from .compile.compiler import compile_trace
@@ -128,6 +129,7 @@ class _Builder:
             *[self._double_row]
             * (len(self._config.tensor.modes) > 1 and any(form in PAIRABLE for form in self._forms)),
             *[self._mx] * (2 if self._config.tensor.quads else 0),
+            *[self._sparse] * (2 if self._config.tensor.sparse else 0),
             *[self._new_tile, self._round_trip, self._split],
         ]
         closing = sum(TILES for _ in self._tiles) + 2 * TILES
@@ -383,6 +385,55 @@ class _Builder:
         rule = ScaleRule(self._shapes.integer(0, max(ScaleRule)))
         nisa.quantize_mx(data, numbers, scales[above:, before:], scale_rule=rule)
         return data, scales[above:, before:]
+
+    def _sparse(self) -> None:
+        """Overwrites a whole new PSUM tile, or adds to one, with a sparse tile times some elements a partition."""
+        config, short = self._config, [form for form in self._forms if form in SPARSE]
+        short = [form for form in short if form in config.tensor.operands]
+        weight = short[self._shapes.integer(0, len(short) - 1)]
+        others = [form for form in short if mixable(weight, form)]
+        one = self._pick(self._tiles[weight])
+        other = self._pick(self._tiles[others[self._shapes.integer(0, len(others) - 1)]])
+        whole, ratio = config.tensor.group_rows, self._shapes.integer(1, RATIO_LIMIT)
+        rows = min(one.shape[0], other.shape[0]) // whole
+        fours = min(one.shape[1], config.tensor.columns) // PACKED_TAGS
+        if not rows or not fours or other.shape[1] < ratio:
+            return
+        first = self._shapes.integer(0, rows - 1)
+        taken = slice(whole * first, whole * (first + self._shapes.integer(1, rows - first)))
+        stationary = one[taken, : PACKED_TAGS * self._shapes.integer(1, fours)]
+        moving = self._candidates(other, taken, ratio)
+        shape = (stationary.shape[1], moving.shape[2])
+        fits = [tile for tile in self._sums if tile.shape[0] >= shape[0] and tile.shape[1] >= shape[1]]
+        adds = bool(fits) and bool(self._shapes.integer(0, 1))
+        if adds:
+            sums = self._pick(fits)
+        else:
+            sums = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
+            self._sums = [*self._sums, sums][-TILES:]
+        tags = self._tags(stationary.shape, ratio, taken)
+        nisa.nc_matmul_sparse(sums[: shape[0], : shape[1]], stationary, moving, tags, accumulate=adds)
+
+    def _candidates(self, tile: Tensor, rows: slice, ratio: int) -> Tensor:
+        """[K, ratio, N] of a tile: elements of a partition whole words apart, or one behind the other."""
+        most, word = min(self._elements, self._config.psum.bank_elems), self._config.sbuf.word_bytes // tile.item
+        apart = tile.shape[1] // ratio // word * word
+        if apart and self._shapes.integer(0, 3):
+            count = self._shapes.integer(1, min(apart, most))
+            return tile[rows, : ratio * apart].reshape((rows.stop - rows.start, ratio, apart))[:, :, :count]
+        count = self._shapes.integer(1, min(tile.shape[1] // ratio, most))
+        return tile[rows, : ratio * count].reshape((rows.stop - rows.start, ratio, count))
+
+    def _tags(self, shape: tuple[int, ...], ratio: int, rows: slice) -> Tensor:
+        """Any that are in range, in the weights' partitions or in the first ones."""
+        packed = (shape[0], shape[1] // PACKED_TAGS)
+        row = self._random.integers(0, self._config.tensor.group_rows, (*packed, PACKED_TAGS))
+        tags = ROW_CANDIDATES * row + self._random.integers(0, ratio, row.shape)
+        words = (tags << TAG_BITS * np.arange(PACKED_TAGS)).sum(axis=2).astype(np.uint16)
+        start = rows.start * self._shapes.integer(0, 1)
+        tile = current().allocate((start + packed[0], packed[1]), TAGS, Buffer.SBUF, "tags")[start:]
+        nisa.dma_copy(tile, current().constant(words, TAGS, "tags"))
+        return tile
 
     def _matmul_add(self) -> None:
         """Adds to part of a PSUM tile, now and then to one element again and again."""

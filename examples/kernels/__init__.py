@@ -137,4 +137,3 @@ EXAMPLES: tuple[Example, ...] = (
     ),
 )
 """From the simplest on."""
-

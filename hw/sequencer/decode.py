@@ -16,6 +16,7 @@ from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import PRECEDENCE, ErrorCode
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, OperandRule, Queue
+from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import mixable
 
 __all__ = ["CODE_BITS", "Decoder"]
@@ -131,12 +132,23 @@ class Decoder(wiring.Component):
         s2_load, s2_mixed = Signal(), Signal(reset_less=True)
         s2_dtype = Signal.like(loaded)
         meets = Cat((loaded == a.code) & (i.src0_dtype == b.code) for a, b in pairs).any() | (i.mode != mode)
+        its_mode, is_load = i.mode, i.opcode == Opcode.LOAD_STATIONARY
+        if self._config.tensor.sparse:
+            tagged = i.opcode == Opcode.LOAD_SPARSE
+            ratio, s2_ratio = (
+                Signal.like(i.ratio, name=name, reset_less=True) for name in ("loaded_ratio", "s2_ratio")
+            )
+            its_mode, is_load = Mux(tagged, Mode.SPARSE, i.mode), is_load | tagged
+            meets |= (mode == Mode.SPARSE) & (i[f"src0_size{AP_DIMS - 1}"] != ratio)
+            m.d.sync += s2_ratio.eq(i.ratio)
+            with m.If(s2_load & legal):
+                m.d.sync += ratio.eq(s2_ratio)
         looks = Cat(i.opcode == opcode for opcode in opcodes).any()
         m.d.sync += [
             s2_mixed.eq(looks & known & meets),
             s2_dtype.eq(i.src0_dtype),
-            s2_mode.eq(i.mode),
-            s2_load.eq(self.push & (i.opcode == Opcode.LOAD_STATIONARY)),
+            s2_mode.eq(its_mode),
+            s2_load.eq(self.push & is_load),
         ]
         with m.If(s2_load & legal):
             m.d.sync += [known.eq(1), loaded.eq(s2_dtype), mode.eq(s2_mode)]

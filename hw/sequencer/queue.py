@@ -192,7 +192,7 @@ class IssueQueue(wiring.Component):
 
     def _state(self, m: Module, pc: Signal, code: Signal, refused: Signal, *, halted) -> None:
         rows = [CHANNELS[c] for c in self._channels]
-        failed = [(n, row.bus_error) for n, row in enumerate(rows) if row.bus_error]
+        failed = [(n, row.fault) for n, row in enumerate(rows) if row.fault]
         stop = Signal.like(self.error)
         stops = Signal()
         running = Signal()
@@ -206,12 +206,12 @@ class IssueQueue(wiring.Component):
         with m.If(refused):
             tag = Mux(code == ErrorCode.FETCH, 0, self.head.tag)
             m.d.comb += [stops.eq(1), stop.code.eq(code), stop.address.eq(pc), stop.tag.eq(tag)]
-        for n, bus_error in reversed(failed):
+        for n, fault in reversed(failed):
             with m.If(self.failed[n]):
                 place = self.oldest[n]
                 m.d.comb += [
                     stops.eq(1),
-                    stop.code.eq(bus_error),
+                    stop.code.eq(fault),
                     stop.address.eq(place.address),
                     stop.tag.eq(place.tag),
                 ]

@@ -22,10 +22,10 @@ from makalu.spec.isa import (
     OperandRule,
     Queue,
 )
-from makalu.spec.quantize import GROUP_ELEMENTS
 from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.sequencer import absent_bits, allowed_bits
+from makalu.spec.sparsity import RATIO_LIMIT
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
@@ -170,9 +170,9 @@ class _Slot:
         return self._facts.sizes[self._name] != self._facts.sizes[self._first]
 
     def quarter_sizes(self) -> Value:
-        first, outer = self._i.dst_size0, range(1, AP_DIMS)
-        unequal = Cat(self._field(f"size{d}") != self._i[f"dst_size{d}"] for d in outer).any()
-        return unequal | (self._field("size0") * GROUP_ELEMENTS != first)
+        first, *outer = (self._i[f"{self._first}_size{d}"] for d in range(AP_DIMS))
+        unequal = Cat(self._field(f"size{d}") != size for d, size in enumerate(outer, 1)).any()
+        return unequal | (self._field("size0") * 4 != first)
 
     def one_element(self) -> Value:
         return ~Cat(self._field(f"size{d}") == 1 for d in range(AP_DIMS)).all()
@@ -182,16 +182,30 @@ class _Slot:
         rows = self._field(f"size{AP_DIMS - 1}") != of_mode(self._i.mode, lambda mode: Const(mode.rows))
         return (self._field("size0") > self._config.tensor.columns) | outer.any() | rows
 
+    def row_tile(self) -> Value:
+        return (self._field("size0") > self._config.tensor.columns) | self.one_line()
+
     def same_columns(self) -> Value:
         inner = Cat(self._field(f"size{d}") != self._i[f"dst_size{d}"] for d in range(AP_DIMS - 1)).any()
         outer, its = self._field(f"size{AP_DIMS - 1}"), self._i[f"dst_size{AP_DIMS - 1}"]
         rows = of_mode(self._i.mode, lambda mode: Const(mode.rows))
-        return inner | Mux(rows > 1, (outer != rows) | (its != 1), outer != its)
+        wrong = Mux(rows > 1, (outer != rows) | (its != 1), outer != its)
+        if self._config.tensor.sparse:
+            # of the load's ratio: that is `mixable`
+            wrong = Mux(self._sparse, (outer == 0) | (outer > RATIO_LIMIT) | (its != 1), wrong)
+        return inner | wrong
+
+    @property
+    def _sparse(self) -> Value:
+        return is_mode(self._i.mode, lambda mode: mode.tagged)
 
     def rows_aligned(self) -> Value:
-        # the types of a mode with several rows have one byte; others are refused with a lower code
-        rows = is_mode(self._i.mode, lambda mode: mode.rows > 1)
-        return rows & (self._field(f"stride{AP_DIMS - 1}") % self._config.sbuf.word_bytes).any()
+        rows = is_mode(self._i.mode, lambda mode: mode.rows > 1) | self._sparse
+        stride, mask = self._field(f"stride{AP_DIMS - 1}"), self._config.sbuf.word_bytes - 1
+        return rows & ((stride << element_size(self._field("dtype"))) & mask).any()
+
+    def untagged(self) -> Value:
+        return self._sparse
 
     def of_mode(self) -> Value:
         # a mode that the core does not have is refused by its field's rule
@@ -208,6 +222,12 @@ class _Slot:
     def whole_quadrants(self) -> Value:
         return ((self._field("partition") | self._i.partitions) & (quadrant(self._config) - 1)).any()
 
+    def groups(self) -> Value:
+        return self._sparse & self.whole_groups()
+
+    def whole_groups(self) -> Value:
+        return ((self._field("partition") | self._i.partitions) & (self._config.tensor.group_rows - 1)).any()
+
     def of_quadrants(self) -> Value:
         offset = self._field("partition") - self._i.src0_partition
         some = range(0, largest_offset(self._config) + 1, OFFSET_STEP)
@@ -218,6 +238,9 @@ class _Slot:
 
     def same_partition(self) -> Value:
         return self._field("partition") != self._i.dst_partition
+
+    def same_source(self) -> Value:
+        return self._field("partition") != self._i.src0_partition
 
     def word_aligned(self) -> Value:
         return (self._field("offset") & (self._config.sbuf.word_bytes - 1)).any()
@@ -242,6 +265,11 @@ STATIC_RULES = {
     OperandRule.ONE_ELEMENT: _Slot.one_element,
     OperandRule.ONE_LINE: _Slot.one_line,
     OperandRule.TILE: _Slot.tile,
+    OperandRule.ROW_TILE: _Slot.row_tile,
+    OperandRule.GROUPS: _Slot.groups,
+    OperandRule.WHOLE_GROUPS: _Slot.whole_groups,
+    OperandRule.SAME_SOURCE: _Slot.same_source,
+    OperandRule.UNTAGGED: _Slot.untagged,
     OperandRule.QUADRANTS: _Slot.quadrants,
     OperandRule.WHOLE_QUADRANTS: _Slot.whole_quadrants,
     OperandRule.OF_QUADRANTS: _Slot.of_quadrants,

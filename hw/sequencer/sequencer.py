@@ -52,8 +52,8 @@ class Sequencer(wiring.Component):
     finish_tensor_load, finish_matmul, finish_vector, finish_scalar, finish_dma_load, finish_dma_store : In(1)
         One of each row of `CHANNELS`. The oldest instruction of the channel is done; at the earliest in the cycle after
         its issue.
-    error_dma_load, error_dma_store : In(1), of the rows with a bus error
-        Instead of the finish: a bus error in the oldest instruction of the channel. All its unfinished instructions are
+    error_tensor_load, error_matmul, error_dma_load, error_dma_store : In(1), of the rows with a fault
+        Instead of the finish: an error in the oldest instruction of the channel. All its unfinished instructions are
         forgotten without signals (one that issues in this cycle too), and no finish of theirs may follow.
     active, stalled : In(5)
         A queue's engine holds an instruction; it waits for a port in this cycle. Bits in the order of `Queue`; Sync

@@ -1,4 +1,4 @@
-"""The PE array: a grid of tiles. Wiring only."""
+"""The PE array: rows of tiles. Wiring only."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_operand
-from makalu.hw.tensor.tile import PeTile
+from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_edge
+from makalu.hw.tensor.tile_row import TileRow
 from makalu.spec.config import CoreConfig
+from makalu.spec.sparsity import deskew
 
 __all__ = ["PeArray"]
 
@@ -25,8 +26,8 @@ class PeArray(wiring.Component):
 
     Members
     -------
-    x : In(ArrayLayout(x_operand, R))
-        Moving element of each row. `swap` on a row's first element of a new stationary tile.
+    x : In(ArrayLayout(x_edge, R))
+        Moving element of each row, or its candidates. `swap` on a row's first element of a new stationary tile.
     w : In(ArrayLayout(Group, R))
         Stationary groups: tag j goes to columns j * F .. j * F + F - 1; tags of one load go up by 1 a cycle.
     p : Out(ArrayLayout(34, C))
@@ -34,19 +35,19 @@ class PeArray(wiring.Component):
 
     Timing
     ------
-    x of row k at the edge in cycle h + k * L: its column m at the bottom in h + 1 + S + R * L + m (L = add_stages,
-    S = mul_stages). A group at the edge in g with tag j is in the shadow registers from g + j + 2 on; a swap in h
-    reaches column m's registers with the edge of h + m.
+    x of row k at the edge in cycle h + k * L: its column m at the bottom in h + D + 1 + S + R * L + m (L = add_stages,
+    S = mul_stages, D the deskew of `spec/sparsity.py`). A group at the edge in g with tag j is in the shadow registers
+    from g + D + j + 2 on; a swap in h reaches column m's registers with the edge of h + D + m.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
         tensor = config.tensor
-        self.latency_cycles = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages
+        self.latency_cycles = 1 + deskew(tensor) + tensor.mul_stages + tensor.rows * tensor.add_stages
         """From row 0's x to column 0's result."""
         super().__init__(
             {
-                "x": In(data.ArrayLayout(x_operand(tensor), tensor.rows)),
+                "x": In(data.ArrayLayout(x_edge(tensor), tensor.rows)),
                 "w": In(data.ArrayLayout(group(config), tensor.rows)),
                 "p": Out(data.ArrayLayout(CHAIN_BITS, tensor.columns)),
             }
@@ -59,20 +60,13 @@ class PeArray(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         tensor = self.config.tensor
-        edge = tensor.tile
-        rows, columns = tensor.rows // edge, tensor.columns // edge
-        tiles = [[PeTile(tensor=tensor) for _ in range(columns)] for _ in range(rows)]
-        x, w, p = (data.View.as_value(port) for port in (self.x, self.w, self.p))
-        for i in range(rows):
-            for j in range(columns):
-                tile = tiles[i][j]
-                m.submodules[f"tile_{i}_{j}"] = place(tile, platform)
-                m.d.comb += [
-                    tile.x_in.eq(x.word_select(i, len(tile.x_in)) if j == 0 else tiles[i][j - 1].x_out),
-                    tile.w_in.eq(w.word_select(i, len(tile.w_in)) if j == 0 else tiles[i][j - 1].w_out),
-                ]
-                if i > 0:  # above the first row the chain starts with +0, which is the word 0
-                    m.d.comb += tile.p_in.eq(tiles[i - 1][j].p_out)
-        for j in range(columns):
-            m.d.comb += p.word_select(j, len(tiles[-1][j].p_out)).eq(tiles[-1][j].p_out)
+        x, w, above = data.View.as_value(self.x), data.View.as_value(self.w), None
+        for i in range(tensor.rows // tensor.tile):
+            row = TileRow(config=self.config)
+            m.submodules[f"row_{i}"] = place(row, platform)
+            m.d.comb += [row.x.eq(x.word_select(i, len(row.x))), row.w.eq(w.word_select(i, len(row.w)))]
+            if above is not None:  # above the first row the chain starts with +0, which is the word 0
+                m.d.comb += row.p_in.eq(above)
+            above = row.p_out
+        m.d.comb += data.View.as_value(self.p).eq(above)
         return m

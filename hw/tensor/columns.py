@@ -16,6 +16,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.formats import ACCUMULATOR, CARRIED
 from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import PSUM_HALVES
+from makalu.spec.sparsity import RATIO_LIMIT
 
 __all__ = ["ColumnUnit", "destination"]
 
@@ -42,10 +43,10 @@ class ColumnUnit(wiring.Component):
     -------
     waiting: In(1), next: In(destination(config))
         A matmul waits for this unit; `take: Out(1)`: it goes in, in this cycle.
-    push: In(1), segment: In({place, length, dtype, part, paired})
+    push: In(1), segment: In({place, length, dtype, part, paired, ratio})
         A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`. Of pairs
-        the words of both rows come one after the other, with the same segment.
-    column: Out({valid, swap, buffer, place, dtype, part, paired})
+        and candidates the words of all rows come one after the other, with the same segment.
+    column: Out({valid, swap, buffer, place, dtype, part, paired, ratio})
         The column at the array's edge in this cycle (a register).
     wave: Out({valid, address, halves, carried, rounding, accumulate, columns}), last: Out(1)
         Its destination; it is its matmul's last.
@@ -54,6 +55,8 @@ class ColumnUnit(wiring.Component):
     scale_there: In(1), scale_send: Out(1), scale_ends: Out(1)
         Where there is MX: the next column's scale is in time; a column that has one goes to the edge in the next cycle;
         it is its matmul's last.
+    tags_first: In(1)
+        Where weights have tags: those of the last load are not there yet; a matmul behind it does not go in.
     stalled: Out(1)
         A matmul waited or was in the unit in the cycle before, and no column is at the edge in this cycle.
 
@@ -80,6 +83,7 @@ class ColumnUnit(wiring.Component):
                 "last": Out(1),
                 "swap_sent": Out(1),
                 "stalled": Out(1),
+                **({"tags_first": In(1)} if config.tensor.sparse else {}),
                 **({"scale_there": In(1), "scale_send": Out(1), "scale_ends": Out(1)} if config.tensor.quads else {}),
             }
         )
@@ -101,7 +105,7 @@ class ColumnUnit(wiring.Component):
         m.d.comb += [
             ends.eq(send & walker.last),
             busy.eq(self.waiting | walker.valid),
-            self.take.eq(self.waiting & (ends | ~walker.valid)),
+            self.take.eq(self.waiting & (ends | ~walker.valid) & self._weighted()),
             walker.start.eq(self.take),
             walker.advance.eq(send),
             walker.step.eq(1),
@@ -122,7 +126,7 @@ class ColumnUnit(wiring.Component):
         held = Signal(range(buffers + 1))
         position = Signal(self.segment.length.shape())
         current = Signal(segment(config))
-        words, whole = self._words_of(m, current.paired, held)
+        words, whole = self._words_of(m, current, held)
         following = Signal.like(position)
         empties = Signal()
         m.d.comb += [
@@ -189,6 +193,10 @@ class ColumnUnit(wiring.Component):
         rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")
         return m
 
+    def _weighted(self) -> Value:
+        """The matmul that waits does not overtake its load."""
+        return ~(self.next.swap & self.tags_first) if self.config.tensor.sparse else Const(1, 1)
+
     def _scaled(self, m: Module, dtype: Value, send: Signal, ends: Signal) -> Value:
         """The column at hand has no scale, or has it in time."""
         if not self.config.tensor.quads:
@@ -201,10 +209,10 @@ class ColumnUnit(wiring.Component):
         ]
         return ~quad | self.scale_there
 
-    def _words_of(self, m: Module, paired: Value, held: Signal) -> tuple[Value, Value]:
+    def _words_of(self, m: Module, current: data.View, held: Signal) -> tuple[Value, Value]:
         """Line buffers of the segment at hand, and whether all of them are there or will be in time."""
-        if not len(paired):
+        if not len(current.paired) and not len(current.ratio):
             return Const(1, 1), held != 0
-        words = Signal(2)
-        m.d.comb += words.eq(Mux(paired, 2, 1))
+        words = Signal(range(RATIO_LIMIT + 1))
+        m.d.comb += words.eq(Mux(current.paired.any(), 2, Mux(current.ratio.any(), current.ratio, 1)))
         return words, held >= words

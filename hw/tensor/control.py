@@ -19,8 +19,10 @@ from makalu.spec.loading import WORD_GROUPS
 from makalu.spec.memory_map import INDEX_BITS
 from makalu.spec.quads import SCALE_BITS
 from makalu.spec.scales import ENTRIES, MOVING_ENTRIES, STATIONARY_ENTRIES
+from makalu.spec.sparsity import RATIO_LIMIT, TAGS
 
 __all__ = [
+    "RATIO_BITS",
     "STATIONARY_BUFFERS",
     "buffer_bits",
     "column_control",
@@ -37,6 +39,7 @@ __all__ = [
     "word_units",
 ]
 
+RATIO_BITS = RATIO_LIMIT.bit_length()
 STATIONARY_BUFFERS = 2
 """Stationary words that a partition holds: one sends its groups while the other arrives."""
 
@@ -62,9 +65,12 @@ def buffer_bits(config: CoreConfig) -> int:
 
 
 def operand_type(config: CoreConfig) -> dict[str, int]:
-    """What an operand is: its format's code, the part of the element, if it is a pair; as many bits as it takes."""
+    """What an operand is: its format's code, the part of the element, if it is a pair, of how many candidates it is
+    one (0: of none); as many bits as it takes.
+    """
     tensor = config.tensor
-    return {"dtype": code_bits(tensor.operands), "part": part_bits(tensor.parts), "paired": int(tensor.products > 1)}
+    kind = {"dtype": code_bits(tensor.operands), "part": part_bits(tensor.parts), "paired": int(tensor.products > 1)}
+    return kind | {"ratio": RATIO_BITS if tensor.sparse else 0}
 
 
 @cache
@@ -72,7 +78,8 @@ def read_control(config: CoreConfig) -> data.StructLayout:
     """Read this SBUF word in this cycle, into this buffer, in partitions start .. start + count - 1.
 
     A word of `scale` goes to its groups, as their word `entry`; of the partitions those have one that lie less than a
-    quadrant's groups above `start` in their quadrant.
+    quadrant's groups above `start` in their quadrant. A word of `tags`, of which so many `units` are some of a tile
+    with this `ratio`, is tag word number `buffer`.
     """
     fields = {
         "enable": 1,
@@ -82,10 +89,14 @@ def read_control(config: CoreConfig) -> data.StructLayout:
         "start": INDEX_BITS,
         "count": FIELDS["partitions"].bits,
     }
-    if not config.tensor.quads:
-        return GatedLayout(fields, go="enable")
-    gates = {"moving": ("~scale",), "buffer": ("~scale",), "entry": ("scale",)}
-    return GatedLayout(fields | {"scale": 1, "entry": ceil_log2(ENTRIES)}, go="enable", gates=gates)
+    gates: dict[str, tuple[str, ...]] = {}
+    if config.tensor.sparse:
+        fields |= {"tags": 1, "ratio": RATIO_BITS, "units": ceil_log2(config.sbuf.word_bytes // TAGS.bytes + 1)}
+        gates |= {"ratio": ("tags",), "units": ("tags",)}
+    if config.tensor.quads:
+        fields |= {"scale": 1, "entry": ceil_log2(ENTRIES)}
+        gates |= {"moving": ("~scale",), "buffer": ("~scale",), "entry": ("scale",)}
+    return GatedLayout(fields, go="enable", gates=gates)
 
 
 def unit_ports(config: CoreConfig) -> dict[str, wiring.Member]:

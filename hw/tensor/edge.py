@@ -1,5 +1,7 @@
 """Tensor engine, the part that every partition has: word buffers and decoding at the edge of its PE row."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -14,13 +16,16 @@ from makalu.hw.lib.range import in_range, scale_row
 from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import tensor_read
 from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, scale_word, scales
-from makalu.hw.tensor.layouts import group, x_operand
+from makalu.hw.tensor.layouts import group, x_edge
 from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import CoreConfig
+from makalu.spec.formats import Format
 from makalu.spec.memory_map import INDEX_BITS
 from makalu.spec.pairs import PAIRABLE
 from makalu.spec.quads import PAIR_UPPER, QUAD_BITS, SCALE_BITS
 from makalu.spec.scales import GROUP_PARTITIONS
+from makalu.spec.sparsity import PACKED_TAGS, ROW_CANDIDATES, SPARSE, TAG_BITS, tag_words
+from makalu.spec.tensor_types import Part
 
 __all__ = ["TensorEdge"]
 
@@ -44,10 +49,14 @@ class TensorEdge(wiring.Component):
         What this partition does in this cycle, and the same for the next partition L cycles later.
     sbuf: Out({enable, address}), sbuf_data: In(8 * word_bytes)
         Port B of the SBUF slice.
-    x: Out({operand, active, swap, paired})
+    x: Out({operand, active, swap, paired, sparse, candidates})
         All zero but `swap` while inactive. `swap` comes in every partition, since all rows make their shadows active.
-    w: Out({operands, tag, valid})
-        All zero while not valid.
+        A sparse element is candidates, as many as its ratio, the others 0; its `operand` is 0.
+    w: Out({operands, tag, valid, picks})
+        All zero while not valid; picks too of what is not sparse.
+    fault_in: In(1), fault_out: Out(1)
+        Where weights have tags: one that has arrived in this cycle is out of range, here or, L cycles a partition
+        before, above.
     group_scales, scales_in: In({column, group}), scales_out: Out({...})
         Where there is MX: scales of the column and group at the edge in this cycle, in the first partition of a group
         those of the group's memory, in others `scales_in`; for the next partition L cycles later.
@@ -73,9 +82,10 @@ class TensorEdge(wiring.Component):
                 "control_out": Out(edge_control(config)),
                 "sbuf": Out(tensor_read(config)),
                 "sbuf_data": In(word),
-                "x": Out(x_operand(config.tensor)),
+                "x": Out(x_edge(config.tensor)),
                 "w": Out(group(config)),
             }
+            | ({"fault_in": In(1), "fault_out": Out(1)} if config.tensor.sparse else {})
         )
 
     @property
@@ -120,6 +130,8 @@ class TensorEdge(wiring.Component):
             m.d.comb += s1_word.eq(s1_enable & ~s1_scale)
         else:
             s1_word = s1_enable
+        if config.tensor.sparse:
+            s1_word = s1_word & ~self._tags(m, read, s1_active)
         arrives = [Signal(name="stationary_arrives"), Signal(name="moving_arrives")]
         m.d.comb += [arrives[0].eq(s1_word & ~s1_moving), arrives[1].eq(s1_word & s1_moving)]
         stationary = self._buffers(m, "stationary", STATIONARY_BUFFERS, arrives[0], s1_buffer, s1_active)
@@ -158,6 +170,51 @@ class TensorEdge(wiring.Component):
         if not self.config.tensor.quads:
             return Const(1, 1)
         return ~read.scale | scale_row(self.index, read.start, self.config)
+
+    def _tags(self, m: Module, read: data.View, active: Signal) -> Value:
+        """Keeps words of tags and looks at them; returns: what arrives in this cycle is one. `active`: for this
+        partition.
+        """
+        config = self.config
+        columns, unit = config.tensor.columns, PACKED_TAGS * TAG_BITS
+        s1_tags, s1_number = Signal(), Signal.like(read.buffer, name="s1_number", reset_less=True)
+        s1_ratio, s1_units = (
+            Signal.like(read[name], name=f"s1_{name}", reset_less=True) for name in ("ratio", "units")
+        )
+        m.d.sync += [
+            s1_tags.eq(read.enable & read.tags),
+            s1_number.eq(read.buffer),
+            s1_ratio.eq(read.ratio),
+            s1_units.eq(read.units),
+        ]
+        word = 8 * config.sbuf.word_bytes
+        words = [Signal(word, name=f"tags{n}", reset_less=True) for n in range(tag_words(config, columns))]
+        bad = [
+            (s1_units > n) & self._out_of_range(self.sbuf_data.word_select(n, unit), s1_ratio)
+            for n in range(min(word, columns * TAG_BITS) // unit)
+        ]
+        fault = Signal()
+        m.d.comb += fault.eq(self.fault_in | (s1_tags & active & Cat(bad).any()))
+        for stage in range(1, config.tensor.add_stages + 1):
+            s_fault = Signal(name=f"s{stage}_fault")
+            m.d.sync += s_fault.eq(fault)
+            fault = s_fault
+        m.d.comb += self.fault_out.eq(fault)
+        with m.If(s1_tags & active):
+            with m.Switch(s1_number):
+                for n, kept in enumerate(words):
+                    with m.Case(n):
+                        m.d.sync += kept.eq(self.sbuf_data)
+        group, bits = self.control_in.group, TAG_BITS * config.tensor.load_columns
+        with m.If(self.w.valid & group.ratio.any()):
+            m.d.comb += self.w.picks.eq(Cat(words).word_select(group.tag, bits))
+        return s1_tags
+
+    def _out_of_range(self, unit: Value, ratio: Value) -> Value:
+        """One of the tags in a unit is of an element that the moving tile lacks, or of a row that the group lacks."""
+        rows, elements = self.config.tensor.group_rows, ceil_log2(ROW_CANDIDATES)
+        tags = [unit.word_select(n, TAG_BITS) for n in range(PACKED_TAGS)]
+        return Cat((tag[:elements] >= ratio) | (tag[elements:] >= rows) for tag in tags).any()
 
     def _buffers(
         self, m: Module, name: str, count: int, arrives: Signal, buffer: Signal, active: Signal
@@ -252,7 +309,7 @@ class TensorEdge(wiring.Component):
         word = Signal(8 * self.config.sbuf.word_bytes, name="moving_word")
         forms, unit = self.config.tensor.operands, self.config.tensor.smallest
         tensor = self.config.tensor
-        decode = OperandDecode(forms=tensor.singles, stationary=False, subnormals=tensor.subnormals, parts=tensor.parts)
+        decode = self._moving_decode(tensor.singles, tensor.parts)
         m.submodules.moving_decode = decode
         sizes = sorted({form.size_log2 for form in forms}, reverse=True)
         elements = narrowed(m, word, control.place, [8 << size for size in sizes], 8 << unit, "element")
@@ -260,11 +317,13 @@ class TensorEdge(wiring.Component):
             word.eq(words[control.buffer]),
             self.x.active.eq(control.valid & actives[control.buffer]),
             self.x.swap.eq(control.valid & control.swap),
-            self.x.operand.eq(Mux(self.x.active, data.View.as_value(decode.operand), 0)),
+            self.x.operand.eq(Mux(self.x.active & ~control.ratio.any(), data.View.as_value(decode.operand), 0)),
             decode.bits.eq(of_size(control.dtype, forms, dict(zip(sizes, elements, strict=True)))),
             decode.dtype.eq(control.dtype),
             decode.part.eq(control.part),
         ]
+        if tensor.sparse:
+            self._send_candidates(m, words, decode.operand)
         if tensor.products > 1:
             second = Signal.like(word, name="second_moving")
             m.d.comb += second.eq(words[(control.buffer + 1)[: len(control.buffer)]])
@@ -277,3 +336,26 @@ class TensorEdge(wiring.Component):
             quad = self._quad(m, "moving_quad", None, decode.bits, control.dtype, self._scales.column)
             with m.If(self.x.active & self._is_quad(control.dtype)):
                 m.d.comb += [self.x.paired.eq(1), self.x.operand.eq(quad)]
+
+    def _moving_decode(self, forms: Sequence[Format], parts: int) -> OperandDecode:
+        return OperandDecode(forms=forms, stationary=False, subnormals=self.config.tensor.subnormals, parts=parts)
+
+    def _send_candidates(self, m: Module, words: Array, first: data.View) -> None:
+        """Elements of one place in as many words as the ratio says; `first`: that of the first one."""
+        control, tensor = self.control_in.column, self.config.tensor
+        forms = [form for form in tensor.singles if form in SPARSE]
+        sizes = sorted({form.size_log2 for form in forms}, reverse=True)
+        for n in range(ROW_CANDIDATES):
+            operand = first
+            if n:
+                word = Signal(8 * self.config.sbuf.word_bytes, name=f"candidate_word{n}")
+                m.d.comb += word.eq(words[(control.buffer + n)[: len(control.buffer)]])
+                bits, unit = [8 << size for size in sizes], 8 << tensor.smallest
+                parts = dict(zip(sizes, narrowed(m, word, control.place, bits, unit, f"candidate{n}_"), strict=True))
+                decode = self._moving_decode(forms, Part.UPPER)
+                m.submodules[f"candidate_decode{n}"] = decode
+                m.d.comb += [decode.bits.eq(of_size(control.dtype, forms, parts)), decode.dtype.eq(control.dtype)]
+                operand = decode.operand
+            with m.If(self.x.active & (control.ratio > n)):
+                m.d.comb += self.x.candidates[n].eq(operand)
+        m.d.comb += self.x.sparse.eq(self.x.active & control.ratio.any())

@@ -20,15 +20,17 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.latency import column_delay, commit_delay, row_delay, swap_guard
+from makalu.spec.sparsity import deskew
 
 __all__ = ["TensorHead"]
 
+LOADS = (Opcode.LOAD_STATIONARY, Opcode.LOAD_SPARSE)
 IN_FRONT = 16
 """More than there can be before the paths that are counted in cycles: fetching, waiting, sending, loading."""
 
 
 class TensorHead(wiring.Component):
-    """Control of LoadStationary and Matmul for partition 0; partition p does the same p*L cycles later.
+    """Control of loads and matmuls for partition 0; partition p does the same p*L cycles later.
 
     Does not: touch data; check instructions (the sequencer did); wait for PSUM readers (they look at `owned`).
 
@@ -40,11 +42,13 @@ class TensorHead(wiring.Component):
     Members
     -------
     command: In(stream.Signature(INSTRUCTION))
-        LoadStationary and Matmul only.
+        LoadStationary, LoadSparse and Matmul only.
     frame: In(3)
         The core's frame counter; slot = frame mod 4.
-    finish_load, finish_matmul: Out(1)
-        One cycle an instruction, in order in each channel.
+    finish_load, finish_matmul, error_load, error_matmul: Out(1)
+        One cycle an instruction, in order in each channel: it has finished, or has not because of a fault.
+    fault: In(1)
+        Where weights have tags: one that a load has read is out of range.
     control: Out({read, group, column, lookup})
         To the edge of partition 0; `lookup` where there is MX.
     wave: Out({valid, address, halves, carried, rounding, accumulate, columns})
@@ -66,15 +70,21 @@ class TensorHead(wiring.Component):
       of slot 3 with acc >= acc' + load_span(G') (' the load before), and, if a matmul after a load was accepted before,
       with n the last such matmul, acc >= h(n) + max(0, (C/F)*(F-2) - 3).
       Group g at the edge of row 0 in acc + 3 + group_cycle(g). finish = acc + 3 + load_span(G) - 1 + (R-1)*L.
+    - LoadSparse: as a load of its type, with `sparse` in `spec/loading.py`, that is accepted tag_lead later; tag word u
+      is read in acc + 1 + 4 u; t(n) of the matmul behind it >= the cycle of its first group. Any other load:
+      acc > r of the last word of the last sparse matmul.
     - Matmul n: acc(n) = the first cycle with acc(n) > read cycle of the last segment of matmul n-1, and
       acc(n) > t(n-1), the cycle in which matmul n-1 went to the column unit; t(n) = max(acc(n) + 1, hl(n-1) - 1).
     - Words of segments (numbered through all matmuls) s: r(s) = the first cycle of slot 2 with r(s) > acc(n),
       r(s) > r(s-1) and r(s) >= e(s - B), B = moving_buffers, e the cycle of a segment's last column. In double row a
-      segment has two words, and its columns follow the second.
+      segment has two words, in sparse, where slot 1 counts too, as many as its ratio; its columns follow the last.
     - Columns (numbered through all matmuls) c of segment s in matmul n: h(c) = the first cycle with h(c) >= r(s) + 2,
       h(c) > h(c-1), h(c) >= t(n) + 2 and, with accumulate, no earlier column of the same destination in the A + 1
       cycles before h(c), and none of the other half of its word A + 1 cycles before.
-    - finish(n) = hl(n) + 1 + S + R*L + (C-1) + A. `owned[bank]` in h + 1 .. h + 1 + S + R*L + (C-1) + A.
+    - finish(n) = hl(n) + 1 + D + S + R*L + (C-1) + A, D of `spec/sparsity.py`, 0 where weights have no tags.
+      `owned[bank]` in h + 1 .. h + 1 + D + S + R*L + (C-1) + A.
+    - A fault in cycle f is of a load that has not finished. It ends as an error. From the next wave with a swap,
+      more than D + S cycles after f, on, no wave is valid and matmuls end as errors, until nothing is under way.
 
     - In mx (`spec/scales.py`): a load's groups, its finish and load_span count from acc + load_lead, before which its
       scales are read. A matmul n is accepted when the one before in mx has begun and all its scales have been read;
@@ -96,8 +106,8 @@ class TensorHead(wiring.Component):
             {
                 "command": In(stream.Signature(INSTRUCTION)),
                 "frame": In(PHASE_BITS),
-                "finish_load": Out(1),
-                "finish_matmul": Out(1),
+                **{f"{kind}_{part}": Out(1) for kind in ("finish", "error") for part in ("load", "matmul")},
+                **({"fault": In(1)} if config.tensor.sparse else {}),
                 "control": Out(edge_control(config)),
                 "wave": Out(wave(config)),
                 "owned": Out(config.psum.banks),
@@ -124,7 +134,7 @@ class TensorHead(wiring.Component):
         load_ready, matmul_ready, shadow_free, waiting = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             slot.eq(self.frame),
-            is_load.eq(instruction.opcode == Opcode.LOAD_STATIONARY),
+            is_load.eq(Cat(instruction.opcode == opcode for opcode in LOADS).any()),
             load_ready.eq((slot == ACCEPT_SLOT) & load.free & shadow_free),
             matmul_ready.eq(fetch.free & ~waiting),
             self.command.ready.eq(Mux(is_load, load_ready, matmul_ready)),
@@ -132,6 +142,11 @@ class TensorHead(wiring.Component):
             takes_load.eq(issue & is_load),
             takes_matmul.eq(issue & ~is_load),
         ]
+        if config.tensor.sparse:
+            m.d.comb += columns.tags_first.eq(load.tags_first)
+            # its words of the stationary slots
+            with m.If(fetch.sparse & (instruction.opcode != Opcode.LOAD_SPARSE)):
+                m.d.comb += load_ready.eq(0)
         self._protect_shadow(m, platform, takes_load, takes_matmul, columns.swap_sent, shadow_free)
         begins, begun, swap = takes_matmul, instruction, self._pending
         if config.tensor.quads:
@@ -182,9 +197,9 @@ class TensorHead(wiring.Component):
                 m.d.comb += self.control.read.eq(scales.read)
 
         rules = Rules(m, platform)
-        self._after_columns(m, columns, rules)
-        self._finish(m, load.last_group, columns)
         self._count(m, issue, rules)
+        ended = self._after_columns(m, columns, rules)
+        self._finish(m, load.last_group, ended)
         rules.never(fetch.read.enable & load.read.enable, "moving and stationary words have slots of their own")
         rules.follows(issue, is_load | (instruction.opcode == Opcode.MATMUL), "only loads and matmuls come")
         self._checked(rules, instruction, takes_load, takes_matmul)
@@ -240,7 +255,8 @@ class TensorHead(wiring.Component):
         rules.never(takes_load & (i.src0_offset % config.sbuf.word_bytes != 0), "a stationary tile begins with a word")
         rules.never(takes_matmul & (i.dst_partition != 0), "a matmul writes from partition 0 on")
         same = [i[f"src0_size{d}"] == i[f"dst_size{d}"] for d in range(AP_DIMS)]
-        sizes = Cat(same[:-1]).all() & (same[-1] | (rows > 1))
+        several = (rows > 1) | is_mode(i.mode, lambda mode: mode.tagged)
+        sizes = Cat(same[:-1]).all() & (same[-1] | several)
         rules.follows(takes_matmul, sizes, "a matmul has as many destinations as moving columns")
         rules.follows(takes_matmul, i.dst_space == Space.PSUM, "a matmul writes PSUM")
 
@@ -280,14 +296,23 @@ class TensorHead(wiring.Component):
         rules.follows(swap_sent, swap_waits, "a swap is sent once, for a load that its matmul follows")
         rules.never(pending & swap_waits, "a load waits for its matmul or for its swap")
 
-    def _after_columns(self, m: Module, columns: ColumnUnit, rules: Rules) -> None:
-        """Destinations follow their columns to PSUM; their banks belong to this engine until the commit."""
+    def _after_columns(self, m: Module, columns: ColumnUnit, rules: Rules) -> tuple[Value, Value]:
+        """Destinations follow their columns to PSUM; their banks belong to this engine until the commit.
+
+        Returns: the last column of a matmul is at PSUM, and whether it writes.
+        """
         config = self.config
-        m.submodules.to_psum = to_psum = DelayLine(shape=wave(config), cycles=column_delay(config))
+        riding = data.StructLayout({"wave": wave(config), "swap": 1, "last": 1})
+        m.submodules.to_psum = to_psum = DelayLine(shape=riding, cycles=column_delay(config))
         m.submodules.ownership = ownership = BankOwnership(psum=config.psum, cycles=commit_delay(config))
+        before, after = to_psum.before, to_psum.after
+        masked = self._masked(m, after.swap)
         m.d.comb += [
-            to_psum.before.eq(columns.wave),
-            self.wave.eq(to_psum.after),
+            before.wave.eq(columns.wave),
+            before.swap.eq(columns.column.swap),
+            before.last.eq(columns.last),
+            self.wave.eq(after.wave),
+            self.wave.valid.eq(after.wave.valid & ~masked),
             ownership.send.eq(columns.wave.valid),
             ownership.bank.eq(columns.wave.address >> bank_elems_bits(config.psum)),
             self.owned.eq(ownership.owned),
@@ -305,25 +330,55 @@ class TensorHead(wiring.Component):
             out.valid & out.accumulate & Cat(clashes).any(),
             "a column that accumulates is apart from its element's last",
         )
+        return after.last, ~masked
 
-    def _finish(self, m: Module, last_group: Signal, columns: ColumnUnit) -> None:
+    def _masked(self, m: Module, swap: Value) -> Value:
+        """The column that is at PSUM in this cycle must not be written: its weights have a tag out of range, or it is
+        behind such a one.
+        """
+        self._faulted: Value = Const(0, 1)
+        if not self.config.tensor.sparse:
+            return Const(0, 1)
+        # a tag is read before its load's swap is sent: as much later, it is known before that swap's wave is here
+        later = deskew(self.config.tensor) + self.config.tensor.mul_stages
+        faulted, counting, left = Signal(), Signal(), Signal(range(later))
+        pending, masks = Signal(), Signal()
+        with m.If(self.fault):
+            m.d.sync += faulted.eq(1)
+            with m.If(~faulted):
+                m.d.sync += [counting.eq(1), left.eq(later - 1)]
+        with m.If(counting):
+            m.d.sync += left.eq(left - 1)
+            with m.If(left == 0):
+                m.d.sync += [counting.eq(0), pending.eq(1)]
+        with m.If(pending & swap):
+            m.d.sync += masks.eq(1)
+        with m.If(~self.active):
+            m.d.sync += Cat(faulted, counting, pending, masks).eq(0)
+        self._faulted = faulted | self.fault
+        return masks | (pending & swap)
+
+    def _finish(self, m: Module, last_group: Signal, ended: tuple[Value, Value]) -> None:
         config = self.config
         m.submodules.to_last_row = to_last_row = DelayLine(shape=1, cycles=row_delay(config))
-        m.submodules.to_commit = to_commit = DelayLine(shape=1, cycles=commit_delay(config))
+        left = commit_delay(config) - column_delay(config)
+        m.submodules.to_commit = to_commit = DelayLine(shape=2, cycles=left)
+        last, written = ended
         m.d.comb += [
             to_last_row.before.eq(last_group),
-            self.finish_load.eq(to_last_row.after),
-            to_commit.before.eq(columns.last),
-            self.finish_matmul.eq(to_commit.after),
+            self.finish_load.eq(to_last_row.after & ~self._faulted),
+            self.error_load.eq(to_last_row.after & self._faulted),
+            to_commit.before.eq(Mux(last, Cat(written, ~written), 0)),
+            Cat(self.finish_matmul, self.error_matmul).eq(to_commit.after),
         ]
 
     def _count(self, m: Module, issue: Signal, rules: Rules) -> None:
         """Instructions that were accepted and have not finished; each takes at least a cycle of its path."""
         config = self.config
         outstanding = Signal(range(2 * commit_delay(config) + IN_FRONT))
-        m.d.sync += outstanding.eq(outstanding + issue - self.finish_load - self.finish_matmul)
+        finishes = (self.finish_load | self.error_load) + (self.finish_matmul | self.error_matmul)
+        m.d.sync += outstanding.eq(outstanding + issue - finishes)
         m.d.comb += self.active.eq(outstanding != 0)
-        finishes = self.finish_load + self.finish_matmul
         rules.always(finishes <= outstanding, "no more instructions finish than are under way")
         most = 2 * commit_delay(config) + IN_FRONT - 2
         rules.always(outstanding <= most, "all instructions that are under way are counted")

@@ -8,17 +8,31 @@ from amaranth.utils import ceil_log2
 from makalu.hw.arith.words import OPERAND, operand_word
 from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig, TensorConfig
+from makalu.spec.sparsity import ROW_CANDIDATES, TAG_BITS
 
-__all__ = ["CHAIN_BITS", "OPERAND", "group", "group_of", "tag_bits", "x_operand"]
+__all__ = ["CHAIN_BITS", "OPERAND", "group", "group_of", "tag_bits", "x_edge", "x_operand"]
+
+
+def _x(tensor: TensorConfig, candidates: int) -> data.StructLayout:
+    fields = {"operand": operand_word(tensor.products), "active": 1, "swap": 1, "paired": int(tensor.products > 1)}
+    if tensor.sparse:
+        fields |= {"sparse": 1, "candidates": data.ArrayLayout(OPERAND, candidates)}
+    return data.StructLayout(fields)
 
 
 @cache
 def x_operand(tensor: TensorConfig) -> data.StructLayout:
     """A moving element: `active`, it belongs to a tile (else it adds nothing); `swap`, the stationary shadow registers
-    that it meets become active with it; `paired`, it is a pair or quad, as is what it meets.
+    that it meets become active with it; `paired`, it is a pair or quad, as is what it meets; `sparse`, it is that of
+    `candidates` which the weight's tag says, four of each row of the group.
     """
-    fields = {"operand": operand_word(tensor.products), "active": 1, "swap": 1, "paired": int(tensor.products > 1)}
-    return data.StructLayout(fields)
+    return _x(tensor, tensor.candidates)
+
+
+@cache
+def x_edge(tensor: TensorConfig) -> data.StructLayout:
+    """The same at a partition's edge, which has candidates of its own row only."""
+    return _x(tensor, ROW_CANDIDATES)
 
 
 def tag_bits(tensor: TensorConfig) -> int:
@@ -28,9 +42,14 @@ def tag_bits(tensor: TensorConfig) -> int:
 
 @cache
 def group_of(tensor: TensorConfig) -> data.StructLayout:
-    """F stationary operands on their way to columns tag * F and up; operand 0 is the lowest column's."""
+    """F stationary operands on their way to columns tag * F and up; operand 0 is the lowest column's. Each has a pick,
+    which of the candidates it meets: the tag that memory has of it.
+    """
     operands = data.ArrayLayout(operand_word(tensor.products), tensor.load_columns)
-    return data.StructLayout({"operands": operands, "tag": tag_bits(tensor), "valid": 1})
+    fields = {"operands": operands, "tag": tag_bits(tensor), "valid": 1}
+    if tensor.sparse:
+        fields["picks"] = data.ArrayLayout(TAG_BITS, tensor.load_columns)
+    return data.StructLayout(fields)
 
 
 @cache

@@ -11,11 +11,12 @@ from makalu.hw.lib.rules import Rules
 from makalu.hw.tensor.control import group_control, lookup_control, operand_type, unit_ports
 from makalu.hw.tensor.scales import partitions_of_scales
 from makalu.spec.config import CoreConfig
-from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, STATIONARY_SLOTS
-from makalu.spec.isa import FIELDS
+from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS, STATIONARY_SLOTS
+from makalu.spec.isa import FIELDS, Opcode
 from makalu.spec.latency import LOAD_LEAD
 from makalu.spec.loading import groups_of_a_word, words_of_a_frame
 from makalu.spec.scales import MOVING_ENTRIES, STATIONARY_BANKS, STATIONARY_ENTRIES, load_lead, scale_words
+from makalu.spec.sparsity import PACKED_TAGS, TAGS, tag_lead
 
 __all__ = ["LoadUnit"]
 
@@ -47,13 +48,16 @@ class LoadUnit(wiring.Component):
         Where there is MX: the scales of the next cycle's group.
     loading: Out(1)
         Where there is MX: a load that was started has words to read in this cycle or a later one.
+    tags_first: Out(1)
+        Where weights have tags: a sparse load was started, and its first group has not come to the edge.
 
     Timing
     ------
     Word i is read in a + 1 + word_cycle(i), in double row those of both rows in turn; group g is at the edge in
     a + 3 + group_cycle(g), as `spec/loading.py` has them for the load's type: a group in every cycle but of 4-byte
     elements, of which two come in a frame of four. A load with scales reads these first, and goes on `load_lead` cycles
-    later like any other that had started then (`spec/scales.py`). Never stalls.
+    later like any other that had started then (`spec/scales.py`); one with tags likewise, `tag_lead` cycles later, and
+    all of its words in slot 0 (`spec/sparsity.py`). Never stalls.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -70,8 +74,9 @@ class LoadUnit(wiring.Component):
 
     @staticmethod
     def _scaled(config: CoreConfig) -> dict[str, wiring.Member]:
-        """Ports that are there with MX only."""
-        return {"lookup": Out(lookup_control(config)["group"].shape), "loading": Out(1)} if config.tensor.quads else {}
+        """Ports that are there with MX, or with tags only."""
+        ports = {"lookup": Out(lookup_control(config)["group"].shape), "loading": Out(1)} if config.tensor.quads else {}
+        return ports | ({"tags_first": Out(1)} if config.tensor.sparse else {})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -104,6 +109,8 @@ class LoadUnit(wiring.Component):
         s0 = {name: Signal.like(self.group[name], name=f"s0_{name}", reset_less=True) for name in kind}
         slots = {form.size_log2: words_of_a_frame(form) for form in forms}
         a_frame = Mux(s0["paired"], STATIONARY_SLOTS, of(s0["dtype"], {s: Const(slots[s]) for s in sizes}))
+        if tensor.sparse:
+            a_frame = Mux(s0["ratio"].any(), 1, a_frame)
         second = self._second_row(m, s0["paired"])
         reads = Signal()
         m.d.comb += [
@@ -116,7 +123,9 @@ class LoadUnit(wiring.Component):
         ]
         with m.If(reads & (~s0["paired"].any() | self.slot[0])):  # of both rows, where there are two
             m.d.sync += [words_left.eq(words_left - 1), address.eq(address + 1)]
-        go, coming = self._lead(m, words, words_left)
+        go, coming = self._go(m, words, words_left)
+        if tensor.sparse:
+            self._read_tags(m, first, count, s0["ratio"])
         with m.If(self.start):
             m.d.sync += [
                 address.eq(instruction.src0_offset >> ceil_log2(config.sbuf.word_bytes)),
@@ -125,6 +134,7 @@ class LoadUnit(wiring.Component):
                 s0["dtype"].eq(instruction.src0_dtype),
                 s0["part"].eq(instruction.part),
                 s0["paired"].eq(is_mode(instruction.mode, lambda mode: mode.rows > 1)),
+                s0["ratio"].eq(Mux(self._sparse(), instruction.ratio, 0)),
             ]
 
         # sending: starts when the first word is in its buffer, while the load before may still send
@@ -136,16 +146,20 @@ class LoadUnit(wiring.Component):
         dtype = s3["dtype"]
         # of a type whose words are a group each: it is at the edge where its word is, two cycles after the slot
         lone = of(dtype, {size: Const(inside[size] == 1, 1) for size in sizes})
-        here = ~lone | (self.slot >= MOVING_SLOT)
+        pauses, alone = lone, Const(0, 1)
+        if tensor.sparse:  # in slot 0 alone: of types with two groups a word too
+            alone = s3["ratio"].any()
+            pauses = lone | (alone & of(dtype, {size: Const(inside[size] <= SLOTS // 2, 1) for size in sizes}))
+        here = ~pauses | (self.slot >= MOVING_SLOT)
         m.d.sync += [s1_start.eq(go), s2_start.eq(s1_start)]
         with m.If(self.start):
             m.d.sync += s0_groups.eq(groups)
         places = {size: (tag << size >> config.tensor.smallest)[: len(self.group.place)] for size in sizes}
         numbers = {size: tag >> ceil_log2(inside[size]) for size in sizes}
-        buffers = {size: numbers[size][:1] if slots[size] > 1 else Const(0, 1) for size in sizes}
+        buffers = {size: Mux(alone, 0, numbers[size][:1]) if slots[size] > 1 else Const(0, 1) for size in sizes}
         m.d.comb += [
             # a load is accepted in slot 3, and its first group comes 3 cycles later, in slot 2
-            self.free.eq((groups_left <= Mux(lone, 1, LOAD_LEAD)) & ~coming),
+            self.free.eq((groups_left <= Mux(pauses, 1, LOAD_LEAD)) & ~coming),
             self.group.valid.eq((groups_left != 0) & here),
             self.group.tag.eq(tag),
             *(self.group[name].eq(value) for name, value in s3.items()),
@@ -158,6 +172,8 @@ class LoadUnit(wiring.Component):
         with m.If(s2_start):
             m.d.sync += [groups_left.eq(s0_groups), tag.eq(0), *(s3[name].eq(s0[name]) for name in kind)]
 
+        if config.tensor.sparse:
+            m.d.comb += self.tags_first.eq(s0["ratio"].any() & (coming | s1_start | s2_start))
         if config.tensor.quads:
             m.d.comb += self.loading.eq((words_left != 0) | coming)
             self._lookup(m, s2_start, s0_groups, groups_left, tag, Mux(s2_start, s0["dtype"], dtype))
@@ -173,35 +189,50 @@ class LoadUnit(wiring.Component):
         )
         return m
 
-    def _lead(self, m: Module, words: Value, words_left: Signal) -> tuple[Value, Value]:
-        """In which cycle a load goes on as if it had started then, and that one will: its scales are read before."""
-        if not self.config.tensor.quads:
+    def _sparse(self) -> Value:
+        """The load that starts has tags."""
+        return self.instruction.opcode == Opcode.LOAD_SPARSE if self.config.tensor.sparse else Const(0, 1)
+
+    def _go(self, m: Module, words: Value, words_left: Signal) -> tuple[Value, Value]:
+        """In which cycle a load goes on as if it had started then, and that one will: what its weights need is read
+        before.
+        """
+        config, i = self.config, self.instruction
+        ahead: list[tuple[Value, int]] = []
+        if config.tensor.quads:
+            ahead.append((is_mode(i.mode, lambda mode: mode.scaled), load_lead(config)))
+        if config.tensor.sparse:
+            ahead.append((self._sparse(), tag_lead(config)))
+        if not ahead:
             with m.If(self.start):
                 m.d.sync += words_left.eq(words)
             return self.start, Const(0, 1)
-        config, word, i = self.config, self.config.sbuf.word_bytes, self.instruction
-        lead = load_lead(config)
-        left, go, scaled = Signal(range(lead + 1), name="lead_left"), Signal(), Signal()
-        scale_words_left = Signal(range(scale_words(config, config.tensor.columns) + 1))
+        left, go = Signal(range(max(lead for _, lead in ahead) + 1), name="lead_left"), Signal()
         s0_words = Signal.like(words_left, reset_less=True)
+        at_once = ~Cat(waits for waits, _ in ahead).any()
+        m.d.comb += go.eq(Mux(left != 0, left == 1, self.start & at_once))
+        with m.If(left != 0):
+            m.d.sync += left.eq(left - 1)
+        with m.If(go):
+            m.d.sync += words_left.eq(Mux(left != 0, s0_words, words))
+        for waits, lead in ahead:
+            with m.If(self.start & waits):
+                m.d.sync += [left.eq(lead), s0_words.eq(words)]
+        if config.tensor.quads:
+            self._read_scales(m, self.start & ahead[0][0])
+        return go, left != 0
+
+    def _read_scales(self, m: Module, scaled: Value) -> None:
+        config, word, i = self.config, self.config.sbuf.word_bytes, self.instruction
+        left = Signal(range(scale_words(config, config.tensor.columns) + 1), name="scale_words_left")
         address = Signal.like(self.read.address, name="scale_address", reset_less=True)
         first = Signal(FIELDS["src1_partition"].bits, name="scale_first", reset_less=True)
         count = Signal(FIELDS["partitions"].bits, name="scale_count", reset_less=True)
         entry, self._bank = Signal(range(STATIONARY_ENTRIES)), Signal(range(STATIONARY_BANKS))
         inside = STATIONARY_ENTRIES // STATIONARY_BANKS
-        m.d.comb += [
-            scaled.eq(self.start & is_mode(i.mode, lambda mode: mode.scaled)),
-            go.eq(Mux(left != 0, left == 1, self.start & ~scaled)),
-        ]
-        with m.If(left != 0):
-            m.d.sync += left.eq(left - 1)
-        with m.If(go):
-            m.d.sync += words_left.eq(Mux(left != 0, s0_words, words))
         with m.If(scaled):
             m.d.sync += [
-                left.eq(lead),
-                s0_words.eq(words),
-                scale_words_left.eq((i.src1_size0 + word - 1) >> ceil_log2(word)),
+                left.eq((i.src1_size0 + word - 1) >> ceil_log2(word)),
                 address.eq(i.src1_offset >> ceil_log2(word)),
                 first.eq(i.src1_partition),
                 count.eq(partitions_of_scales(config, i.partitions)),
@@ -209,7 +240,7 @@ class LoadUnit(wiring.Component):
                 entry.eq((self._bank + 1) * inside),
                 self._bank.eq(self._bank + 1),
             ]
-        with m.If((scale_words_left != 0) & (self.slot < STATIONARY_SLOTS)):
+        with m.If((left != 0) & (self.slot < STATIONARY_SLOTS)):
             m.d.comb += [
                 self.read.enable.eq(1),
                 self.read.scale.eq(1),
@@ -218,8 +249,30 @@ class LoadUnit(wiring.Component):
                 self.read.start.eq(first),
                 self.read.count.eq(count),
             ]
-            m.d.sync += [scale_words_left.eq(scale_words_left - 1), entry.eq(entry + 1), address.eq(address + 1)]
-        return go, left != 0
+            m.d.sync += [left.eq(left - 1), entry.eq(entry + 1), address.eq(address + 1)]
+
+    def _read_tags(self, m: Module, first: Signal, count: Signal, ratio: Signal) -> None:
+        """Of the partitions that the weights are of, in slot 0; the moving stream may have slot 1."""
+        config, word, i = self.config, self.config.sbuf.word_bytes, self.instruction
+        inside = word // TAGS.bytes
+        left = Signal(range(config.tensor.columns // PACKED_TAGS + 1), name="tag_units_left")
+        address = Signal.like(self.read.address, name="tag_address", reset_less=True)
+        number, units = Signal.like(self.read.buffer, name="tag_word"), Signal.like(self.read.units, name="tag_units")
+        m.d.comb += units.eq(Mux(left < inside, left, inside))
+        with m.If(self.start & self._sparse()):
+            m.d.sync += [left.eq(i.src1_size0), address.eq(i.src1_offset >> ceil_log2(word)), number.eq(0)]
+        with m.If((left != 0) & (self.slot == 0)):
+            m.d.comb += [
+                self.read.enable.eq(1),
+                self.read.tags.eq(1),
+                self.read.buffer.eq(number),
+                self.read.ratio.eq(ratio),
+                self.read.units.eq(units),
+                self.read.address.eq(address),
+                self.read.start.eq(first),
+                self.read.count.eq(count),
+            ]
+            m.d.sync += [left.eq(left - units), number.eq(number + 1), address.eq(address + 1)]
 
     def _lookup(self, m: Module, begins: Signal, groups: Signal, left: Signal, tag: Signal, dtype: Value) -> None:
         """Whether the next cycle has a group with scales, and where they are; `dtype` is its type."""

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.product import Product
@@ -13,12 +14,14 @@ from makalu.hw.tensor.layouts import CHAIN_BITS, x_operand
 from makalu.spec.chain import ZERO_EXPONENT
 from makalu.spec.config import TensorConfig
 from makalu.spec.quads import QUAD_ELEMENTS
+from makalu.spec.sparsity import TAG_BITS
 
 __all__ = ["Pe"]
 
 
 class Pe(wiring.Component):
-    """p_out = round(x * stationary + p_in), one rounding, nearest even; p_out = p_in for an inactive x.
+    """p_out = round(x * stationary + p_in), one rounding, nearest even; p_out = p_in for an inactive x. Of a sparse x
+    it is the candidate that the weight's `pick` says.
 
     Does not: stall, or know its place: rows outside the tile are told by `x.active`, columns are masked in PSUM.
 
@@ -36,8 +39,9 @@ class Pe(wiring.Component):
     x_in : In(x_operand), x_out : Out(x_operand)
         Moving element (`layouts.py`, packed), one column a cycle. An inactive one leaves as zero; the upper part of one
         that is not paired means nothing.
-    w : In(24 or 52), load : In(1)
-        Stationary element (`operand_word`) for the shadow register, taken in this cycle's edge if `load`.
+    w : In(24 or 52), pick : In(4), load : In(1)
+        Stationary element (`operand_word`) for the shadow register, taken in this cycle's edge if `load`; and, where
+        there are candidates, which of them it meets.
     p_in : In(34), p_out : Out(34)
         Chain words (`spec/chain.py`).
 
@@ -58,13 +62,14 @@ class Pe(wiring.Component):
                 "load": In(1),
                 "p_in": In(CHAIN_BITS),
                 "p_out": Out(CHAIN_BITS),
+                **({"pick": In(TAG_BITS)} if tensor.sparse else {}),
             }
         )
 
     @property
-    def emit_key(self) -> tuple[int, int, str, int]:
+    def emit_key(self) -> tuple[int, int, str, int, int]:
         t = self.tensor
-        return (t.mul_stages, t.add_stages, t.subnormals, t.products)
+        return (t.mul_stages, t.add_stages, t.subnormals, t.products, t.candidates)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -84,9 +89,12 @@ class Pe(wiring.Component):
         m.d.sync += [s1_active.eq(x.active), s1_swap.eq(x.swap), s1_zero.eq(~x.active)]
         m.d.sync += s1_paired.eq(x.paired & x.active)
         quads = tensor.products == QUAD_ELEMENTS
-        single = s1_operand.operand if quads else s1_operand
+        single, element = (s1_operand.operand, x.operand.operand) if quads else (s1_operand, x.operand)
+        passing: list[Value] = []
+        if tensor.sparse:
+            element, passing = self._choose(m, x, element)
         with m.If(x.active | ~s1_zero):
-            m.d.sync += single.eq(x.operand.operand if quads else x.operand)
+            m.d.sync += single.eq(element)
             with m.If(~x.active):
                 # here a flip-flop's synchronous reset does it; later it would cost gates beside the multiplier
                 m.d.sync += [single.significand.eq(0), single.exponent.eq(ZERO_EXPONENT)]
@@ -99,7 +107,7 @@ class Pe(wiring.Component):
             m.d.sync += shadow.eq(self.w)
 
         m.d.comb += [
-            self.x_out.eq(Cat(s1_operand, s1_active, s1_swap, s1_paired)),
+            self.x_out.eq(Cat(s1_operand, s1_active, s1_swap, s1_paired, *passing)),
             product.active.eq(s1_active),
             product.zero.eq(s1_zero),
             product.moving.eq(s1_operand),
@@ -113,6 +121,28 @@ class Pe(wiring.Component):
             m.d.comb += product.short.eq(active)
             self._isolate(m, x, product, shadow)
         return m
+
+    def _choose(self, m: Module, x: data.View, element: data.View) -> tuple[Value, list[Value]]:
+        """The operand that the multiplier gets, and what goes on to the next PE: `sparse` and candidates.
+
+        The choice is made of what arrives, so that the way to the multiplier has no multiplexer more.
+        """
+        shadow_pick, active_pick, pick = Signal(TAG_BITS), Signal(TAG_BITS), Signal(TAG_BITS)
+        s1_sparse, s1_candidates = Signal(), Signal.like(x.candidates, reset_less=True)
+        candidates = Array(data.View.as_value(each) for each in x.candidates)
+        operand = Signal.like(data.View.as_value(element), name="operand")
+        m.d.comb += [
+            pick.eq(Mux(x.swap, shadow_pick, active_pick)),
+            operand.eq(Mux(x.sparse, candidates[pick[: ceil_log2(len(x.candidates))]], element)),
+        ]
+        m.d.sync += s1_sparse.eq(x.sparse)
+        with m.If(x.active & x.sparse):
+            m.d.sync += s1_candidates.eq(x.candidates)
+        with m.If(x.swap):
+            m.d.sync += active_pick.eq(shadow_pick)
+        with m.If(self.load):
+            m.d.sync += shadow_pick.eq(self.pick)
+        return operand, [s1_sparse, data.View.as_value(s1_candidates)]
 
     def _isolate(self, m: Module, x: data.View, product: Product, shadow: data.View) -> None:
         """Zeros for significands of the path that the weight is not used in, as far as its swap's element tells: an

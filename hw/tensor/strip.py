@@ -10,6 +10,7 @@ from makalu.hw.lib.emit import place
 from makalu.hw.tensor.layouts import CHAIN_BITS, group_of, tag_bits, x_operand
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import TensorConfig
+from makalu.spec.sparsity import TAG_BITS
 
 __all__ = ["PeStrip"]
 
@@ -52,7 +53,7 @@ class PeStrip(wiring.Component):
     @property
     def emit_key(self) -> tuple[int | str, ...]:
         t = self.tensor
-        return (t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals, t.products)
+        return (t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals, t.products, t.candidates)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -69,6 +70,10 @@ class PeStrip(wiring.Component):
             passing.tag.eq(tag - 1),
             passing.valid.eq(valid & ~capture),
         ]
+        if self.tensor.sparse:
+            picks = Signal(layout["picks"].width, reset_less=True)
+            m.d.sync += picks.eq(coming.picks.as_value())
+            m.d.comb += passing.picks.eq(picks)
         x = self.x_in
         for i in range(self.tensor.load_columns):
             pe = Pe(tensor=self.tensor)
@@ -80,6 +85,8 @@ class PeStrip(wiring.Component):
                 pe.p_in.eq(self.p_in.word_select(i, CHAIN_BITS)),
                 self.p_out.word_select(i, CHAIN_BITS).eq(pe.p_out),
             ]
+            if self.tensor.sparse:
+                m.d.comb += pe.pick.eq(picks.word_select(i, TAG_BITS))
             x = pe.x_out
         m.d.comb += self.x_out.eq(x)
         return m

@@ -54,7 +54,7 @@ class PeTile(wiring.Component):
     @property
     def emit_key(self) -> tuple[int | str, ...]:
         t = self.tensor
-        return (t.tile, t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals, t.products)
+        return (t.tile, t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals, t.products, t.candidates)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from makalu.spec.formats import FP32, SIGNIFICAND_BITS, SINGLES, Format
 from makalu.spec.tensor_types import Part
 
-from .column_chain import column_chain
+from .column_chain import Picks, column_chain
 from .formats import tensor_operand
 
 __all__ = [
@@ -174,42 +174,56 @@ def _operand(form: Format, bits: ArrayLike, subnormals: str) -> Bits32:
 
 
 def _chain_operands(
-    stationary: ArrayLike, moving: ArrayLike, form: Format | None, subnormals: str
+    stationary: ArrayLike, moving: ArrayLike, form: Format | None, subnormals: str, picks: Picks | None
 ) -> tuple[Singles, Singles]:
     sides = (stationary, moving)
     bits = sides if form is None else tuple(_operand(form, side, subnormals) for side in sides)
     weights, columns = (_bits32(side).view(np.float32) for side in bits)
-    if weights.ndim != 2 or columns.ndim != 2 or len(weights) != len(columns):
+    if weights.ndim != 2 or columns.ndim != 2 or (picks is None and len(weights) != len(columns)):
         raise ValueError(f"stationary[K, M] and moving[K, N] must share K, not {weights.shape} and {columns.shape}")
+    if picks is not None and picks.shape != weights.shape:
+        raise ValueError(f"picks must be [K, M] as stationary, not {picks.shape} beside {weights.shape}")
     return weights, columns
 
 
 def _chain_step(weight: Singles, column: Singles, chain: Singles, *, flush: bool) -> Singles:
-    """round(weight[M] * column[N] + chain[M, N]) through doubles."""
+    """round(weight[M] * column[N] + chain[M, N]) through doubles; column may be [M, N]."""
     product = weight.astype(np.float64)[:, None] * column.astype(np.float64)
     total = _add_to_odd(product, chain.astype(np.float64))
     return (_flush(total) if flush else total).astype(np.float32)
 
 
 def matmul_column_chain_definition(
-    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = SINGLES[0], subnormals: str = "keep"
+    stationary: ArrayLike,
+    moving: ArrayLike,
+    *,
+    form: Format | None = SINGLES[0],
+    subnormals: str = "keep",
+    picks: Picks | None = None,
 ) -> Bits32:
     """What `matmul_column_chain` is equal to: every step through doubles."""
     flush = _is_flush(subnormals)
-    weights, columns = _chain_operands(stationary, moving, form, subnormals)
+    weights, columns = _chain_operands(stationary, moving, form, subnormals, picks)
     chain = np.zeros((weights.shape[1], columns.shape[1]), np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        for weight, column in zip(weights, columns, strict=True):
+        for k, weight in enumerate(weights):
+            column = columns[k] if picks is None else columns[picks[k]]
             chain = _chain_step(weight, column, chain, flush=flush)
     return _canonical(chain)
 
 
 def matmul_column_chain(
-    stationary: ArrayLike, moving: ArrayLike, *, form: Format | None = SINGLES[0], subnormals: str = "keep"
+    stationary: ArrayLike,
+    moving: ArrayLike,
+    *,
+    form: Format | None = SINGLES[0],
+    subnormals: str = "keep",
+    picks: Picks | None = None,
 ) -> Bits32:
     """dst[M, N] = chain over k of stationary[k, M] * moving[k, N], fp32 bits; both operands in `form`
 
     Without a form the operands are fp32 bits, each of at most SIGNIFICAND_BITS significant ones (`tensor_operand`).
+    With `picks` [K, M] weight k, m meets moving[picks[k, m], N] in its step (`sparsity`).
 
     Rows in the order 0 .. K-1, one rounding a row, starting with +0. PE rows outside the tile change nothing, not even
     the sign of a zero, so they do not appear here. PSUM's addition comes after it (`fp32_add`).
@@ -217,9 +231,9 @@ def matmul_column_chain(
     Steps whose products are exact in float32 are taken there (`column_chain`), at the same bits.
     """
     flush = _is_flush(subnormals)
-    weights, columns = _chain_operands(stationary, moving, form, subnormals)
+    weights, columns = _chain_operands(stationary, moving, form, subnormals, picks)
     significant = SIGNIFICAND_BITS if form is None else form.fraction_bits + 1
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         step = partial(_chain_step, flush=flush)
-        sums = column_chain(weights, columns, product_bits=2 * significant, flush=flush, definition=step)
+        sums = column_chain(weights, columns, product_bits=2 * significant, flush=flush, definition=step, picks=picks)
     return _canonical(sums)

@@ -35,6 +35,7 @@ from makalu.spec.operand import counted_elements
 from makalu.spec.quantize import GROUP_ELEMENTS
 from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
+from makalu.spec.sparsity import RATIO_LIMIT
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import MIXING, mixable
 
@@ -50,10 +51,12 @@ _NONE: Violation = (ErrorCode.NONE, "")
 
 
 class Loaded(NamedTuple):
-    """What a matmul must know of the last legal load_stationary."""
+    """What a matmul must know of the last legal load."""
 
     form: Format
     mode: Mode
+    ratio: int = 0
+    """Of a load_sparse."""
 
 
 class QueueCheck:
@@ -71,7 +74,9 @@ class QueueCheck:
 
 
 def loaded_by(instruction: Instruction, before: Loaded | None) -> Loaded | None:
-    """The last load_stationary behind a legal instruction; `before`: in front of it."""
+    """The last load of a stationary tile behind a legal instruction; `before`: in front of it."""
+    if instruction.opcode == Opcode.LOAD_SPARSE:
+        return Loaded(FORMAT_OF_CODE[instruction["src0_dtype"]], Mode.SPARSE, instruction["ratio"])
     if instruction.opcode != Opcode.LOAD_STATIONARY:
         return before
     return Loaded(FORMAT_OF_CODE[instruction["src0_dtype"]], Mode(instruction["mode"]))
@@ -100,7 +105,7 @@ def check_bytes(data: bytes, queue: Queue, config: CoreConfig, *, loaded: Loaded
 def check(instruction: Instruction, queue: Queue, config: CoreConfig, *, loaded: Loaded | None = None) -> Violation:
     """(NONE, "") for a legal instruction, else the code that goes before the others that apply, and its sentence.
 
-    `loaded`: the queue's load_stationary before it; None where there is none, or it is not looked at.
+    `loaded`: the queue's load before it; None where there is none, or it is not looked at.
     """
     if queue not in INSTRUCTIONS[instruction.opcode].queues:
         return _wrong_queue(instruction.opcode, queue)
@@ -252,11 +257,11 @@ def _same_sizes(place: _Place) -> Iterator[str]:
 
 
 def _quarter_sizes(place: _Place) -> Iterator[str]:
-    dst = next(_places(place.instruction, place.config))
-    if (place.sizes[0] * GROUP_ELEMENTS, *place.sizes[1:]) != dst.sizes:
+    first = next(_places(place.instruction, place.config))
+    if (place.sizes[0] * GROUP_ELEMENTS, *place.sizes[1:]) != first.sizes:
         yield (
-            f"{place.slot} has sizes {place.sizes} and {dst.slot} has {dst.sizes}; size0 must be a quarter of that, the"
-            " others equal"
+            f"{place.slot} has sizes {place.sizes} and {first.slot} has {first.sizes}; size0 must be a quarter of that,"
+            " the others equal"
         )
 
 
@@ -272,8 +277,22 @@ def _tile(place: _Place) -> Iterator[str]:
         yield f"a stationary tile has 1 to {columns} columns in dimension 0{behind}, not {[size0, *rest]}"
 
 
+def _row_tile(place: _Place) -> Iterator[str]:
+    (size0, *rest), columns = place.sizes, place.config.tensor.columns
+    if size0 > columns or set(rest) != {1}:
+        yield f"a sparse tile has 1 to {columns} columns in dimension 0, not {[size0, *rest]}"
+
+
 def _same_columns(place: _Place) -> Iterator[str]:
     (dst, *_), rows = _places(place.instruction, place.config), place.mode.rows
+    if place.mode.tagged:
+        ratio = place.sizes[-1]
+        if place.sizes[:-1] != dst.sizes[:-1] or dst.sizes[-1] != 1 or not 1 <= ratio <= RATIO_LIMIT:
+            yield (
+                f"{place.slot} has sizes {place.sizes} and {dst.slot} has {dst.sizes}; they must be equal but for the"
+                f" last: 1 to {RATIO_LIMIT} elements of a partition, and 1 there"
+            )
+        return
     outer = (dst.sizes[-1],) if rows == 1 else (rows,)
     if place.sizes != (*dst.sizes[:-1], *outer) or (rows > 1 and dst.sizes[-1] != 1):
         of_mode = f" but for the last: {rows}, and 1 there" if rows > 1 else ""
@@ -282,8 +301,9 @@ def _same_columns(place: _Place) -> Iterator[str]:
 
 def _rows_aligned(place: _Place) -> Iterator[str]:
     word, step = place.config.sbuf.word_bytes, place[f"stride{AP_DIMS - 1}"] * place.pattern.format.bytes
-    if place.mode.rows > 1 and step % word:
-        yield f"{place.slot}_stride{AP_DIMS - 1} must be a multiple of {word} bytes from row to row, not {step}"
+    if (place.mode.rows > 1 or place.mode.tagged) and step % word:
+        what = "element to element" if place.mode.tagged else "row to row"
+        yield f"{place.slot}_stride{AP_DIMS - 1} must be a multiple of {word} bytes from {what}, not {step}"
 
 
 def _of_mode(place: _Place) -> Iterator[str]:
@@ -293,6 +313,11 @@ def _of_mode(place: _Place) -> Iterator[str]:
         yield f"{place.slot}_dtype must be one of {names} in {mode.mode.name.lower()}, not {place['dtype']}"
     if part and not mode.parts:
         yield f"part must be 0 in {mode.mode.name.lower()}, not {part}"
+
+
+def _untagged(place: _Place) -> Iterator[str]:
+    if place.mode.tagged:
+        yield f"mode must not be {place.mode.mode.name.lower()}, whose tiles load_sparse loads"
 
 
 def _one_line(place: _Place) -> Iterator[str]:
@@ -312,6 +337,17 @@ def _whole_quadrants(place: _Place) -> Iterator[str]:
         yield f"{place.slot} has partitions {first} to {first + count - 1}, they come by {whole}"
 
 
+def _groups(place: _Place) -> Iterator[str]:
+    if place.mode.tagged:
+        yield from _whole_groups(place)
+
+
+def _whole_groups(place: _Place) -> Iterator[str]:
+    first, count, whole = place["partition"], place.count, place.config.tensor.group_rows
+    if first % whole or count % whole:
+        yield f"{place.slot} has partitions {first} to {first + count - 1}, in sparse they come by {whole}"
+
+
 def _of_quadrants(place: _Place) -> Iterator[str]:
     offset = place["partition"] - place.instruction["src0_partition"]
     some = list(range(0, largest_offset(place.config) + 1, OFFSET_STEP))
@@ -328,6 +364,12 @@ def _same_partition(place: _Place) -> Iterator[str]:
     starts = {p.slot: p["partition"] for p in _places(place.instruction, place.config)}
     if place["partition"] != starts["dst"]:
         yield f"operands must start in the same partition, not in {starts}"
+
+
+def _same_source(place: _Place) -> Iterator[str]:
+    source = place.instruction["src0_partition"]
+    if place["partition"] != source:
+        yield f"{place.slot}_partition must be that of src0, {source}, not {place['partition']}"
 
 
 def _word_aligned(place: _Place) -> Iterator[str]:
@@ -355,6 +397,9 @@ def _mixable(place: _Place) -> Iterator[str]:
         yield f"{place.slot} is of {form.name} and the stationary of {loaded.form.name}; {MIXING}"
     if place.instruction["mode"] != loaded.mode:
         yield f"the mode is {place.instruction['mode']}, that of the stationary {int(loaded.mode)}; they must be equal"
+    elif place.mode.tagged and place.sizes[-1] != loaded.ratio:
+        its = place.sizes[-1]
+        yield f"{place.slot} has {its} elements a partition, the tags of the stationary are for {loaded.ratio}"
 
 
 def _addable(place: _Place) -> Iterator[str]:
@@ -393,11 +438,15 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.ONE_ELEMENT: _one_element,
     OperandRule.ONE_LINE: _one_line,
     OperandRule.TILE: _tile,
+    OperandRule.ROW_TILE: _row_tile,
     OperandRule.QUADRANTS: _quadrants,
     OperandRule.WHOLE_QUADRANTS: _whole_quadrants,
+    OperandRule.GROUPS: _groups,
+    OperandRule.WHOLE_GROUPS: _whole_groups,
     OperandRule.OF_QUADRANTS: _of_quadrants,
     OperandRule.FROM_ZERO: _from_zero,
     OperandRule.SAME_PARTITION: _same_partition,
+    OperandRule.SAME_SOURCE: _same_source,
     OperandRule.WORD_ALIGNED: _word_aligned,
     OperandRule.UNIT_STRIDE: _unit_stride,
     OperandRule.ONE_BANK: _one_bank,
@@ -405,6 +454,7 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.SAME_COLUMNS: _same_columns,
     OperandRule.ROWS_ALIGNED: _rows_aligned,
     OperandRule.OF_MODE: _of_mode,
+    OperandRule.UNTAGGED: _untagged,
     OperandRule.ADDABLE: _addable,
     OperandRule.SHORTER: _shorter,
     OperandRule.IN_MEMORY: _in_memory,

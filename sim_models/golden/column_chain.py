@@ -24,6 +24,8 @@ __all__ = ["column_chain", "exact_steps", "step_extremes", "tiny_steps"]
 
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+Picks = NDArray[np.int64]
+"""[K, M]: the row of columns that each weight meets, where that is not its own (`sparsity`)."""
 
 PRODUCT_BITS = 16
 """Of the products that the next numbers are for, of two significands of 8 bits; each bit more doubles them."""
@@ -45,12 +47,14 @@ def _magnitudes(rows: Singles) -> tuple[Doubles, Doubles]:
     return smallest.astype(np.float64), largest.astype(np.float64)
 
 
-def step_extremes(weights: Singles, columns: Singles) -> tuple[Doubles, Doubles]:
+def step_extremes(weights: Singles, columns: Singles, picks: Picks | None = None) -> tuple[Doubles, Doubles]:
     """Of each step the smallest finite product other than zero (none: infinity) and the largest (none: 0), exactly.
 
-    weights[K, M], columns[K, N]
+    weights[K, M], columns[K, N]; with `picks` numbers that lie no nearer than these.
     """
     (small_weight, large_weight), (small_column, large_column) = _magnitudes(weights), _magnitudes(columns)
+    if picks is not None:
+        small_column, large_column = small_column[picks].min(axis=1), large_column[picks].max(axis=1)
     return small_weight * small_column, large_weight * large_column
 
 
@@ -71,17 +75,20 @@ def column_chain(
     product_bits: int,
     flush: bool,
     definition: Callable[[Singles, Singles, Singles], Singles],
+    picks: Picks | None = None,
 ) -> Singles:
     """chain[M, N], over k in order: round(weights[k, M] * columns[k, N] + chain), starting with +0
 
     Parameters
     ----------
-    weights[K, M], columns[K, N] : values of operands; with `flush` none is subnormal.
+    weights[K, M], columns[K, N] : values of operands; with `flush` none is subnormal. With `picks` [K, M] a weight
+        meets that row of columns, of which there may be any number.
     product_bits : that a product of two of them has at most.
     flush : results below 2^-126 become the zero of their sign.
-    definition : the next chain of a row of weights, a row of columns and the chain, for steps that are not exact.
+    definition : the next chain of a row of weights, a row of columns ([N], or [M, N] of picks) and the chain, for steps
+        that are not exact.
     """
-    smallest, largest = step_extremes(weights, columns)
+    smallest, largest = step_extremes(weights, columns, picks)
     exact = exact_steps(smallest, largest, product_bits).tolist()
     tiny = (tiny_steps(smallest, product_bits) & flush).tolist()
     chain = np.zeros((weights.shape[1], columns.shape[1]), np.float32)
@@ -90,7 +97,8 @@ def column_chain(
         sums = np.zeros_like(chain[:, first : first + width])
         scratch, normal = np.empty_like(sums), np.empty(sums.shape, np.bool_)
         block = np.ascontiguousarray(columns[:, first : first + width])  # what indexing made may lie column by column
-        for k, (weight, column) in enumerate(zip(weights, block, strict=True)):
+        for k, weight in enumerate(weights):
+            column = block[k] if picks is None else block[picks[k]]
             if not exact[k]:
                 sums = definition(weight, column, sums)
                 continue

@@ -39,6 +39,7 @@ from .elementwise import GoldenElementwise
 from .hazard import SbufAccess, sbuf_accesses, shared_word
 from .memory import PartitionedMemory
 from .result import Deadlock, Finding, GoldenError, IllegalInstruction, QueueError, Result
+from .sparsity import TagError
 from .tensor import GoldenTensor
 
 __all__ = ["Deadlock", "Finding", "GoldenError", "IllegalInstruction", "Machine", "QueueError", "Result", "reached"]
@@ -141,9 +142,7 @@ class _Run:
             report=self._report,
         )
         self._tensor = GoldenTensor(config=config, sbuf=self._sbuf, psum=self._psum, report=self._report)
-        self._elementwise = GoldenElementwise(
-            config=config, sbuf=self._sbuf, psum=self._psum, report=self._report
-        )
+        self._elementwise = GoldenElementwise(config=config, sbuf=self._sbuf, psum=self._psum, report=self._report)
         self._elementwise.start(random)
         self._tensor.generators.start(random)
         self._dma = GoldenDma(sbuf=self._sbuf, memory=self._memory, report=self._report)
@@ -291,9 +290,12 @@ class _Run:
         issued.state.outstanding -= 1
         try:
             self._execute(issued.instruction)
-        except BusError as error:
-            code = CHANNELS[CHANNEL_OF[issued.instruction.opcode]].bus_error
+        except (BusError, TagError) as error:
+            code = CHANNELS[CHANNEL_OF[issued.instruction.opcode]].fault
             self._stop(issued.state, code, issued.address, issued.instruction["tag"], str(error))
+            if isinstance(error, TagError):  # what is on its way behind the load ends without an effect or a signal
+                self._channels[channel].clear()
+                issued.state.outstanding = 0
             return
         self._signal(issued.instruction)
 
@@ -301,6 +303,8 @@ class _Run:
         opcode = instruction.opcode
         if opcode == Opcode.LOAD_STATIONARY:
             self._tensor.load_stationary(instruction)
+        elif opcode == Opcode.LOAD_SPARSE:
+            self._tensor.load_sparse(instruction)
         elif opcode == Opcode.MATMUL:
             self._tensor.matmul(instruction)
         elif opcode in (Opcode.DMA_LOAD, Opcode.DMA_STORE):

@@ -1,6 +1,7 @@
 """Tensor engine of the golden machine: stationary registers, one column chain, PSUM adds last."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import CARRIED
+from makalu.spec.isa import AP_DIMS
 from makalu.spec.scales import GROUP_PARTITIONS
-from makalu.spec.tensor_modes import MODES, Mode
+from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 
 from .arithmetic import fp32_add, matmul_column_chain
 from .formats import carried_by, narrow, tensor_operand, widen
@@ -19,6 +21,7 @@ from .operand import OperandPattern, operand, scale_rows
 from .pairs import PairOperand, pair_column_chain, pair_operand
 from .quads import QuadOperand, quad_column_chain, quad_operand
 from .random_bits import Generators
+from .sparsity import TagError, candidates, picks_of, unpacked_tags, wrong_tag
 
 __all__ = ["GoldenTensor", "occurrence"]
 
@@ -27,10 +30,19 @@ Array = NDArray[Any]
 Operands = tuple[Array, ...]
 
 
+@dataclass(frozen=True)
+class _Stationary:
+    """What the array's registers hold: operands [..., rows, columns], where the load wrote some, and their tags."""
+
+    operands: Operands
+    defined: NDArray[np.bool_]
+    tags: Array
+
+
 class GoldenTensor:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul;
-    in double row K has two elements a partition, in mx four with a scale, whose products are added first.
-    Into uint16: the bits that the sum carries.
+    in double row K has two elements a partition, in mx four with a scale, whose products are added first; in sparse a
+    weight meets the element of its group that its tag says. Into uint16: the bits that the sum carries.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites; into
     `HALF_SUM` this is rounded once more, stochastically by the bits of the columns' generators, one after the other.
@@ -50,18 +62,33 @@ class GoldenTensor:
         self._subnormals = config.tensor.subnormals
         self._sbuf, self._psum, self._report = sbuf, psum, report
         self.generators = Generators("psum", config.tensor.columns)
-        self._weights: Operands = (np.zeros(shape, np.uint32),)
-        self._defined: NDArray[np.bool_] = np.zeros(shape, np.bool_)
-        self._pending: tuple[Operands, NDArray[np.bool_]] | None = None
+        empty = np.zeros(shape, np.uint32)
+        self._active = _Stationary((empty,), np.zeros(shape, np.bool_), empty)
+        self._pending: _Stationary | None = None
 
     def load_stationary(self, instruction: Instruction) -> None:
         """shadow[K, M] = src0[K, M]; the next matmul swaps it in."""
+        self._load(instruction, MODES[Mode(instruction["mode"])], None)
+
+    def load_sparse(self, instruction: Instruction) -> None:
+        """shadow[K, M] = src0[K, M] with a tag each, from src1[K, M / 4]. Raises `TagError` for one out of range."""
+        source = operand(instruction, "src1", count=instruction["partitions"])
+        tags = unpacked_tags(self._sbuf.read(source, slot="src1"))
+        wrong = wrong_tag(tags, instruction["ratio"], self._config.tensor.group_rows)
+        if wrong is not None:
+            (row, column), why = wrong
+            raise TagError(f"load_sparse: src1 has in partition {source.partition + row}, column {column}, {why}")
+        self._load(instruction, MODES[Mode.SPARSE], tags)
+
+    def _load(self, instruction: Instruction, mode: TensorMode, tags: Array | None) -> None:
         source = operand(instruction, "src0", count=instruction["partitions"])
         defined = np.zeros(self._shape, np.bool_)
-        operands = self._operands(instruction, source)
+        operands = self._operands(instruction, source, mode)
         rows, columns = slice(source.partition, source.partition + source.count), slice(0, instruction["src0_size0"])
         defined[rows, columns] = True
-        self._pending = tuple(self._placed(each, rows, columns) for each in operands), defined
+        placed = tuple(self._placed(each, rows, columns) for each in operands)
+        none = np.zeros((source.count, columns.stop), np.int64)
+        self._pending = _Stationary(placed, defined, self._placed(none if tags is None else tags, rows, columns))
 
     def _placed(self, tile: Array, rows: slice, columns: slice) -> Array:
         """A tile [..., K, M] among zeros, where the array has it."""
@@ -69,10 +96,12 @@ class GoldenTensor:
         out[..., rows, columns] = tile
         return out
 
-    def _operands(self, instruction: Instruction, source: OperandPattern) -> Operands:
-        """fp32 bits [P, N], or what a `PairOperand` has, [2, P, N] each, or that [4, P, N] and the scales [P, N]."""
+    def _operands(self, instruction: Instruction, source: OperandPattern, mode: TensorMode) -> Operands:
+        """fp32 bits [P, N], or what a `PairOperand` has, [2, P, N] each, or that [4, P, N] and the scales [P, N].
+
+        Of a sparse tile [P, ratio * N]: the elements of a partition one behind the other.
+        """
         bits = self._sbuf.read(source, slot="src0")
-        mode = MODES[Mode(instruction["mode"])]
         if mode.rows > 1:
             return pair_operand(source.format, np.stack(np.split(bits, mode.rows, axis=1)))
         if mode.scaled:
@@ -85,8 +114,10 @@ class GoldenTensor:
         rows = [self._sbuf.read(each, slot="src1") for each in scale_rows(instruction, "src1", self._config)]
         return np.repeat(np.concatenate(rows), GROUP_PARTITIONS, axis=0)
 
-    def _chain(self, weights: Operands, columns: Operands) -> NDArray[np.uint32]:
+    def _chain(self, weights: Operands, columns: Operands, picks: Array | None) -> NDArray[np.uint32]:
         """Sums [M, N] before PSUM adds."""
+        if picks is not None:
+            return matmul_column_chain(weights[0], columns[0], form=None, subnormals=self._subnormals, picks=picks)
         if len(columns) == 1:
             return matmul_column_chain(weights[0], columns[0], form=None, subnormals=self._subnormals)
         if len(columns) == len(PairOperand._fields):
@@ -96,20 +127,26 @@ class GoldenTensor:
     def matmul(self, instruction: Instruction) -> None:
         """dst[M, N] (+)= stationary[K, M].T @ src0[K, N]"""
         if self._pending is not None:
-            (self._weights, self._defined), self._pending = self._pending, None
-        columns = instruction["columns"]
+            self._active, self._pending = self._pending, None
+        columns, mode = instruction["columns"], MODES[Mode(instruction["mode"])]
         moving = operand(instruction, "src0", count=instruction["partitions"])
         target = operand(instruction, "dst", count=columns)
         tile = slice(moving.partition, moving.partition + moving.count), slice(0, columns)
-        undefined = ~self._defined[tile]
+        undefined = ~self._active.defined[tile]
         if undefined.any():
             row, column = np.argwhere(undefined)[0]
             self._report(
                 f"matmul uses stationary row {moving.partition + row} column {column}, which the last "
-                f"load_stationary did not load ({int(undefined.sum())} of {undefined.size} weights)"
+                f"{'load_sparse' if mode.tagged else 'load_stationary'} did not load "
+                f"({int(undefined.sum())} of {undefined.size} weights)"
             )
-        weights = tuple(each[..., tile[0], tile[1]] for each in self._weights)
-        chain = self._chain(weights, self._operands(instruction, moving))
+        weights = tuple(each[..., tile[0], tile[1]] for each in self._active.operands)
+        operands, picks = self._operands(instruction, moving, mode), None
+        if mode.tagged:
+            ratio = instruction[f"src0_size{AP_DIMS - 1}"]
+            operands = tuple(candidates(each, ratio) for each in operands)
+            picks = picks_of(self._active.tags[tile], ratio, self._config.tensor.group_rows)
+        chain = self._chain(weights, operands, picks)
         random = self.generators.draw(slice(0, columns), target.elements) if instruction["rounding"] else None
         if not instruction["accumulate"]:
             carries = target.format == CARRIED

@@ -60,6 +60,7 @@ class ArrayModel:
     ---------------------------------------------------------------------------
     x : {operand: int[R], active: bool[R], swap: bool[R], paired: bool[R]}
     w : {operands: int[R, F], tag: int[R], valid: bool[R], paired: bool[R]}, the last only where there are pairs
+    Where weights have tags: x {sparse: bool[R], candidates: int[R, 4 g]}, w {picks: int[R, F]} too.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -71,6 +72,7 @@ class ArrayModel:
         self._x: Doubles = np.zeros(shape)
         self._x_active: Flags = np.zeros(shape, np.bool_)
         self._pairs = _Pairs(tensor) if tensor.products > 1 else None
+        self._choice = _Choice(tensor) if tensor.sparse else None
         self._swap: Flags = np.zeros(shape, np.bool_)
         # stationary: transport registers [rows, groups, F], shadow and active registers
         self._group: Doubles = np.zeros((rows, groups, tensor.load_columns))
@@ -112,14 +114,17 @@ class ArrayModel:
         """This edge changes no register: nothing enters, and nothing did for so long that nothing moves any more.
 
         When nothing entered at n edges in a row:
-        - n = C: every register of x holds 0, inactive, no swap; every one of the transport 0, not valid, and its tag
-          the number that it counted down to. With no swap and no capture, shadow and active registers keep their value.
+        - n = C: every register of x holds 0, inactive, no swap, no candidate; every one of the transport 0, not valid,
+          and its tag the number that it counted down to. With no swap and no capture, shadow and active registers keep
+          their value.
         - n = C + M: the products of inactive elements, all -0 and known, are in every register of the multiplier.
         - n = C + M + R*L: row r's sum is product + sum of row r - 1, and +0 above row 0; -0 + +0 = +0. So row 0 holds
           +0, known, in all its L registers after L edges, and row r after r*L more.
         All of these are what the next edge would write again.
         """
-        entering = (x["active"], x["swap"], x["operand"], w["valid"], w["operands"], w["tag"])
+        entering = [x["active"], x["swap"], x["operand"], w["valid"], w["operands"], w["tag"]]
+        if self._choice is not None:
+            entering += [x["sparse"], x["candidates"], w["picks"]]
         self._empty_edges = 0 if any(np.count_nonzero(e) for e in entering) else self._empty_edges + 1
         return self._empty_edges > self._rest_after
 
@@ -133,7 +138,7 @@ class ArrayModel:
 
     def _multiply(self) -> None:
         with np.errstate(invalid="ignore"):
-            product = self._x * self._active
+            product = (self._x if self._choice is None else self._choice.moving(self._x)) * self._active
         if self._pairs is not None:
             product = np.where(self._pairs.paired, self._pairs.products(), product)
         neutral = ~self._x_active
@@ -150,6 +155,8 @@ class ArrayModel:
         self._active_known = np.where(self._swap, self._shadow_known, self._active_known)
         if self._pairs is not None:
             self._pairs.move(x, self._swap)
+        if self._choice is not None:
+            self._choice.move(x, self._swap)
 
     def _load(self, w: Mapping[str, NDArray[Any]]) -> None:
         capture = self._valid & (self._tag == 0)
@@ -158,6 +165,8 @@ class ArrayModel:
         self._shadow_known = self._shadow_known | columns
         if self._pairs is not None:
             self._pairs.load(w, columns)
+        if self._choice is not None:
+            self._choice.load(w, columns)
         self._group = _shifted(self._group, operand_values(w["operands"], stationary=True))
         self._valid = _shifted(self._valid & ~capture, np.asarray(w["valid"]).astype(np.bool_))
         self._tag = _shifted(self._tag - 1, np.asarray(w["tag"]).astype(np.int64))
@@ -199,6 +208,44 @@ class _Pairs:
         self._group = _shifted(self._group, np.asarray(w["operands"], np.int64))
         paired = np.asarray(w["paired"]).astype(np.bool_)
         self._group_paired = _shifted(self._group_paired, np.broadcast_to(paired[:, None], w["operands"].shape))
+
+
+class _Choice:
+    """Candidates and the picks that choose among them.
+
+    PEs of a row hand candidates on: what is in a column's registers entered the row as many edges before as the
+    column's number says. So what entered is kept, not what each PE has.
+    """
+
+    def __init__(self, tensor: TensorConfig) -> None:
+        shape = (tensor.rows, tensor.columns)
+        self.sparse: Flags = np.zeros(shape, np.bool_)
+        self._entered: Doubles = np.zeros((tensor.columns, tensor.rows, tensor.candidates))
+        """At the last edges, as a ring."""
+        self._newest = 0
+        self._picks = [np.zeros(shape, np.int64)] * 2
+        """Shadow and active ones."""
+        self._group = np.zeros((tensor.rows, tensor.columns // tensor.load_columns, tensor.load_columns), np.int64)
+        self._rows, self._columns = np.ogrid[: tensor.rows, : tensor.columns]
+
+    def moving(self, operands: Doubles) -> Doubles:
+        """What each weight meets, of these elements and the candidates."""
+        if not self.sparse.any():
+            return operands
+        count, _, candidates = self._entered.shape
+        when = (self._newest - self._columns) % count
+        return np.where(self.sparse, self._entered[when, self._rows, self._picks[1] % candidates], operands)
+
+    def move(self, x: Mapping[str, NDArray[Any]], swap: Flags) -> None:
+        sparse = np.asarray(x["sparse"]).astype(np.bool_)
+        self._newest = (self._newest + 1) % len(self._entered)
+        self._entered[self._newest] = operand_values(x["candidates"], stationary=False) if sparse.any() else 0
+        self.sparse = _shifted(self.sparse, sparse)
+        self._picks[1] = np.where(swap, *self._picks)
+
+    def load(self, w: Mapping[str, NDArray[Any]], captured: Flags) -> None:
+        self._picks[0] = np.where(captured, self._group.reshape(captured.shape), self._picks[0])
+        self._group = _shifted(self._group, np.asarray(w["picks"], np.int64))
 
 
 def _shifted(registers: NDArray[Any], entering: NDArray[Any]) -> NDArray[Any]:

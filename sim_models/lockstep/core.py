@@ -14,6 +14,7 @@ from makalu.spec.isa import INSTRUCTION_BYTES
 from .arbiter import AccessArbiterModel
 from .array import ArrayModel
 from .dma import DmaModel
+from .gather import GatherModel
 from .lanes import LaneEngineModel, LanesModel
 from .psum import PsumModel
 from .sbuf import SbufModel
@@ -65,6 +66,7 @@ class CoreModel:
         self.cycle = 0
         self.sequencer = SequencerModel(config)
         self.head, self.edges = TensorHeadModel(config), TensorEdgesModel(config)
+        self.gather = GatherModel(config) if config.tensor.sparse else None
         self.array, self.psum, self.sbuf = ArrayModel(config), PsumModel(config), SbufModel(config)
         self.arbiter, self.dma = AccessArbiterModel(config), DmaModel(config)
         self.engines = [LaneEngineModel(config, engine=name) for name in ACCESS_ENGINES]
@@ -114,7 +116,9 @@ class CoreModel:
         self.sequencer.tick(out["to_sequencer"])
         self.head.tick(out["to_head"])
         self.edges.tick({"control": out["head"]["control"], "sbuf_data": out["sbuf"]["b_data"]}, out["edges"])
-        self.array.tick(out["edges"]["x"], out["edges"]["w"])
+        if self.gather is not None:
+            self.gather.tick(out["edges"])
+        self.array.tick(**out["rows"])
         to_psum = {"column": out["p"], "wave_in": self.psum.wave_in(out["head"]["wave"])}
         self.psum.tick({**to_psum, "access": out["arbiter"]["psum_command"], **seeding})
         self.sbuf.tick(out["to_sbuf"], out["sbuf"])
@@ -182,7 +186,8 @@ class CoreModel:
             "lanes": [lanes.comb(control) for lanes, control in zip(self.lanes, orders, strict=True)],
             "psum": self.psum.comb({}),
         }
-        head = self.head.comb({"command": None, "frame": frame})
+        to_head = {"command": None, "frame": frame, "fault": self.edges.fault}
+        head = self.head.comb(to_head)
         # arbiter: requests and owned banks are registers
         out["to_arbiter"] = {
             "request": [engine["request"] for engine in engines],
@@ -198,7 +203,7 @@ class CoreModel:
             for name in STREAMS
         }
         out["commands"] = commands
-        out["to_head"] = {"command": commands["tensor"], "frame": frame}
+        out["to_head"] = to_head | {"command": commands["tensor"]}
         out["head"] = self.head.comb(out["to_head"])
         shown = self._shown(out["head"], engines, out["dma"])
         ready = {f"{name}__ready": int(shown[row.engine][_ready(row)]) for name, row in STREAMS.items()}
@@ -215,6 +220,8 @@ class CoreModel:
         ]
         # SBUF
         out["edges"] = self.edges.comb({"control": out["head"]["control"], "sbuf_data": self.sbuf.b_data})
+        edges = {name: out["edges"][name] for name in ("x", "w")}
+        out["rows"] = edges if self.gather is None else self.gather.comb(edges)
         out["to_sbuf"] = {
             "access": arbiter["command"],
             "write_data": np.array([lanes["write_data"] for lanes in out["lanes"]]),

@@ -157,14 +157,14 @@ class IssueQueueModel:
         *,
         issue: bool,
         taken: tuple[int, bool] | None,
-        bus_error: tuple[ErrorCode, Issued] | None,
+        fault: tuple[ErrorCode, Issued] | None,
         expired: bool,
         oldest: Issued | None,
     ) -> None:
         head, legal = self._head, self._legal
         stop: tuple[ErrorCode, int, int] | None = None
-        if bus_error is not None:
-            stop = (bus_error[0], bus_error[1].address, bus_error[1].tag)
+        if fault is not None:
+            stop = (fault[0], fault[1].address, fault[1].tag)
         elif head is not None and head.code is not ErrorCode.NONE and oldest is None:
             stop = (head.code, self._address, head.tag)
         elif expired and oldest is not None:

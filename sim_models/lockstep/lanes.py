@@ -84,9 +84,7 @@ class LanesModel:
             if control["push"][s]:
                 self._push(s, control, inputs, part)
 
-    def _advance(
-        self, setup: dict[str, Any], index: tuple[int, int], part: NDArray[np.bool_], *, drawn: bool
-    ) -> None:
+    def _advance(self, setup: dict[str, Any], index: tuple[int, int], part: NDArray[np.bool_], *, drawn: bool) -> None:
         """One step of the pipeline; an idle engine's takes the same element in again and again."""
         again = self._entered == (setup, index)
         self._entered_again = self._entered_again + 1 if again else 0

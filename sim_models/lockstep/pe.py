@@ -28,6 +28,11 @@ class PeInputs:
     p: int
     paired: bool = False
     """x and the weight that it meets are pairs, or quads."""
+    sparse: bool = False
+    """x is that of the `candidates` (words) which the weight's tag says."""
+    candidates: tuple[int, ...] = ()
+    pick: int = 0
+    """w's tag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +44,29 @@ class PeOutputs:
     swap: bool
     paired: bool
     p: int | None
+    sparse: bool = False
+    candidates: tuple[int, ...] | None = None
 
 
 class PeModel:
     """p_out = round(x * stationary + p_in), p_in for an inactive x; of pairs or quads the sum of their products.
 
+    Of a sparse x, what comes out is the candidate that was chosen; candidates stay what they were until the next one.
+
     Parameters
     ----------
     tensor : TensorConfig
-        mul_stages, add_stages, subnormals, products.
+        mul_stages, add_stages, subnormals, products, candidates.
     """
 
     def __init__(self, *, tensor: TensorConfig) -> None:
         self._subnormals, self._short = tensor.subnormals, tensor.products
         self._x: int | None = None
         self._flags = (False, False, False)
+        self._sparse = False
+        self._candidates: tuple[int, ...] | None = None
+        self._picks = (0, 0)
+        """Of shadow and active weight; they have a reset."""
         self._shadow: int | None = None
         self._active: int | None = None
         # newest first
@@ -69,13 +82,21 @@ class PeModel:
     def comb(self) -> PeOutputs:
         """Outputs depend on registers only."""
         active, swap, paired = self._flags
-        return PeOutputs(x=self._x, active=active, swap=swap, paired=paired and active, p=self._sums[-1])
+        kinds = {"active": active, "swap": swap, "paired": paired and active, "sparse": self._sparse}
+        return PeOutputs(x=self._x, candidates=self._candidates, p=self._sums[-1], **kinds)
 
     def tick(self, inputs: PeInputs) -> None:
         """The edge at the end of the cycle."""
         self._sums = [self._sum(inputs.p), *self._sums[:-1]]
         self._products = [self._product(), *self._products[:-1]]
-        self._x, self._flags = inputs.x, (inputs.active, inputs.swap, inputs.paired)
+        shadow, active = self._picks
+        active = shadow if inputs.swap else active
+        self._picks = (inputs.pick if inputs.load else shadow, active)
+        self._x, self._sparse = inputs.x, inputs.sparse
+        if inputs.sparse:
+            self._x = inputs.candidates[active % len(inputs.candidates)]
+            self._candidates = inputs.candidates if inputs.active else self._candidates
+        self._flags = (inputs.active, inputs.swap, inputs.paired)
         if inputs.swap:
             self._active = self._shadow
         if inputs.load:

@@ -24,7 +24,8 @@ def segments_of(instruction: Instruction, config: CoreConfig) -> list[Segment]:
     """The moving operand cut at words (stride 1 in dimension 0) or into single elements; rows are alike."""
     moving = operand(instruction, "src0", count=instruction["partitions"])
     width, word = moving.format.bytes, config.sbuf.word_bytes
-    rows = MODES[Mode(instruction["mode"])].rows
+    mode = MODES[Mode(instruction["mode"])]
+    rows = moving.sizes[-1] if mode.tagged else mode.rows
     places = addresses(moving.offset, width, moving.sizes, moving.strides)
     behind = places[:: len(places) // rows] - places[0] if rows > 1 else [0]
     places = places[: len(places) // rows].tolist()

@@ -48,8 +48,8 @@ class SequencerModel:
     ----------
     config : CoreConfig
 
-    Errors: none are raised for what a program or a bus does; a refused instruction, a bus error and the watchdog show
-    in the queue's registers, as in the RTL. `KeyError`: an input port that the cycle looks at is missing.
+    Errors: none are raised for what a program or a bus does; a refused instruction, an error of an engine and the
+    watchdog show in the queue's registers, as in the RTL. `KeyError`: an input port that the cycle looks at is missing.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -204,7 +204,7 @@ class SequencerModel:
             queue.tick(
                 issue=step.issues[n],
                 taken=read[n],
-                bus_error=None if errored is None else (CHANNELS[errored].bus_error, self.unfinished[errored][0]),
+                fault=None if errored is None else (CHANNELS[errored].fault, self.unfinished[errored][0]),
                 expired=expired,
                 oldest=next((self.unfinished[c][0] for c in queue.channels if self.unfinished[c]), None),
             )

@@ -8,6 +8,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.memory_map import ENGINES
 
 from .array import ArrayModel
+from .gather import GatherModel
 from .psum import PsumModel
 from .sbuf import SbufModel
 from .tensor_control import Wave
@@ -24,7 +25,8 @@ class TensorModel:
 
     Inputs of a cycle: `command`, `frame` (see `TensorHeadModel`), `dma` (see `SbufModel`); `seeding` (see `PsumModel`).
 
-    Outputs: those of the head, `sbuf`, `x`, `w` (see `TensorEdgesModel`), `p` (finalised fp32 of the columns, uint32
+    Outputs: those of the head, `sbuf`, `x`, `w` (see `TensorEdgesModel`), `rows` (x and w of the array, see
+    `ArrayModel`), `p` (finalised fp32 of the columns, uint32
     [P]), `commit` (see `PsumModel`), `slices` (see `SbufModel`).
 
     `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
@@ -35,6 +37,7 @@ class TensorModel:
         self.head = TensorHeadModel(config)
         self.edges = TensorEdgesModel(config)
         self.sbuf = SbufModel(config)
+        self.gather = GatherModel(config) if config.tensor.sparse else None
         self.array = ArrayModel(config)
         self.psum = PsumModel(config)
         self._write_data = np.zeros((ENGINES, config.partitions, config.sbuf.word_bytes), np.uint8)
@@ -46,21 +49,28 @@ class TensorModel:
     def _psum_inputs(self, wave: Wave | None, column: Any) -> dict[str, Any]:
         return {"column": column, "wave_in": self.psum.wave_in(wave), "access": self._access}
 
+    def _head_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return {**inputs, "fault": self.edges.fault}
+
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        out = self.head.comb(inputs)
+        out = self.head.comb(self._head_inputs(inputs))
         idle = {"enable": np.zeros(self.config.partitions, bool), "address": np.zeros(self.config.partitions, np.int64)}
         out["slices"] = self.sbuf.comb(self._sbuf_inputs(inputs, idle))  # the tensor engine's reads show a cycle later
         b_data = out["slices"]["b_data"]
         out |= self.edges.comb({"control": out["control"], "sbuf_data": b_data})
+        edges = {name: out[name] for name in ("x", "w")}
+        out["rows"] = edges if self.gather is None else self.gather.comb(edges)
         out["p"] = self.array.comb()
         out["commit"] = self.psum.comb(self._psum_inputs(out["wave"], out["p"]))["commit"]
         return out
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
         out = out or self.comb(inputs)
-        self.head.tick(inputs)
+        self.head.tick(self._head_inputs(inputs))
         self.edges.tick({"control": out["control"], "sbuf_data": out["slices"]["b_data"]}, out)
         self.sbuf.tick(self._sbuf_inputs(inputs, out["sbuf"]), out["slices"])
-        self.array.tick(out["x"], out["w"])
+        if self.gather is not None:
+            self.gather.tick(out)
+        self.array.tick(**out["rows"])
         seeding = {"seeding": inputs["seeding"]} if self.config.stochastic_sums else {}
         self.psum.tick(self._psum_inputs(out["wave"], out["p"]) | seeding)

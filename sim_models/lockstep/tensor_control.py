@@ -6,7 +6,10 @@ __all__ = ["Column", "EdgeControl", "Group", "Lookup", "LookupPlace", "Read", "W
 
 
 class Read(NamedTuple):
-    """Of scales `buffer` and `moving` mean nothing, of other words `entry`."""
+    """Of scales `buffer` and `moving` mean nothing, of other words `entry`.
+
+    Of `tags`, `buffer` is the word's number, and so many `units` of it are tags of a tile with this `ratio`.
+    """
 
     moving: int
     address: int
@@ -15,10 +18,13 @@ class Read(NamedTuple):
     partitions: int
     scale: int = 0
     entry: int = 0
+    tags: int = 0
+    ratio: int = 0
+    units: int = 0
 
 
 class Group(NamedTuple):
-    """`place`: of the group in its word, in groups of the smallest operand."""
+    """`place`: of the group in its word, in groups of the smallest operand; `ratio`: 0 where weights have no tags."""
 
     buffer: int
     place: int
@@ -26,10 +32,13 @@ class Group(NamedTuple):
     dtype: int
     part: int
     paired: int
+    ratio: int = 0
 
 
 class Column(NamedTuple):
-    """`place`: of the element in its word, in elements of the smallest operand."""
+    """`place`: of the element in its word, in elements of the smallest operand; `ratio`: of a sparse tile how many
+    candidates there are, one in `buffer` and one in each behind it, else 0.
+    """
 
     swap: int
     buffer: int
@@ -37,6 +46,7 @@ class Column(NamedTuple):
     dtype: int
     part: int
     paired: int
+    ratio: int = 0
 
 
 class Wave(NamedTuple):

@@ -8,20 +8,18 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.quads import QUADS
+from makalu.spec.sparsity import PACKED_TAGS, ROW_CANDIDATES, TAG_BITS, tag_words
 
 from ..golden.formats import storage
 from .operand import operand_words
 from .scales import ScaleGroups
 from .short import pair_words, quad_words
 from .taking_part import constant
-from .tensor_control import EdgeControl
+from .tensor_control import Column, EdgeControl, Group, LookupPlace, Read
 
 __all__ = ["TensorEdgesModel"]
 
-_READ = ("moving", "address", "buffer", "start", "partitions", "scale", "entry")
-_PLACE = ("entry", "place")
-_GROUP = ("buffer", "place", "tag", "dtype", "part", "paired")
-_COLUMN = ("swap", "buffer", "place", "dtype", "part", "paired")
+_READ, _PLACE, _GROUP, _COLUMN = (kind._fields for kind in (Read, LookupPlace, Group, Column))
 _FIELDS = (
     [("read", "enable"), *(("read", name) for name in _READ)]
     + [("group", "valid"), *(("group", name) for name in _GROUP)]
@@ -42,7 +40,8 @@ class TensorEdgesModel:
 
     Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict operand (words), active, swap [P]; `w`: dict operands
     ([P, F]), tag, valid [P], and `paired`, which the RTL does not show. Operands and tags are 0 while not active or not
-    valid.
+    valid. Where weights have tags, x has `sparse` [P] and `candidates` [P, 4] (words; then the operand is 0), w has
+    `picks` [P, F], and `fault` is what the head hears.
 
     `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
@@ -59,6 +58,8 @@ class TensorEdgesModel:
         self._past = np.zeros((len(self._fields), depth), np.int64)
         self._last_control = -depth
         """The last cycle in which partition 0 did something."""
+        self._faults: set[int] = set()
+        """Cycles in which one is at the head."""
         no, nothing = constant(np.zeros(count, bool)), constant(np.zeros(count, np.int64))
         groups = constant(np.zeros((count, config.tensor.load_columns), np.int64))
         self._quiet_out = {
@@ -66,10 +67,21 @@ class TensorEdgesModel:
             "x": {"operand": nothing, "active": no, "swap": no, "paired": no},
             "w": {"operands": groups, "tag": nothing, "valid": no, "paired": no},
         }
-        sizes = {"moving": buffers, "still": 2}
+        sizes = {"still": 2, "moving": buffers}
+        if config.tensor.sparse:
+            sizes["tags"] = tag_words(config, config.tensor.columns)
+            candidates = constant(np.zeros((count, ROW_CANDIDATES), np.int64))
+            self._quiet_out["x"] |= {"sparse": no, "candidates": candidates}
+            self._quiet_out["w"] |= {"picks": groups}
         self._words = {name: np.zeros((count, size, word), np.uint8) for name, size in sizes.items()}
         self._active = {name: np.zeros(words.shape[:2], bool) for name, words in self._words.items()}
-        self._arriving: tuple[Fields, Fields, Flags, Fields] | None = None
+        self._arriving: dict[str, NDArray[Any]] | None = None
+        """Fields of the control that read what arrives; `enable`, whether the partition takes part."""
+
+    @property
+    def fault(self) -> bool:
+        """The head hears of a tag that is out of range, in this cycle."""
+        return self.cycle in self._faults
 
     def _controls(self, control: EdgeControl) -> dict[tuple[str, str], Fields]:
         """Fields of every partition's control."""
@@ -90,8 +102,9 @@ class TensorEdgesModel:
         return control == _NOTHING and self.cycle - self._last_control >= self._depth
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        heard = {"fault": self.fault} if self.config.tensor.sparse else {}
         if self._quiet(inputs["control"]):
-            return {name: dict(part) for name, part in self._quiet_out.items()}
+            return {name: dict(part) for name, part in self._quiet_out.items()} | heard
         c = self._controls(inputs["control"])
         tensor, rows = self.config.tensor, self._rows
         start, count = c["read", "start"], c["read", "partitions"]
@@ -100,8 +113,9 @@ class TensorEdgesModel:
             reads &= (c["read", "scale"] == 0) | self._scales.lie_in(rows - start)
 
         active = (c["column", "valid"] != 0) & self._active["moving"][rows, c["column", "buffer"]]
+        sparse = active & (c["column", "ratio"] != 0)
         x = {
-            "operand": self._operands(c, "column", "moving", active, 1, inputs)[:, 0],
+            "operand": self._operands(c, "column", "moving", active & ~sparse, 1, inputs)[:, 0],
             "active": active,
             "swap": (c["column", "valid"] & c["column", "swap"]) != 0,
             "paired": active & self._paired(c, "column"),
@@ -113,7 +127,30 @@ class TensorEdgesModel:
             "valid": valid,
             "paired": valid & self._paired(c, "group"),
         }
-        return {"sbuf": {"enable": reads, "address": c["read", "address"]}, "x": x, "w": w}
+        if self.config.tensor.sparse:
+            each = [self._candidate(c, j, sparse, inputs) for j in range(ROW_CANDIDATES)]
+            x |= {"sparse": sparse, "candidates": np.stack(each, axis=1)}
+            w["picks"] = self._picks(c, valid)
+        return {"sbuf": {"enable": reads, "address": c["read", "address"]}, "x": x, "w": w} | heard
+
+    def _candidate(
+        self, c: dict[tuple[str, str], Fields], j: int, sparse: Flags, inputs: dict[str, Any]
+    ) -> NDArray[np.int64]:
+        """[P]: operands of the j-th elements of sparse columns; 0 where there is none."""
+        here = sparse & (c["column", "ratio"] > j)
+        if not here.any():
+            return np.zeros(len(here), np.int64)
+        buffer = (c["column", "buffer"] + j) % self.config.tensor.moving_buffers
+        return self._operands(c | {("column", "buffer"): buffer}, "column", "moving", here, 1, inputs)[:, 0]
+
+    def _picks(self, c: dict[tuple[str, str], Fields], valid: Flags) -> NDArray[np.int64]:
+        """[P, F]: the tags of a group's weights; 0 where they have none."""
+        out = np.zeros((len(valid), self.config.tensor.load_columns), np.int64)
+        mine = np.flatnonzero(valid & (c["group", "ratio"] != 0))
+        if len(mine):
+            tags = _unpacked(self._words["tags"][mine].reshape(len(mine), -1))
+            out[mine] = tags.reshape(len(mine), -1, out.shape[1])[np.arange(len(mine)), c["group", "tag"][mine]]
+        return out
 
     def _operands(
         self, c: dict[tuple[str, str], Fields], what: str, kind: str, here: Flags, count: int, inputs: dict[str, Any]
@@ -151,15 +188,15 @@ class TensorEdgesModel:
         """Words of the second row: in the next buffer, or, of a stationary tile, just on their way to it."""
         words = self._words[kind][mine, (buffer + 1) % self._words[kind].shape[1]]
         if kind == "still" and self._arriving is not None:
-            which, to, _, arrives = self._arriving
-            comes = (arrives != 0) & (which == 0) & (to == 1)
+            arriving = self._arriving
+            comes = (arriving["what"] == 0) & (arriving["buffer"] == 1)
             words = np.where(comes[mine][:, None], inputs["sbuf_data"][mine], words)
         return words
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
         control: EdgeControl = inputs["control"]
         if self._arriving is not None:
-            self._arrive(inputs["sbuf_data"], *self._arriving)
+            self._arrive(inputs["sbuf_data"], self._arriving)
         if self._scales is not None:
             self._scales.arrive(inputs["sbuf_data"])
         if self._quiet(control):
@@ -169,17 +206,38 @@ class TensorEdgesModel:
             reads = (out or self.comb(inputs))["sbuf"]["enable"]
             c = self._controls(control)
             words = (c["read", "enable"] != 0) & (c["read", "scale"] == 0)
-            self._arriving = (c["read", "moving"], c["read", "buffer"], reads, words)
+            what = np.where(words, c["read", "moving"] + 2 * c["read", "tags"], -1)
+            fields = {name: c["read", name] for name in ("buffer", "ratio", "units")}
+            self._arriving = {"what": what, "enable": reads, **fields}
             if self._scales is not None:
                 self._scales.step(c, reads & (c["read", "scale"] != 0))
         if control != _NOTHING:
             self._last_control = self.cycle
+        self._faults.discard(self.cycle)
         self.cycle += 1
 
-    def _arrive(self, words: Words, which: Fields, buffer: Fields, active: Flags, arrives: Fields) -> None:
+    def _arrive(self, words: Words, arriving: dict[str, NDArray[Any]]) -> None:
         """Words of the reads of the cycle before; where a read was not for the partition, the buffer is inactive."""
-        for name, kind in (("still", 0), ("moving", 1)):
-            here = np.flatnonzero((arrives != 0) & (which == kind))
+        buffer, active = arriving["buffer"], arriving["enable"]
+        for kind, name in enumerate(self._words):  # in the order of `what`
+            here = np.flatnonzero(arriving["what"] == kind)
             self._active[name][here, buffer[here]] = active[here]
             taken = here[active[here]]
             self._words[name][taken, buffer[taken]] = words[taken]
+            if name == "tags" and len(taken):
+                self._look_at(words[taken], taken, arriving)
+
+    def _look_at(self, words: Words, rows: Fields, arriving: dict[str, NDArray[Any]]) -> None:
+        """Tags that arrive: one that is out of range rides down to the head."""
+        tags = _unpacked(words)
+        count, ratio = PACKED_TAGS * arriving["units"][rows, None], arriving["ratio"][rows, None]
+        bad = (tags % ROW_CANDIDATES >= ratio) | (tags // ROW_CANDIDATES >= self.config.tensor.group_rows)
+        bad &= np.arange(tags.shape[1]) < count
+        late = (self.config.partitions - rows[bad.any(axis=1)]) * self.config.tensor.add_stages
+        self._faults |= set((self.cycle + late).tolist())
+
+
+def _unpacked(words: Words) -> NDArray[np.int64]:
+    """Tags [n, ...] in bytes [n, ...], from the lowest bits on."""
+    halves = words.astype(np.int64)[..., None] >> np.arange(0, 8, TAG_BITS) & (1 << TAG_BITS) - 1
+    return np.asarray(halves.reshape(len(words), -1))

@@ -21,6 +21,7 @@ from makalu.spec.latency import (
 from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, word_cycle
 from makalu.spec.memory_map import PSUM_HALVES
 from makalu.spec.scales import load_lead
+from makalu.spec.sparsity import SPARSE_SLOT, TAGS, deskew, tag_lead
 from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.operand import operand
@@ -30,6 +31,8 @@ from .segments import Segment, segments_of
 from .tensor_control import Column, EdgeControl, Group, Lookup, Read, Wave
 
 __all__ = ["TensorHeadModel"]
+
+LOADS = (Opcode.LOAD_STATIONARY, Opcode.LOAD_SPARSE)
 
 
 @dataclass
@@ -48,6 +51,8 @@ class _Matmul:
     start: int
     count: int
     scaled: bool
+    ratio: int
+    """Candidates of a sparse tile in each partition, else 0."""
 
 
 @dataclass
@@ -66,10 +71,10 @@ class _Held:
 class TensorHeadModel:
     """Control of partition 0, cycle by cycle.
 
-    Inputs of a cycle: `command` (an `Instruction`, or None while not valid), `frame`.
+    Inputs of a cycle: `command` (an `Instruction`, or None while not valid), `frame`; `fault` (0 if it is missing).
 
     Outputs: `ready` (meaningful with a command), `control` (EdgeControl), `wave` (Wave or None), `finish_load`,
-    `finish_matmul`, `owned` (bits), `active`, `stalled`.
+    `finish_matmul`, `error_load`, `error_matmul`, `owned` (bits), `active`, `stalled`.
 
     Does not: know data; walk partitions (`TensorEdgesModel` does).
     """
@@ -89,6 +94,8 @@ class TensorHeadModel:
         self._pending = False
         self._swap_waits = False
         self._next_load = 0
+        self._first_group = 0
+        """Of the last sparse load: in which cycle it is at the edge. A swap follows it, however soon its words come."""
         # matmuls
         self._fetching: _Matmul | None = None
         self._waiting: _Matmul | None = None
@@ -103,8 +110,13 @@ class TensorHeadModel:
         self._sent: deque[tuple[int, int, int]] = deque(maxlen=hazard_window(config))
         """Of the last columns the cycle at the edge, the word of PSUM and its halves."""
         # what follows
-        self._waves: dict[int, Wave] = {}
-        self._finishes: dict[str, set[int]] = {"finish_load": set(), "finish_matmul": set()}
+        self._waves: dict[int, tuple[Wave, bool, bool]] = {}
+        """And whether it is its matmul's first behind a load, and its matmul's last."""
+        self._finishes: dict[str, set[int]] = {name: set() for name in ("load", "finish_matmul", "error_matmul")}
+        # faults since the engine was last at rest
+        self._faulted = self._masks = False
+        self._bad_from: int | None = None
+        """Cycle from which a wave with a swap is of weights with a bad tag, or behind such weights."""
         self._owned_until = [-1] * config.psum.banks
         self._owned_from: deque[tuple[int, int]] = deque()
         self._outstanding = 0
@@ -112,20 +124,25 @@ class TensorHeadModel:
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         t, slot, command = self.cycle, inputs["frame"] % SLOTS, inputs["command"]
         ready = False
-        if command is not None and command.opcode == Opcode.LOAD_STATIONARY:
+        if command is not None and command.opcode in LOADS:
             enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and t >= self._next_load
             ready = slot == ACCEPT_SLOT and enough and (self._scales is None or self._scales.idle)
+            if command.opcode != Opcode.LOAD_SPARSE and self._fetching is not None and self._fetching.ratio:
+                ready = False
         elif command is not None and MODES[Mode(command["mode"])].scaled:
             assert self._scales is not None
             ready = self._queued is None and self._scales.idle
         elif command is not None:
             ready = self._queued is None and self._free()
+        load, faulted = t in self._finishes["load"], self._faulted or bool(inputs.get("fault"))
         return {
             "ready": ready,
             "control": EdgeControl(self._read(slot), self._groups.get(t), self._column, self._lookup(t)),
-            "wave": self._waves.get(t),
-            "finish_load": t in self._finishes["finish_load"],
+            "wave": None if t not in self._waves or self._masked() else self._waves[t][0],
+            "finish_load": load and not faulted,
             "finish_matmul": t in self._finishes["finish_matmul"],
+            "error_load": load and faulted,
+            "error_matmul": t in self._finishes["error_matmul"],
             "owned": sum(1 << bank for bank, until in enumerate(self._owned_until) if until >= t),
             "active": self._outstanding > 0,
             "stalled": self._was_busy and self._column is None,
@@ -134,6 +151,11 @@ class TensorHeadModel:
     def _free(self) -> bool:
         """A matmul can begin to be fetched."""
         return self._fetching is None and self._waiting is None
+
+    def _masked(self) -> bool:
+        """The wave of this cycle is not written."""
+        _, swap, _ = self._waves.get(self.cycle, (None, False, False))
+        return self._masks or (swap and self._bad_from is not None and self.cycle >= self._bad_from)
 
     def _lookup(self, t: int) -> Lookup | None:
         if self._scales is None:
@@ -147,7 +169,8 @@ class TensorHeadModel:
     def _read(self, slot: int) -> Read | None:
         matmul = self._fetching
         buffers = self.config.tensor.moving_buffers
-        if matmul is not None and slot == MOVING_SLOT and sum(held.words for held in self._held) < buffers:
+        its_slot = slot == MOVING_SLOT or (slot == SPARSE_SLOT and matmul is not None and matmul.ratio > 0)
+        if matmul is not None and its_slot and sum(held.words for held in self._held) < buffers:
             address = matmul.segments[0].addresses[self._row]
             return Read(1, address, self._words % buffers, matmul.start, matmul.count)
         if self._scales is not None and (scale := self._scales.read(self.cycle, slot)) is not None:
@@ -161,8 +184,9 @@ class TensorHeadModel:
         busy = self._waiting is not None or self._sending is not None
         begins = self._queued is not None and self._free()
         self._decide_column(t + 1)
-        if self._sending is None and self._waiting is not None:
-            self._sending, self._waiting, self._first = self._waiting, None, True
+        waiting = self._waiting
+        if self._sending is None and waiting is not None and not (waiting.swap and t < self._first_group):
+            self._sending, self._waiting, self._first = waiting, None, True
         if read is not None and read.moving and not read.scale:
             assert self._fetching is not None
             segment = self._fetching.segments[0]
@@ -181,10 +205,11 @@ class TensorHeadModel:
         if begins:
             self._fetching = self._waiting = self._queued
             self._queued = None
-        self._outstanding -= out["finish_load"] + out["finish_matmul"]
+        self._note_faults(t, bool(inputs.get("fault")))
+        self._outstanding -= sum(out[f"{kind}_{part}"] for kind in ("finish", "error") for part in ("load", "matmul"))
         if out["ready"]:
             self._outstanding += 1
-            if command.opcode == Opcode.LOAD_STATIONARY:
+            if command.opcode in LOADS:
                 self._accept_load(t, command)
             else:
                 self._accept_matmul(command)
@@ -199,34 +224,63 @@ class TensorHeadModel:
             self._owned_until[self._owned_from.popleft()[1]] = t + self._to_commit
         self.cycle = t + 1
 
+    def _note_faults(self, t: int, fault: bool) -> None:
+        masked = self._masked()
+        if t in self._waves and self._waves[t][2]:
+            end = "error_matmul" if masked else "finish_matmul"
+            self._finishes[end].add(t + self._to_commit - self._to_psum)
+        self._masks = masked
+        if fault and not self._faulted:
+            # as the wave at the head is later than a tag that its load has read
+            self._bad_from = t + deskew(self.config.tensor) + self.config.tensor.mul_stages + 1
+        self._faulted |= fault
+        if not self._outstanding:
+            self._faulted, self._masks, self._bad_from = False, False, None
+
     def _accept_load(self, a: int, load: Instruction) -> None:
         tensor, word = self.config.tensor, self.config.sbuf.word_bytes
         source = operand(load, "src0", count=load["partitions"])
-        mode = MODES[Mode(load["mode"])]
+        sparse = load.opcode == Opcode.LOAD_SPARSE
+        mode = MODES[Mode.SPARSE if sparse else Mode(load["mode"])]
+        part, ratio = (0, load["ratio"]) if sparse else (load["part"], 0)
         if mode.scaled:
             assert self._scales is not None
             self._reads |= self._scales.load(a, load)
             a += load_lead(self.config)
+        if sparse:
+            self._reads |= self._tags(a, load)
+            a += tag_lead(self.config)
+            self._first_group = a + LOAD_LEAD
         rows = mode.rows
         groups, inside = -(-load["src0_size0"] // tensor.load_columns), groups_of_a_word(source.format)
         for i in range(-(-groups // inside) * rows):
-            cycle = word_cycle(source.format, i, rows)
+            cycle = word_cycle(source.format, i, rows, sparse=sparse)
             place = source.offset + i % rows * load["src0_stride3"]  # of more rows the elements have a byte
             # a word is in the buffer of its slot's number
             where = Read(0, place // word + i // rows, cycle % SLOTS, source.partition, source.count)
             self._reads[a + 1 + cycle] = where
         for g in range(groups):
-            buffer = word_cycle(source.format, g // inside * rows, rows) % SLOTS
+            buffer = word_cycle(source.format, g // inside * rows, rows, sparse=sparse) % SLOTS
             place = g % inside << source.format.size_log2 - tensor.smallest
-            here = Group(buffer, place, g, source.format.code, load["part"], int(rows > 1))
-            self._groups[a + LOAD_LEAD + group_cycle(source.format, g)] = here
+            here = Group(buffer, place, g, source.format.code, part, int(rows > 1), ratio)
+            self._groups[a + LOAD_LEAD + group_cycle(source.format, g, sparse=sparse)] = here
             if mode.scaled and self._scales is not None:
                 self._scales.group(a + LOAD_LEAD + group_cycle(source.format, g), g)
         if self._scales is not None:
             self._scales.loading = max(self._reads)
-        self._last_group = a + LOAD_LEAD + load_span(source.format, groups) - 1
-        self._finishes["finish_load"].add(self._last_group + row_delay(self.config))
+        self._last_group = a + LOAD_LEAD + load_span(source.format, groups, sparse=sparse) - 1
+        self._finishes["load"].add(self._last_group + row_delay(self.config))
         self._pending = True
+
+    def _tags(self, a: int, load: Instruction) -> dict[int, Read]:
+        """Reads of the tags of a load that is accepted in cycle a."""
+        word, start, count = self.config.sbuf.word_bytes, load["src1_partition"], load["partitions"]
+        inside, units = word // TAGS.bytes, load["src1_size0"]
+        reads = {}
+        for u in range(-(-units // inside)):
+            here = {"tags": 1, "ratio": load["ratio"], "units": min(inside, units - u * inside)}
+            reads[a + 1 + SLOTS * u] = Read(0, load["src1_offset"] // word + u, u, start, count, **here)
+        return reads
 
     def _accept_matmul(self, matmul: Instruction) -> None:
         target = operand(matmul, "dst", count=matmul["columns"])
@@ -246,6 +300,7 @@ class TensorHeadModel:
             start=matmul["src0_partition"],
             count=matmul["partitions"],
             scaled=mode.scaled,
+            ratio=matmul["src0_size3"] if mode.tagged else 0,
         )
         if accepted.scaled:
             assert self._scales is not None
@@ -293,7 +348,8 @@ class TensorHeadModel:
         swap = matmul.swap and self._first
         larger = FORMAT_OF_CODE[matmul.dtype].size_log2 - self.config.tensor.smallest
         place = held.segment.place + held.gone << larger
-        self._column = Column(int(swap), held.buffer, place, matmul.dtype, matmul.part, int(matmul.rows > 1))
+        kind = matmul.dtype, matmul.part, int(matmul.rows > 1), matmul.ratio
+        self._column = Column(int(swap), held.buffer, place, *kind)
         self._first = False
         held.gone += 1
         if held.gone == held.segment.length:
@@ -305,10 +361,9 @@ class TensorHeadModel:
         carried = int(matmul.into == CARRIED and self.config.tensor.rounds)
         accumulate = int(matmul.accumulate)
         wave = Wave(destination, halves, carried, matmul.rounding, accumulate, matmul.columns)
-        self._waves[h + self._to_psum] = wave
+        self._waves[h + self._to_psum] = wave, swap, not matmul.destinations
         self._owned_from.append((h, destination // self.config.psum.bank_elems))
         if matmul.scaled and self._scales is not None:
             self._scales.send(h, last=not matmul.destinations)
         if not matmul.destinations:
-            self._finishes["finish_matmul"].add(h + self._to_commit)
             self._sending = None

@@ -19,6 +19,7 @@ from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_windo
 from makalu.spec.loading import groups_of_a_word, load_span, word_cycle
 from makalu.spec.memory_map import PSUM_HALVES
 from makalu.spec.scales import MOVING_ENTRIES, load_lead, scale_lead, scale_release, scale_words, scales_apart
+from makalu.spec.sparsity import SPARSE_SLOT, tag_lead
 from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.walker import addresses
@@ -32,6 +33,8 @@ LOAD, MATMUL = Channel.TENSOR_LOAD.name.lower(), Channel.MATMUL.name.lower()
 Cycles = NDArray[np.int64]
 
 _BOTH = (1 << PSUM_HALVES) - 1
+_LOADS = (Opcode.LOAD_STATIONARY, Opcode.LOAD_SPARSE)
+_DENSE_SLOTS, _SPARSE_SLOTS = (MOVING_SLOT,), (SPARSE_SLOT, MOVING_SLOT)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class TensorTimes:
 
 
 class TensorTiming:
-    """Times of LoadStationary and Matmul from the cycles in which they are issued.
+    """Times of loads and matmuls from the cycles in which they are issued.
 
     Nothing outside the engine can hold it once an instruction is accepted, so everything about an instruction is known
     when it is issued. Work per instruction: one step a segment (an SBUF word of each row), one a column only where
@@ -71,6 +74,10 @@ class TensorTiming:
         self._load_after = 0
         self._matmul_after = 0
         self._scaled_after = 0
+        self._sparse_read = -1
+        """The last word of the last sparse moving tile."""
+        self._first_group = 0
+        """Of the last sparse load: its swap follows it."""
         self._pending = False
         # words of scales: when a load has read all of its words, when the last of a matmul's was read, and from when on
         # the place of each may be taken again
@@ -90,14 +97,15 @@ class TensorTiming:
     def next_accept(self, t: int, instruction: Instruction) -> int:
         """Earliest cycle >= t in which the instruction, valid from t on, would be accepted."""
         t = max(t, self._last_accept + 1)
-        if instruction.opcode == Opcode.LOAD_STATIONARY:
-            return _at_slot(max(t, self._load_after), ACCEPT_SLOT)
+        if instruction.opcode in _LOADS:
+            read = self._sparse_read if instruction.opcode == Opcode.LOAD_STATIONARY else -1
+            return _at_slot(max(t, self._load_after, read + 1), ACCEPT_SLOT)
         return max(t, self._scaled_after if MODES[Mode(instruction["mode"])].scaled else self._matmul_after)
 
     def issue(self, t: int, instruction: Instruction) -> None:
         """The instruction is accepted in cycle t."""
         self._last_accept = t
-        if instruction.opcode == Opcode.LOAD_STATIONARY:
+        if instruction.opcode in _LOADS:
             self.times = self._load(t, instruction)
             heapq.heappush(self._finishes, (self.times.finish, LOAD))
         else:
@@ -131,13 +139,18 @@ class TensorTiming:
 
     def _load(self, a: int, instruction: Instruction) -> TensorTimes:
         groups = -(-instruction["src0_size0"] // self.config.tensor.load_columns)
-        form, mode = FORMAT_OF_CODE[instruction["src0_dtype"]], MODES[Mode(instruction["mode"])]
-        span = load_span(form, groups)
+        sparse = instruction.opcode == Opcode.LOAD_SPARSE
+        form = FORMAT_OF_CODE[instruction["src0_dtype"]]
+        mode = MODES[Mode.SPARSE if sparse else Mode(instruction["mode"])]
+        span = load_span(form, groups, sparse=sparse)
         start = a + load_lead(self.config) if mode.scaled else a
+        if sparse:
+            start = a + tag_lead(self.config)
+            self._first_group = start + LOAD_LEAD
         self._pending = True
         self._load_after = max(self._load_after, start + span)
         words = -(-groups // groups_of_a_word(form)) * mode.rows
-        self._loaded = start + 1 + word_cycle(form, words - 1, mode.rows)
+        self._loaded = start + 1 + word_cycle(form, words - 1, mode.rows, sparse=sparse)
         last = start + LOAD_LEAD + span - 1
         before = self.load_work[-1].last if self.load_work else a
         self.load_work.append(EngineWork(last, groups, {Hold.START: last - max(a, before) - groups}))
@@ -163,7 +176,9 @@ class TensorTiming:
         sizes, dst_strides = _pattern(instruction, "dst")
         _, moving_strides = _pattern(instruction, "src0")
         mode = MODES[Mode(instruction["mode"])]
-        rows, scaled, accumulates = mode.rows, mode.scaled, instruction["accumulate"]
+        rows = instruction["src0_size3"] if mode.tagged else mode.rows
+        slots = _SPARSE_SLOTS if mode.tagged else _DENSE_SLOTS
+        scaled, accumulates = mode.scaled, instruction["accumulate"]
         word = self.config.sbuf.word_bytes
         element = FORMAT_OF_CODE[instruction["src0_dtype"]].bytes
         lengths = _segment_lengths(instruction["src0_offset"] % word, element, sizes, moving_strides, word)
@@ -176,13 +191,17 @@ class TensorTiming:
             b = max(b + 1, self._matmul_after)
 
         taken = max(b + 1, self._last_column - 1)
+        if self._pending:
+            taken = max(taken, self._first_group)
         read, sent = max(self._last_read, b), max(self._last_column, taken + 1)
         columns: Cycles = np.empty(len(places), np.int64)
         i = hazard = 0
         idle = max(b, self._last_column)
         for length in lengths:
             for row in range(rows):
-                read = _at_slot(max(read + 1, self._emptied[row]), MOVING_SLOT)
+                read = max(read + 1, self._emptied[row])
+                if read % SLOTS not in slots:
+                    read = _at_slot(read, slots[0])
             sent = max(sent, read + WORD_LEAD - 1)
             for _ in range(min(length, checked - i)):
                 wanted = sent + 1
@@ -208,6 +227,8 @@ class TensorTiming:
 
         self._last_read, self._last_column = read, sent
         self._matmul_after = max(read, taken) + 1
+        if mode.tagged:
+            self._sparse_read = read
         if scaled:
             self._scaled_after = max(b, self._last_scale) + 1
             self._load_after = max(self._load_after, self._last_scale + 1)

@@ -42,7 +42,7 @@ __all__ = [
 
 Signal = Callable[[SeenCycle], bool | str | None | dict[str, int]]
 
-_SHORT = {"load_stationary": "load", "matmul": "mm", "tensor_tensor": "tt", "activation": "act"}
+_SHORT = {"load_stationary": "load", "load_sparse": "load", "matmul": "mm", "tensor_tensor": "tt", "activation": "act"}
 _SHORT |= {"dma_load": "load", "dma_store": "store"}
 """Opcodes where a cell is narrow."""
 

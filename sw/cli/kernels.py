@@ -12,6 +12,7 @@ from makalu.examples.copy.copy import copy
 from makalu.examples.gemm.gemm import gemm
 from makalu.examples.gemm.mx import mx_gemm
 from makalu.examples.gemm.streamed import streamed_gemm
+from makalu.examples.sparse.sparse import sparse_gemm
 from makalu.sim_models.timing.core import Timeline
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.engines import Channel
@@ -19,9 +20,10 @@ from makalu.spec.errors import MakaluError
 from makalu.spec.formats import E8M0, SINGLES, Format
 from makalu.spec.frame import SLOTS
 from makalu.spec.isa import Queue
-from makalu.spec.latency import FIRST_COLUMN, column_delay, gemm_overhead
+from makalu.spec.latency import FIRST_COLUMN, gemm_overhead
 from makalu.spec.memory import DEFAULT_LATENCY, NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.spec.scales import GROUP_PARTITIONS, first_scaled_column
+from makalu.spec.sparsity import PACKED_TAGS, RATIO_LIMIT, ROW_CANDIDATES, TAG_BITS, TAGS, tag_lead
 from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import passes
 from makalu.sw.compile.compiler import compile_kernel
@@ -50,6 +52,7 @@ __all__ = [
     "make_case",
     "mx_gemm_case",
     "run_case",
+    "sparse_gemm_case",
     "streamed_gemm_case",
     "unit_rates",
 ]
@@ -145,14 +148,18 @@ def unit_rates(config: CoreConfig, *, add_stages: int) -> CoreConfig:
 def gemm_floor(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, mode: Mode = Mode.SINGLE) -> int:
     """folds * passes * N + R*L + (M_last - 1) + S + c0: cycles of a GEMM that never waits.
 
-    Of several rows of a partition each further one is read a frame later; in mx the first column waits for its scale.
+    Of several rows of a partition each further one is read a frame later; in mx the first column waits for its scale,
+    in sparse for the first load's tags, and K counts the weights.
     """
     tensor, row = config.tensor, MODES[mode]
     folds = -(-k // (row.products * tensor.rows)) * -(-m // tensor.columns)
     last = (m - 1) % tensor.columns + SLOTS * (row.rows - 1)
     if mode == Mode.MX:
         last += first_scaled_column(config, dtype, min(m, tensor.columns)) - FIRST_COLUMN
-    return folds * len(passes(dtype.splits, dtype.splits)) * n + column_delay(config) + last + gemm_overhead(config)
+    if row.tagged:
+        last += tag_lead(config)
+    array = tensor.rows * tensor.add_stages + tensor.mul_stages
+    return folds * len(passes(dtype.splits, dtype.splits)) * n + array + last + gemm_overhead(config)
 
 
 def busy_window(config: CoreConfig, run: KernelRun) -> tuple[int, int]:
@@ -178,6 +185,21 @@ def mx_gemm_case(config: CoreConfig, k: int, m: int, n: int, *, dtype: Format) -
         inputs[name] = Bits(random_bits(random, dtype, specs[name].shape))
         inputs[f"{name}_scale"] = Bits(random_bits(random, E8M0, specs[f"{name}_scale"].shape))
     return make_case(config, compile_kernel(mx_gemm, config, **specs), inputs, "c")
+
+
+def sparse_gemm_case(
+    config: CoreConfig, k: int, m: int, n: int, *, dtype: Format = OPERAND, ratio: int = RATIO_LIMIT
+) -> Case:
+    """The same of k rows of sparse weights, with any tags, and of ratio x k moving rows."""
+    random = np.random.default_rng(k + m + n)
+    tags = ROW_CANDIDATES * random.integers(0, config.tensor.group_rows, (k, m // PACKED_TAGS, PACKED_TAGS))
+    tags += random.integers(0, ratio, tags.shape)
+    shapes = {"a": (k, m), "b": (ratio * k, n)}
+    specs = {name: TensorSpec(shape, dtype) for name, shape in shapes.items()}
+    specs["tags"] = TensorSpec(tags.shape[:2], TAGS)
+    inputs: dict[str, Any] = {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    inputs["tags"] = (tags << TAG_BITS * np.arange(PACKED_TAGS)).sum(axis=2)
+    return make_case(config, compile_kernel(sparse_gemm, config, **specs), inputs, "c")
 
 
 def _product_case(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from makalu.spec.formats import E8M0, FORMATS, FP32, Format, FormatKind
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.quantize import GROUP_ELEMENTS
+from makalu.spec.sparsity import PACKED_TAGS
 from makalu.spec.tensor_modes import MODES, Mode
 from makalu.sw.nki.double_row import row
 from makalu.sw.nki.errors import NotBuiltError
@@ -69,7 +70,8 @@ def _instructions(
         numbers["columns"] = operation.tensors[roles.columns].shape[0]
     kept = _kept(operation.opcode, tensors, types)
     rows = {}
-    if MODES[Mode(operation.numbers.get("mode", Mode.SINGLE))].rows > 1:
+    mode = MODES[Mode(operation.numbers.get("mode", Mode.SINGLE))]
+    if mode.rows > 1 or mode.tagged:
         # the outermost dimension of src0 counts its rows; the elements of one are beside those of dst
         rows = {name: tensor.dims[1] for name, tensor in zip(names, tensors, strict=True) if name != "dst"}
         tensors = [row(tensor) if name in rows else tensor for name, tensor in zip(names, tensors, strict=True)]
@@ -84,7 +86,8 @@ def _instructions(
             offset = tensor.start + pattern.offsets[i] * tensor.item
             sizes, strides = pattern.sizes, pattern.strides[i]
             if name in rows:
-                sizes, strides = _with_rows(sizes, strides, *rows[name])
+                count, step = rows[name]
+                sizes, strides = _with_rows(sizes, strides, count, step // tensor.item)
             place = _slot(values, roles.tensors[name], tensor, addresses, offset, sizes, strides, kept)
             (writes if name == "dst" else reads).append(place)
             if name == "dst" and operation.numbers.get("accumulate"):
@@ -95,6 +98,11 @@ def _instructions(
             strides = _LONE
             reads.append(_slot(values, roles.scales, scales, addresses, first, pattern.sizes, strides))
             values[f"{roles.scales}_dtype"] = E8M0.code
+        if roles.tags is not None:
+            tags = operation.tensors["tags"]
+            first = tags.start + pattern.offsets[0] // PACKED_TAGS * tags.item
+            sizes = (pattern.sizes[0] // PACKED_TAGS, *pattern.sizes[1:])
+            reads.append(_slot(values, roles.tags, tags, addresses, first, sizes, _LONE))
         if roles.group_scales is not None:
             scales = operation.tensors["dst_scale"]
             first = scales.start + pattern.offsets[-1]
@@ -112,10 +120,10 @@ def _instructions(
 def _with_rows(
     sizes: Sequence[int], strides: Sequence[int], count: int, step: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """`count` rows `step` bytes apart in the last dimension; of such operands an element is a byte."""
+    """`count` rows `step` elements apart in the last dimension."""
     if sizes[-1] != 1:
-        raise NotBuiltError(f"a matmul in double row over {AP_DIMS} dimensions of columns, {list(sizes)}")
-    return (*sizes[:-1], count), (*strides[:-1], step)
+        raise NotBuiltError(f"a matmul of several rows a partition over {AP_DIMS} dimensions of columns, {list(sizes)}")
+    return (*sizes[:-1], count), (*strides[:-1], step if count > 1 else 0)
 
 
 def _kept(opcode: Opcode, tensors: Sequence[Tensor], types: Sequence[Format]) -> Format | None:

@@ -25,6 +25,8 @@ class Roles:
     """Slot of the role `scales`, where an operation has one: a byte for each element of a partition."""
     group_scales: str | None = None
     """Slot of the role `dst_scale`, which is written: a byte for each GROUP_ELEMENTS elements of a partition."""
+    tags: str | None = None
+    """Slot of the role `tags`: an element for each PACKED_TAGS elements of a partition."""
 
 
 ROLES: Mapping[Opcode, Roles] = {
@@ -35,6 +37,7 @@ ROLES: Mapping[Opcode, Roles] = {
         columns="dst",
         scales="src1",
     ),
+    Opcode.LOAD_SPARSE: Roles({"stationary": "src0"}, numbers={"ratio": "ratio"}, tags="src1"),
     Opcode.TENSOR_COPY: Roles({"dst": "dst", "src": "src0"}),
     Opcode.TENSOR_TENSOR: Roles({"dst": "dst", "data1": "src0", "data2": "src1"}, numbers={"op": "op0"}),
     Opcode.TENSOR_SCALAR: Roles(

@@ -50,6 +50,9 @@ def _of_one(name: str, t: dict[str, Tensor]) -> None:
 SAMPLES: dict[str, Sample] = {
     "nisa.nc_matmul": lambda t: nisa.nc_matmul(t["sums"], t["half"][:, :128], t["half"]),
     "nisa.nc_matmul, strided stationary": lambda t: nisa.nc_matmul(t["sums"], t["half"][:, :256:2], t["half"]),
+    "nisa.nc_matmul_sparse (ours)": lambda t: nisa.nc_matmul_sparse(
+        t["sums"][:, :128], t["half"][:, :128], t["half"].reshape((ROWS, 4, 128)), t["tags"]
+    ),
     "nisa.nc_transpose": lambda t: nisa.nc_transpose(t["turned"], t["half"][:, :128]),
     "nisa.tensor_copy": lambda t: nisa.tensor_copy(_word(t), t["word"]),
     "nisa.tensor_tensor": lambda t: nisa.tensor_tensor(_word(t), t["word"], t["word"], op=nl.add),
@@ -88,7 +91,8 @@ SAMPLES: dict[str, Sample] = {
     **{f"nl.{name}": partial(_of_two, name) for name in ("maximum", "minimum")},
     **{f"nl.{name}": partial(_of_one, name) for name in ("copy", "negative", "relu", "square")},
 }
-"""Calls on tiles of [128, 512]: `word` fp32, `half` bfloat16 in SBUF, `sums` in PSUM, `x`, `h`, `out` in memory."""
+"""Calls on tiles of [128, 512]: `word` fp32, `half` bfloat16 in SBUF, `sums` in PSUM, `x`, `h`, `out` in memory;
+`tags` of 128 columns."""
 
 
 def becomes(sample: Sample) -> tuple[str, int]:
@@ -97,7 +101,8 @@ def becomes(sample: Sample) -> tuple[str, int]:
     def kernel(x: Tensor, h: Tensor, out: Tensor) -> None:
         tiles = {"x": x, "h": h, "out": out, "word": nl.ndarray((ROWS, COLUMNS), nl.float32)}
         tiles["half"] = nl.ndarray((ROWS, COLUMNS), nl.bfloat16)
-        for name in ("word", "half"):  # as if they had been loaded long ago
+        tiles["tags"] = nl.ndarray((ROWS, 32), nl.uint16)
+        for name in ("word", "half", "tags"):  # as if they had been loaded long ago
             tiles[name].storage.marks(tiles[name])[...] = Written.VALUE
         tiles["sums"] = nl.ndarray((ROWS, COLUMNS), nl.float32, buffer=nl.psum)
         tiles["turned"] = nl.ndarray((ROWS, ROWS), nl.bfloat16, buffer=nl.psum)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from .errors import NotBuiltError, NotInNkiError
 
-__all__ = ["ISA_NAMES", "LANGUAGE_NAMES", "TENSOR_NAMES", "refuse_names"]
+__all__ = ["ISA_NAMES", "LANGUAGE_NAMES", "OUR_NAMES", "TENSOR_NAMES", "refuse_names"]
 
 LANGUAGE_NAMES = frozenset(
     """
@@ -40,6 +40,9 @@ ISA_NAMES = frozenset(
     nc_find_index8 nc_match_replace8 nonzero_with_count topk
     """.split()
 )
+
+OUR_NAMES = frozenset({"nc_matmul_sparse"})
+"""Of `nisa` here: the documents say what the hardware does, and NKI has no call for it."""
 
 TENSOR_NAMES = frozenset(
     """

@@ -46,6 +46,7 @@ __all__ = [
     "memset",
     "nc_matmul",
     "nc_matmul_mx",
+    "nc_matmul_sparse",
     "nc_transpose",
     "nc_version",
     "oob_mode",
@@ -129,6 +130,29 @@ def nc_matmul_mx(
         raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
     scales = (stationary_scale, moving_scale)
     matmul(dst, stationary, moving, accumulate=accumulate, transpose=False, scales=scales)
+
+
+@call("nisa")
+def nc_matmul_sparse(
+    dst: Tensor,
+    stationary: Tensor,
+    moving: Tensor,
+    tags: Tensor,
+    accumulate: bool | None = None,
+    name: str | None = None,
+) -> None:
+    """dst[M, N] (+)= the sum over k of stationary[k, M] times the element of moving[K, ratio, N] that its tag says.
+
+    Not in NKI, which has no call for structured sparsity: ours. A tag is 4 * row + element: a row of the weight's group
+    of four partitions, an element of that row's `ratio`, 1 to 4. tags[K, M / 4] are uint16, four in each, that of the
+    lowest column in the lowest bits. `makalu.sw.sparse` prunes weights and packs them so.
+
+    `accumulate` and dst, which may be of bf16, as of nc_matmul. Becomes a load_sparse and a matmul, which multiply K
+    weights, chosen from ratio x K rows, in the time of K. Operands that are strided, unaligned or in other partitions
+    are copied first. A tag that says no element stops the kernel, at this line.
+    """
+    del name
+    matmul(dst, stationary, moving, accumulate=accumulate, transpose=False, tags=tags)
 
 
 @call("nisa")

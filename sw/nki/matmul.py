@@ -15,6 +15,7 @@ from .errors import KernelError, NotBuiltError
 from .fill import halves, materialised
 from .mx import check_mx, placed_data, placed_scales, record_mx
 from .recording import current
+from .sparse import check_sparse, placed_sparse, record_sparse
 from .staging import aligned_stationary, in_rows, read, relocated
 from .storage import Buffer, Written
 from .tensor import Tensor
@@ -37,15 +38,18 @@ def matmul(
     whole: tuple[bool, bool] = (False, False),
     double: bool = False,
     scales: tuple[Tensor, Tensor] | None = None,
+    tags: Tensor | None = None,
 ) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds;
     where the core's sums carry bits and dst has the type of stationary, every bit arrives, and nothing is added.
 
     `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none). `double`: of
     stationary[K, 2, M] and moving[K, 2, N], the sum over both rows too. `scales`: of MX tiles.
+    `tags`: of the weights of a sparse tile, for moving[K, ratio, N].
     """
     config = current().config
     mode = MODES[Mode.MX if scales is not None else Mode.DOUBLE_ROW if double else Mode.SINGLE]
+    tile_rule = rule_of(_LOAD, "src0", OperandRule.TILE)
     checked_tensor("dst", dst, Buffer.PSUM)
     for name, tensor, opcode in (("stationary", stationary, _LOAD), ("moving", moving, _MATMUL)):
         checked_tensor(name, tensor, Buffer.SBUF)
@@ -58,6 +62,9 @@ def matmul(
         check_rows(stationary, moving)
     if scales is not None:
         check_mx(stationary, moving, scales)
+    if tags is not None:
+        check_sparse(stationary, moving, tags)
+        mode, tile_rule = MODES[Mode.SPARSE], rule_of(Opcode.LOAD_SPARSE, "src0", OperandRule.ROW_TILE)
     if not mixable(stationary.dtype, moving.dtype):
         raise KernelError(
             f"a matmul of {stationary.dtype.name} and {moving.dtype.name}, stationary {stationary}, moving {moving};"
@@ -79,14 +86,15 @@ def matmul(
             f" {' or '.join(form.name for form in sums)} ({rule_of(_MATMUL, 'dst', OperandRule.KIND)})"
         )
     rows, each = stationary.shape[0], mode.rows
-    columns, count = stationary.size // rows // each, moving.size // moving.shape[0] // each
+    deep = moving.shape[1] if mode.tagged else each
+    columns, count = stationary.size // rows // each, moving.size // moving.shape[0] // deep
     shapes = f"stationary {list(stationary.shape)}, moving {list(moving.shape)}, dst {list(dst.shape)}"
     if moving.shape[0] != rows:
         raise KernelError(f"stationary and moving have {rows} and {moving.shape[0]} partitions (K); {shapes}")
     if columns > config.tensor.columns:
         raise KernelError(
             f"stationary has {columns} columns, at most {config.tensor.columns} are legal ({_TUTORIAL};"
-            f" {rule_of(_LOAD, 'src0', OperandRule.TILE)}); {shapes}"
+            f" {tile_rule}); {shapes}"
         )
     if count > config.psum.bank_elems:
         raise KernelError(
@@ -101,8 +109,11 @@ def matmul(
             f" ({rule_of(_MATMUL, 'dst', OperandRule.FROM_ZERO)})"
         )
     _inside_a_bank(dst)
-    moving = in_rows(moving) if scales is None else placed_data(moving)
-    stationary = in_rows(stationary) if scales is None else placed_data(stationary)
+    if tags is not None:
+        stationary, moving, tags = placed_sparse(stationary, moving, tags)
+    else:
+        moving = in_rows(moving) if scales is None else placed_data(moving)
+        stationary = in_rows(stationary) if scales is None else placed_data(stationary)
     if stationary.partition != moving.partition:
         stationary = relocated(stationary, moving.partition)
     if scales is not None:
@@ -110,7 +121,7 @@ def matmul(
         scales = placed_scales(scales[0], stationary), placed_scales(scales[1], moving)
     elif double:
         stationary, moving = placed_rows(stationary, stationary=True), placed_rows(moving, stationary=False)
-    else:
+    elif tags is None:
         stationary = aligned_stationary(stationary)
     adds = not exact and _accumulates(dst, accumulate)
     if not adds:
@@ -125,6 +136,8 @@ def matmul(
         return
     if scales is not None:
         record_mx(dst, (stationary, moving), scales, adds)
+    elif tags is not None:
+        record_sparse(dst, stationary, moving, tags, adds)
     elif double:
         _record_rows(dst, stationary, moving, adds)
     else:

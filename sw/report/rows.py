@@ -12,6 +12,7 @@ from makalu.spec.engines import Channel
 from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTIONS, Opcode, Queue
 from makalu.spec.sequencer import CHANNEL_OF
+from makalu.spec.tensor_modes import MODES, Mode
 
 from .record import RunRecord
 from .sites import short_sites
@@ -131,6 +132,8 @@ def _sizes(instruction: Instruction) -> tuple[str, int, int]:
     elements = prod(instruction[f"{slot}_size{d}"] for d in range(AP_DIMS))
     if instruction.opcode is Opcode.MATMUL:
         columns = instruction["columns"]
+        if MODES[Mode(instruction["mode"])].tagged:  # a weight meets one of the elements in dimension 3
+            elements //= instruction[f"{slot}_size{AP_DIMS - 1}"]
         return f"{lanes} x {columns} x {elements}", 0, lanes * columns * elements
     moved = lanes * elements * FORMAT_OF_CODE[instruction[f"{slot}_dtype"]].bytes if "address" in spec.fields else 0
     return f"{lanes} x {elements}", moved, 0

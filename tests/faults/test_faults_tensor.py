@@ -27,18 +27,65 @@ FAULTS = (
         message="head__control",
     ),
     Fault(
-        name="delay-line-outlives-a-reset",
-        line=r"always @\(posedge clk\)\s+filled <= (.*);",
-        becomes=r"reg kept = 0; always @(posedge clk) begin filled <= rst ? kept : \1; if (!rst) kept <= \1; end",
+        name="delay-lines-outlive-a-reset",
+        line=r"s(\d)_value <= (_\d+_);",
+        becomes=r"s\1_value <= rst ? s\1_value : \2;",
+        times=16,  # stages of all three
         test="reset_in_traffic",
-        message="head__finish_matmul",
+        message="head__(finish_load|finish_matmul|wave)",
     ),
     Fault(
         name="wave-one-early",
-        line=r"s6_value <= .*;",
-        becomes="s6_value <= s4_value;",
+        line=r"(?s)(module \\tensor_head_\w+\.to_psum\W.*?s6_value <= )_05_;",
+        becomes=r"\1s4_value;",
         test="ragged_programs",
         message="head__wave",
+    ),
+)
+
+
+SPARSE_FAULTS = (
+    Fault(
+        name="fault-not-handed-on",
+        line=r"assign fault = fault_in \| (\S+);",
+        becomes=r"assign fault = \1;",
+        test="tags_out_of_range",
+        message="head__(error_load|finish_load)",
+    ),
+    Fault(
+        name="tags-not-looked-at",
+        line=r"s1_units <= .*;",
+        becomes="s1_units <= 0;",
+        test="tags_out_of_range",
+        message="head__(error_load|finish_load)",
+    ),
+    Fault(
+        name="second-wave-not-masked",
+        line=r"masks <= .*;",
+        becomes="masks <= 0;",
+        test="tags_out_of_range",
+        message="(head__wave|psum_slice__commit)",
+    ),
+    Fault(
+        name="candidates-one-early",
+        line=r"s2_candidates0 <= .*;",
+        becomes="s2_candidates0 <= x_in[122:27];",
+        test="sparse_tiles",
+        message="array__p",
+    ),
+    Fault(
+        name="first-column-chooses-as-the-tile-before",
+        line=r"(assign \\pick\$\d+ \s*= )x_in\[25\] \? \S+\s*: (\S+)\s*;",
+        becomes=r"\1\2 ;",
+        test="sparse_tiles",
+        message="array__p",
+    ),
+    Fault(
+        name="load-overtaken-by-its-swap",
+        line=r"(assign \S+ = next\[\d+\]) & tags_first;",
+        becomes=r"\1 & 1'h0;",
+        test="sparse_tiles",
+        message="head__(control|stalled)",
     ),
 )
 
@@ -49,3 +96,10 @@ def test_tensor_bench_catches(fault):
     where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
     says = rf"{fault.test}: .*{where}: RTL (0x|undefined)"
     caught("tensor", "4x4-icarus", fault, says=says)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", SPARSE_FAULTS, ids=str)
+def test_tensor_bench_catches_what_tags_need(fault):
+    where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
+    caught("tensor", "4x4-sparse", fault, says=rf"{fault.test}: .*{where}: RTL (0x|undefined)")

@@ -33,7 +33,10 @@ def operand_values(slot, space, dtype, *, offset=0, sizes=(1, 1, 1, 1), strides=
 
 
 def legal(opcode: Opcode) -> dict[str, int]:
-    """Values of a legal instruction on `tiny`: four partitions, four elements, nothing overlaps."""
+    """Values of a legal instruction on `tiny`: four partitions, four elements, nothing overlaps.
+
+    Of a load_sparse: on a core that has it.
+    """
     row = {"sizes": (4, 1, 1, 1)}
     sbuf = Space.SBUF
     match opcode:
@@ -41,6 +44,9 @@ def legal(opcode: Opcode) -> dict[str, int]:
             return {}
         case Opcode.LOAD_STATIONARY:
             return {**operand_values("src0", sbuf, "bf16", **row), "partitions": 4}
+        case Opcode.LOAD_SPARSE:
+            tags = operand_values("src1", sbuf, "uint16", offset=16)
+            return {**operand_values("src0", sbuf, "bf16", **row), **tags, "partitions": 4, "ratio": 2}
         case Opcode.MATMUL:
             return {
                 **operand_values("dst", Space.PSUM, "fp32", **row),

@@ -61,8 +61,9 @@ def test_seed_decides_the_program():
     assert one.program.streams != other.program.streams
 
 
-def test_programs_reach_every_queue_and_opcode():
-    config = load_preset("tiny")
+@pytest.mark.parametrize("preset", ["tiny", "trn2-mini", "trn3-mini"])
+def test_programs_reach_every_queue_and_opcode(preset):
+    config = load_preset(preset)
     seen = set()
     for seed in SEEDS:
         made = random_program(config, seed=seed, instructions=190)

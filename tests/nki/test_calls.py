@@ -7,7 +7,7 @@ import pytest
 
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
-from makalu.sw.nki.api import ISA_NAMES, LANGUAGE_NAMES
+from makalu.sw.nki.api import ISA_NAMES, LANGUAGE_NAMES, OUR_NAMES
 from makalu.sw.nki.errors import KernelError, KernelWarning, NotBuiltError, NotInNkiError
 from makalu.sw.nki.tracing import TensorSpec, trace
 from tests.sw.kernels import MINI, TINY, recorded
@@ -166,7 +166,8 @@ def test_what_nki_does_not_have_says_so(call, text):
 
 
 def test_names_are_split_between_built_and_not():
-    assert set(nl.BUILT) <= LANGUAGE_NAMES | {"hbm"} and set(nisa.__all__) <= ISA_NAMES
+    assert set(nl.BUILT) <= LANGUAGE_NAMES | {"hbm"} and set(nisa.__all__) <= ISA_NAMES | OUR_NAMES
+    assert not OUR_NAMES & ISA_NAMES and set(nisa.__all__) >= OUR_NAMES
     assert not hasattr(nl, "softmax") and not hasattr(nisa, "iota") and hasattr(nl, "gelu")
 
 

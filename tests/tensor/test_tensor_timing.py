@@ -9,9 +9,12 @@ from makalu.sim_models.lockstep.tensor_head import TensorHeadModel
 from makalu.sim_models.timing.tensor import LOAD, MATMUL, TensorTiming
 from makalu.spec.formats import BF16, FP32
 from makalu.spec.isa import Opcode
+from makalu.spec.preset import load_preset
+from makalu.spec.sparsity import SPARSE
 from verif.lib.variants import small_core
 from verif.tensor.programs import Command, back_to_back, matmul
 from verif.tensor.random_programs import hazards, ragged
+from verif.tensor.sparse_programs import mixed, sparse_core, sparse_pairs
 
 ROUNDED = ("fp32", "bf16", "uint16")
 SHAPES = [
@@ -88,6 +91,33 @@ def test_random_programs_take_the_cycles_of_the_lockstep_model(shape, seed):
     config, rng = small_core(**shape), random.Random(seed)
     compare(config, ragged(config, rng, commands=60), start=seed)
     compare(config, hazards(config, rng, commands=60), start=seed)
+
+
+@pytest.mark.parametrize("candidates", [4, 8, 16])
+@pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
+@pytest.mark.parametrize("seed", range(3))
+def test_random_programs_with_sparse_tiles(shape, seed, candidates):
+    """Of every ratio, among tiles of the modes that the core has."""
+    config, rng = sparse_core(candidates, **shape), random.Random(seed)
+    compare(config, mixed(config, rng, commands=60), start=seed)
+
+
+@pytest.mark.parametrize("name", ["trn2-mini", "trn3-mini"])
+def test_random_programs_with_sparse_tiles_of_presets(name):
+    config = load_preset(name)
+    for seed in range(4):
+        compare(config, mixed(config, random.Random(seed), commands=60), start=seed)
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 3, 4])
+@pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
+def test_back_to_back_sparse_tiles(shape, ratio):
+    config = sparse_core(**shape)
+    for form in (form for form in config.tensor.operands if form in SPARSE):
+        for free in (1, 7, 8, 20, 64):
+            for offset in (0, 2, 6):
+                commands = sparse_pairs(config, pairs=5, free=free, ratio=ratio, offset=offset, form=form)
+                compare(config, commands, start=free % 4)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.golden.formats import tensor_operand
+from makalu.sim_models.golden.sparsity import picks_of
 from makalu.sim_models.lockstep.operand import operand_words
+from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import Format
+from makalu.spec.sparsity import ROW_CANDIDATES, SPARSE, TAG_BITS, deskew
 from makalu.spec.tensor_types import Part
 from verif.tensor.elements import operand_kinds, random_elements
 
@@ -22,7 +25,10 @@ __all__ = ["EdgeInputs", "Matmul", "Schedule", "phased_matmuls", "random_matmuls
 
 @dataclass(frozen=True, kw_only=True)
 class Matmul:
-    """stationary[K, M] and moving[K, N], a part of elements of a format each, in rows start .. start + K - 1."""
+    """stationary[K, M] and moving[K, N], a part of elements of a format each, in rows start .. start + K - 1.
+
+    With tags[K, M], whose candidates are the moving[K, ratio, N] of a group.
+    """
 
     start: int
     stationary: NDArray[np.unsignedinteger]
@@ -30,6 +36,9 @@ class Matmul:
     kinds: tuple[tuple[Format, Part], tuple[Format, Part]]
     """Of stationary and moving."""
     subnormals: str
+    tags: NDArray[np.int64] | None = None
+    rows: int = 1
+    """Of a group."""
     load_gap: int
     """Cycles by which the load is later than it could be."""
     column_gaps: tuple[int, ...]
@@ -51,7 +60,12 @@ class Matmul:
         (weight, its), (element, other) = self.kinds
         flags = {"subnormals": self.subnormals}
         weights = tensor_operand(weight, its, self.stationary, **flags)
-        return matmul_column_chain(weights, tensor_operand(element, other, self.moving, **flags), form=None, **flags)
+        moving = tensor_operand(element, other, self.moving, **flags)
+        picks = None
+        if self.tags is not None:
+            picks = picks_of(self.tags, moving.shape[1], self.rows)
+            moving = moving.reshape(-1, moving.shape[-1])
+        return matmul_column_chain(weights, moving, form=None, picks=picks, **flags)
 
 
 EdgeInputs = tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]
@@ -75,7 +89,7 @@ class Schedule:
         free = load = 0
         column = -1
         swap: int | None = None
-        latency = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages
+        latency = 1 + deskew(tensor) + tensor.mul_stages + tensor.rows * tensor.add_stages
         for number, matmul in enumerate(matmuls):
             groups = -(-matmul.stationary.shape[1] // width)
             load = max(free, 0 if swap is None else swap + crossing) + matmul.load_gap
@@ -114,6 +128,10 @@ class Schedule:
             "valid": np.zeros(rows, np.bool_),
             "paired": np.zeros(rows, np.bool_),
         }
+        if self.tensor.sparse:
+            x["sparse"] = np.zeros(rows, np.bool_)
+            x["candidates"] = rng.integers(0, 1 << OPERAND_BITS, (rows, ROW_CANDIDATES))
+            w["picks"] = rng.integers(0, 1 << TAG_BITS, (rows, width))
         for row in range(rows):
             now = cycle - row * self.tensor.add_stages
             if now in self._columns:
@@ -123,7 +141,13 @@ class Schedule:
                 k = row - matmul.start
                 if 0 <= k < len(matmul.moving):
                     x["active"][row] = True
-                    x["operand"][row] = matmul.words[1][k, n]
+                    if matmul.tags is None:
+                        x["operand"][row] = matmul.words[1][k, n]
+                    else:
+                        x["sparse"][row] = True
+                        # stale weights of columns behind the tile's last may choose any
+                        x["candidates"][row] = rng.choice(matmul.words[1].ravel(), ROW_CANDIDATES)
+                        x["candidates"][row, : matmul.moving.shape[1]] = matmul.words[1][k, :, n]
             if now in self._groups:
                 number, g = self._groups[now]
                 matmul = self.matmuls[number]
@@ -134,13 +158,15 @@ class Schedule:
                     w["tag"][row] = g
                     w["operands"][row] = rng.choice(matmul.words[0].ravel(), width)
                     w["operands"][row, : len(part)] = part
+                    if matmul.tags is not None:
+                        w["picks"][row, : len(part)] = matmul.tags[k, g * width : (g + 1) * width]
         return x, w
 
 
 def random_matmuls(
     rng: random.Random, tensor: TensorConfig, *, count: int, columns: int | None = None, gaps: bool = True
 ) -> list[Matmul]:
-    """Ragged K, M, N, every kind of number of any two formats.
+    """Ragged K, M, N, every kind of number of any two formats; where weights may have tags, most have.
 
     With `columns` all are full tiles with that N and without idle cycles.
     """
@@ -152,11 +178,22 @@ def random_matmuls(
             k, m, n = rng.randint(1, k), rng.randint(1, m), rng.randint(1, 2 * m)
         specials = rng.choice((0, 1 / 6))
         kinds = rng.choice(operand_kinds(tensor)), rng.choice(operand_kinds(tensor))
+        rows = tensor.group_rows
+        sparse = tensor.sparse and k >= rows and rng.random() < 0.7
+        tags, deep = None, ()
+        if sparse:
+            k -= k % rows
+            few = [kind for kind in operand_kinds(tensor) if kind[0] in SPARSE and kind[1] == Part.UPPER]
+            kinds, deep = (rng.choice(few), rng.choice(few)), (rng.randint(1, ROW_CANDIDATES),)
+            tags = numbers.integers(0, rows, (k, m)) * ROW_CANDIDATES + numbers.integers(0, deep[0], (k, m))
+        start = rng.randint(0, tensor.rows - k)
         matmuls.append(
             Matmul(
-                start=rng.randint(0, tensor.rows - k),
+                start=start - start % rows if sparse else start,
                 stationary=random_elements(numbers, kinds[0][0], (k, m), specials=specials),
-                moving=random_elements(numbers, kinds[1][0], (k, n), specials=specials),
+                moving=random_elements(numbers, kinds[1][0], (k, *deep, n), specials=specials),
+                tags=tags,
+                rows=rows,
                 kinds=kinds,
                 subnormals=tensor.subnormals,
                 load_gap=rng.choice([0, 0, rng.randint(0, 9)]) if gaps else 0,

@@ -6,10 +6,12 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from makalu.hw.tensor.layouts import group, tag_bits, x_operand
+from makalu.hw.tensor.layouts import group, tag_bits, x_edge
 from makalu.sim_models.lockstep.array import ArrayModel
-from makalu.spec.chain import CHAIN_BITS
+from makalu.sim_models.lockstep.gather import GatherModel
+from makalu.spec.chain import CHAIN_BITS, OPERAND_BITS
 from makalu.spec.config import CoreConfig
+from makalu.spec.sparsity import TAG_BITS
 from makalu.sw.rtl.params import bench_params
 from verif.array.schedule import EdgeInputs, Schedule, phased_matmuls, random_matmuls
 from verif.lib.compare import compare
@@ -28,6 +30,7 @@ class Bench:
     def __init__(self, dut, config: CoreConfig) -> None:
         self.dut, self.config, self.tensor = dut, config, config.tensor
         self.model = ArrayModel(config)
+        self.gather = GatherModel(config) if config.tensor.sparse else None
         self.cycle = 0
         self.compared = 0
 
@@ -44,15 +47,21 @@ class Bench:
         x, w = edge
         moving, stationary = x["operand"], w["operands"]
         x_port = w_port = 0
-        operand, whole = self.tensor.operand_bits, x_operand(self.tensor).size
-        group_bits, columns = group(self.config).size, self.tensor.load_columns
+        x_layout, w_layout = x_edge(self.tensor), group(self.config)
+        operand, columns = self.tensor.operand_bits, self.tensor.load_columns
         for row in range(self.tensor.rows):
             word = int(moving[row]) | int(x["active"][row]) << operand | int(x["swap"][row]) << operand + 1
-            x_port |= word << (row * whole)
-            word = sum(int(stationary[row, i]) << (i * operand) for i in range(columns))
-            word |= int(w["tag"][row]) << (columns * operand)
-            word |= int(w["valid"][row]) << (columns * operand + tag_bits(self.tensor))
-            w_port |= word << (row * group_bits)
+            weights = sum(int(stationary[row, i]) << (i * operand) for i in range(columns))
+            weights |= int(w["tag"][row]) << (columns * operand)
+            weights |= int(w["valid"][row]) << (columns * operand + tag_bits(self.tensor))
+            if self.tensor.sparse:
+                word |= int(x["sparse"][row]) << x_layout["sparse"].offset
+                low = x_layout["candidates"].offset
+                word |= sum(int(each) << low + n * OPERAND_BITS for n, each in enumerate(x["candidates"][row]))
+                low = w_layout["picks"].offset
+                weights |= sum(int(each) << low + i * TAG_BITS for i, each in enumerate(w["picks"][row]))
+            x_port |= word << (row * x_layout.size)
+            w_port |= weights << (row * w_layout.size)
         return {"x": x_port, "w": w_port}
 
     async def step(self, edge: EdgeInputs) -> np.ndarray:
@@ -67,9 +76,18 @@ class Bench:
         shown = np.flatnonzero(known)
         compare(self.cycle, {f"p{c}": got[c] for c in shown}, {f"p{c}": int(want[c]) for c in shown}, "array")
         self.compared += len(shown)
-        self.model.tick(*edge)
+        self.model.tick(*self._gathered(edge))
         self.cycle += 1
         return np.array([-1 if value is None else value for value in got], np.int64)
+
+    def _gathered(self, edge: EdgeInputs) -> EdgeInputs:
+        """What comes to the rows in this cycle; the edge at its end."""
+        if self.gather is None:
+            return edge
+        inputs = dict(zip("xw", edge, strict=True))
+        rows = self.gather.comb(inputs)
+        self.gather.tick(inputs)
+        return rows["x"], rows["w"]
 
     async def run(self, schedule: Schedule) -> None:
         """All cycles of a schedule; then every sum of every matmul against golden, at its cycle and column."""

@@ -21,6 +21,18 @@ WIDE: dict[str, Any] = {
     "bus": {"data_bytes": 16},
 }
 
+EIGHT_MX: dict[str, Any] = {
+    "partitions": 8,
+    "tensor": {
+        **{"rows": 8, "columns": 8, "load_columns": 4, "add_stages": 2, "mul_stages": 3, "products": 4},
+        "formats": ("bf16", "fp16", "fp32", "e5m2", "e4m3fn", "e4m3fn_x4", "e5m2_x4", "e2m1_x4"),
+        "results": ("fp32", "bf16", "uint16"),
+    },
+    "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
+    "bus": {"data_bytes": 16},
+}
+"""MX: the smallest core that has it, words of 16 bytes, L = 2."""
+
 VARIANTS: dict[str, dict[str, Any]] = {
     # words of 16 bytes and six banks, as trn1, in 4 partitions with L = 2
     "wide-words": WIDE,
@@ -37,17 +49,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "bus": {"data_bytes": 64},
         "dma": {"burst_bytes": 256, "partition_lines": 8, "outstanding_reads": 16, "outstanding_writes": 16},
     },
-    # MX: the smallest core that has it, words of 16 bytes, L = 2
-    "eight-mx": {
-        "partitions": 8,
-        "tensor": {
-            **{"rows": 8, "columns": 8, "load_columns": 4, "add_stages": 2, "mul_stages": 3, "products": 4},
-            "formats": ("bf16", "fp16", "fp32", "e5m2", "e4m3fn", "e4m3fn_x4", "e5m2_x4", "e2m1_x4"),
-            "results": ("fp32", "bf16", "uint16"),
-        },
-        "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
-        "bus": {"data_bytes": 16},
-    },
+    "eight-mx": EIGHT_MX,
+    # structured sparsity: one group of four partitions with words of 8 bytes, L = 1; two with words of 16, L = 2, every
+    # other mode and MX; smaller groups
+    "sparse": {"tensor": {"candidates": 16, "moving_buffers": 8}},
+    "eight-sparse": EIGHT_MX | {"tensor": EIGHT_MX["tensor"] | {"candidates": 16, "moving_buffers": 8}},
+    "pairs-of-rows": WIDE | {"tensor": WIDE["tensor"] | {"candidates": 8, "moving_buffers": 8}},
+    "one-row-groups": {"tensor": {"candidates": 4, "moving_buffers": 8}},
     "stochastic": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "features": (STOCHASTIC,)},
     "bf16-sums": {"tensor": {"results": ("fp32", "bf16", "uint16")}},
     # double row beside types that may all meet each other: a matmul is refused for its mode alone
@@ -91,6 +99,7 @@ def small_core(
     psum_stages: int = 3,
     subnormals: str = "keep",
     products: int = 1,
+    candidates: int = 1,
     results: Sequence[str] = ("fp32", "uint16"),
 ) -> CoreConfig:
     """P x P array; F follows from the word. Formats: those of `tiny` that its rules allow, for MX packed ones too."""
@@ -108,6 +117,8 @@ def small_core(
             "add_stages": add_stages,
             "subnormals": subnormals,
             "products": products,
+            "candidates": candidates,
+            "moving_buffers": max(tiny.tensor.moving_buffers, 8 if candidates > 1 else 0),
             "results": tuple(results),
         },
         psum={"add_stages": psum_stages},

@@ -26,7 +26,7 @@ CUTS = tuple(
     Case(
         name=f"{mul_stages}-{add_stages}-{subnormals}",
         module="verif.pe.test_pe",
-        tests=8,
+        tests=9,
         component=pe,
         config={
             "partitions": 4,
@@ -59,4 +59,24 @@ QUADS = tuple(
 )
 """With four."""
 
-CASES = (*CUTS, *PAIRS, *QUADS, *(case.on_icarus(cycles=500) for case in CUTS))
+CHOICES = tuple(
+    replace(
+        CUTS[0],
+        name=f"{mul_stages}-{add_stages}-{candidates}-of-{products}",
+        config={
+            **{**CUTS[0].config, "mul_stages": mul_stages, "add_stages": add_stages, "products": products},
+            "candidates": candidates,
+        },
+    )
+    for mul_stages, add_stages, products, candidates in ((2, 1, 1, 16), (2, 2, 2, 8), (3, 3, 4, 16), (1, 1, 2, 4))
+)
+"""With candidates among which weights choose."""
+
+CASES = (
+    *CUTS,
+    *PAIRS,
+    *QUADS,
+    *CHOICES,
+    CHOICES[0].on_icarus(cycles=500),
+    *(case.on_icarus(cycles=500) for case in CUTS),
+)

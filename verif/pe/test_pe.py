@@ -12,11 +12,12 @@ from makalu.sim_models.golden.arithmetic import fma_chain_step
 from makalu.sim_models.lockstep.operand import operand_values, operand_words
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
 from makalu.sim_models.lockstep.short import pair_words, quad_words, short_products
-from makalu.spec.chain import ZERO_EXPONENT, Kind
+from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.pairs import PAIRABLE
 from makalu.spec.quads import QUAD_ELEMENTS, QUADS, SCALE_BIAS, SCALE_NAN
+from makalu.spec.sparsity import SPARSE
 from makalu.sw.rtl.params import bench_params
 from verif.arith.cancellation import absent_cancellations, cancelling_triples, count_sums
 from verif.arith.vectors import (
@@ -53,14 +54,14 @@ class Bench:
         self.dut, self.tensor = dut, tensor()
         self.model = PeModel(tensor=self.tensor)
         self.rng = random.Random(bench_params()["seed"])
-        self.cycle = 0
+        self.cycle = self.choices = 0
         self.seen = {"x": 0, "p": 0, "inactive": 0, "swap": 0, "reload": 0}
         self.products: list[float] = []
         self.chains: list[int] = []
 
     async def start(self) -> None:
         start_clock(self.dut)
-        await reset(self.dut, {"x_in": 0, "w": 0, "load": 0, "p_in": 0})
+        await reset(self.dut, {"x_in": 0, "w": 0, "load": 0, "p_in": 0} | ({"pick": 0} if self.tensor.sparse else {}))
         await RisingEdge(self.dut.clk)
 
     def operands(self, bits: np.ndarray, form: Format = BF16, part: int = 0, *, stationary: bool) -> np.ndarray:
@@ -82,10 +83,16 @@ class Bench:
 
     async def step(self, inputs: PeInputs) -> int | None:
         """One cycle; p_out if it is defined."""
-        bits = self.tensor.operand_bits
+        bits, layout = self.tensor.operand_bits, x_operand(self.tensor)
         x = inputs.x | inputs.active << bits | inputs.swap << bits + 1 | inputs.paired << bits + 2
+        choice = {}
+        if self.tensor.sparse:
+            low = layout["candidates"].offset
+            x |= inputs.sparse << layout["sparse"].offset
+            x |= sum(int(each) << low + n * OPERAND_BITS for n, each in enumerate(inputs.candidates))
+            choice = {"pick": inputs.pick}
         p_in = chain_word(inputs.p, self.rng)
-        drive(self.dut, {"x_in": x, "w": inputs.w, "load": int(inputs.load), "p_in": p_in})
+        drive(self.dut, {"x_in": x, "w": inputs.w, "load": int(inputs.load), "p_in": p_in} | choice)
         await RisingEdge(self.dut.clk)
         want = self.model.comb()
         rtl, model = {}, {}
@@ -93,10 +100,17 @@ class Bench:
             rtl["p_out"] = finalised(self.dut.p_out.value.to_unsigned(), subnormals=self.tensor.subnormals)
             model["p_out"] = want.p
             self.seen["p"] += 1
+        if want.candidates is not None:
+            rtl["candidates"] = int(str(self.dut.x_out.value)[: -layout["candidates"].offset], 2)
+            model["candidates"] = sum(int(each) << n * OPERAND_BITS for n, each in enumerate(want.candidates))
+            self.choices += want.sparse
         if want.x is not None:
-            out = unpack(x_operand(self.tensor), self.dut.x_out.value.to_unsigned())
-            rtl |= {"active": out["active"], "swap": out["swap"], "paired": out["paired"]}
-            model |= {"active": int(want.active), "swap": int(want.swap), "paired": int(want.paired)}
+            # candidates have no value before the first ones
+            known = layout["candidates"].offset if self.tensor.sparse else layout.size
+            out = unpack(layout, int(str(self.dut.x_out.value)[-known:], 2))
+            kinds = ("active", "swap", "paired", *(["sparse"] if self.tensor.sparse else []))
+            rtl |= {kind: out[kind] for kind in kinds}
+            model |= {kind: int(getattr(want, kind)) for kind in kinds}
             operand = unpack(operand_word(self.tensor.products), want.x)
             if self.tensor.products == QUAD_ELEMENTS:
                 if want.paired:
@@ -267,6 +281,44 @@ async def every_quad(dut):
         ]
         await play_short(b, numbers, *words)
     cocotb.log.info("quads: %s", count_sums(*b.sums()))
+
+
+@cocotb.test()
+async def every_choice(dut):
+    """Each candidate by each pick, of every format of sparse tiles and special ones among them, with any weight and in
+    between single elements; a tenth are inactive, and not every one swaps. Where there are no candidates, nothing.
+    """
+    b = Bench(dut)
+    await b.start()
+    if not b.tensor.sparse:
+        return
+    numbers, forms = np.random.default_rng(bench_params()["seed"]), [f for f in b.tensor.singles if f in SPARSE]
+    count, behind, width = bench_params()["cycles"], 1 + b.tensor.mul_stages, b.tensor.candidates
+    candidates, weights = np.zeros((count, width), np.int64), np.zeros(count, np.int64)
+    for n, (own, other) in enumerate(itertools.product(forms, forms)):
+        rows = slice(n, None, len(forms) ** 2)
+        drawn = random_elements(numbers, own, candidates[rows].shape, specials=0.2)
+        candidates[rows] = b.operands(drawn, own, stationary=False)
+        weights[rows] = b.operands(
+            random_elements(numbers, other, weights[rows].shape, specials=0.2), other, stationary=True
+        )
+    pick, swap, active = numbers.integers(0, width, count), numbers.random(count) < 0.7, numbers.random(count) < 0.9
+    sparse = active & (numbers.random(count) < 0.8)
+    on = np.ones(count, bool)
+    met, its = in_force(weights, on, swap), in_force(pick, on, swap)
+    chosen = np.where(sparse, candidates[np.arange(count), its], candidates[:, 0])
+    with np.errstate(invalid="ignore", over="ignore"):
+        product = operand_values(chosen, stationary=False) * operand_values(met, stationary=True)
+        near = (product * numbers.choice([-1, -1 - 2**-12, 0.5, 2.0**-20], count)).astype(np.float32)
+    sums = np.where(np.isnan(near), np.uint32(0x7FC00000), near.view(np.uint32))
+    seen = {(int(p), int(c)) for p, c in zip(its[sparse], chosen[sparse], strict=True)}
+    assert {p for p, _ in seen} == set(range(width))
+    await b.play_words(
+        **{"x": candidates[:, 0], "active": active, "swap": swap, "w": weights, "load": on, "sparse": sparse},
+        **{"candidates": candidates, "pick": pick, "p": chains(np.roll(sums, behind), b.tensor.subnormals)},
+    )
+    assert b.choices > count // 2, b.choices
+    cocotb.log.info("choices: %s", count_sums(*b.sums()))
 
 
 async def play_short(b: Bench, numbers: np.random.Generator, x: np.ndarray, w: np.ndarray) -> None:

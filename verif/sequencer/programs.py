@@ -25,6 +25,7 @@ from makalu.spec.isa import (
 from makalu.spec.quantize import GROUP_ELEMENTS, ScaleRule
 from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
+from makalu.spec.sparsity import PACKED_TAGS, RATIO_LIMIT, TAGS
 from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import mixable
 
@@ -65,12 +66,19 @@ def own_opcodes(queue: Queue, config: CoreConfig) -> list[Opcode]:
 
 
 def legal(
-    rng: random.Random, opcode: Opcode, config: CoreConfig, *, beside: Format = BF16, mode: Mode = Mode.SINGLE
+    rng: random.Random,
+    opcode: Opcode,
+    config: CoreConfig,
+    *,
+    beside: Format = BF16,
+    mode: Mode = Mode.SINGLE,
+    ratio: int | None = None,
 ) -> dict[str, int]:
     """Random fields of a legal instruction, without waits and signals; all operands of the array may meet each other.
 
     `beside`: they are those that may meet this one, where the core has it; e4m3fn only beside itself. `mode`: that of
-    the array where there is such a thing, else single, so that loads and matmuls may follow each other.
+    the array where there is such a thing, else single, so that loads and matmuls may follow each other; `ratio`: of
+    sparse tiles, else any.
     """
     beside = beside if beside in config.tensor.operands else BF16
     tensor = config.tensor
@@ -84,15 +92,27 @@ def legal(
     of_mode = {kind: [form for form in meet if form in MODES[kind].formats] for kind in config.tensor.modes}
     if "mode" not in spec.fields or not of_mode.get(mode):
         mode = Mode.SINGLE
-    meet, double, scaled = of_mode[mode], MODES[mode].rows > 1, MODES[mode].scaled
+    if mode is Mode.SPARSE and opcode is Opcode.LOAD_STATIONARY:
+        mode = Mode.SINGLE
+    loads, tagged = (Opcode.LOAD_STATIONARY, Opcode.LOAD_SPARSE), mode is Mode.SPARSE or opcode is Opcode.LOAD_SPARSE
+    # a load of it that is drawn beside other types, or on a core without it, has some type
+    meet = (of_mode.get(Mode.SPARSE) or [BF16]) if tagged else of_mode[mode]
+    double, scaled = MODES[mode].rows > 1, MODES[mode].scaled
+    ratio = ratio or rng.randint(1, RATIO_LIMIT)
     grouped = opcode is Opcode.QUANTIZE_MX
     if scaled or grouped:
         partitions = quadrant(config) * rng.randint(1, config.partitions // quadrant(config))
         start = rng.randrange(0, config.partitions - partitions + 1, quadrant(config))
-    if opcode is Opcode.LOAD_STATIONARY:
+    if tagged:
+        rows = tensor.group_rows
+        partitions = rows * rng.randint(1, config.partitions // rows)
+        start = rng.randrange(0, config.partitions - partitions + 1, rows)
+    if opcode in loads:
         sizes = [rng.randint(1, config.tensor.columns), 1, 1, 1]
+    if opcode is Opcode.LOAD_SPARSE:
+        sizes[0] = PACKED_TAGS * rng.randint(1, config.tensor.columns // PACKED_TAGS)
     # one size may be large where the operands stand still along it: all bits of the field
-    still = None if opcode is Opcode.LOAD_STATIONARY or rng.random() < 0.8 else rng.randrange(AP_DIMS)
+    still = None if opcode in loads or rng.random() < 0.8 else rng.randrange(AP_DIMS)
     large = rng.choice((rng.randint(1, FIELDS["dst_size0"].high), 1 << rng.randrange(FIELDS["dst_size0"].bits)))
     if still is not None:
         sizes = [1 if d == still else rng.randint(1, 2) for d in range(AP_DIMS)]
@@ -106,7 +126,7 @@ def legal(
         large = min(large, config.sequencer.elements // 4 >> sizes[0].bit_length())
     scalar = rng.random() < 0.5 and "operand0_tensor" in spec.fields
     for slot, allowed in spec.operands.items():
-        if (allowed.scalar and not scalar) or allowed.among == "scales":
+        if (allowed.scalar and not scalar) or allowed.among in ("scales", "tags"):
             continue
         space = rng.choice(allowed.spaces)
         types = meet if allowed.among == "operands" else allowed.types(config) or allowed.dtypes
@@ -119,15 +139,19 @@ def legal(
             bank = rng.randrange(config.psum.banks) * limit
             sizes = own = sizes if still is not None or scaled else [rng.randint(1, 2) for _ in range(AP_DIMS)]
         offset, strides = _pattern(rng, own, dtype, limit)
-        if opcode is Opcode.LOAD_STATIONARY:
+        if opcode in loads:
             strides[0] = 1
             offset = rng.randrange(config.sbuf.words // 2) * config.sbuf.word_bytes
         if still is not None and not allowed.scalar:
             strides[still], own = 0, [large if d == still else size for d, size in enumerate(own)]
         place = 0 if opcode is Opcode.MATMUL and slot == "dst" else start
         out |= operand(slot, space, dtype, offset + bank, own, strides, place)
-    if double:
-        _second_row(rng, out, config)
+    if double or (tagged and opcode is Opcode.MATMUL):
+        _rows(rng, out, config, count=2 if double else ratio)
+    if opcode is Opcode.LOAD_SPARSE:
+        word, quarter = config.sbuf.word_bytes, [sizes[0] // PACKED_TAGS, 1, 1, 1]
+        offset = word * rng.randint(0, (config.sbuf.partition_bytes - TAGS.bytes * quarter[0]) // word)
+        out |= operand("src1", Space.SBUF, TAGS.code, offset, quarter, partition=start)
     if scaled:
         word, above = config.sbuf.word_bytes, rng.randrange(0, largest_offset(config) + 1, OFFSET_STEP)
         offset = word * rng.randint(0, (config.sbuf.partition_bytes - sizes[0]) // word)
@@ -145,6 +169,7 @@ def legal(
         "accumulate": int(out.get("dst_dtype") in [form.code for form in SUMS] and rng.random() < 0.5),
         "part": rng.randint(0, config.tensor.parts) if MODES[mode].parts else 0,
         "mode": int(mode),
+        "ratio": ratio,
         "operand0_tensor": int(scalar),
         "op0": rng.choice(list(AluOp)),
         "op1": rng.choice(list(AluOp)),
@@ -167,18 +192,19 @@ def legal(
     return out
 
 
-def _second_row(rng: random.Random, out: dict[str, int], config: CoreConfig) -> None:
-    """Makes src0 one of two rows, the second as many words up or down as there is room for, or one."""
+def _rows(rng: random.Random, out: dict[str, int], config: CoreConfig, *, count: int) -> None:
+    """Makes src0 one of so many rows, each as many words above or below the one before as there is room for, or one."""
     for slot in ("dst", "src0"):  # dimension 3 counts rows
         if f"{slot}_size3" in out:
             out |= {f"{slot}_size3": 1, f"{slot}_stride3": 0}
     sizes, strides = ([out[f"src0_{name}{d}"] for d in range(3)] for name in ("size", "stride"))
-    steps = [(n - 1) * s for n, s in zip(sizes, strides, strict=True)]
-    word, offset = config.sbuf.word_bytes, out["src0_offset"]
-    low, high = offset + sum(min(s, 0) for s in steps), offset + sum(max(s, 0) for s in steps)
-    down, up = low // word, (config.sbuf.partition_bytes - 1 - high) // word
-    step = word * rng.choice((0, 1 if up else 0, up, -down, rng.randint(-down, up)))
-    out |= {"src0_size3": 2, "src0_stride3": max(-(1 << 15), min((1 << 15) - word, step))}
+    width, word, offset = FORMAT_OF_CODE[out["src0_dtype"]].bytes, config.sbuf.word_bytes, out["src0_offset"]
+    steps = [width * (n - 1) * s for n, s in zip(sizes, strides, strict=True)]
+    low, high = offset + sum(min(s, 0) for s in steps), offset + sum(max(s, 0) for s in steps) + width - 1
+    most = max(1, count - 1)
+    down, up = low // word // most, (config.sbuf.partition_bytes - 1 - high) // word // most
+    step = word * rng.choice((0, 1 if up else 0, up, -down, rng.randint(-down, up))) // width
+    out |= {"src0_size3": count, "src0_stride3": max(-(1 << 15), min((1 << 15) - word, step))}
 
 
 def _memory_range(fields: Mapping[str, int], slot: str) -> tuple[int, int]:
@@ -311,7 +337,9 @@ def random_programs(rng: random.Random, config: CoreConfig, length: int, *, base
     """
     out = Programs()
     reached: dict[int, int] = {}
-    opcodes = {q: [o for o in own_opcodes(q, config) if o is not Opcode.HALT] for q in Queue}
+    # matmuls are of single elements
+    others = (Opcode.HALT, Opcode.LOAD_SPARSE)
+    opcodes = {q: [o for o in own_opcodes(q, config) if o not in others] for q in Queue}
     for n in range(length + len(Queue)):
         queue = Queue(n - length) if n >= length else rng.choice(list(Queue))
         opcode = Opcode.HALT if n >= length else rng.choice(opcodes[queue])

@@ -22,7 +22,7 @@ def tensor(config: Config) -> Cut:
 SMALL = Case(
     name="4x4",
     module="verif.tensor.test_tensor",
-    tests=8,
+    tests=10,
     component=tensor,
     config=FOUR,
     params={"commands": 140, "every_long_size": 1},
@@ -45,6 +45,10 @@ CASES = (
     replace(SMALL, name="4x4-bf16-sums", config="bf16-sums", soak=True),
     replace(SMALL, name="4x4-bf16-sums-add-1", config="psum-add-1", soak=True),
     replace(SMALL, name="4x4-stochastic", config="stochastic", params={**FEW, "commands": 140}, slow=True),
+    replace(SMALL, name="4x4-sparse", config="sparse", params={**FEW, "commands": 100}),
+    replace(SMALL, name="4x4-sparse-rows", config="one-row-groups", params={**FEW, "commands": 100}, soak=True),
+    replace(SMALL, name="4x4-sparse-pairs", config="pairs-of-rows", params={**FEW, "commands": 100}, soak=True),
+    replace(SMALL, name="8x8-sparse", config="eight-sparse", params={**FEW, "commands": 100}, slow=True),
     replace(SMALL, name="8x8-mx", config="eight-mx", params={**FEW, "commands": 100}, slow=True),  # every mode
     SMALL.on_icarus(**FEW, commands=50, slow=True),  # registers without a value stay X: nothing undefined is compared
 )

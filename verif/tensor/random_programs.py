@@ -122,7 +122,7 @@ def _start(rng: random.Random, config: CoreConfig, mode: TensorMode, room: int) 
 
 def _random_load(rng: random.Random, config: CoreConfig, tag: int) -> tuple[Instruction, _Loaded]:
     tensor, word = config.tensor, config.sbuf.word_bytes
-    mode = MODES[rng.choice(tensor.modes)]
+    mode = rng.choice([MODES[mode] for mode in tensor.modes if not MODES[mode].tagged])
     count = _some(rng, config, mode, tensor.rows)
     columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
     form, part = rng.choice(_kinds(tensor, mode))

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.tensor.layouts import CHAIN_BITS
+from makalu.hw.tensor.layouts import CHAIN_BITS, x_edge
 from makalu.sim_models.lockstep.tensor import TensorModel
 from makalu.sim_models.lockstep.tensor_control import Lookup
+from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import FORMAT_OF_CODE
@@ -33,7 +34,8 @@ SPECIALS = (0x0000, 0x8000, 0x0001, 0x807F, 0x7F80, 0xFF80, 0x7FC0, 0x7F7F)
 """Zeros, subnormals, infinities, NaN, largest bf16."""
 OF_ONE_TYPE = 0.1
 """Share of the words that are elements of one type, a third of them special."""
-BITS = ("finish_load", "finish_matmul", "active", "stalled", "owned")
+ENDS = ("finish_load", "finish_matmul", "error_load", "error_matmul")
+BITS = (*ENDS, "active", "stalled", "owned")
 DATA = ("array__p", "psum_slice__commit")
 """Undefined until every stationary register and PSUM element is."""
 
@@ -74,6 +76,9 @@ class _Model(TensorModel):
             del parts["lookup"]
             for name in ("scale", "entry") if parts["read"] else ():
                 del parts["read"][name]
+        if not self.config.tensor.sparse and parts["read"]:
+            for name in ("tags", "ratio", "units"):
+                del parts["read"][name]
         if len(self.config.tensor.operands) == 1:  # nothing tells formats apart
             for part in filter(None, (parts["group"], parts["column"])):
                 part["dtype"] = 0
@@ -94,12 +99,23 @@ class _Model(TensorModel):
         bits = self.config.tensor.operand_bits
         packed = x["operand"] | x["active"].astype(np.int64) << bits
         packed |= x["swap"].astype(np.int64) << bits + 1
-        return (packed | x["paired"].astype(np.int64) << bits + 2).tolist()
+        rows: list[int] = (packed | x["paired"].astype(np.int64) << bits + 2).tolist()
+        if not self.config.tensor.sparse:
+            return rows
+        layout = x_edge(self.config.tensor)
+        sparse, low = layout["sparse"].offset, layout["candidates"].offset
+        return [
+            row | int(flag) << sparse | sum(each << low + n * OPERAND_BITS for n, each in enumerate(candidates))
+            for row, flag, candidates in zip(rows, x["sparse"], x["candidates"].tolist(), strict=True)
+        ]
 
     def _w(self, w: dict[str, Any]) -> list[dict[str, Any] | int]:
         words = w["operands"]
         rows = range(len(words))
-        return [{"operands": words[p].tolist(), "tag": w["tag"][p], "valid": 1} if w["valid"][p] else 0 for p in rows]
+        out = [{"operands": words[p].tolist(), "tag": w["tag"][p], "valid": 1} if w["valid"][p] else 0 for p in rows]
+        if self.config.tensor.sparse:
+            out = [each and each | {"picks": w["picks"][p].tolist()} for p, each in zip(rows, out, strict=True)]
+        return out
 
 
 class TensorBench(SideBySide):
@@ -117,7 +133,7 @@ class TensorBench(SideBySide):
         self.accepted: list[Accepted] = []
         self.columns: list[int] = []
         """Cycles in which a column was at the edge of row 0."""
-        self.finishes: dict[str, list[int]] = {"finish_load": [], "finish_matmul": []}
+        self.finishes: dict[str, list[int]] = {name: [] for name in ENDS}
 
     def renewed(self) -> _Model:
         new = _Model(self.config)
@@ -218,6 +234,7 @@ class TensorBench(SideBySide):
             self.columns.append(self.cycle)
             self.seen["swap"] += column.swap
             self.seen["pairs"] += column.paired
+            self.seen["candidates"] += column.ratio > 0
             self.seen["quads"] += FORMAT_OF_CODE[column.dtype] in QUADS
         for name, cycles in self.finishes.items():
             if out[name]:
@@ -226,7 +243,7 @@ class TensorBench(SideBySide):
         self.seen["stalled"] += out["stalled"]
         self.seen["all buffers held"] += len(self.model.head._held) == self.config.tensor.moving_buffers
         if command is not None and not out["ready"]:
-            self.seen["load waits" if command.opcode == Opcode.LOAD_STATIONARY else "matmul waits"] += 1
+            self.seen["matmul waits" if command.opcode == Opcode.MATMUL else "load waits"] += 1
         if out["wave"] is not None:
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
             self.seen["half a word"] += out["wave"].halves in (1, 2)

@@ -11,6 +11,7 @@ from makalu.sim_models.golden.tensor import GoldenTensor
 from makalu.spec.formats import BF16, E5M2
 from makalu.spec.isa import AP_DIMS, Opcode, Queue, Space
 from makalu.spec.quads import QUADS
+from makalu.spec.sparsity import RATIO_LIMIT, deskew
 from makalu.sw.rtl.params import bench_params
 from verif.lib.golden import golden_memories
 from verif.lib.sizes import long_sizes
@@ -29,6 +30,7 @@ from verif.tensor.programs import (
     warm_up,
 )
 from verif.tensor.random_programs import hazards, ragged
+from verif.tensor.sparse_programs import bad_load, memory, mixed, sparse_pairs
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()
@@ -63,6 +65,8 @@ class Golden:
             assert violation[0] == 0, violation
             if instruction.opcode == Opcode.LOAD_STATIONARY:
                 self.engine.load_stationary(instruction)
+            elif instruction.opcode == Opcode.LOAD_SPARSE:
+                self.engine.load_sparse(instruction)
             else:
                 self.engine.matmul(instruction)
 
@@ -92,8 +96,47 @@ async def ragged_programs(dut: Any) -> None:
     await against_golden(bench, ragged(CONFIG, bench.rng, commands=COMMANDS))
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite")
     points += ("bf16 by random bits",) * CONFIG.stochastic_sums
-    points += ("half a word",) * CONFIG.tensor.halves + tuple(("pairs", "quads")[: len(CONFIG.tensor.modes) - 1])
+    points += ("half a word",) * CONFIG.tensor.halves + ("pairs",) * (CONFIG.tensor.products > 1)
+    points += ("quads",) * bool(CONFIG.tensor.quads)
     assert not missing(bench, points)
+
+
+@cocotb.test()
+async def sparse_tiles(dut: Any) -> None:
+    """Tiles with tags, of every ratio and type, among those of all other modes; where there are none, nothing."""
+    if not CONFIG.tensor.sparse:
+        return
+    bench = await started(dut)
+    await bench.place(0, memory(CONFIG, np.random.default_rng(cocotb.RANDOM_SEED)))
+    bench.dma_reads = 0.2
+    await against_golden(bench, mixed(CONFIG, bench.rng, commands=COMMANDS))
+    # words of 8 bytes are used up sooner than they come
+    points = ("candidates", "swap", "stalled", *("all buffers held",) * (CONFIG.sbuf.word_bytes > 8))
+    assert not missing(bench, (*points, "load waits", "matmul waits", "accumulate", "overwrite"))
+
+
+@cocotb.test()
+async def tags_out_of_range(dut: Any) -> None:
+    """A load with a bad tag, in any place of it, between others: it and what is behind it write nothing, and when the
+    engine has come to rest it does what it did before. Where there are no tags, nothing.
+    """
+    if not CONFIG.tensor.sparse:
+        return
+    bench = await started(dut)
+    await bench.place(0, memory(CONFIG, np.random.default_rng(cocotb.RANDOM_SEED)))
+    faults = 0
+    while faults < COMMANDS // 10:
+        legal = mixed(CONFIG, bench.rng, commands=bench.rng.randint(0, 6))
+        await against_golden(bench, mixed(CONFIG, bench.rng, commands=3))
+        bad = bad_load(CONFIG, bench.rng)
+        await bench.place(bad.word, bad.rows)
+        golden = Golden(bench)
+        await bench.run([*legal, *bad.commands])
+        golden.run(legal)
+        wrong = np.argwhere(bench.model.psum.memory != golden.memories[Space.PSUM].data.view("<u4"))
+        assert not len(wrong), f"{len(wrong)} sums behind a fault, first at [partition, element] {wrong[0]}"
+        faults += 1
+    assert len(bench.finishes["error_load"]) >= faults and bench.finishes["error_matmul"], bench.finishes
 
 
 @cocotb.test()
@@ -102,7 +145,9 @@ async def destinations_that_return(dut: Any) -> None:
     bench = await started(dut)
     await against_golden(bench, hazards(CONFIG, bench.rng, commands=COMMANDS))
     await against_golden(bench, returning(CONFIG, bench.rng, pairs=COMMANDS // 4))
-    assert not missing(bench, ("stalled", "accumulate", "all buffers held", *("bf16 added",) * CONFIG.tensor.rounds))
+    points = ("stalled", "accumulate", *("bf16 added",) * CONFIG.tensor.rounds)
+    # of eight those of sparse tiles are all held
+    assert not missing(bench, (*points, *("all buffers held",) * (not CONFIG.tensor.sparse)))
 
 
 @cocotb.test()
@@ -150,11 +195,11 @@ async def first_pair(dut: Any) -> None:
     assert bench.columns == [load.cycle + 5 + i for i in range(4)]
     groups = tensor.columns // tensor.load_columns
     assert bench.finishes["finish_load"] == [load.cycle + 3 + groups - 1 + (tensor.rows - 1) * tensor.add_stages]
-    chain = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages
+    chain = 1 + deskew(tensor) + tensor.mul_stages + tensor.rows * tensor.add_stages
     last_commit = bench.columns[-1] + chain + tensor.columns - 1 + CONFIG.psum.add_stages
     assert bench.finishes["finish_matmul"] == [last_commit]
     # from the load to the last commit, both included: N + S + R*L + (C-1) + c0
-    constant = 6 + CONFIG.psum.add_stages
+    constant = 6 + CONFIG.psum.add_stages + deskew(tensor)
     spent = 4 + tensor.mul_stages + tensor.rows * tensor.add_stages + tensor.columns - 1 + constant
     assert last_commit - load.cycle + 1 == spent
 
@@ -171,7 +216,7 @@ async def tiles_back_to_back(dut: Any) -> None:
     # a word of 8 bytes is too short for a stream of 4-byte elements
     runs += [(form, *run) for form, many in streams.items() if form != BF16 for run in many[:: 1 + len(many) // 3]]
     runs = [(*run, None) for run in runs]
-    if len(CONFIG.tensor.modes) > 1:
+    if CONFIG.tensor.products > 1:
         runs += [(E5M2, *run, SBUF_WINDOW // 2) for run in streams_without_bubbles(CONFIG, E5M2, 2)]
     # scales are read behind a load and before the next one, so a matmul must be longer
     runs += [(form, free, 0, None) for form in CONFIG.tensor.quads for free in (48, 64)]
@@ -184,6 +229,14 @@ async def tiles_back_to_back(dut: Any) -> None:
         bubbles = later[-1] - later[0] + 1 - len(later)
         where = f"{form.name}, N={free}, offset {offset}, rows {rows} apart"
         assert len(bench.columns) == 4 * free and bubbles == 0, f"{where}: {bubbles} bubbles"
+    # of words of 8 bytes four a frame are wanted
+    for ratio in range(1, RATIO_LIMIT + 1) if CONFIG.tensor.sparse and CONFIG.sbuf.word_bytes > 8 else ():
+        for form, free in ((BF16, 64), (E5M2, 96)):
+            await bench.place(0, memory(CONFIG, np.random.default_rng(ratio)))
+            del bench.columns[:]
+            await bench.run(sparse_pairs(CONFIG, pairs=4, free=free, ratio=ratio, form=form))
+            bubbles = bench.columns[-1] - bench.columns[0] + 1 - 4 * free
+            assert bubbles == 0, f"{form.name} in sparse, ratio {ratio}, N={free}: {bubbles} bubbles"
     assert not missing(bench, ("swap", "load overlaps columns"))
 
 

@@ -6,9 +6,10 @@ from rich.table import Table
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import Format
 from makalu.spec.preset import load_preset
+from makalu.spec.sparsity import RATIO_LIMIT
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import passes
-from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, mx_gemm_case, run_case
+from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, mx_gemm_case, run_case, sparse_gemm_case
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine
 
@@ -37,7 +38,10 @@ _HEADINGS = (
 def measure(console: Console) -> list[Figure]:
     """A GEMM with resident operands, of as many tiles as make 64 matmuls: first load's issue to last PSUM commit."""
     figures: list[Figure] = []
-    table = Table(title=f"{MATMULS} matmuls of {WIDTH} columns on the RTL, by element type")
+    title = (
+        f"{MATMULS} matmuls of {WIDTH} columns on the RTL, by element type; sparse: 4 of 16 rows are kept, all count"
+    )
+    table = Table(title=title)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
     for preset in PRESETS:
@@ -50,6 +54,8 @@ def measure(console: Console) -> list[Figure]:
                 size = mode.products * config.tensor.rows * high, config.tensor.columns * wide, WIDTH
                 if mode.mode == Mode.MX:
                     case = mx_gemm_case(config, *size, dtype=form)
+                elif mode.tagged:  # K counts the weights: four times as many rows move
+                    case = sparse_gemm_case(config, *size, dtype=form)
                 else:
                     case = gemm_case(config, *size, dtype=form, rows=mode.rows)
                 run = run_case(machine, case)
@@ -67,11 +73,13 @@ def _sides(tiles: int) -> tuple[int, int]:
 def _figures(
     config: CoreConfig, form: Format, mode: TensorMode, size: tuple[int, int, int], run: KernelRun, table: Table
 ) -> list[Figure]:
-    name = f"types_{config.name}_{form.name}" + (f"-{mode.mode.name.lower()}" if mode.products > 1 else "")
+    name = f"types_{config.name}_{form.name}" + (f"-{mode.mode.name.lower()}" if mode.mode != Mode.SINGLE else "")
     count = len(passes(form.splits, form.splits))
     floor = gemm_floor(config, *size, dtype=form, mode=mode.mode)
-    rate = size[0] * size[1] * size[2] / run.window
-    share = rate * count / (mode.products * config.tensor.rows * config.tensor.columns)
+    # of a sparse tile those of the dense one that it stands for
+    dense = RATIO_LIMIT if mode.tagged else 1
+    rate = dense * size[0] * size[1] * size[2] / run.window
+    share = rate * count / (dense * mode.products * config.tensor.rows * config.tensor.columns)
     cells = (
         config.name,
         form.name,

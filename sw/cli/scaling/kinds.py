@@ -24,8 +24,9 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """The type; with the mode where that has more than one product."""
-        return self.form.name if self.mode.products == 1 else f"{self.form.name}-{self.mode.mode.name.lower()}"
+        """The type; with the mode where that is not the plain one."""
+        plain = self.mode.mode == Mode.SINGLE
+        return self.form.name if plain else f"{self.form.name}-{self.mode.mode.name.lower()}"
 
     @property
     def passes(self) -> int:

@@ -16,7 +16,10 @@ from makalu.sw.rtl.lanes.nets import Net, NetlistError
 __all__ = ["BOXES", "OUTSIDE", "Design", "Grid", "Source"]
 
 BOXES = frozenset(
-    {"PeArray", "PeTile", "PeStrip", "Partition", "SbufSlice", "PsumSlice", "TensorEdge", "DmaLane", "Lane"}
+    {
+        *("PeArray", "PeTile", "PeStrip", "CandidateGather"),
+        *("Partition", "SbufSlice", "PsumSlice", "TensorEdge", "DmaLane", "Lane"),
+    }
 )
 """Placed components that are classes; every other one is part of what places it."""
 LONGEST_WIRE = 5_000
