@@ -48,7 +48,8 @@ CASES = (
     replace(SMALL, name="4x4-sparse", config="sparse", params={**FEW, "commands": 100}),
     replace(SMALL, name="4x4-sparse-rows", config="one-row-groups", params={**FEW, "commands": 100}, soak=True),
     replace(SMALL, name="4x4-sparse-pairs", config="pairs-of-rows", params={**FEW, "commands": 100}, soak=True),
+    # every mode
     replace(SMALL, name="8x8-sparse", config="eight-sparse", params={**FEW, "commands": 100}, slow=True),
-    replace(SMALL, name="8x8-mx", config="eight-mx", params={**FEW, "commands": 100}, slow=True),  # every mode
+    replace(SMALL, name="8x8-mx", config="eight-mx", params={**FEW, "commands": 100}, soak=True),
     SMALL.on_icarus(**FEW, commands=50, slow=True),  # registers without a value stay X: nothing undefined is compared
 )
