@@ -13,6 +13,7 @@ from makalu.spec.engines import Channel
 from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES
 from makalu.spec.preset import load_preset
 from makalu.spec.sequencer import CHANNEL_OF
+from makalu.spec.sparsity import deskew
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
@@ -81,11 +82,12 @@ def intervals(case, trace):
 def columns_sent(config, spans):
     """[(first, last)]: cycles with a column at the edge of row 0, of matmuls that had no bubble.
 
-    The last column is 1 + S + R*L + (C-1) + A before the finish. No column comes before that of the matmul in front of
+    The last column is 1 + D + S + R*L + (C-1) + A before the finish. No column comes before that of the matmul in front of
     it or before the load's issue + 5: where that leaves N cycles for N columns, each of them has one.
     """
     tensor = config.tensor
-    chain = 1 + tensor.mul_stages + tensor.rows * tensor.add_stages + tensor.columns - 1 + config.psum.add_stages
+    array = deskew(tensor) + tensor.mul_stages + tensor.rows * tensor.add_stages
+    chain = 1 + array + tensor.columns - 1 + config.psum.add_stages
     out, before = [], -1
     for (load, _, _), (_, finish, matmul) in zip(spans[Channel.TENSOR_LOAD], spans[Channel.MATMUL], strict=True):
         count = math.prod(matmul[f"src0_size{d}"] for d in range(AP_DIMS))
