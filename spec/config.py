@@ -27,6 +27,9 @@ __all__ = [
     "TensorConfig",
 ]
 
+COLUMN_TILES = 4
+"""Places in the array, at most, where a stationary tile may begin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TensorConfig:
@@ -93,6 +96,11 @@ class TensorConfig:
         """Those that the array has, in the order of their numbers."""
         rows = (row for row in MODES.values() if row.products <= self.products)
         return tuple(row.mode for row in rows if self.sparse or not row.tagged)
+
+    @property
+    def column_tile(self) -> int:
+        """PE columns of the smallest column tile: 32 of 128, a quarter of fewer, but whole groups of a load."""
+        return max(self.load_columns, self.columns // COLUMN_TILES)
 
     @property
     def sparse(self) -> bool:

@@ -135,11 +135,13 @@ _FLAGS = [
     Field("reverse0", 11, 1, "op0(operand0, data) instead of op0(data, operand0)"),
     Field("reverse1", 12, 1, "op1(immediate1, data) instead of op1(data, immediate1)"),
 ]
+_TENSOR_ONLY = ("accumulate", "columns", "column", "part", "mode", "ratio")
 _NUMBERS = [
     Field("partitions", 608, 8, "that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA"),
-    Field("columns", 616, 8, "M of a matmul: PE columns, PSUM partitions 0 to M - 1"),
+    Field("columns", 616, 8, "M of a matmul: PE columns and PSUM partitions, from the first of dst on"),
     Field("part", 624, 3, "a `Part`: what of an element is the operand"),
     Field("mode", 627, 2, "a `Mode` of the array"),
+    Field("column", 632, 7, "first PE column of a stationary tile"),
     Field("ratio", 629, 3, "moving elements of a partition and column among which a tag chooses"),
     Field("op0", 624, 8, "an `AluOp`"),
     Field("op1", 632, 8, "an `AluOp`"),
@@ -198,15 +200,13 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
             "tensor",
             ("tensor",),
             ("dst", "src0", "src1"),
-            ("partitions", "columns", "part", "mode", "ratio", "rounding", "accumulate"),
+            ("partitions", "columns", "column", "part", "mode", "ratio", "rounding", "accumulate"),
         ),
         InstructionFormat(
             "lane",
             ("vector", "scalar"),
             ("dst", "src0", "src1"),
-            tuple(
-                f.name for f in (*_FLAGS, *_NUMBERS) if f.name not in ("accumulate", "columns", "part", "mode", "ratio")
-            ),
+            tuple(f.name for f in (*_FLAGS, *_NUMBERS) if f.name not in _TENSOR_ONLY),
             (_SOURCE_2, _OVERRIDES),
         ),
         InstructionFormat(

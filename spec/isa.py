@@ -195,6 +195,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                         OperandRule.OF_MODE,
                         OperandRule.UNTAGGED,
                         OperandRule.TILE,
+                        OperandRule.COLUMNS_WITHIN,
                         OperandRule.WORD_ALIGNED,
                         OperandRule.UNIT_STRIDE,
                         OperandRule.ROWS_ALIGNED,
@@ -204,7 +205,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 ),
                 "src1": _SCALES,
             },
-            ("partitions", "part", "mode"),
+            ("partitions", "column", "part", "mode"),
             "shadow[K, M] = part of src0[K, M], in mx times src1[K / 32, M]",
         ),
         InstructionSpec(
@@ -214,7 +215,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 "dst": Operand(
                     _PSUM,
                     TENSOR_RESULTS,
-                    (OperandRule.FROM_ZERO, OperandRule.ONE_BANK, OperandRule.ADDABLE, OperandRule.SHORTER),
+                    (OperandRule.COLUMN_TILE, OperandRule.ONE_BANK, OperandRule.ADDABLE, OperandRule.SHORTER),
                     among="outputs",
                     count="columns",
                 ),
@@ -246,6 +247,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                     SPARSE,
                     (
                         OperandRule.ROW_TILE,
+                        OperandRule.COLUMNS_WITHIN,
                         OperandRule.WORD_ALIGNED,
                         OperandRule.UNIT_STRIDE,
                         OperandRule.WHOLE_GROUPS,
@@ -264,7 +266,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                     among="tags",
                 ),
             },
-            ("partitions", "ratio"),
+            ("partitions", "column", "ratio"),
             "shadow[K, M] = src0[K, M] with tags src1[K, M / 4], for a matmul in sparse",
         ),
         InstructionSpec(

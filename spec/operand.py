@@ -53,7 +53,14 @@ class OperandRule(Enum):
         ErrorCode.SIZE,
         "the sizes are those of dst; in double row size3 is 2, in sparse 1 to 4, and that of dst 1",
     )
-    FROM_ZERO = ErrorCode.PARTITION, "the first partition is 0"
+    COLUMN_TILE = (
+        ErrorCode.PARTITION,
+        "the first partition, which is the first PE column, is a multiple of 32, or of a quarter of a smaller core's",
+    )
+    COLUMNS_WITHIN = (
+        ErrorCode.SIZE,
+        "`column` is a multiple of 32, or of a quarter of a smaller core's, and with size0 at most the PE columns",
+    )
     SAME_PARTITION = ErrorCode.PARTITION, "the first partition is that of dst"
     SAME_SOURCE = ErrorCode.PARTITION, "the first partition is that of src0"
     QUADRANTS = ErrorCode.PARTITION, "in mx first partition and partitions are multiples of 32, or of a smaller core's"
@@ -108,7 +115,6 @@ _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
     OperandRule.SAME_SIZES: (OperandRule.BOUNDED,),
     OperandRule.QUARTER_SIZES: (OperandRule.FILLED, OperandRule.BOUNDED),
     OperandRule.SAME_COLUMNS: (OperandRule.BOUNDED,),
-    OperandRule.FROM_ZERO: (OperandRule.WITHIN,),
 }
 """Rules that need no look of their own beside another one: `columns` is never above the partitions, and scales end in
 a quadrant of partitions that src0 has."""

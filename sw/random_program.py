@@ -68,7 +68,7 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
     random = np.random.default_rng(seed)
     count = INPUT_ROOMS * ROOM * elements * config.partitions
     forms = _forms(config, random)
-    builder = _Builder(config, random, instructions, elements, forms)
+    builder = _Builder(config, random, instructions, elements, forms, np.random.default_rng([seed, 1]))
     traced = trace(builder.kernel, config, **{form.name: TensorSpec((count,), form) for form in forms})
     program = compile_trace(traced, whole_outputs=False, transform=lambda queues: decorated(queues, config, random))
     inputs = {form.name: Bits(random_bits(random, form, count)) for form in forms}
@@ -96,8 +96,9 @@ class _Builder:
         instructions: int,
         elements: int,
         forms: tuple[Format, ...],
+        tiles: np.random.Generator,
     ) -> None:
-        self._config, self._random, self._forms = config, random, forms
+        self._config, self._random, self._forms, self._tiling = config, random, forms, tiles
         self._budget, self._elements = instructions, elements
         self._shapes = RandomPatterns(random, elements)
         self._output_elements = OUTPUT_ROOMS * ROOM * elements * config.partitions
@@ -325,8 +326,27 @@ class _Builder:
         shape = (stationary.shape[1], int(np.prod(sizes)))
         tile = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
         view = self._view(moving, sizes, rows, overlapping=True)
-        nisa.nc_matmul(tile.reshape((shape[0], *sizes)), stationary, view, accumulate=False)
+        for part in self._column_tiles(shape[0]):
+            nisa.nc_matmul(tile.reshape((shape[0], *sizes))[part], stationary[:, part], view, accumulate=False)
         self._sums = [*self._sums, tile][-TILES:]
+
+    def _column_tiles(self, count: int, whole: int = 1) -> list[slice]:
+        """Columns of a stationary tile, often as two tiles of the array, in any order; each of a multiple of `whole`.
+
+        By numbers of their own: what else the programs of seeds that tests and records name do stays.
+        """
+        step = max(whole, self._config.tensor.column_tile)
+        places = (count - 1) // step
+        if not places or self._tiling.random() < 1 / 3:
+            return [slice(0, count)]
+        cut = step * int(self._tiling.integers(1, places + 1))
+        parts = [slice(0, cut), slice(cut, count)]
+        return parts if self._tiling.random() < 1 / 2 else parts[::-1]
+
+    def _first_column(self, last: int) -> int:
+        """Where a column tile may begin, up to `last`."""
+        step = self._config.tensor.column_tile
+        return step * int(self._tiling.integers(0, last // step + 1))
 
     def _transpose(self) -> None:
         """Bits of a tile, to a new tile of PSUM."""
@@ -334,7 +354,8 @@ class _Builder:
         stationary = stationary[: min(stationary.shape[0], self._elements)]
         shape = stationary.shape[::-1]
         tile = current().allocate(shape, stationary.dtype, Buffer.PSUM, "turned")
-        nisa.nc_transpose(tile, stationary)
+        for part in self._column_tiles(shape[0]):
+            nisa.nc_transpose(tile[part], stationary[:, part])
         self._turned = [*self._turned, tile][-TILES:]
 
     def _double_row(self) -> None:
@@ -351,7 +372,8 @@ class _Builder:
         shape = (stationary.shape[2], moving.shape[2])
         sums = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
         double_row = nisa.matmul_perf_mode.double_row
-        nisa.nc_matmul(sums, stationary, moving, accumulate=False, perf_mode=double_row)
+        for part in self._column_tiles(shape[0]):
+            nisa.nc_matmul(sums[part], stationary[:, :, part], moving, accumulate=False, perf_mode=double_row)
         self._sums = [*self._sums, sums][-TILES:]
 
     def _two_rows(self, tile: Tensor, rows: tuple[int, int]) -> Tensor:
@@ -366,7 +388,8 @@ class _Builder:
         columns = 2 * self._shapes.integer(1, most // 2), self._shapes.integer(1, self._elements)
         (data, scale), (other, its) = (self._quantised(count) for count in columns)
         sums = current().allocate(columns, FP32, Buffer.PSUM, "sums")
-        nisa.nc_matmul_mx(sums, data, other, scale, its, accumulate=False)
+        for part in self._column_tiles(columns[0]):
+            nisa.nc_matmul_mx(sums[part], data[:, part], other, scale[:, part], its, accumulate=False)
         self._sums = [*self._sums, sums][-TILES:]
 
     def _quantised(self, columns: int) -> tuple[Tensor, Tensor]:
@@ -412,7 +435,11 @@ class _Builder:
             sums = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
             self._sums = [*self._sums, sums][-TILES:]
         tags = self._tags(stationary.shape, ratio, taken)
-        nisa.nc_matmul_sparse(sums[: shape[0], : shape[1]], stationary, moving, tags, accumulate=adds)
+        first = self._first_column(sums.shape[0] - shape[0])
+        for part in self._column_tiles(shape[0], PACKED_TAGS):
+            dst = sums[first + part.start : first + part.stop, : shape[1]]
+            its = tags[:, part.start // PACKED_TAGS : part.stop // PACKED_TAGS]
+            nisa.nc_matmul_sparse(dst, stationary[:, part], moving, its, accumulate=adds)
 
     def _candidates(self, tile: Tensor, rows: slice, ratio: int) -> Tensor:
         """[K, ratio, N] of a tile: elements of a partition whole words apart, or one behind the other."""
@@ -439,10 +466,11 @@ class _Builder:
         """Adds to part of a PSUM tile, now and then to one element again and again."""
         stationary, moving, rows = self._matmul_operands()
         tile = self._pick(self._sums)
-        count = min(stationary.shape[1], tile.shape[0])
+        first = self._first_column(tile.shape[0] - 1)
+        count = min(stationary.shape[1], tile.shape[0] - first)
         sizes = self._shapes.sizes(min(tile.shape[1], moving.shape[1]))
         nisa.nc_matmul(
-            self._view(tile, sizes, (0, count), overlapping=True),
+            self._view(tile, sizes, (first, count), overlapping=True),
             stationary[:, :count],
             self._view(moving, sizes, rows, overlapping=True),
             accumulate=True,

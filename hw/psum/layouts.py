@@ -93,7 +93,8 @@ def wave(config: CoreConfig) -> data.StructLayout:
             "carried": int(config.tensor.carries and config.tensor.rounds),
             "rounding": int(config.stochastic_sums),  # of the shorter sum: a `Rounding`
             "accumulate": 1,
-            "columns": FIELDS["columns"].bits,  # M: slices 0 .. M-1 take part
+            "first": INDEX_BITS,
+            "columns": FIELDS["columns"].bits,  # M: slices first .. first + M - 1 take part
         },
         go="valid",
     )

@@ -54,8 +54,8 @@ class PsumSlice(wiring.Component):
         Partition number = the array's column, constant at the instance.
     column: In(34)
         Chain word at the bottom of the column.
-    wave_in: In({valid, address, halves, carried, rounding, accumulate, columns})
-        Destination of the column's result of the next cycle; takes part when `valid & index < columns`.
+    wave_in: In({valid, address, halves, carried, rounding, accumulate, first, columns})
+        Destination of the column's result of the next cycle; takes part if first <= index < first + columns.
     wave_out: Out({...})
         The same one cycle later, for the next slice, whether this one took part or not.
     access: In(ArrayLayout({enable, address, start, count}, 2))
@@ -107,7 +107,7 @@ class PsumSlice(wiring.Component):
         for number, bank in enumerate(banks):
             m.submodules[f"bank{number}"] = place(bank, platform)
         takes_part = Signal()
-        m.d.comb += takes_part.eq(self.wave_in.valid & (self.index < self.wave_in.columns))
+        m.d.comb += takes_part.eq(self.wave_in.valid & in_range(self.index, self.wave_in.first, self.wave_in.columns))
         m.d.sync += self.wave_out.eq(self.wave_in)
         rules = Rules(m, platform)
         old, reads, bank_of = self._reads(m, banks, takes_part)

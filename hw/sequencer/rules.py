@@ -233,8 +233,12 @@ class _Slot:
         some = range(0, largest_offset(self._config) + 1, OFFSET_STEP)
         return ~Cat(offset == each for each in some).any()
 
-    def from_zero(self) -> Value:
-        return self._field("partition").any()
+    def column_tile(self) -> Value:
+        return (self._field("partition") & (self._config.tensor.column_tile - 1)).any()
+
+    def columns_within(self) -> Value:
+        tensor, column = self._config.tensor, self._i.column
+        return (column & (tensor.column_tile - 1)).any() | (column + self._field("size0") > tensor.columns)
 
     def same_partition(self) -> Value:
         return self._field("partition") != self._i.dst_partition
@@ -276,7 +280,8 @@ STATIC_RULES = {
     OperandRule.SAME_COLUMNS: _Slot.same_columns,
     OperandRule.ROWS_ALIGNED: _Slot.rows_aligned,
     OperandRule.OF_MODE: _Slot.of_mode,
-    OperandRule.FROM_ZERO: _Slot.from_zero,
+    OperandRule.COLUMN_TILE: _Slot.column_tile,
+    OperandRule.COLUMNS_WITHIN: _Slot.columns_within,
     OperandRule.SAME_PARTITION: _Slot.same_partition,
     OperandRule.WORD_ALIGNED: _Slot.word_aligned,
     OperandRule.UNIT_STRIDE: _Slot.unit_stride,

@@ -48,7 +48,7 @@ class ColumnUnit(wiring.Component):
         and candidates the words of all rows come one after the other, with the same segment.
     column: Out({valid, swap, buffer, place, dtype, part, paired, ratio})
         The column at the array's edge in this cycle (a register).
-    wave: Out({valid, address, halves, carried, rounding, accumulate, columns}), last: Out(1)
+    wave: Out({valid, address, halves, carried, rounding, accumulate, first, columns}), last: Out(1)
         Its destination; it is its matmul's last.
     swap_sent: Out(1)
         A column with swap goes to the edge in the next cycle.
@@ -101,6 +101,7 @@ class ColumnUnit(wiring.Component):
         accumulate = Signal(reset_less=True)
         short, carried = Signal(reset_less=True), Signal(reset_less=True)
         columns = Signal(FIELDS["columns"].bits, reset_less=True)
+        first_column = Signal.like(self.wave.first, name="first_column", reset_less=True)
         send, ends, busy = Signal(), Signal(), Signal()
         m.d.comb += [
             ends.eq(send & walker.last),
@@ -117,6 +118,7 @@ class ColumnUnit(wiring.Component):
                 short.eq(self.next.dst_dtype != ACCUMULATOR.code),
                 carried.eq(self.next.dst_dtype == CARRIED.code),
                 columns.eq(self.next.columns),
+                first_column.eq(self.next.dst_partition),
             ]
 
         # line buffers: a circular queue of segments
@@ -168,6 +170,7 @@ class ColumnUnit(wiring.Component):
             self.wave.halves.eq(halves),
             self.wave.carried.eq(carried),
             self.wave.accumulate.eq(accumulate),
+            self.wave.first.eq(first_column),
             self.wave.columns.eq(columns),
             self.last.eq(ends),
         ]
@@ -190,7 +193,8 @@ class ColumnUnit(wiring.Component):
         unaligned = walker.addresses[0][: CARRIED.size_log2].any() | (half & ~short)
         rules.never(walker.valid & unaligned, "destinations are whole elements")
         most = config.tensor.columns
-        rules.follows(walker.valid, (columns != 0) & (columns <= most), "a matmul has columns that there are")
+        there = (columns != 0) & (first_column + columns <= most)
+        rules.follows(walker.valid, there, "a matmul has columns that there are")
         return m
 
     def _weighted(self) -> Value:

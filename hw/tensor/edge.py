@@ -207,7 +207,7 @@ class TensorEdge(wiring.Component):
                         m.d.sync += kept.eq(self.sbuf_data)
         group, bits = self.control_in.group, TAG_BITS * config.tensor.load_columns
         with m.If(self.w.valid & group.ratio.any()):
-            m.d.comb += self.w.picks.eq(Cat(words).word_select(group.tag, bits))
+            m.d.comb += self.w.picks.eq(Cat(words).word_select(group.number, bits))
         return s1_tags
 
     def _out_of_range(self, unit: Value, ratio: Value) -> Value:

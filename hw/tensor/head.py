@@ -51,7 +51,7 @@ class TensorHead(wiring.Component):
         Where weights have tags: one that a load has read is out of range.
     control: Out({read, group, column, lookup})
         To the edge of partition 0; `lookup` where there is MX.
-    wave: Out({valid, address, halves, carried, rounding, accumulate, columns})
+    wave: Out({valid, address, halves, carried, rounding, accumulate, first, columns})
         To PSUM slice 0.
     owned: Out(8)
         PSUM banks that columns are on their way to.
@@ -253,7 +253,9 @@ class TensorHead(wiring.Component):
         )
         rules.follows(takes_load, (i.src0_stride0 == 1) & outer, "a stationary tile is contiguous, of its mode's rows")
         rules.never(takes_load & (i.src0_offset % config.sbuf.word_bytes != 0), "a stationary tile begins with a word")
-        rules.never(takes_matmul & (i.dst_partition != 0), "a matmul writes from partition 0 on")
+        rules.never(
+            takes_matmul & (i.dst_partition % config.tensor.column_tile != 0), "a matmul writes a tile of columns"
+        )
         same = [i[f"src0_size{d}"] == i[f"dst_size{d}"] for d in range(AP_DIMS)]
         several = (rows > 1) | is_mode(i.mode, lambda mode: mode.tagged)
         sizes = Cat(same[:-1]).all() & (same[-1] | several)

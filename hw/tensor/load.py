@@ -139,9 +139,12 @@ class LoadUnit(wiring.Component):
 
         # sending: starts when the first word is in its buffer, while the load before may still send
         s0_groups = Signal(counts, reset_less=True)
+        s0_first, first_group = (
+            Signal.like(self.group.tag, name=name, reset_less=True) for name in ("s0_first", "first")
+        )
         s1_start, s2_start = Signal(), Signal()
         groups_left = Signal(counts)
-        tag = Signal.like(self.group.tag)
+        tag = Signal.like(self.group.tag)  # in the load
         s3 = {name: Signal.like(self.group[name], name=name, reset_less=True) for name in kind}
         dtype = s3["dtype"]
         # of a type whose words are a group each: it is at the edge where its word is, two cycles after the slot
@@ -153,7 +156,7 @@ class LoadUnit(wiring.Component):
         here = ~pauses | (self.slot >= MOVING_SLOT)
         m.d.sync += [s1_start.eq(go), s2_start.eq(s1_start)]
         with m.If(self.start):
-            m.d.sync += s0_groups.eq(groups)
+            m.d.sync += [s0_groups.eq(groups), s0_first.eq(instruction.column >> shift)]
         places = {size: (tag << size >> config.tensor.smallest)[: len(self.group.place)] for size in sizes}
         numbers = {size: tag >> ceil_log2(inside[size]) for size in sizes}
         buffers = {size: Mux(alone, 0, numbers[size][:1]) if slots[size] > 1 else Const(0, 1) for size in sizes}
@@ -161,7 +164,8 @@ class LoadUnit(wiring.Component):
             # a load is accepted in slot 3, and its first group comes 3 cycles later, in slot 2
             self.free.eq((groups_left <= Mux(pauses, 1, LOAD_LEAD)) & ~coming),
             self.group.valid.eq((groups_left != 0) & here),
-            self.group.tag.eq(tag),
+            self.group.tag.eq(first_group + tag),
+            self.group.number.eq(tag),
             *(self.group[name].eq(value) for name, value in s3.items()),
             self.group.place.eq(of(dtype, places)),
             self.group.buffer.eq(of(dtype, buffers)),
@@ -170,7 +174,12 @@ class LoadUnit(wiring.Component):
         with m.If(self.group.valid):
             m.d.sync += [groups_left.eq(groups_left - 1), tag.eq(tag + 1)]
         with m.If(s2_start):
-            m.d.sync += [groups_left.eq(s0_groups), tag.eq(0), *(s3[name].eq(s0[name]) for name in kind)]
+            m.d.sync += [
+                groups_left.eq(s0_groups),
+                tag.eq(0),
+                first_group.eq(s0_first),
+                *(s3[name].eq(s0[name]) for name in kind),
+            ]
 
         if config.tensor.sparse:
             m.d.comb += self.tags_first.eq(s0["ratio"].any() & (coming | s1_start | s2_start))

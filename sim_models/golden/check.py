@@ -355,9 +355,18 @@ def _of_quadrants(place: _Place) -> Iterator[str]:
         yield f"{place.slot} must begin at {some} partitions above src0, not {offset}"
 
 
-def _from_zero(place: _Place) -> Iterator[str]:
-    if place["partition"]:
-        yield f"{place.slot}_partition must be 0, not {place['partition']}"
+def _column_tile(place: _Place) -> Iterator[str]:
+    first, tile = place["partition"], place.config.tensor.column_tile
+    if first % tile:
+        yield f"{place.slot}_partition, the first PE column, must be a multiple of {tile}, not {first}"
+
+
+def _columns_within(place: _Place) -> Iterator[str]:
+    first, tile, columns = place.instruction["column"], place.config.tensor.column_tile, place.config.tensor.columns
+    if first % tile:
+        yield f"column must be a multiple of {tile}, not {first}"
+    elif first + place.sizes[0] > columns:
+        yield f"{place.slot} ends at column {first + place.sizes[0]}, the array has {columns}"
 
 
 def _same_partition(place: _Place) -> Iterator[str]:
@@ -444,7 +453,8 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.GROUPS: _groups,
     OperandRule.WHOLE_GROUPS: _whole_groups,
     OperandRule.OF_QUADRANTS: _of_quadrants,
-    OperandRule.FROM_ZERO: _from_zero,
+    OperandRule.COLUMN_TILE: _column_tile,
+    OperandRule.COLUMNS_WITHIN: _columns_within,
     OperandRule.SAME_PARTITION: _same_partition,
     OperandRule.SAME_SOURCE: _same_source,
     OperandRule.WORD_ALIGNED: _word_aligned,

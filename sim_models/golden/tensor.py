@@ -42,11 +42,12 @@ class _Stationary:
 class GoldenTensor:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul;
     in double row K has two elements a partition, in mx four with a scale, whose products are added first; in sparse a
-    weight meets the element of its group that its tag says. Into uint16: the bits that the sum carries.
+    weight meets the element of its group that its tag says. Into uint16: the bits that the sum carries. PE column m
+    writes PSUM partition m, so the first partition of dst says which columns of the array hold the stationary tile.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites; into
     `HALF_SUM` this is rounded once more, stochastically by the bits of the columns' generators, one after the other.
-    Weights outside the last load's [K, M] are undefined: their use is reported and counts as +0.
+    Weights outside the rows and columns of the last load are undefined: their use is reported and counts as +0.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class GoldenTensor:
         self._pending: _Stationary | None = None
 
     def load_stationary(self, instruction: Instruction) -> None:
-        """shadow[K, M] = src0[K, M]; the next matmul swaps it in."""
+        """shadow[K, M] = src0[K, M], from PE column `column` on; the next matmul swaps it in."""
         self._load(instruction, MODES[Mode(instruction["mode"])], None)
 
     def load_sparse(self, instruction: Instruction) -> None:
@@ -84,10 +85,11 @@ class GoldenTensor:
         source = operand(instruction, "src0", count=instruction["partitions"])
         defined = np.zeros(self._shape, np.bool_)
         operands = self._operands(instruction, source, mode)
-        rows, columns = slice(source.partition, source.partition + source.count), slice(0, instruction["src0_size0"])
+        first, count = instruction["column"], instruction["src0_size0"]
+        rows, columns = slice(source.partition, source.partition + source.count), slice(first, first + count)
         defined[rows, columns] = True
         placed = tuple(self._placed(each, rows, columns) for each in operands)
-        none = np.zeros((source.count, columns.stop), np.int64)
+        none = np.zeros((source.count, count), np.int64)
         self._pending = _Stationary(placed, defined, self._placed(none if tags is None else tags, rows, columns))
 
     def _placed(self, tile: Array, rows: slice, columns: slice) -> Array:
@@ -131,12 +133,13 @@ class GoldenTensor:
         columns, mode = instruction["columns"], MODES[Mode(instruction["mode"])]
         moving = operand(instruction, "src0", count=instruction["partitions"])
         target = operand(instruction, "dst", count=columns)
-        tile = slice(moving.partition, moving.partition + moving.count), slice(0, columns)
+        its_columns = slice(target.partition, target.partition + columns)
+        tile = slice(moving.partition, moving.partition + moving.count), its_columns
         undefined = ~self._active.defined[tile]
         if undefined.any():
-            row, column = np.argwhere(undefined)[0]
+            row, column = np.argwhere(undefined)[0] + (moving.partition, target.partition)
             self._report(
-                f"matmul uses stationary row {moving.partition + row} column {column}, which the last "
+                f"matmul uses stationary row {row} column {column}, which the last "
                 f"{'load_sparse' if mode.tagged else 'load_stationary'} did not load "
                 f"({int(undefined.sum())} of {undefined.size} weights)"
             )
@@ -147,7 +150,7 @@ class GoldenTensor:
             operands = tuple(candidates(each, ratio) for each in operands)
             picks = picks_of(self._active.tags[tile], ratio, self._config.tensor.group_rows)
         chain = self._chain(weights, operands, picks)
-        random = self.generators.draw(slice(0, columns), target.elements) if instruction["rounding"] else None
+        random = self.generators.draw(its_columns, target.elements) if instruction["rounding"] else None
         if not instruction["accumulate"]:
             carries = target.format == CARRIED
             self._psum.write(target, carried_by(chain) if carries else narrow(target.format, chain, random))

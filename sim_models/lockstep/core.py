@@ -101,7 +101,7 @@ class CoreModel:
             "semaphores": sequencer["semaphores"],
             "owned": out["head"]["owned"],
             "columns": out["p"],
-            "columns_used": (wave["valid"] != 0) & (self._rows < wave["columns"]),
+            "columns_used": self.psum.wave_part(wave),
             "psum": commit,
             **{f"sbuf_{name}": sbuf["written_a"][e] for e, name in enumerate(ACCESS_ENGINES)},
             "sbuf_dma": sbuf["written_b"],
@@ -199,8 +199,7 @@ class CoreModel:
         to_sequencer = {**inputs, **_NOT_READY, **self._to_sequencer(head, engines, out["dma"], arbiter)}
         asked = self.sequencer.comb(to_sequencer)
         commands = {
-            name: self.instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None
-            for name in STREAMS
+            name: self.instruction(asked[f"{name}__payload"]) if asked[f"{name}__valid"] else None for name in STREAMS
         }
         out["commands"] = commands
         out["to_head"] = to_head | {"command": commands["tensor"]}

@@ -111,11 +111,14 @@ class PsumModel:
                 readers.append((1 + e, f"access{e}", part, np.full(part.shape, command["address"], np.int64)))
         accumulate = np.asarray(wave["accumulate"]) != 0
         if accumulate.any():
-            readers.append((0, "wave", self._wave_part(wave) & accumulate, np.asarray(wave["address"], np.int64)))
+            readers.append((0, "wave", self.wave_part(wave) & accumulate, np.asarray(wave["address"], np.int64)))
         return readers
 
-    def _wave_part(self, wave: dict[str, Any]) -> NDArray[np.bool_]:
-        part: NDArray[np.bool_] = (np.asarray(wave["valid"]) != 0) & (self._rows < np.asarray(wave["columns"]))
+    def wave_part(self, wave: dict[str, Any]) -> NDArray[np.bool_]:
+        above = self._rows - np.asarray(wave["first"])
+        part: NDArray[np.bool_] = (
+            (np.asarray(wave["valid"]) != 0) & (above >= 0) & (above < np.asarray(wave["columns"]))
+        )
         return part
 
     def tick(self, inputs: dict[str, Any]) -> None:
@@ -153,7 +156,7 @@ class PsumModel:
 
         wave = inputs["wave_in"]
         entered = {
-            "valid": self._wave_part(wave),
+            "valid": self.wave_part(wave),
             "address": np.array(wave["address"], np.int64),
             "halves": np.array(wave["halves"], np.int64),
             "data": np.zeros(column.shape, np.uint32),
@@ -180,7 +183,7 @@ class PsumModel:
             # the order of a partition's columns is that of their writes; one that is not written takes no bits
             halved = (self.wave["halves"] != _BOTH) & (self.wave["rounding"] != 0)
             rounded = np.where(halved, narrow(HALF_SUM, totals, random_bits(self.generators.state)), rounded)
-            if (rows := np.flatnonzero(halved & self._wave_part(self.wave))).size:
+            if (rows := np.flatnonzero(halved & self.wave_part(self.wave))).size:
                 self.generators.draw(rows, 1)
         carried = carried_by(totals).astype(np.uint32)
         return np.where(self.wave["carried"] != 0, carried, rounded).astype(np.uint32)

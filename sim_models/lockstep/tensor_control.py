@@ -24,7 +24,9 @@ class Read(NamedTuple):
 
 
 class Group(NamedTuple):
-    """`place`: of the group in its word, in groups of the smallest operand; `ratio`: 0 where weights have no tags."""
+    """`place`: of the group in its word, in groups of the smallest operand; `ratio`: 0 where weights have no tags;
+    `number`: of the group in its load, where weights may have some.
+    """
 
     buffer: int
     place: int
@@ -33,6 +35,7 @@ class Group(NamedTuple):
     part: int
     paired: int
     ratio: int = 0
+    number: int = 0
 
 
 class Column(NamedTuple):
@@ -59,6 +62,7 @@ class Wave(NamedTuple):
     carried: int
     rounding: int
     accumulate: int
+    first: int
     columns: int
 
 

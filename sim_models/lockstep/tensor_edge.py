@@ -149,7 +149,7 @@ class TensorEdgesModel:
         mine = np.flatnonzero(valid & (c["group", "ratio"] != 0))
         if len(mine):
             tags = _unpacked(self._words["tags"][mine].reshape(len(mine), -1))
-            out[mine] = tags.reshape(len(mine), -1, out.shape[1])[np.arange(len(mine)), c["group", "tag"][mine]]
+            out[mine] = tags.reshape(len(mine), -1, out.shape[1])[np.arange(len(mine)), c["group", "number"][mine]]
         return out
 
     def _operands(

@@ -47,6 +47,7 @@ class _Matmul:
     rows: int
     swap: bool
     accumulate: bool
+    first: int
     columns: int
     start: int
     count: int
@@ -262,7 +263,9 @@ class TensorHeadModel:
         for g in range(groups):
             buffer = word_cycle(source.format, g // inside * rows, rows, sparse=sparse) % SLOTS
             place = g % inside << source.format.size_log2 - tensor.smallest
-            here = Group(buffer, place, g, source.format.code, part, int(rows > 1), ratio)
+            number = g if tensor.sparse else 0
+            tag = load["column"] // tensor.load_columns + g
+            here = Group(buffer, place, tag, source.format.code, part, int(rows > 1), ratio, number)
             self._groups[a + LOAD_LEAD + group_cycle(source.format, g, sparse=sparse)] = here
             if mode.scaled and self._scales is not None:
                 self._scales.group(a + LOAD_LEAD + group_cycle(source.format, g), g)
@@ -296,6 +299,7 @@ class TensorHeadModel:
             rows=mode.rows,
             swap=self._pending,
             accumulate=bool(matmul["accumulate"]),
+            first=matmul["dst_partition"],
             columns=matmul["columns"],
             start=matmul["src0_partition"],
             count=matmul["partitions"],
@@ -360,7 +364,7 @@ class TensorHeadModel:
         self._sent.append((h, destination, halves))
         carried = int(matmul.into == CARRIED and self.config.tensor.rounds)
         accumulate = int(matmul.accumulate)
-        wave = Wave(destination, halves, carried, matmul.rounding, accumulate, matmul.columns)
+        wave = Wave(destination, halves, carried, matmul.rounding, accumulate, matmul.first, matmul.columns)
         self._waves[h + self._to_psum] = wave, swap, not matmul.destinations
         self._owned_from.append((h, destination // self.config.psum.bank_elems))
         if matmul.scaled and self._scales is not None:

@@ -30,14 +30,16 @@ class Roles:
 
 
 ROLES: Mapping[Opcode, Roles] = {
-    Opcode.LOAD_STATIONARY: Roles({"stationary": "src0"}, numbers={"part": "part", "mode": "mode"}, scales="src1"),
+    Opcode.LOAD_STATIONARY: Roles(
+        {"stationary": "src0"}, numbers={"part": "part", "mode": "mode", "column": "column"}, scales="src1"
+    ),
     Opcode.MATMUL: Roles(
         {"dst": "dst", "moving": "src0"},
         numbers={"part": "part", "mode": "mode", "accumulate": "accumulate"},
         columns="dst",
         scales="src1",
     ),
-    Opcode.LOAD_SPARSE: Roles({"stationary": "src0"}, numbers={"ratio": "ratio"}, tags="src1"),
+    Opcode.LOAD_SPARSE: Roles({"stationary": "src0"}, numbers={"ratio": "ratio", "column": "column"}, tags="src1"),
     Opcode.TENSOR_COPY: Roles({"dst": "dst", "src": "src0"}),
     Opcode.TENSOR_TENSOR: Roles({"dst": "dst", "data1": "src0", "data2": "src1"}, numbers={"op": "op0"}),
     Opcode.TENSOR_SCALAR: Roles(

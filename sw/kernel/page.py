@@ -50,6 +50,9 @@ def _of_one(name: str, t: dict[str, Tensor]) -> None:
 SAMPLES: dict[str, Sample] = {
     "nisa.nc_matmul": lambda t: nisa.nc_matmul(t["sums"], t["half"][:, :128], t["half"]),
     "nisa.nc_matmul, strided stationary": lambda t: nisa.nc_matmul(t["sums"], t["half"][:, :256:2], t["half"]),
+    "nisa.nc_matmul, a tile of 32 columns": lambda t: nisa.nc_matmul(
+        t["sums"][32:64], t["half"][:, :32], t["half"], tile_position=(0, 32), tile_size=(128, 32)
+    ),
     "nisa.nc_matmul_sparse (ours)": lambda t: nisa.nc_matmul_sparse(
         t["sums"][:, :128], t["half"][:, :128], t["half"].reshape((ROWS, 4, 128)), t["tags"]
     ),

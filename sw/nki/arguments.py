@@ -94,6 +94,7 @@ def _checks(signature: inspect.Signature) -> Mapping[str, Callable[[str, Any], A
         str: checked_text,
         str | None: checked_text,
         tuple[int, ...]: checked_integers,
+        tuple[int, ...] | None: lambda place, value: None if value is None else checked_integers(place, value),
     }
     out = {}
     for name, parameter in signature.parameters.items():

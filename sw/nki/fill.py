@@ -16,7 +16,8 @@ from makalu.spec.isa import Opcode
 from makalu.spec.tensor_types import Part, mixable
 from makalu.sw.elements import from_bits, to_bits
 
-from .errors import KernelError, NotBuiltError
+from .errors import KernelError
+from .pe_tiles import check_columns
 from .pieces import in_rows_of, pieces
 from .recording import current
 from .storage import Buffer, Written
@@ -92,8 +93,7 @@ def halves(dst: Tensor) -> list[Tensor]:
 
 
 def _fill_psum(dst: Tensor, value: float) -> None:
-    if dst.partition:
-        raise NotBuiltError(f"a fill of PSUM that starts in partition {dst.partition}: {dst}")
+    check_columns(dst)
     bits = to_bits(np.array([value], np.float64), dst.dtype)
     rest = from_bits(bits, dst.dtype)[0]
     sums = dst.dtype == ACCUMULATOR and np.isfinite(rest) and (rest != 0 or not np.signbit(rest))
@@ -115,7 +115,8 @@ def _fill_bits(dst: Tensor, bits: int) -> None:
 
         left = current().once(("bits", low), stationary)[:, : dst.shape[0]]
         for piece in _banks(half):
-            current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {"part": int(Part.BITS)})
+            its = {"part": int(Part.BITS), "column": dst.partition}
+            current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, its)
             moving = _ones()[:1, : piece.size // piece.shape[0]]
             numbers = {"part": int(Part.UPPER), "accumulate": 0}
             current().append(Opcode.MATMUL, {"dst": piece, "moving": moving}, numbers)
@@ -151,7 +152,8 @@ def _fill_sums(dst: Tensor, rest: np.float32) -> None:
     left = current().once(key, stationary)[:, : dst.shape[0]]
     right = _ones()
     for piece in _banks(dst):
-        current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, {"part": int(Part.UPPER)})
+        its = {"part": int(Part.UPPER), "column": dst.partition}
+        current().append(Opcode.LOAD_STATIONARY, {"stationary": left}, its)
         numbers = {"part": int(Part.UPPER), "accumulate": 0}
         moving = right[:, : piece.size // piece.shape[0]]
         current().append(Opcode.MATMUL, {"dst": piece, "moving": moving}, numbers)

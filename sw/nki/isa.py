@@ -28,6 +28,7 @@ from .errors import KernelError, NotBuiltError
 from .fill import fill, identity
 from .matmul import matmul
 from .operators import OPERATORS, Operator, alu_operator, function_operator
+from .pe_tiles import PeTile, pe_tile
 from .quantize import quantize
 from .recording import core_config, current
 from .staging import copied, fresh, in_rows, relocated
@@ -91,18 +92,27 @@ def nc_matmul(
     of stationary[K, 2, M] and moving[K, 2, N], fp8 elements, both rows in the time of one. An operand that is
     strided, unaligned or in other partitions is copied first.
 
+    With tile_position and tile_size, both (rows, columns), operands are in those PE rows and dst in those PSUM
+    partitions; operands of other partitions are copied first. Without them dst may begin at any multiple of 32, of a
+    smaller core a quarter of its columns. Does not: run matmuls of different tiles at the same time, as the documents
+    say; one goes behind the other, and the sums are the same.
+
     Sums are fp32. Where dst is of bf16 (trn3) each is rounded to it once more: what a matmul writes, each sum of two
     matmuls, and each pass of fp32 elements.
     """
     del name
-    size = (current().config.tensor.rows, current().config.tensor.columns)
-    if tile_position not in ((), (0, 0)) or tile_size not in ((), size):
-        raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
+    tile, all_of_it = pe_tile(tile_position, tile_size, call="nisa.nc_matmul"), PeTile.whole(current().config)
     double = perf_mode is matmul_perf_mode.double_row
     if double and is_transpose:
         raise KernelError("a transpose in double row (NKI: nisa.nc_matmul, perf_mode)")
+    if double and tile is not None and tile.columns != all_of_it.columns:
+        raise KernelError(f"double row in a column tile, tile_size={tile_size} (NKI: nisa.nc_matmul, perf_mode)")
+    if is_transpose and tile not in (None, all_of_it):
+        raise NotBuiltError(f"a transpose in a tile of the array, tile_size={tile_size}; it takes the whole array")
     whole = (bool(is_stationary_onezero), bool(is_moving_onezero))
-    matmul(dst, stationary, moving, accumulate=accumulate, transpose=is_transpose, whole=whole, double=double)
+    matmul(
+        dst, stationary, moving, accumulate=accumulate, transpose=is_transpose, whole=whole, double=double, tile=tile
+    )
 
 
 @call("nisa")
@@ -121,15 +131,13 @@ def nc_matmul_mx(
     the other; a scale (uint8, e8m0) for 8 partitions and column, in four partitions of each 32.
 
     `accumulate` and dst, which may be of bf16, as of nc_matmul. Becomes a load_stationary and a matmul, which multiply
-    4 K elements in the time of K.
-    Data or scales that are strided or unaligned are copied first.
+    4 K elements in the time of K. tile_position and tile_size as of nc_matmul, of 32 or 64 rows and all columns.
+    Data or scales that are strided, unaligned or in other partitions are copied first.
     """
     del name
-    size = (current().config.tensor.rows, current().config.tensor.columns)
-    if tile_position not in (None, (), (0, 0)) or tile_size not in (None, (), size):
-        raise NotBuiltError(f"tile_position={tile_position}, tile_size={tile_size}")
+    tile = pe_tile(tile_position or (), tile_size or (), call="nisa.nc_matmul_mx", mx=True)
     scales = (stationary_scale, moving_scale)
-    matmul(dst, stationary, moving, accumulate=accumulate, transpose=False, scales=scales)
+    matmul(dst, stationary, moving, accumulate=accumulate, transpose=False, scales=scales, tile=tile)
 
 
 @call("nisa")
@@ -147,9 +155,9 @@ def nc_matmul_sparse(
     of four partitions, an element of that row's `ratio`, 1 to 4. tags[K, M / 4] are uint16, four in each, that of the
     lowest column in the lowest bits. `makalu.sw.sparse` prunes weights and packs them so.
 
-    `accumulate` and dst, which may be of bf16, as of nc_matmul. Becomes a load_sparse and a matmul, which multiply K
-    weights, chosen from ratio x K rows, in the time of K. Operands that are strided, unaligned or in other partitions
-    are copied first. A tag that says no element stops the kernel, at this line.
+    `accumulate` and dst, which may be of bf16 and begin at other partitions, as of nc_matmul. Becomes a load_sparse and
+    a matmul, which multiply K weights, chosen from ratio x K rows, in the time of K. Operands that are strided,
+    unaligned or in other partitions are copied first. A tag that says no element stops the kernel, at this line.
     """
     del name
     matmul(dst, stationary, moving, accumulate=accumulate, transpose=False, tags=tags)

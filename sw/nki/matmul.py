@@ -5,6 +5,7 @@ from math import prod
 from makalu.spec.formats import ACCUMULATOR
 from makalu.spec.isa import Opcode, OperandRule
 from makalu.spec.quads import QUADS
+from makalu.spec.scales import quadrant
 from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import MIXING, TRANSPOSES, Part, mixable, passes
 
@@ -14,6 +15,7 @@ from .double_row import check_rows, placed_rows
 from .errors import KernelError, NotBuiltError
 from .fill import halves, materialised
 from .mx import check_mx, placed_data, placed_scales, record_mx
+from .pe_tiles import PeTile, check_columns
 from .recording import current
 from .sparse import check_sparse, placed_sparse, record_sparse
 from .staging import aligned_stationary, in_rows, read, relocated
@@ -39,13 +41,15 @@ def matmul(
     double: bool = False,
     scales: tuple[Tensor, Tensor] | None = None,
     tags: Tensor | None = None,
+    tile: PeTile | None = None,
 ) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds;
     where the core's sums carry bits and dst has the type of stationary, every bit arrives, and nothing is added.
 
     `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none). `double`: of
     stationary[K, 2, M] and moving[K, 2, N], the sum over both rows too. `scales`: of MX tiles.
-    `tags`: of the weights of a sparse tile, for moving[K, ratio, N].
+    `tags`: of the weights of a sparse tile, for moving[K, ratio, N]. `tile`: part of the array; None: its rows are the
+    operands' partitions, its columns those of dst.
     """
     config = current().config
     mode = MODES[Mode.MX if scales is not None else Mode.DOUBLE_ROW if double else Mode.SINGLE]
@@ -103,17 +107,19 @@ def matmul(
         )
     if (dst.shape[0], dst.size // dst.shape[0]) != (columns, count):
         raise KernelError(f"dst must hold [{columns}, {count}] elements; {shapes}")
-    if dst.partition or (dst.steps[0] != 1 and dst.shape[0] > 1):
-        raise NotBuiltError(
-            f"a matmul into partitions {dst.partition} and up, dst {dst}; the array writes from 0 on"
-            f" ({rule_of(_MATMUL, 'dst', OperandRule.FROM_ZERO)})"
+    if tile is not None and (rows > tile.rows or columns > tile.columns):
+        raise KernelError(
+            f"stationary has {rows} partitions (K) and {columns} columns (M), the tile of the array {tile.rows} rows"
+            f" and {tile.columns} columns ({_TUTORIAL}); {shapes}"
         )
+    check_columns(dst, tile)
     _inside_a_bank(dst)
     if tags is not None:
         stationary, moving, tags = placed_sparse(stationary, moving, tags)
     else:
-        moving = in_rows(moving) if scales is None else placed_data(moving)
-        stationary = in_rows(stationary) if scales is None else placed_data(stationary)
+        moving = _in_tile(moving, tile or PeTile.whole(config), 1 if scales is None else quadrant(config))
+        moving = moving if scales is None else placed_data(moving)
+        stationary = in_rows(stationary)
     if stationary.partition != moving.partition:
         stationary = relocated(stationary, moving.partition)
     if scales is not None:
@@ -148,13 +154,13 @@ def matmul(
 def _move(dst: Tensor, stationary: Tensor, moving: Tensor) -> None:
     """A matmul for every 16 bits of an element: sums carry the bits of stationary to halves of PSUM's words."""
     for part, piece in zip(TRANSPOSES, halves(dst), strict=False):
-        current().append(_LOAD, {"stationary": stationary}, {"part": int(part)})
+        current().append(_LOAD, {"stationary": stationary}, {"part": int(part), "column": dst.partition})
         current().append(_MATMUL, {"dst": piece, "moving": moving}, {"part": int(Part.UPPER), "accumulate": 0})
 
 
 def _record_rows(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool) -> None:
     numbers = {"part": int(Part.UPPER), "mode": int(Mode.DOUBLE_ROW)}
-    current().append(_LOAD, {"stationary": stationary}, numbers)
+    current().append(_LOAD, {"stationary": stationary}, numbers | {"column": dst.partition})
     current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers | {"accumulate": int(adds)})
 
 
@@ -164,10 +170,16 @@ def _record(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool, whole: 
     loaded: Part | None = None
     for step, (part, other) in enumerate(passes(*splits)):
         if part != loaded:
-            current().append(_LOAD, {"stationary": stationary}, {"part": int(part)})
+            current().append(_LOAD, {"stationary": stationary}, {"part": int(part), "column": dst.partition})
             loaded = part
         numbers = {"part": int(other), "accumulate": int(adds or step > 0)}
         current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers)
+
+
+def _in_tile(tensor: Tensor, tile: PeTile, step: int) -> Tensor:
+    """In rows of a tile of the array, from a multiple of `step` on; copied to its first ones where it is not."""
+    tensor = in_rows(tensor)
+    return tensor if tile.holds(tensor) and tensor.partition % step == 0 else relocated(tensor, tile.row)
 
 
 def _inside_a_bank(dst: Tensor) -> None:

@@ -109,6 +109,6 @@ def record_mx(dst: Tensor, data: tuple[Tensor, Tensor], scales: tuple[Tensor, Te
             read(name, scale[base : base + rows])
     numbers = {"part": 0, "mode": int(Mode.MX)}
     (stationary, moving), (its, other) = data, scales
-    current().append(_LOAD, {"stationary": stationary, "scales": its}, numbers)
+    current().append(_LOAD, {"stationary": stationary, "scales": its}, numbers | {"column": dst.partition})
     operands = {"dst": dst, "moving": moving, "scales": other}
     current().append(_MATMUL, operands, numbers | {"accumulate": int(adds)})

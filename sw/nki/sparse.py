@@ -94,6 +94,7 @@ def _placed_moving(moving: Tensor) -> Tensor:
 def record_sparse(dst: Tensor, stationary: Tensor, moving: Tensor, tags: Tensor, adds: bool) -> None:
     """A load and a matmul."""
     read("tags", tags)
-    current().append(_LOAD, {"stationary": stationary, "tags": tags}, {"ratio": moving.shape[1]})
+    its = {"ratio": moving.shape[1], "column": dst.partition}
+    current().append(_LOAD, {"stationary": stationary, "tags": tags}, its)
     numbers = {"part": 0, "mode": int(Mode.SPARSE), "accumulate": int(adds)}
     current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers)

@@ -79,6 +79,7 @@ def place_and_route(
     mul_stages: int = 2,
     subnormals: str = "keep",
     products: int = 1,
+    candidates: int = 1,
     speeds: tuple[int, ...] | None = None,
     seeds: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def place_and_route(
     ----------
     component_name : str
         One of COMPONENTS.
-    add_stages, mul_stages, subnormals, products
+    add_stages, mul_stages, subnormals, products, candidates
         Replace the preset's.
     speeds, seeds
         Speed grades and placer seeds; by default those of `constraints/ecp5-85`: one run tells little about a PE, whose
@@ -97,8 +98,9 @@ def place_and_route(
     Returns
     -------
     dict
-        `component`, `add_stages`, `mul_stages`, `subnormals`, `products`; `lut4`, `ccu2c`, `ff`, `mult18` as
-        synthesised; `comb` as placed (LUTs and carry cells); `fmax_mhz`: {speed: {seed: MHz}}; `tools`: versions.
+        `component`, `add_stages`, `mul_stages`, `subnormals`, `products`, `candidates`; `lut4`, `ccu2c`, `ff`,
+        `mult18` as synthesised; `comb` as placed (LUTs and carry cells); `fmax_mhz`: {speed: {seed: MHz}};
+        `tools`: versions.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def place_and_route(
     # a PE that adds several products is one for fp8, whatever else the array has
     formats = config.tensor.formats + tuple(form.name for form in PAIRABLE if products > 1)
     tensor = replace(config.tensor, add_stages=add_stages, mul_stages=mul_stages, subnormals=subnormals)
-    tensor = replace(tensor, products=products, formats=formats)
+    tensor = replace(tensor, products=products, candidates=candidates, formats=formats)
     component = COMPONENTS[component_name](config, tensor)
     text = Emission().verilog(component, name="dut")
     fmax: dict[str, dict[str, float]] = {}
@@ -135,6 +137,7 @@ def place_and_route(
         "mul_stages": mul_stages,
         "subnormals": subnormals,
         "products": products,
+        "candidates": candidates,
         "lut4": cells.get("LUT4", 0),
         "ccu2c": cells.get("CCU2C", 0),
         "ff": cells.get("TRELLIS_FF", 0),

@@ -281,8 +281,8 @@ def test_misaligned_program():
 
 @pytest.mark.parametrize("code", [code for code in ErrorCode if code is not ErrorCode.NONE], ids=lambda c: c.name)
 def test_every_code_has_a_test(code):
-    """A test of this file names it, in its body or its parameters; of a tag out of range, which `tiny` does not have, one
-    of the file beside it.
+    """A test of this file names it, in its body or its parameters; of a tag out of range, which `tiny` does not have,
+    one of the file beside it.
     """
     here = Path(__file__)
     tree = ast.parse((here.with_name("test_sparse_rtl.py") if code is ErrorCode.TAG else here).read_text())

@@ -82,8 +82,8 @@ def intervals(case, trace):
 def columns_sent(config, spans):
     """[(first, last)]: cycles with a column at the edge of row 0, of matmuls that had no bubble.
 
-    The last column is 1 + D + S + R*L + (C-1) + A before the finish. No column comes before that of the matmul in front of
-    it or before the load's issue + 5: where that leaves N cycles for N columns, each of them has one.
+    The last column is 1 + D + S + R*L + (C-1) + A before the finish. No column comes before that of the matmul in front
+    of it or before the load's issue + 5: where that leaves N cycles for N columns, each of them has one.
     """
     tensor = config.tensor
     array = deskew(tensor) + tensor.mul_stages + tensor.rows * tensor.add_stages

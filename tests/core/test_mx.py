@@ -146,7 +146,7 @@ def test_one_load_and_one_matmul():
         (SMALL, {"scales": ((1, M + 2), (1, N))}, {}, KernelError, "stationary_scale .* must have 6 columns"),
         (SMALL, {}, {"above": (0, 2)}, KernelError, r"moving_scale .* at partition 2, and must at one of \[0, 4\]"),
         (SMALL, {}, {"above": (1, 0)}, KernelError, "stationary_scale .* begins at partition 1"),
-        (SMALL, {}, {"tile_position": (32, 0)}, NotBuiltError, "tile_position"),
+        (SMALL, {}, {"tile_position": (32, 0)}, KernelError, "tile_position=.* without tile_size"),
     ],
 )
 def test_what_is_no_mx_is_refused(preset, given, hints, kind, text):
@@ -179,7 +179,7 @@ def two_products():
 
 @functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), observe="trace", fast=True)
+    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
 
 
 WRONG = {

@@ -175,7 +175,7 @@ def test_what_cannot_be_quantised_is_refused(preset, spec, hints, kind, text):
 
 @functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), observe="trace", fast=True)
+    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
 
 
 @functools.cache

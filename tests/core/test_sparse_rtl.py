@@ -59,7 +59,7 @@ def last(program, opcode):
 
 @functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), observe="trace", fast=True)
+    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
 
 
 @pytest.mark.slow

@@ -280,7 +280,7 @@ PLANTS = [
             *({"frame": n} for n in range(12)),
             {"command.valid": 1, "command.payload": tile(Opcode.MATMUL, dst_partition=1)},
         ],
-        text="a matmul writes from partition 0 on",
+        text="a matmul writes a tile of columns",
     ),
     Plant(
         component=TensorHead,

@@ -41,8 +41,21 @@ FAULTS = (
         test="ragged_programs",
         message="head__wave",
     ),
+    Fault(
+        name="tile-loaded-into-the-first-columns",
+        line=r"s0_first <= .*;",
+        becomes="s0_first <= 0;",
+        test="ragged_programs",
+        message="(head__control|tensor_edge__w)",
+    ),
+    Fault(
+        name="tile-written-to-the-first-partitions",
+        line=r"first_column <= .*;",
+        becomes="first_column <= 0;",
+        test="ragged_programs",
+        message="head__wave",
+    ),
 )
-
 
 SPARSE_FAULTS = (
     Fault(

@@ -8,6 +8,7 @@ from makalu.sim_models.golden.check import check, check_bytes
 from makalu.spec.encoding import Instruction, InstructionError, decode, encode
 from makalu.spec.errors import ErrorCode
 from makalu.spec.isa import ENCODING_VERSION, FIELDS, INSTRUCTION_BYTES, INSTRUCTIONS, Opcode, Queue, used_fields
+from makalu.spec.preset import load_preset
 
 from .programs import TINY, legal
 
@@ -40,7 +41,16 @@ BROKEN = [
     (Opcode.LOAD_STATIONARY, {"src0_size1": 2}, ErrorCode.SIZE, "1 to 4 columns"),
     (Opcode.TENSOR_COPY, {"dst_partition": 1, "src0_partition": 1}, ErrorCode.PARTITION, "ends at partition 5"),
     (Opcode.TENSOR_COPY, {"partitions": 2, "dst_partition": 1}, ErrorCode.PARTITION, "same partition"),
-    (Opcode.MATMUL, {"dst_partition": 1, "columns": 1}, ErrorCode.PARTITION, "dst_partition must be 0, not 1"),
+    (
+        Opcode.MATMUL,
+        {"dst_partition": 1, "columns": 1},
+        ErrorCode.PARTITION,
+        "dst_partition, the first PE column, must be a multiple of 2, not 1",
+    ),
+    (Opcode.MATMUL, {"dst_partition": 2, "columns": 3}, ErrorCode.PARTITION, "dst ends at partition 5, the core has 4"),
+    (Opcode.LOAD_STATIONARY, {"column": 1, "src0_size0": 1}, ErrorCode.SIZE, "column must be a multiple of 2, not 1"),
+    (Opcode.LOAD_STATIONARY, {"column": 2}, ErrorCode.SIZE, "src0 ends at column 6, the array has 4"),
+    (Opcode.LOAD_STATIONARY, {"column": 4, "src0_size0": 1}, ErrorCode.SIZE, "src0 ends at column 5, the array has 4"),
     (Opcode.DMA_LOAD, {"dst_partition": 2}, ErrorCode.PARTITION, "ends at partition 6"),
     (Opcode.TENSOR_COPY, {"dst_offset": 66}, ErrorCode.ALIGNMENT, "dst_offset must be a multiple of 4, not 66"),
     (Opcode.MATMUL, {"src0_offset": 9}, ErrorCode.ALIGNMENT, "src0_offset must be a multiple of 2, not 9"),
@@ -82,6 +92,18 @@ THERE = [opcode for opcode in Opcode if INSTRUCTIONS[opcode].there(TINY)]
 def test_legal_instruction_passes(opcode):
     for queue in INSTRUCTIONS[opcode].queues:
         assert check_bytes(encode(Instruction(opcode, legal(opcode))), queue, TINY) == (ErrorCode.NONE, "")
+
+
+@pytest.mark.parametrize(("preset", "step"), [("tiny", 2), ("trn1-mini", 8), ("trn2", 32)])
+def test_a_column_tile_begins_at_a_multiple_of_a_quarter(preset, step):
+    """But for `tiny`, whose loads bring half of its columns at once."""
+    config = load_preset(preset)
+    for first in range(config.tensor.columns):
+        load = Instruction(Opcode.LOAD_STATIONARY, {**legal(Opcode.LOAD_STATIONARY), "src0_size0": 1, "column": first})
+        matmul = Instruction(Opcode.MATMUL, {**legal(Opcode.MATMUL), "columns": 1, "dst_partition": first})
+        good = first % step == 0
+        assert check(load, Queue.TENSOR, config)[0] == (ErrorCode.NONE if good else ErrorCode.SIZE)
+        assert check(matmul, Queue.TENSOR, config)[0] == (ErrorCode.NONE if good else ErrorCode.PARTITION)
 
 
 @pytest.mark.parametrize(("opcode", "change", "code", "text"), BROKEN)

@@ -54,6 +54,8 @@ def test_load_and_matmul_are_legal():
 BROKEN = [
     (load, {"src0_size0": 33}, ErrorCode.SIZE, "a sparse tile has 1 to 32 columns"),
     (load, {"src0_size0": 36, "src1_size0": 9}, ErrorCode.SIZE, r"1 to 32 columns in dimension 0, not \[36, 1, 1, 1\]"),
+    (load, {"column": 4}, ErrorCode.SIZE, "column must be a multiple of 8, not 4"),
+    (load, {"column": 32}, ErrorCode.SIZE, "src0 ends at column 36, the array has 32"),
     (load, {"src0_size1": 2, "src1_size1": 2}, ErrorCode.SIZE, "a sparse tile has 1 to 32 columns"),
     (load, {"src0_size3": 2, "src1_size3": 2}, ErrorCode.SIZE, "a sparse tile"),
     (load, {"src0_size0": 5}, ErrorCode.SIZE, r"src1 has sizes \(1, 1, 1, 1\) and src0 has \(5, 1, 1, 1\); size0 must"),

@@ -18,7 +18,7 @@ REFUSED = [
     (lambda: product(psum(4, 8), half(4, 8), half(4, 8)), Opcode.LOAD_STATIONARY, "src0", OperandRule.TILE),
     (lambda: product(psum(4, 65), half(4, 4), half(4, 65)), Opcode.MATMUL, "dst", OperandRule.ONE_BANK),
     (lambda: product(psum(4, 128)[:, 40:104], half(4, 4), half(4, 64)), Opcode.MATMUL, "dst", OperandRule.ONE_BANK),
-    (lambda: product(psum(4, 8)[1:3], half(4, 2), half(4, 8)), Opcode.MATMUL, "dst", OperandRule.FROM_ZERO),
+    (lambda: product(psum(4, 8)[1:3], half(4, 2), half(4, 8)), Opcode.MATMUL, "dst", OperandRule.COLUMN_TILE),
     (lambda: nisa.tensor_copy(word(4, 8), word(4, 9)), Opcode.TENSOR_COPY, "src0", OperandRule.SAME_SIZES),
     (lambda: nisa.tensor_copy(psum(4, 8), word(4, 8)), Opcode.TENSOR_COPY, "dst", OperandRule.KIND),
 ]

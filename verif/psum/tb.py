@@ -24,6 +24,11 @@ def psum_cut(config: CoreConfig) -> Cut:
     return Cut(config=config, blocks=("psum_slice",), drive=drive, show=tuple(f"psum_slice.{port}" for port in OUTPUTS))
 
 
+def _takes(wave: dict[str, Any], rows: Any) -> Any:
+    """Slices that a wave is for."""
+    return (rows >= wave["first"]) & (rows < wave["first"] + wave["columns"])
+
+
 class _Model(PsumModel):
     def _inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The wave of slice p is what slice p - 1 had in the cycle before."""
@@ -63,7 +68,7 @@ class PsumBench(SideBySide):
     def count(self, inputs: dict[str, Any], out: dict[str, Any]) -> None:
         seen, rows = self.model.seen, np.arange(self.config.partitions)
         wave, reads = seen["wave_in"], [access["enable"] for access in inputs["access"]]
-        part = wave["valid"].astype(bool) & (rows < wave["columns"])
+        part = wave["valid"].astype(bool) & _takes(wave, rows)
         self.seen["overwrite"] += int((part & (wave["accumulate"] == 0)).sum())
         self.seen["accumulate"] += int((part & (wave["accumulate"] != 0)).sum())
         half = part & np.isin(wave["halves"], (1, 2))
@@ -75,11 +80,11 @@ class PsumBench(SideBySide):
             self.seen[f"read {e}"] += enable
         self.seen["read beside wave"] += bool(part.any() and any(reads))
         wave = self.model.wave  # of this cycle's columns
-        written = (wave["valid"] != 0) & (wave["accumulate"] == 0) & (rows < wave["columns"])
+        written = (wave["valid"] != 0) & (wave["accumulate"] == 0) & _takes(wave, rows)
         tied = written & np.isin(wave["halves"], (1, 2)) & (wave["carried"] == 0) & (seen["column"] & 0xFFFF == 0x8000)
         self.seen["bf16 tie"] += int(tied.sum())
         self.seen["bf16 by random bits"] += int((written & (wave["rounding"] != 0)).sum())
-        adds = (wave["valid"] & wave["accumulate"] & (rows < wave["columns"])).astype(bool)
+        adds = (wave["valid"] & wave["accumulate"]).astype(bool) & _takes(wave, rows)
         self._added.append((seen["column"][adds], self.model.old[adds]))
 
     def sums(self) -> list[Any]:

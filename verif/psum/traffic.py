@@ -53,7 +53,7 @@ class Traffic:
     def _whole(self, wave: dict[str, int]) -> dict[str, int]:
         """Of all of a word, where halves are written alone."""
         halves = (1 << PSUM_HALVES) - 1 if self.config.tensor.halves else 0
-        return wave | {"halves": halves, "carried": 0, "rounding": 0}
+        return {"first": 0} | wave | {"halves": halves, "carried": 0, "rounding": 0}
 
     def _half(self, wave: dict[str, int]) -> dict[str, int]:
         """Of a half: a sum as bf16, or what the sum carries, where there are such."""
@@ -69,12 +69,14 @@ class Traffic:
         pool = rng.choice(self.pool)
         kind = rng.choice(["walk", "same", "random"])
         columns = rng.choice([partitions, rng.randint(1, partitions)])
+        first = rng.randint(0, partitions - columns)
         accumulate = rng.random() < 0.7
         halves = rng.random() < 0.6
         out = []
         for i in range(rng.randint(1, 12)):
             address = {"walk": pool[i % len(pool)], "same": pool[0], "random": rng.choice(pool)}[kind]
-            wave = self._whole({"valid": 1, "address": address, "accumulate": int(accumulate), "columns": columns})
+            where = {"address": address, "first": first, "columns": columns}
+            wave = self._whole({"valid": 1, "accumulate": int(accumulate), **where})
             out.append(self._half(wave) if halves else wave)
         return out
 

@@ -124,6 +124,8 @@ def legal(
         still = 1 if still == 0 else still
         sizes[0] = GROUP_ELEMENTS * (1 if still is not None else sizes[0])
         large = min(large, config.sequencer.elements // 4 >> sizes[0].bit_length())
+    columns = sizes[0] if opcode in loads else rng.randint(1, tensor.columns)
+    column = tensor.column_tile * rng.randint(0, (tensor.columns - columns) // tensor.column_tile)
     scalar = rng.random() < 0.5 and "operand0_tensor" in spec.fields
     for slot, allowed in spec.operands.items():
         if (allowed.scalar and not scalar) or allowed.among in ("scales", "tags"):
@@ -144,7 +146,7 @@ def legal(
             offset = rng.randrange(config.sbuf.words // 2) * config.sbuf.word_bytes
         if still is not None and not allowed.scalar:
             strides[still], own = 0, [large if d == still else size for d, size in enumerate(own)]
-        place = 0 if opcode is Opcode.MATMUL and slot == "dst" else start
+        place = column if opcode is Opcode.MATMUL and slot == "dst" else start
         out |= operand(slot, space, dtype, offset + bank, own, strides, place)
     if double or (tagged and opcode is Opcode.MATMUL):
         _rows(rng, out, config, count=2 if double else ratio)
@@ -165,7 +167,8 @@ def legal(
         out |= operand("src1", Space.SBUF, E8M0.code, offset, quarter, strides, start + above)
     choices = {
         "partitions": partitions,
-        "columns": rng.randint(1, config.tensor.columns),
+        "columns": columns,
+        "column": column,
         "accumulate": int(out.get("dst_dtype") in [form.code for form in SUMS] and rng.random() < 0.5),
         "part": rng.randint(0, config.tensor.parts) if MODES[mode].parts else 0,
         "mode": int(mode),

@@ -75,12 +75,16 @@ def load(
     part: int = 0,
     rows: int | None = None,
     scales: Scales | None = None,
+    first: int = 0,
     tag: int = 0,
 ) -> Instruction:
-    """shadow[count, columns]; `rows`: from row to row, in double row [elements]; `scales`: those of mx."""
+    """shadow[count, columns] of PE columns from `first` on; `rows`: from row to row, in double row [elements];
+    `scales`: those of mx.
+    """
     where = _operand("src0", Space.SBUF, form.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
     where |= _rows(rows) | _scales(scales, start, columns)
-    return Instruction(Opcode.LOAD_STATIONARY, where | {"partitions": count, "part": part, "tag": tag})
+    where |= {"partitions": count, "column": first, "part": part, "tag": tag}
+    return Instruction(Opcode.LOAD_STATIONARY, where)
 
 
 def _rows(step: int | None) -> dict[str, int]:
@@ -114,12 +118,13 @@ def matmul(
     rounding: int = 0,
     rows: int | None = None,
     scales: Scales | None = None,
+    first: int = 0,
     tag: int = 0,
 ) -> Instruction:
-    """dst and moving are byte offsets; `rows` and `scales` as of a load."""
+    """dst and moving are byte offsets; `rows`, `scales` and `first` as of a load."""
     values = _operand("src0", Space.SBUF, form.code, start, moving, sizes, moving_strides) | _rows(rows)
     values |= _scales(scales, start, sizes[0])
-    values |= _operand("dst", Space.PSUM, into.code, 0, dst, sizes, dst_strides)
+    values |= _operand("dst", Space.PSUM, into.code, first, dst, sizes, dst_strides)
     values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
     return Instruction(Opcode.MATMUL, values | {"rounding": rounding})
 

@@ -15,7 +15,7 @@ from makalu.spec.tensor_types import Part, mixable
 from verif.tensor.elements import operand_kinds
 from verif.tensor.programs import PSUM_WINDOW, SBUF_WINDOW, Command, Scales, Sizes, load, matmul, scale_window, window
 
-__all__ = ["hazards", "ragged"]
+__all__ = ["first_column", "hazards", "ragged"]
 
 ENOUGH = 20
 """Elements of a matmul from which on one dimension may have nearly half of them."""
@@ -95,6 +95,8 @@ class _Loaded:
     start: int
     count: int
     columns: int
+    first: int = 0
+    """Of the PE columns."""
 
 
 def _kinds(tensor: TensorConfig, mode: TensorMode) -> list[tuple[Format, Part]]:
@@ -120,18 +122,25 @@ def _start(rng: random.Random, config: CoreConfig, mode: TensorMode, room: int) 
     return whole * rng.randint(0, room // whole)
 
 
+def first_column(rng: random.Random, tensor: TensorConfig, columns: int) -> int:
+    """Of a tile of so many columns: where it may begin."""
+    return tensor.column_tile * rng.randint(0, (tensor.columns - columns) // tensor.column_tile)
+
+
 def _random_load(rng: random.Random, config: CoreConfig, tag: int) -> tuple[Instruction, _Loaded]:
     tensor, word = config.tensor, config.sbuf.word_bytes
     mode = rng.choice([MODES[mode] for mode in tensor.modes if not MODES[mode].tagged])
     count = _some(rng, config, mode, tensor.rows)
-    columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
+    columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns), rng.randint(1, tensor.column_tile)))
     form, part = rng.choice(_kinds(tensor, mode))
-    loaded = _Loaded(mode, form, _start(rng, config, mode, tensor.rows - count), count, columns)
+    start, first = _start(rng, config, mode, tensor.rows - count), first_column(rng, tensor, columns)
+    loaded = _Loaded(mode, form, start, count, columns, first)
     offset, rows = window(config, rng.randrange(_data_banks(config))), None
     offset += word * rng.randrange((SBUF_WINDOW // 2 - form.bytes * tensor.columns) // word)
     if mode.rows > 1:
         offset, rows = _apart(rng, config, offset, SBUF_WINDOW // 2)
     tile = {"start": loaded.start, "count": count, "columns": columns, "form": form, "part": part, "tag": tag}
+    tile["first"] = first
     scales = _any_scales(rng, config, columns) if mode.scaled else None
     return load(offset=offset, rows=rows, scales=scales, **tile), loaded
 
@@ -171,6 +180,7 @@ def _random_matmul(
         rounding=rng.randint(0, 1) if config.stochastic_sums and into in SHORTER else 0,
         rows=rows,
         scales=scales,
+        first=loaded.first,
         tag=tag,
     )
 

@@ -17,7 +17,7 @@ from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import mixable
 from verif.lib.variants import small_core
 from verif.tensor.programs import PSUM_WINDOW, Command, Sizes, matmul
-from verif.tensor.random_programs import hazards, ragged
+from verif.tensor.random_programs import first_column, hazards, ragged
 
 __all__ = [
     "BadLoad",
@@ -72,10 +72,11 @@ def load_sparse(
     count: int,
     ratio: int,
     form: Format = BF16,
+    first: int = 0,
     tag: int = 0,
 ) -> Instruction:
-    """shadow[count, columns] with tags that lie from byte `tags` on."""
-    values = {"partitions": count, "ratio": ratio, "tag": tag}
+    """shadow[count, columns] of PE columns from `first` on, with tags that lie from byte `tags` on."""
+    values = {"partitions": count, "ratio": ratio, "column": first, "tag": tag}
     for slot, kind, place, size in (("src0", form, offset, columns), ("src1", TAGS, tags, columns // PACKED_TAGS)):
         values |= {f"{slot}_space": int(Space.SBUF), f"{slot}_dtype": kind.code, f"{slot}_partition": start}
         values |= {f"{slot}_offset": place, f"{slot}_size0": size, f"{slot}_stride0": 1}
@@ -150,7 +151,8 @@ def sparse_tiles(config: CoreConfig, rng: random.Random, *, matmuls: int, most: 
     start = group * rng.randint(0, (tensor.rows - count) // group)
     columns = PACKED_TAGS * rng.choice((tensor.columns // PACKED_TAGS, rng.randint(1, tensor.columns // PACKED_TAGS)))
     offset = sbuf.word_bytes * rng.randrange(sbuf.partition_bytes // sbuf.word_bytes - tensor.columns)
-    tile = {"columns": columns, "start": start, "count": count, "ratio": ratio}
+    first = first_column(rng, tensor, columns)
+    tile = {"columns": columns, "start": start, "count": count, "ratio": ratio, "first": first}
     out = [load_sparse(offset=offset, tags=tag_place(config, ratio, rng.randrange(TAG_TILES)), form=form, **tile)]
     for _ in range(matmuls):
         sizes, moving = _sizes(rng, most), rng.choice([each for each in forms if mixable(form, each)])
@@ -158,7 +160,7 @@ def sparse_tiles(config: CoreConfig, rng: random.Random, *, matmuls: int, most: 
         rows = {"start": start + group * rng.randint(0, (count - mine) // group), "count": mine}
         operands = _moving(rng, config, sizes, moving, ratio) | _target(rng, config, sizes)
         its = rng.choice((columns, rng.randint(1, columns)))
-        out.append(sparse_matmul(columns=its, form=moving, **rows, **operands))
+        out.append(sparse_matmul(columns=its, form=moving, first=first, **rows, **operands))
     return out
 
 

@@ -246,6 +246,7 @@ class TensorBench(SideBySide):
             self.seen["matmul waits" if command.opcode == Opcode.MATMUL else "load waits"] += 1
         if out["wave"] is not None:
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
+            self.seen["tile of columns"] += out["wave"].first > 0
             self.seen["half a word"] += out["wave"].halves in (1, 2)
             self.seen["bf16 added"] += out["wave"].halves in (1, 2) and out["wave"].accumulate
             self.seen["bf16 by random bits"] += out["wave"].rounding

@@ -171,7 +171,7 @@ class LanesBench(SideBySide):
             if cycle < count:
                 halves = (1 << PSUM_HALVES) - 1 if config.tensor.halves else 0
                 wave = {"valid": 1, "address": cycle, "halves": halves, "carried": 0, "rounding": 0, "accumulate": 0}
-                inputs["wave"] = wave | {"columns": config.partitions}
+                inputs["wave"] = wave | {"first": 0, "columns": config.partitions}
             at_column = cycle - 1 - rows
             inputs["column"] = [columns[p][d] if 0 <= d < count else 0 for p, d in enumerate(at_column.tolist())]
             drive(self.dut, self.packed(inputs))

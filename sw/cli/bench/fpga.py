@@ -17,11 +17,25 @@ RATIO_GOALS = {2: 1.40, 4: 1.85}
 """LUT4 of a PE with so many products a cycle, beside one with one."""
 MUL_STAGES = {1: 2, 2: 2, 4: 3}
 GOAL_CASE = "fpga_pe_L3_keep"
-_CASES = [("pe", stages, mode, 1) for stages in (1, 2, 3) for mode in ("keep", "flush")]
-_CASES += [("pe", stages, "keep", products) for products in (2, 4) for stages in (2, 3)]
-_CASES += [("array", stages, "keep", 1) for stages in (1, 2, 3)] + [("array", 3, "flush", 1)]
+_CASES = [("pe", stages, mode, 1, 1) for stages in (1, 2, 3) for mode in ("keep", "flush")]
+_CASES += [("pe", stages, "keep", products, 1) for products in (2, 4) for stages in (2, 3)]
+_CASES += [("pe", 3, "keep", products, candidates) for products, candidates in ((1, 4), (1, 16), (2, 16), (4, 16))]
+_CASES += [("array", stages, "keep", 1, 1) for stages in (1, 2, 3)] + [("array", 3, "flush", 1, 1)]
 _SPEEDS = ("MHz -6", "MHz -7", "MHz -8")
-_HEADINGS = ("part", "L", "subnormals", "products", "seeds", "LUT4", "CCU2C", "COMB", "FF", "MULT18", *_SPEEDS)
+_HEADINGS = (
+    "part",
+    "L",
+    "subnormals",
+    "products",
+    "candidates",
+    "seeds",
+    "LUT4",
+    "CCU2C",
+    "COMB",
+    "FF",
+    "MULT18",
+    *_SPEEDS,
+)
 _CELLS = ("lut4", "ccu2c", "comb", "ff", "mult18")
 
 
@@ -31,12 +45,19 @@ def measure(console: Console) -> list[Figure]:
     table = Table(title="ECP5-85, out of context, means over seeds: yosys synth_ecp5 -nowidelut, nextpnr-ecp5")
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
-    for part, stages, mode, products in _CASES:
-        with console.status(f"placing and routing {part}, L = {stages}, {mode}, products a cycle: {products}"):
+    for part, stages, mode, products, candidates in _CASES:
+        what = f"{part}, L = {stages}, {mode}, products a cycle: {products}, candidates: {candidates}"
+        with console.status(f"placing and routing {what}"):
             report = place_and_route(
-                part, add_stages=stages, mul_stages=MUL_STAGES[products], subnormals=mode, products=products
+                part,
+                add_stages=stages,
+                mul_stages=MUL_STAGES[products],
+                subnormals=mode,
+                products=products,
+                candidates=candidates,
             )
         name = f"fpga_{part}_L{stages}_{mode}" + (f"_{products}" if products > 1 else "")
+        name += f"_of{candidates}" if candidates > 1 else ""
         clocks = {speed: round(fmean(by_seed.values()), 1) for speed, by_seed in report["fmax_mhz"].items()}
         seeds = len(next(iter(report["fmax_mhz"].values())))
         values = {key: report[key] for key in _CELLS}
@@ -44,7 +65,14 @@ def measure(console: Console) -> list[Figure]:
         figures += [_cells(name, key, value) for key, value in values.items()]
         figures += [_clock(name, speed, value) for speed, value in clocks.items()]
         table.add_row(
-            part, str(stages), mode, str(products), str(seeds), *map(str, values.values()), *map(str, clocks.values())
+            part,
+            str(stages),
+            mode,
+            str(products),
+            str(candidates),
+            str(seeds),
+            *map(str, values.values()),
+            *map(str, clocks.values()),
         )
     console.print(table)
     return figures + _ratios({figure.name: figure.value for figure in figures})
