@@ -251,7 +251,7 @@ def two_blocks():
 
 @functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), observe="trace", fast=True)
+    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
 
 
 WRONG = {
