@@ -34,8 +34,8 @@ __all__ = ["CASES", "NETLISTS", "REFERENCE", "energy", "energy_figures", "moveme
 
 CASES: Mapping[str, tuple[str, ...]] = {
     "trn1": ("bf16", "idle"),
-    "trn2": ("bf16", "fp8", "idle"),
-    "trn3": ("bf16", "fp8", "mxfp8", "mxfp4", "idle"),
+    "trn2": ("bf16", "sparse", "fp8", "idle"),
+    "trn3": ("bf16", "sparse", "fp8", "mxfp8", "mxfp4", "idle"),
 }
 """What each generation's PE is measured with."""
 REFERENCE = ("trn1", "bf16")
@@ -122,7 +122,7 @@ def energy_figures(results: Mapping[tuple[str, str, str], Measured]) -> list[Fig
     figures.append(at_most("results_wrong", wrong, "sums", bar=0, kind="must"))
     for (form, generation, kind), result in results.items():
         name, full = f"{form}_{generation}_{kind}", result.energies[True, True]
-        macs = KINDS[kind].products
+        macs = KINDS[kind].macs
         figures.append(Figure(name=f"{name}_macs", value=macs, unit="MAC/cycle"))
         figures += [
             Figure(name=f"{name}_{part}_pj", value=round(value, 2), unit="pJ/cycle") for part, value in parts(full)
@@ -151,7 +151,7 @@ def parts(energy: Energy) -> list[tuple[str, float]]:
 
 
 def _a_mac(form: str, generation: str, kind: str, results: Mapping[tuple[str, str, str], Measured]) -> list[Figure]:
-    name, macs = f"{form}_{generation}_{kind}", KINDS[kind].products
+    name, macs = f"{form}_{generation}_{kind}", KINDS[kind].macs
     values = {}
     for way, label in (((True, True), "mac"), ((False, False), "bare_mac")):
         values[label] = results[form, generation, kind].energies[way].total / macs
@@ -222,7 +222,7 @@ def _table(form: str, results: Mapping[_Case, Measured]) -> Table:
         table.add_column(heading, justify="right")
     reference = results[_Case(form, *REFERENCE)].energies[True, True].total
     for case, result in results.items():
-        full, bare, macs = result.energies[True, True], result.energies[False, False], KINDS[case.kind].products
+        full, bare, macs = result.energies[True, True], result.energies[False, False], KINDS[case.kind].macs
         cells = [str(macs), f"{full.total:.1f}", *(f"{value:.1f}" for _, value in parts(full))]
         if KINDS[case.kind] is not IDLE:
             cells += [f"{full.total / macs:.1f}", f"{bare.total / macs:.1f}", f"{full.total / macs / reference:.3f}"]

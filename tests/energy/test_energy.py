@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.preset import load_preset
 from makalu.sw.cli import energy as command
+from makalu.sw.cli.energy import CASES
 from makalu.sw.cli.main import app
 from makalu.sw.rtl.energy.account import NO_WIRES, energy_of
 from makalu.sw.rtl.energy.cells import LIBRARY, PACKAGE, LibraryError, have_library, library
@@ -150,3 +151,14 @@ def test_a_table_that_is_none_is_refused(tmp_path, text, why):
     path.write_text(text)
     with pytest.raises(PriceError, match=why):
         prices(path)
+
+
+@pytest.mark.parametrize(("generation", "kind"), [(each, kind) for each, kinds in CASES.items() for kind in kinds])
+def test_a_play_has_what_the_pe_takes(generation, kind):
+    """Every input of the generation's PE, and no word too wide for it."""
+    tensor = load_preset(generation).tensor
+    play, members = play_of(KINDS[kind], tensor, rows=1, columns=2), Pe(tensor=tensor).signature.members
+    inputs = {name: member for name, member in members.items() if member.flow.name == "In"}
+    assert set(play.ports) == {"rst", *inputs}
+    for name, member in inputs.items():
+        assert max(play.ports[name]).bit_length() <= member.shape

@@ -15,7 +15,8 @@ _NAMES = {
     kind.name: each.name
     for kind in KINDS.values()
     for each in MEASURED.values()
-    if (each.container or each.element, each.products) == (kind.form, kind.mode.products) and not kind.mode.tagged
+    if (each.container or each.element, each.products) == (kind.form, kind.mode.products)
+    and (each.ratio > 1) == kind.mode.tagged
 }
 """What that command calls a kind, of those that it measures."""
 _FIGURE = "gated_{generation}_{name}_mac"

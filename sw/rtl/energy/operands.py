@@ -16,11 +16,12 @@ from makalu.sim_models.golden.pairs import pair_operand, pair_sum, short_element
 from makalu.sim_models.golden.quads import quad_operand, quad_sum
 from makalu.sim_models.lockstep.operand import operand_words
 from makalu.sim_models.lockstep.short import pair_words, quad_words
-from makalu.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_NAN_EXPONENT
+from makalu.spec.chain import CHAIN_EXPONENT_BITS, CHAIN_NAN_EXPONENT, OPERAND_BITS
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import BF16, E2M1, E2M1_X4, E4M3, E4M3FN, E4M3FN_X4, FP32, Format
 from makalu.spec.quads import QUAD_ELEMENTS, SCALE_BIAS
 from makalu.spec.scales import GROUP_PARTITIONS
+from makalu.spec.sparsity import RATIO_LIMIT
 
 __all__ = ["IDLE", "KINDS", "Kind", "Play", "finalised", "play_of"]
 
@@ -33,6 +34,13 @@ class Kind:
     element: Format
     products: int
     container: Format | None = None
+    ratio: int = 1
+    """Moving elements of a partition among which a weight chooses: one MAC stands for so many of the dense tile."""
+
+    @property
+    def macs(self) -> int:
+        """A PE and cycle, of a sparse tile those of the dense one that it stands for."""
+        return self.products * self.ratio
 
 
 IDLE = Kind("idle", BF16, 0)
@@ -40,14 +48,15 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("bf16", BF16, 1),
+        Kind("sparse", BF16, 1, ratio=RATIO_LIMIT),
         Kind("fp8", E4M3, 2),
         Kind("mxfp8", E4M3FN, QUAD_ELEMENTS, E4M3FN_X4),
         Kind("mxfp4", E2M1, QUAD_ELEMENTS, E2M1_X4),
         IDLE,
     )
 }
-"""bf16; fp8 in double row, e4m3, scaled to its largest number; MX, with scales of OCP's rule; an idle array, which has
-just computed."""
+"""bf16; the same of a tile of which 4 of 16 rows are kept; fp8 in double row, e4m3, scaled to its largest number; MX,
+with scales of OCP's rule; an idle array, which has just computed."""
 
 DEPTH, ROWS, COLUMNS = 128, 16, 64
 """Rows of the column; of these the PE is in the place of so many, each for so many columns."""
@@ -71,7 +80,8 @@ def play_of(kind: Kind, tensor: TensorConfig, *, rows: int = ROWS, columns: int 
     latency = 1 + tensor.mul_stages + tensor.add_stages
     start = _RESET + _WARM
     total = start + rows * columns + latency
-    ports = {name: [0] * total for name in ("rst", "x_in", "w", "load", "p_in")}
+    names = ("rst", "x_in", "w", "load", "p_in", *(["pick"] if tensor.sparse else []))
+    ports = {name: [0] * total for name in names}
     ports["rst"][:_RESET] = [1] * _RESET
     _warm_up(ports, tensor, random, single_last=kind.products > 1)
     sums: dict[int, int] = {}
@@ -81,6 +91,7 @@ def play_of(kind: Kind, tensor: TensorConfig, *, rows: int = ROWS, columns: int 
         return Play(ports, sums, range(start + latency + 1, total))
     places = [DEPTH * (2 * i + 1) // (2 * rows) for i in range(rows)]
     moving, stationary = _operands(kind, tensor, random, rows * columns)
+    others = _others(kind, tensor, random, rows * columns)
     for cycle, place in enumerate(places):
         block = slice(cycle * columns, (cycle + 1) * columns)
         before, after = _chain(kind, moving, stationary, place, block)
@@ -90,14 +101,39 @@ def play_of(kind: Kind, tensor: TensorConfig, *, rows: int = ROWS, columns: int 
         ports["load"][first - 3] = 1
         for later in range(first - 2, first + columns - 3):
             ports["w"][later] = weight
+        pick = int(random.integers(tensor.candidates)) if kind.ratio > 1 else 0
+        if kind.ratio > 1:
+            ports["pick"][first - 3 : first + columns - 3] = [pick] * columns
         for i in range(columns):
             x = int(moving.words[place, block.start + i])
             flags = 1 | (i == 0) << 1 | (kind.products > 1) << 2
+            if kind.ratio > 1:
+                candidates = others[:, block.start + i].tolist()
+                candidates[pick] = x
+                x = _sparse_bits(tensor, candidates)
             ports["x_in"][first + i] = x | flags << tensor.operand_bits
             ports["p_in"][first + i + 1 + tensor.mul_stages] = int(before[i])
             # read at the end of the cycle before it leaves
             sums[first + i + latency] = int(after[i])
     return Play(ports, sums, range(start + latency, start + rows * columns))
+
+
+def _sparse_bits(tensor: TensorConfig, candidates: list[int]) -> int:
+    """Of x: that it is sparse, and its candidates above."""
+    flag = tensor.operand_bits + 2 + (tensor.products > 1)
+    return 1 << flag | sum(int(each) << flag + 1 + n * OPERAND_BITS for n, each in enumerate(candidates))
+
+
+def _others(kind: Kind, tensor: TensorConfig, random: np.random.Generator, count: int) -> _Words:
+    """[candidates, N]: what a sparse weight chooses among."""
+    if kind.ratio == 1:
+        return np.zeros((0, count), np.int64)
+    return _candidates(tensor, random, count)
+
+
+def _candidates(tensor: TensorConfig, random: np.random.Generator, count: int) -> _Words:
+    numbers = random.standard_normal((tensor.candidates, count)).astype(np.float32).view(np.uint32)
+    return operand_words(narrow(BF16, numbers), form=BF16, stationary=False, subnormals=tensor.subnormals)
 
 
 @dataclass(frozen=True)
@@ -201,7 +237,10 @@ def _warm_up(
         cycle = _RESET + i
         short = tensor.products > 1 and (i < _WARM // 2) == single_last
         x, w = (_random_word(tensor, random, short=short, stationary=side) for side in (False, True))
-        ports["x_in"][cycle] = x | (1 | (i > 1) << 1 | short << 2) << tensor.operand_bits
+        flags = (1 | (i > 1) << 1 | short << 2) << tensor.operand_bits
+        if tensor.sparse and not short and i % 4 == 1:
+            x = _sparse_bits(tensor, _candidates(tensor, random, 1)[:, 0].tolist())
+        ports["x_in"][cycle] = x | flags
         ports["w"][cycle], ports["load"][cycle] = w, 1
         ports["p_in"][cycle] = int(random.integers(1 << FP32.fraction_bits)) | FP32.bias << FP32.fraction_bits
 
