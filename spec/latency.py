@@ -44,13 +44,15 @@ def commit_delay(config: CoreConfig) -> int:
     return 1 + column_delay(config) + config.tensor.columns - 1 + config.psum.add_stages
 
 
-def swap_guard(config: CoreConfig) -> int:
-    """max(0, (C/F)*(F-2) - 3): cycles after a swap's column before a load may be accepted.
+def swap_guard(config: CoreConfig, column: int = 0) -> int:
+    """max(0, (C/F)*(F-2) - 3 + c/F): cycles after a swap's column before a load from PE column c on may be accepted.
 
-    The load's front overtakes the swap's by F - 2 columns a group, so it must start that far behind.
+    The load's front overtakes the swap's by F - 2 columns a group, so it must start that far behind; and its first
+    group comes to strip c/F without one before it, as many cycles sooner.
     """
     tensor = config.tensor
-    return max(0, tensor.columns // tensor.load_columns * (tensor.load_columns - 2) - LOAD_LEAD)
+    width = tensor.load_columns
+    return max(0, tensor.columns // width * (width - 2) - LOAD_LEAD + column // width)
 
 
 def hazard_window(config: CoreConfig) -> int:

@@ -182,7 +182,7 @@ def recorded(tour):
     assert (load.opcode, matmul.opcode) == (Opcode.LOAD_STATIONARY, Opcode.MATMUL)
     assert {role: t.shape for role, t in load.tensors.items()} == {"stationary": (K, M)}
     assert {role: t.shape for role, t in matmul.tensors.items()} == {"dst": (M, N), "moving": (K, N)}
-    assert (load.numbers, matmul.numbers) == ({"part": 0}, {"part": 0, "accumulate": 0})
+    assert (load.numbers, matmul.numbers) == ({"part": 0, "column": 0}, {"part": 0, "accumulate": 0})
     assert [(Path(site.file).name, site.line) for site in matmul.sites] == [("kernel.py", tour.line)]
 
 

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.instruction import INSTRUCTION
@@ -68,7 +69,7 @@ class TensorHead(wiring.Component):
 
     - Load, with load_span and group_cycle of its type from `spec/loading.py` and G = ceil(M/F): acc = the first cycle
       of slot 3 with acc >= acc' + load_span(G') (' the load before), and, if a matmul after a load was accepted before,
-      with n the last such matmul, acc >= h(n) + max(0, (C/F)*(F-2) - 3).
+      with n the last such matmul, acc >= h(n) + max(0, (C/F)*(F-2) - 3 + c/F), c its first PE column.
       Group g at the edge of row 0 in acc + 3 + group_cycle(g). finish = acc + 3 + load_span(G) - 1 + (R-1)*L.
     - LoadSparse: as a load of its type, with `sparse` in `spec/loading.py`, that is accepted tag_lead later; tag word u
       is read in acc + 1 + 4 u; t(n) of the matmul behind it >= the cycle of its first group. Any other load:
@@ -272,7 +273,9 @@ class TensorHead(wiring.Component):
         shadow_free: Signal,
     ) -> None:
         """A load may start when the swap before it is far enough ahead in the array."""
-        guard = swap_guard(self.config)
+        tensor = self.config.tensor
+        guards = [swap_guard(self.config, column) for column in range(0, tensor.columns, tensor.column_tile)]
+        guard = max(guards)  # of the tile that begins farthest right
         self._pending = pending = Signal()  # a load was accepted, its matmul was not
         swap_waits = Signal()  # a matmul after a load was accepted, its first column was not sent
         guarded = Signal()
@@ -280,11 +283,15 @@ class TensorHead(wiring.Component):
         with m.If(swap_sent):
             m.d.sync += swap_waits.eq(0)
         if guard:
-            guard_left = Signal(range(guard + 1))
-            m.d.comb += guarded.eq(guard_left != 0)
+            guard_left, enough = Signal(range(guard + 1)), Signal(range(guard + 1))
+            with m.Switch(self.command.payload.column[ceil_log2(tensor.column_tile) :]):
+                for n, its in enumerate(guards):
+                    with m.Case(n):
+                        m.d.comb += enough.eq(guard - its)
+            m.d.comb += guarded.eq(guard_left > enough)
             with m.If(swap_sent):
                 m.d.sync += guard_left.eq(guard)
-            with m.Elif(guarded):
+            with m.Elif(guard_left != 0):
                 m.d.sync += guard_left.eq(guard_left - 1)
         with m.If(takes_load):
             m.d.sync += pending.eq(1)

@@ -94,7 +94,8 @@ class TensorHeadModel:
         self._last_group = -1
         self._pending = False
         self._swap_waits = False
-        self._next_load = 0
+        self._swapped: int | None = None
+        """Cycle of the last column with a swap."""
         self._first_group = 0
         """Of the last sparse load: in which cycle it is at the edge. A swap follows it, however soon its words come."""
         # matmuls
@@ -126,7 +127,8 @@ class TensorHeadModel:
         t, slot, command = self.cycle, inputs["frame"] % SLOTS, inputs["command"]
         ready = False
         if command is not None and command.opcode in LOADS:
-            enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and t >= self._next_load
+            behind = self._swapped is None or t >= self._swapped + swap_guard(self.config, command["column"])
+            enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and behind
             ready = slot == ACCEPT_SLOT and enough and (self._scales is None or self._scales.idle)
             if command.opcode != Opcode.LOAD_SPARSE and self._fetching is not None and self._fetching.ratio:
                 ready = False
@@ -359,7 +361,7 @@ class TensorHeadModel:
         if held.gone == held.segment.length:
             self._held.popleft()
         if swap:
-            self._swap_waits, self._next_load = False, h + swap_guard(self.config)
+            self._swap_waits, self._swapped = False, h
         matmul.destinations.popleft()
         self._sent.append((h, destination, halves))
         carried = int(matmul.into == CARRIED and self.config.tensor.rounds)

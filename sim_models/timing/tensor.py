@@ -68,10 +68,12 @@ class TensorTiming:
         self.times: TensorTimes | None = None
         """Of the instruction that was issued last."""
         self._rows_delay, self._commit_delay = row_delay(config), commit_delay(config)
-        self._guard, self._window = swap_guard(config), hazard_window(config)
+        self._window = hazard_window(config)
         # earliest accepts
         self._last_accept = -1
         self._load_after = 0
+        self._swapped: int | None = None
+        """The last column with a swap."""
         self._matmul_after = 0
         self._scaled_after = 0
         self._sparse_read = -1
@@ -99,6 +101,8 @@ class TensorTiming:
         t = max(t, self._last_accept + 1)
         if instruction.opcode in _LOADS:
             read = self._sparse_read if instruction.opcode == Opcode.LOAD_STATIONARY else -1
+            if self._swapped is not None:
+                t = max(t, self._swapped + swap_guard(self.config, instruction["column"]))
             return _at_slot(max(t, self._load_after, read + 1), ACCEPT_SLOT)
         return max(t, self._scaled_after if MODES[Mode(instruction["mode"])].scaled else self._matmul_after)
 
@@ -235,7 +239,7 @@ class TensorTiming:
         first = int(columns[0])
         if self._pending:
             self._pending = False
-            self._load_after = max(self._load_after, first + self._guard)
+            self._swapped = first
         return TensorTimes(b, first, sent, sent + self._commit_delay)
 
     def _note(self, idle: int, columns: Cycles, hazard: int) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from makalu.spec.formats import BF16, E5M2, FP32
 from makalu.spec.frame import SLOTS, STATIONARY_SLOTS
-from makalu.spec.latency import LOAD_LEAD
+from makalu.spec.latency import LOAD_LEAD, swap_guard
 from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, swap_lead, word_cycle
+from makalu.spec.preset import load_preset
 from verif.lib.variants import small_core
 
 READ = LOAD_LEAD - 1
@@ -43,3 +44,25 @@ def test_a_swap_may_overtake_4_byte_groups_of_two_columns(partitions, word, late
     tensor = small_core(partitions=partitions, word_bytes=word, mul_stages=1, add_stages=1).tensor
     assert (swap_lead(tensor, BF16), swap_lead(tensor, E5M2), swap_lead(tensor, FP32)) == (0, 0, late)
     assert ("fp32" in tensor.formats) == (late == 0)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "trn1", "trn2-mini", "trn3"])
+def test_no_load_overtakes_the_swap_before_it(preset):
+    """Counted anew from docs/blocks/tensor.md, Array: a group at the edge in g with tag j is in the shadow from
+    g + j + 2 on, and a swap in h copies column m's with the edge of h + m, before a capture in the same cycle.
+
+    One cycle less would be too few, for each tile whose guard is not 0.
+    """
+    tensor, config = load_preset(preset).tensor, load_preset(preset)
+    width, strips = tensor.load_columns, tensor.columns // tensor.load_columns
+    for column in range(0, tensor.columns, tensor.column_tile):
+        first, guard = column // width, swap_guard(config, column)
+
+        def late(accepted, first=first):
+            """Of groups i in turn: cycles from the swap's copy of the strip's last column to the capture."""
+            places = range(strips - first)
+            captured = [accepted + LOAD_LEAD + i + first + i + 1 for i in places]
+            return [c - ((first + i) * width + width - 1) for i, c in zip(places, captured, strict=True)]
+
+        assert min(late(guard)) >= 0
+        assert guard == 0 or min(late(guard - 1)) < 0

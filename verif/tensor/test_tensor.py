@@ -36,6 +36,8 @@ from verif.tensor.tb import TensorBench
 PARAMS = bench_params()
 STREAMS = 30
 """Of those without a bubble, so many at least where there are as many."""
+ENOUGH = 100
+"""Commands with which every point is reached."""
 CONFIG = bench_config(PARAMS["config"])
 COMMANDS = PARAMS["commands"]
 
@@ -146,8 +148,9 @@ async def destinations_that_return(dut: Any) -> None:
     await against_golden(bench, hazards(CONFIG, bench.rng, commands=COMMANDS))
     await against_golden(bench, returning(CONFIG, bench.rng, pairs=COMMANDS // 4))
     points = ("stalled", "accumulate", *("bf16 added",) * CONFIG.tensor.rounds)
-    # of eight those of sparse tiles are all held
-    assert not missing(bench, (*points, *("all buffers held",) * (not CONFIG.tensor.sparse)))
+    # of eight those of sparse tiles are all held; of four in long programs
+    held = not CONFIG.tensor.sparse and COMMANDS >= ENOUGH
+    assert not missing(bench, (*points, *("all buffers held",) * held))
 
 
 @cocotb.test()
