@@ -233,9 +233,11 @@ async def tiles_back_to_back(dut: Any) -> None:
         where = f"{form.name}, N={free}, offset {offset}, rows {rows} apart"
         assert len(bench.columns) == 4 * free and bubbles == 0, f"{where}: {bubbles} bubbles"
     # of words of 8 bytes four a frame are wanted
-    for ratio in range(1, RATIO_LIMIT + 1) if CONFIG.tensor.sparse and CONFIG.sbuf.word_bytes > 8 else ():
+    ratios = range(1, RATIO_LIMIT + 1) if CONFIG.tensor.sparse and CONFIG.sbuf.word_bytes > 8 else ()
+    if ratios:
+        await bench.place(0, memory(CONFIG, np.random.default_rng(cocotb.RANDOM_SEED)))
+    for ratio in ratios:
         for form, free in ((BF16, 64), (E5M2, 96)):
-            await bench.place(0, memory(CONFIG, np.random.default_rng(ratio)))
             del bench.columns[:]
             await bench.run(sparse_pairs(CONFIG, pairs=4, free=free, ratio=ratio, form=form))
             bubbles = bench.columns[-1] - bench.columns[0] + 1 - 4 * free
