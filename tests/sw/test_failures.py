@@ -281,7 +281,8 @@ def test_generate_says_what_it_took_and_does_not_judge(monkeypatch, tmp_path):
     assert {f.name: f.met for f in read_results(tmp_path / "generate.json")} == dict.fromkeys(
         ("seconds", "bytes", "modules", "observe")
     )
-    assert [figure.name for figure in failed(text.measure(QUIET))] == ["text_seconds", "text_bytes", "text_modules"]
+    names = [f"text_{preset}_{name}" for preset in text.PRESETS for name in ("seconds", "bytes", "modules")]
+    assert [figure.name for figure in failed(text.measure(QUIET))] == names
 
 
 def test_a_slow_public_kernel_is_reported_and_no_failure():

@@ -65,7 +65,7 @@ PART_PRESETS: dict[str, tuple[str, ...]] = {
     "compile": (compile_passes.PRESET,),
     "nki": (nki.PRESET,),
     "anchors": (anchors.PRESET,),
-    "text": (text.PRESET,),
+    "text": text.PRESETS,
     "fpga": ("none",),
     "bram": (bram.PRESET,),
 }
