@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The energy flow: Liberty text, an energy by hand, one PE's netlist judged, a fault in it seen, no library."""
 
 from dataclasses import replace
