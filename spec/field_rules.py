@@ -25,6 +25,14 @@ class FieldRule:
     """Whose members the values are, without a gap."""
     when: str = ""
     """Looked at only while this field is not 0; empty: always."""
+    values: Callable[[CoreConfig], tuple[int, ...]] | None = None
+    """Where not every one from low to high is legal: those that are."""
+
+    def gaps(self, config: CoreConfig) -> tuple[int, ...]:
+        """Values from low to high that are not legal."""
+        if self.values is None:
+            return ()
+        return tuple(sorted({*range(self.low, self.high(config) + 1)} - {*self.values(config)}))
 
 
 def _code(field: str, code: ErrorCode, kind: type[IntEnum]) -> FieldRule:
@@ -45,7 +53,13 @@ FIELD_RULES: tuple[FieldRule, ...] = (
     FieldRule("partitions", ErrorCode.SIZE, 1, lambda config: config.partitions),
     FieldRule("columns", ErrorCode.SIZE, 1, lambda config: config.tensor.columns),
     FieldRule("part", ErrorCode.OPERAND, 0, lambda config: config.tensor.parts),
-    FieldRule("mode", ErrorCode.OPERAND, 0, lambda config: config.tensor.modes[-1]),
+    FieldRule(
+        "mode",
+        ErrorCode.OPERAND,
+        0,
+        lambda config: config.tensor.modes[-1],
+        values=lambda config: config.tensor.modes,
+    ),
     FieldRule("ratio", ErrorCode.SIZE, 1, lambda config: RATIO_LIMIT),
     _code("op0", ErrorCode.OPERAND, AluOp),
     _code("op1", ErrorCode.OPERAND, AluOp),

@@ -74,7 +74,8 @@ class OperandRule(Enum):
     ONE_BANK = ErrorCode.PSUM_ADDRESS, "first and last byte lie in one PSUM bank"
     MIXABLE = (
         ErrorCode.OPERAND,
-        f"the queue's last load was of its mode, in sparse of its size3, and of a type that may meet it: {MIXING}",
+        f"the queue's last load was of its mode (without one: single), in sparse of its size3, and of a type that may"
+        f" meet it: {MIXING}",
     )
     OF_MODE = (
         ErrorCode.OPERAND,

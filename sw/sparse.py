@@ -49,6 +49,9 @@ class Pattern:
         return self.rows // self.kept
 
 
+_MOST = (1 << PACKED_TAGS * TAG_BITS) - 1
+_GROUPS = tuple(rows for rows in (1, 2, 4) if rows <= GROUP_ROWS)
+"""Partitions of the groups that an array may have."""
 PATTERNS: Mapping[str, Pattern] = {
     pattern.name: pattern
     for pattern in (Pattern(*each) for each in ((4, 16), (4, 12), (4, 8), (2, 8), (2, 4), (1, 4), (1, 2)))
@@ -108,8 +111,13 @@ def layout(moving: ArrayLike, pattern: str) -> Array:
 def unpack(kept: ArrayLike, tags: ArrayLike, pattern: str, *, group_rows: int = GROUP_ROWS) -> Array:
     """Weights [K, columns] of what `pack` makes. Errors: `SparsityError`, also for a tag that is out of range."""
     row, values, words = _pattern(pattern, group_rows), np.asarray(kept), np.asarray(tags)
-    if values.ndim != 2 or words.shape != (values.shape[0], values.shape[1] // PACKED_TAGS):
+    if values.ndim != 2 or not _real(values) or values.shape[1] % PACKED_TAGS:
+        rule = f"[K, columns] of real numbers, columns a multiple of {PACKED_TAGS}"
+        raise SparsityError(f"kept must be {rule}, not {list(values.shape)} of {values.dtype}")
+    if words.shape != (values.shape[0], values.shape[1] // PACKED_TAGS):
         raise SparsityError(f"tags must be [K, columns / {PACKED_TAGS}], not {words.shape} beside {values.shape}")
+    if words.dtype.kind not in "iu" or (words.size and not 0 <= words.min() <= words.max() <= _MOST):
+        raise SparsityError(f"tags must be integers from 0 to {_MOST}, of {PACKED_TAGS} tags each, not {words.dtype}")
     each = (words.astype(np.int64)[..., None] >> TAG_BITS * np.arange(PACKED_TAGS)) & (1 << TAG_BITS) - 1
     each = each.reshape(values.shape)
     place, element = np.divmod(each, ROW_CANDIDATES)
@@ -133,9 +141,16 @@ def unpack(kept: ArrayLike, tags: ArrayLike, pattern: str, *, group_rows: int = 
     return out
 
 
+def _real(array: Array) -> bool:
+    """ml_dtypes' types are of kind V, and cast to doubles as others do."""
+    return array.dtype.kind in "fiubV" and np.can_cast(array.dtype, np.float64, "unsafe") and array.dtype.names is None
+
+
 def _pattern(name: str, group_rows: int = GROUP_ROWS) -> Pattern:
-    if name not in PATTERNS:
+    if not isinstance(name, str) or name not in PATTERNS:
         raise SparsityError(f"a pattern must be one of {', '.join(PATTERNS)}, not {name!r}")
+    if group_rows not in _GROUPS:
+        raise SparsityError(f"group_rows must be one of {', '.join(map(str, _GROUPS))}, not {group_rows!r}")
     row = PATTERNS[name]
     if group_rows % row.kept:
         raise SparsityError(f"{name} takes groups of {row.kept} partitions, those of the core have {group_rows}")
@@ -144,8 +159,10 @@ def _pattern(name: str, group_rows: int = GROUP_ROWS) -> Pattern:
 
 def _blocks(array: Array, pattern: Pattern, name: str) -> Array:
     """[K / N, N, columns]"""
-    if array.ndim != 2:
+    if array.ndim != 2 or not array.shape[1]:
         raise SparsityError(f"{name} must be [K, columns], not {list(array.shape)}")
+    if not _real(array):
+        raise SparsityError(f"{name} must be real numbers, not {array.dtype}")
     if not len(array) or len(array) % pattern.rows:
         rule = f"K must be a multiple of the {pattern.rows} of {pattern.name}"
         raise SparsityError(f"{name} have {len(array)} rows; {rule}")

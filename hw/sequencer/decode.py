@@ -128,10 +128,11 @@ class Decoder(wiring.Component):
         if not opcodes or (not pairs and len(self._config.tensor.modes) == 1):
             return Const(0, 1)
         known, loaded = Signal(), Signal(TYPE_BITS, reset_less=True)
-        mode, s2_mode = (Signal.like(i.mode, name=name, reset_less=True) for name in ("loaded_mode", "s2_mode"))
+        # before the first load single: what an array without weights multiplies
+        mode, s2_mode = Signal.like(i.mode, name="loaded_mode"), Signal.like(i.mode, name="s2_mode", reset_less=True)
         s2_load, s2_mixed = Signal(), Signal(reset_less=True)
         s2_dtype = Signal.like(loaded)
-        meets = Cat((loaded == a.code) & (i.src0_dtype == b.code) for a, b in pairs).any() | (i.mode != mode)
+        meets = known & Cat((loaded == a.code) & (i.src0_dtype == b.code) for a, b in pairs).any() | (i.mode != mode)
         its_mode, is_load = i.mode, i.opcode == Opcode.LOAD_STATIONARY
         if self._config.tensor.sparse:
             tagged = i.opcode == Opcode.LOAD_SPARSE
@@ -145,7 +146,7 @@ class Decoder(wiring.Component):
                 m.d.sync += ratio.eq(s2_ratio)
         looks = Cat(i.opcode == opcode for opcode in opcodes).any()
         m.d.sync += [
-            s2_mixed.eq(looks & known & meets),
+            s2_mixed.eq(looks & meets),
             s2_dtype.eq(i.src0_dtype),
             s2_mode.eq(its_mode),
             s2_load.eq(self.push & is_load),
@@ -153,7 +154,7 @@ class Decoder(wiring.Component):
         with m.If(s2_load & legal):
             m.d.sync += [known.eq(1), loaded.eq(s2_dtype), mode.eq(s2_mode)]
         with m.If(self.clear):
-            m.d.sync += [known.eq(0), s2_load.eq(0)]
+            m.d.sync += [known.eq(0), mode.eq(Mode.SINGLE), s2_load.eq(0)]
         return s2_mixed
 
     def _keeping(self, rule: OperandRule) -> dict[str, list[Opcode]]:

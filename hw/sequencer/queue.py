@@ -29,8 +29,8 @@ def error_layout(address_bits: int) -> data.StructLayout:
 class IssueQueue(wiring.Component):
     """issue = running & head decoded & legal & waits met & (after or halt: nothing outstanding) & accepted.
 
-    A bus error, a refused head when nothing before it is unfinished, or an expired watchdog stops the queue in the next
-    cycle; in one cycle a bus error goes before a refused head, and that before the watchdog.
+    An engine's error, a refused head when nothing before it is unfinished, or an expired watchdog stops the queue in
+    the next cycle; in one cycle an engine's error goes before a refused head, and that before the watchdog.
     The watchdog names the oldest unfinished instruction of the first channel that has one, else the next to issue.
 
     Does not: execute; `nop` and `halt` end here, everything else is requested from a finish channel's engine.
@@ -54,7 +54,7 @@ class IssueQueue(wiring.Component):
     request, accept : Out(n), In(n)
         A bit a channel of this queue, in the order of `QUEUE_CHANNELS`: the head may issue; its engine is ready.
     channel_room, channel_empty, failed, oldest : In
-        From the channels' FIFOs, bus errors and the oldest unfinished instruction.
+        From the channels' FIFOs, errors of engines and the oldest unfinished instruction.
     entry : Out(issued_layout)
         The head as the FIFO keeps it.
     expired : In(1)

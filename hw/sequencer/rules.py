@@ -118,6 +118,7 @@ class StaticRules(wiring.Component):
         bad = [field < rule.low] if rule.low > 0 else []
         if high < FIELDS[rule.field].high:
             bad.append(field > high)
+        bad += [field == value for value in rule.gaps(self._config)]
         outside = _any(bad) if bad else Value.cast(0)
         return i[rule.when].any() & outside if rule.when else outside
 

@@ -1,4 +1,4 @@
-"""The moving pattern, cut into runs that lie in one SBUF word; one word read a frame."""
+"""The moving pattern, cut into runs that lie in one SBUF word; one word read a frame, of a sparse tile two."""
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring

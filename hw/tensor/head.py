@@ -95,10 +95,11 @@ class TensorHead(wiring.Component):
 
     A matmul after a load starts at acc(load) + 5 or later without a rule of its own: its first word is read in the
     slot 2 after. First pair: load in a, matmul in a + 1, first column in a + 5; from a to the last commit, both
-    included, N + S + R*L + (M-1) + c0 cycles with c0 = 6 + A; in double row both are a frame later, in mx the first
-    column is `first_scaled_column` cycles after the load.
+    included, N + S + R*L + (M-1) + c0 cycles with c0 = 6 + A + D; in double row both are a frame later, in mx the first
+    column is `first_scaled_column` cycles after the load, in sparse tag_lead later than of other modes.
     No bubble between matmuls with a load each if the pattern is contiguous, N >= 4 * words and N >= C/2 + 2 rounded up
-    to the frame, and N >= 24 where the offset is not a multiple of W (W = 16).
+    to the frame, and N >= 24 where the offset is not a multiple of W (W = 16); in sparse N >= 2 * words, all of them,
+    and its load takes longer (`spec/loading.py`).
     """
 
     def __init__(self, *, config: CoreConfig) -> None:

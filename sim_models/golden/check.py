@@ -53,7 +53,8 @@ _NONE: Violation = (ErrorCode.NONE, "")
 class Loaded(NamedTuple):
     """What a matmul must know of the last legal load."""
 
-    form: Format
+    form: Format | None
+    """None: there was no load yet, and any type may be multiplied with what the registers hold."""
     mode: Mode
     ratio: int = 0
     """Of a load_sparse."""
@@ -64,7 +65,7 @@ class QueueCheck:
 
     def __init__(self, queue: Queue, config: CoreConfig) -> None:
         self.queue, self.config = queue, config
-        self.loaded: Loaded | None = None
+        self.loaded: Loaded | None = Loaded(None, Mode.SINGLE)
 
     def __call__(self, data: bytes) -> Violation:
         violation = check_bytes(data, self.queue, self.config, loaded=self.loaded)
@@ -155,7 +156,11 @@ def _used(allowed: Operand, instruction: Instruction) -> bool:
 
 def _field(rule: FieldRule, instruction: Instruction, config: CoreConfig) -> Iterator[str]:
     value, high = instruction[rule.field], rule.high(config)
-    if rule.low <= value <= high or (rule.when and not instruction[rule.when]):
+    gaps = rule.gaps(config)
+    if (rule.low <= value <= high and value not in gaps) or (rule.when and not instruction[rule.when]):
+        return
+    if gaps and value in gaps:
+        yield f"{rule.field} {value} is not one that the core has"
         return
     if rule.names is not None:
         yield f"{rule.field} must be one of {[member.name for member in rule.names]}, not {value}"
@@ -402,7 +407,7 @@ def _mixable(place: _Place) -> Iterator[str]:
     form, loaded = FORMAT_OF_CODE.get(place["dtype"]), place.loaded
     if loaded is None or form is None:
         return
-    if not mixable(loaded.form, form):
+    if loaded.form is not None and not mixable(loaded.form, form):
         yield f"{place.slot} is of {form.name} and the stationary of {loaded.form.name}; {MIXING}"
     if place.instruction["mode"] != loaded.mode:
         yield f"the mode is {place.instruction['mode']}, that of the stationary {int(loaded.mode)}; they must be equal"

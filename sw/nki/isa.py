@@ -131,7 +131,7 @@ def nc_matmul_mx(
     the other; a scale (uint8, e8m0) for 8 partitions and column, in four partitions of each 32.
 
     `accumulate` and dst, which may be of bf16, as of nc_matmul. Becomes a load_stationary and a matmul, which multiply
-    4 K elements in the time of K. tile_position and tile_size as of nc_matmul, of 32 or 64 rows and all columns.
+    4 K elements in the time of K. tile_position and tile_size as of nc_matmul, of 32, 64 or all rows and all columns.
     Data or scales that are strided, unaligned or in other partitions are copied first.
     """
     del name

@@ -91,8 +91,8 @@ def check_columns(dst: Tensor, tile: PeTile | None = None) -> None:
     rule = rule_of(Opcode.MATMUL, "dst", OperandRule.COLUMN_TILE)
     if dst.partition % step:
         raise KernelError(
-            f"dst {dst} begins at partition {dst.partition}, which must be a multiple of {step}: a matmul writes from"
-            f" its first PE column on ({rule})"
+            f"dst {dst} begins at partition {dst.partition}, which must be a multiple of {step}: matmuls, and fills"
+            f" of PSUM, which are such, write from their first PE column on ({rule})"
         )
     if tile is not None and dst.partition != tile.column:
         raise KernelError(

@@ -34,7 +34,7 @@ def check_sparse(stationary: Tensor, moving: Tensor, tags: Tensor) -> None:
         ("moving", moving, _MATMUL, OperandRule.OF_MODE),
     ):
         if tensor.dtype not in SPARSE:
-            types = ", ".join(form.name for form in SPARSE)
+            types = ", ".join(form.name for form in SPARSE if form in config.tensor.operands)
             raise KernelError(f"{name} {tensor} must be of {types} ({rule_of(opcode, 'src0', rule)}; {SPARSE_CALL})")
     if moving.ndim < 3 or not 1 <= moving.shape[1] <= RATIO_LIMIT:
         raise KernelError(

@@ -17,6 +17,7 @@ from makalu.sim_models.golden.result import IllegalInstruction
 from makalu.sim_models.golden.sparsity import picks_of, unpacked_tags, wrong_tag
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
+from makalu.spec.field_rules import FIELD_RULES
 from makalu.spec.formats import FORMATS
 from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue, Space
 from makalu.spec.preset import load_preset
@@ -377,6 +378,18 @@ def test_a_matmul_of_more_than_was_loaded_is_reported():
     assert "row 4 column 8, which the last load_sparse did not load (32 of 96 weights)" in finding.text
 
 
-def test_a_matmul_without_a_load_multiplies_by_zero():
+def test_a_matmul_without_a_load_is_refused():
+    """Of any mode but single: the registers hold no pairs, quads or tags."""
     result = run({Queue.TENSOR: [matmul(), HALT]}, config=MINI, strict=False)
-    assert not result.errors and len(result.findings) == 2 and not result.psum.any()
+    assert result.errors[Queue.TENSOR].code is ErrorCode.OPERAND and not result.psum.any()
+
+
+def test_a_mode_that_lies_between_those_of_the_core_is_refused():
+    """Single and sparse are its first and last; double row would be legal but for the core's single product."""
+    double = {"mode": int(Mode.DOUBLE_ROW), "src0_dtype": FORMATS["e4m3"].code, "src0_stride3": 16}
+    assert check(matmul(**double), TENSOR, MINI)[0] is ErrorCode.NONE
+    config = replace(MINI, name="one", tensor=replace(MINI.tensor, products=1))
+    code, text = check(matmul(**double), TENSOR, config)
+    assert code is ErrorCode.OPERAND and "mode 1 is not one that the core has" in text
+    (rule,) = (rule for rule in FIELD_RULES if rule.field == "mode")
+    assert rule.gaps(config) == (1, 2) and rule.gaps(MINI) == (2,) and rule.gaps(TINY) == ()

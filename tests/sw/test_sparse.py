@@ -145,3 +145,27 @@ def repeated():
 def test_what_does_not_fit_is_refused(call, text):
     with pytest.raises(SparsityError, match=re.escape(text)):
         call()
+
+
+@pytest.mark.parametrize("rows", [0, 3, 8, -4])
+def test_groups_that_no_array_has_are_refused(rows):
+    with pytest.raises(SparsityError, match="group_rows must be one of 1, 2, 4"):
+        pack(np.ones((4, 4)), "1:2", group_rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: pack(np.ones((16, 0)), "4:16"), "weights must be"),
+        (lambda: pack(np.ones((16, 4)), ["4:16"]), "a pattern must be one of"),
+        (lambda: prune(np.full((16, 4), "a"), "4:16"), "weights must be real"),
+        (lambda: prune(np.ones((16, 4), complex), "4:16"), "weights must be real"),
+        (lambda: unpack(np.ones((4, 6)), np.zeros((4, 1), np.uint16), "4:16"), "kept must be"),
+        (lambda: unpack(np.ones((4, 4)), np.full((4, 1), 70000), "4:16"), "tags must be integers from 0 to 65535"),
+        (lambda: unpack(np.ones((4, 4)), np.full((4, 1), 0.5), "4:16"), "tags must be integers"),
+    ],
+    ids=range(7),
+)
+def test_arrays_of_no_use_are_refused(call, text):
+    with pytest.raises(SparsityError, match=text):
+        call()
