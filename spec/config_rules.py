@@ -16,7 +16,7 @@ from .pairs import PAIRABLE
 from .quads import QUAD_ELEMENTS
 from .random_bits import STOCHASTIC
 from .scales import GROUP_PARTITIONS, MOVING_ENTRIES, STATIONARY_BANKS, STATIONARY_ENTRIES, scale_words
-from .sparsity import GROUP_ROWS, ROW_CANDIDATES, SPARSE, TAGS
+from .sparsity import GROUP_SIZES, ROW_CANDIDATES, SPARSE, TAGS
 
 if TYPE_CHECKING:
     from .config import CoreConfig, TensorConfig
@@ -103,7 +103,7 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
 
 
 def _check_sparsity(tensor: "TensorConfig", need: Callable[[bool, str, str, object], None]) -> None:
-    some = (1, *(ROW_CANDIDATES * rows for rows in (1, 2, 4) if rows <= min(GROUP_ROWS, tensor.tile)))
+    some = (1, *(ROW_CANDIDATES * rows for rows in GROUP_SIZES if rows <= tensor.tile))
     need(tensor.candidates in some, "tensor.candidates", f"among {list(some)}", tensor.candidates)
     if not tensor.sparse:
         return

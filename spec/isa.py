@@ -40,6 +40,7 @@ __all__ = [
     "FIELDS",
     "INSTRUCTIONS",
     "INSTRUCTION_BYTES",
+    "LOADS",
     "MEMORY_DIMS",
     "OPERANDS",
     "QUEUES",
@@ -345,6 +346,10 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
         ),
     )
 }
+
+
+LOADS: tuple[Opcode, ...] = tuple(o for o, row in INSTRUCTIONS.items() if row.channel is Channel.TENSOR_LOAD)
+"""What brings a stationary tile to the array."""
 
 
 @cache

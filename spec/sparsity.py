@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP_ROWS",
+    "GROUP_SIZES",
     "PACKED_TAGS",
     "RATIO_LIMIT",
     "ROW_CANDIDATES",
@@ -48,8 +49,9 @@ __all__ = [
 
 ROW_CANDIDATES = 4
 """Moving elements of a partition and column, at most."""
-GROUP_ROWS = 4
-"""Partitions of a group, at most."""
+GROUP_SIZES = (1, 2, 4)
+"""Partitions that a group may have."""
+GROUP_ROWS = max(GROUP_SIZES)
 RATIO_LIMIT = ROW_CANDIDATES
 SPARSE_SLOT = 1
 """Of the frame: where words of sparse moving tiles are read, beside the moving stream's own."""

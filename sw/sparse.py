@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makalu.spec.errors import MakaluError
-from makalu.spec.sparsity import GROUP_ROWS, PACKED_TAGS, ROW_CANDIDATES, TAG_BITS
+from makalu.spec.sparsity import GROUP_ROWS, GROUP_SIZES, PACKED_TAGS, ROW_CANDIDATES, TAG_BITS
 
 __all__ = ["PATTERNS", "Pattern", "SparsityError", "layout", "pack", "prune", "unpack"]
 
@@ -50,8 +50,6 @@ class Pattern:
 
 
 _MOST = (1 << PACKED_TAGS * TAG_BITS) - 1
-_GROUPS = tuple(rows for rows in (1, 2, 4) if rows <= GROUP_ROWS)
-"""Partitions of the groups that an array may have."""
 PATTERNS: Mapping[str, Pattern] = {
     pattern.name: pattern
     for pattern in (Pattern(*each) for each in ((4, 16), (4, 12), (4, 8), (2, 8), (2, 4), (1, 4), (1, 2)))
@@ -149,8 +147,8 @@ def _real(array: Array) -> bool:
 def _pattern(name: str, group_rows: int = GROUP_ROWS) -> Pattern:
     if not isinstance(name, str) or name not in PATTERNS:
         raise SparsityError(f"a pattern must be one of {', '.join(PATTERNS)}, not {name!r}")
-    if group_rows not in _GROUPS:
-        raise SparsityError(f"group_rows must be one of {', '.join(map(str, _GROUPS))}, not {group_rows!r}")
+    if group_rows not in GROUP_SIZES:
+        raise SparsityError(f"group_rows must be one of {', '.join(map(str, GROUP_SIZES))}, not {group_rows!r}")
     row = PATTERNS[name]
     if group_rows % row.kept:
         raise SparsityError(f"{name} takes groups of {row.kept} partitions, those of the core have {group_rows}")

@@ -19,13 +19,12 @@ from makalu.hw.tensor.ownership import BankOwnership
 from makalu.hw.tensor.scales import ScaleFetch
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
-from makalu.spec.isa import AP_DIMS, Opcode, Space
+from makalu.spec.isa import AP_DIMS, LOADS, Opcode, Space
 from makalu.spec.latency import column_delay, commit_delay, row_delay, swap_guard
 from makalu.spec.sparsity import deskew
 
 __all__ = ["TensorHead"]
 
-LOADS = (Opcode.LOAD_STATIONARY, Opcode.LOAD_SPARSE)
 IN_FRONT = 16
 """More than there can be before the paths that are counted in cycles: fetching, waiting, sending, loading."""
 

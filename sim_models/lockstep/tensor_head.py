@@ -8,7 +8,7 @@ from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import ACCUMULATOR, CARRIED, FORMAT_OF_CODE, Format
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS
-from makalu.spec.isa import Opcode
+from makalu.spec.isa import LOADS, Opcode
 from makalu.spec.latency import (
     LOAD_LEAD,
     WORD_LEAD,
@@ -31,8 +31,6 @@ from .segments import Segment, segments_of
 from .tensor_control import Column, EdgeControl, Group, Lookup, Read, Wave
 
 __all__ = ["TensorHeadModel"]
-
-LOADS = (Opcode.LOAD_STATIONARY, Opcode.LOAD_SPARSE)
 
 
 @dataclass

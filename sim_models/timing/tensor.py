@@ -14,7 +14,7 @@ from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
 from makalu.spec.formats import ACCUMULATOR, FORMAT_OF_CODE, Format
 from makalu.spec.frame import ACCEPT_SLOT, MOVING_SLOT, SLOTS, STATIONARY_SLOTS
-from makalu.spec.isa import AP_DIMS, Opcode
+from makalu.spec.isa import AP_DIMS, LOADS, Opcode
 from makalu.spec.latency import LOAD_LEAD, WORD_LEAD, commit_delay, hazard_window, row_delay, swap_guard
 from makalu.spec.loading import groups_of_a_word, load_span, word_cycle
 from makalu.spec.memory_map import PSUM_HALVES
@@ -33,7 +33,6 @@ LOAD, MATMUL = Channel.TENSOR_LOAD.name.lower(), Channel.MATMUL.name.lower()
 Cycles = NDArray[np.int64]
 
 _BOTH = (1 << PSUM_HALVES) - 1
-_LOADS = (Opcode.LOAD_STATIONARY, Opcode.LOAD_SPARSE)
 _DENSE_SLOTS, _SPARSE_SLOTS = (MOVING_SLOT,), (SPARSE_SLOT, MOVING_SLOT)
 
 
@@ -99,7 +98,7 @@ class TensorTiming:
     def next_accept(self, t: int, instruction: Instruction) -> int:
         """Earliest cycle >= t in which the instruction, valid from t on, would be accepted."""
         t = max(t, self._last_accept + 1)
-        if instruction.opcode in _LOADS:
+        if instruction.opcode in LOADS:
             read = self._sparse_read if instruction.opcode == Opcode.LOAD_STATIONARY else -1
             if self._swapped is not None:
                 t = max(t, self._swapped + swap_guard(self.config, instruction["column"]))
@@ -109,7 +108,7 @@ class TensorTiming:
     def issue(self, t: int, instruction: Instruction) -> None:
         """The instruction is accepted in cycle t."""
         self._last_accept = t
-        if instruction.opcode in _LOADS:
+        if instruction.opcode in LOADS:
             self.times = self._load(t, instruction)
             heapq.heappush(self._finishes, (self.times.finish, LOAD))
         else:

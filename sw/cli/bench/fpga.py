@@ -19,7 +19,9 @@ MUL_STAGES = {1: 2, 2: 2, 4: 3}
 GOAL_CASE = "fpga_pe_L3_keep"
 _CASES = [("pe", stages, mode, 1, 1) for stages in (1, 2, 3) for mode in ("keep", "flush")]
 _CASES += [("pe", stages, "keep", products, 1) for products in (2, 4) for stages in (2, 3)]
-_CASES += [("pe", 3, "keep", products, candidates) for products, candidates in ((1, 4), (1, 16), (2, 16), (4, 16))]
+_CASES += [
+    ("pe", 3, "keep", products, candidates) for products, candidates in ((1, 4), (1, 8), (1, 16), (2, 16), (4, 16))
+]
 _CASES += [("array", stages, "keep", 1, 1) for stages in (1, 2, 3)] + [("array", 3, "flush", 1, 1)]
 _SPEEDS = ("MHz -6", "MHz -7", "MHz -8")
 _HEADINGS = (
