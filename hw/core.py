@@ -138,6 +138,12 @@ class Core(wiring.Component):
                     partitions[p + 1].control_in.eq(partition.control_out),
                     partitions[p + 1].wave_in.eq(partition.wave_out),
                 ]
+        if config.tensor.background:
+            m.d.comb += partitions[0].background_in.eq(head.background)
+            for p, partition in enumerate(partitions):
+                m.d.comb += partition.bits.eq(array.bits[p])
+            for before, partition in pairwise(partitions):
+                m.d.comb += partition.background_in.eq(before.background_out)
         if config.tensor.sparse:
             for before, partition in pairwise(partitions):
                 m.d.comb += partition.fault_in.eq(before.fault_out)
@@ -163,14 +169,16 @@ class Core(wiring.Component):
                 engine.psum_grant.eq(arbiter.psum_grant[e]),
             ]
 
+        written = ("commit", "moved") if config.tensor.background else ("commit",)
         sources = {
             "issue": sequencer.trace_issue,
             "finish": sequencer.trace_finish,
-            "committed": Cat(p.commit.valid for p in partitions).any(),
+            "committed": Cat(getattr(p, port).valid for port in written for p in partitions).any(),
             "semaphores": sequencer.semaphores,
             "owned": head.owned,
             "columns": array.p,
             "psum": Cat(data.View.as_value(p.commit) for p in partitions),
+            "psum_moved": Cat(data.View.as_value(p.moved) for p in partitions) if config.tensor.background else Cat(),
             "sbuf_dma": Cat(data.View.as_value(p.written_b) for p in partitions),
         }
         for e, name in enumerate(ACCESS_ENGINES):

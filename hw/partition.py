@@ -13,13 +13,13 @@ from makalu.hw.dma.layouts import lane_status as dma_status
 from makalu.hw.lanes.control import lane_control
 from makalu.hw.lanes.lane import Lane
 from makalu.hw.lib.emit import place
-from makalu.hw.psum.layouts import commit, psum_commands, wave
+from makalu.hw.psum.layouts import background_wave, commit, psum_commands, wave
 from makalu.hw.psum.slice import PsumSlice
 from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.tensor.control import edge_control, scale_word, scales
 from makalu.hw.tensor.edge import TensorEdge
-from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_edge
+from makalu.hw.tensor.layouts import CHAIN_BITS, bits_word, group, x_edge
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.formats import FP32
@@ -47,6 +47,7 @@ class Partition(wiring.Component):
     control_in / control_out, wave_in / wave_out : ride to the next partition (L cycles, 1 cycle)
     x, w : edge of PE row `index`;  column : bottom of PE column `index`
     access, psum_access, vector, scalar, dma : broadcast commands;  dma_status : back to the DMA engine
+    bits, background_in / background_out, moved : like column, wave_in / wave_out, commit, of background transposes
     group_scales, scale_word : from and to the group's memory;  scales_in / scales_out : ride (where there is MX)
     fault_in / fault_out : ride too (where weights have tags)
     exponent, code : to and from the quantiser of the group;  scale : from that whose scales may lie here (likewise)
@@ -70,6 +71,7 @@ class Partition(wiring.Component):
                 "column": In(CHAIN_BITS),
                 "wave_in": In(wave(config)),
                 "wave_out": Out(wave(config)),
+                **(self._background_ports() if config.tensor.background else {}),
                 "access": In(access_commands(config)),
                 "psum_access": In(psum_commands(config.psum)),
                 **{name: In(lane_control(config, grouped=grouping(name, config))) for name in ACCESS_ENGINES},
@@ -83,6 +85,12 @@ class Partition(wiring.Component):
                 **(generator_ports if config.stochastic else {}),
             }
         )
+
+    def _background_ports(self) -> dict[str, wiring.Member]:
+        """Those of background transposes: the PSUM slice has them."""
+        riding = background_wave(self.config)
+        ports = {"bits": In(bits_word(self.config.tensor)), "background_in": In(riding), "background_out": Out(riding)}
+        return ports | {"moved": Out(commit(self.config))}
 
     def _scale_ports(self) -> dict[str, wiring.Member]:
         """Those of MX: the partition's edge has them."""
@@ -134,6 +142,13 @@ class Partition(wiring.Component):
             self.written_a.eq(sbuf.written_a),
             self.written_b.eq(sbuf.written_b),
         ]
+        if config.tensor.background:
+            m.d.comb += [
+                psum.bits.eq(self.bits),
+                psum.background_in.eq(self.background_in),
+                self.background_out.eq(psum.background_out),
+                self.moved.eq(psum.moved),
+            ]
         if config.tensor.quads:
             m.d.comb += [
                 edge.group_scales.eq(self.group_scales),

@@ -53,6 +53,8 @@ class TensorConfig:
     """Of a PE and cycle: 1, or of short elements 2 (`spec/pairs.py`) or 4 (`spec/quads.py`)."""
     candidates: int
     """Moving elements among which the tag of a sparse weight chooses: 4, 8 or 16; 1: none (`spec/sparsity.py`)."""
+    background_bits: int
+    """Of the chain that transposes beside matmuls: 16; 0: none (`spec/background.py`)."""
     subnormals: str
     """`keep`: IEEE gradual underflow; `flush`: subnormal operands and results become zeros of their sign."""
     formats: tuple[str, ...]
@@ -121,6 +123,11 @@ class TensorConfig:
     def carries(self) -> bool:
         """Sums carry bits."""
         return CARRIED in self.outputs
+
+    @property
+    def background(self) -> tuple[Format, ...]:
+        """What a transpose beside matmuls writes: one type, or none."""
+        return (CARRIED,) if self.background_bits else ()
 
     @property
     def sums(self) -> tuple[Format, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .axi import LONGEST_BURST, PAGE_BYTES
 from .errors import MakaluError
-from .formats import INTEGERS, TENSOR_OPERANDS, TENSOR_RESULTS
+from .formats import CARRIED, INTEGERS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .loading import swap_lead
 from .pairs import PAIRABLE
 from .quads import QUAD_ELEMENTS
@@ -92,6 +92,13 @@ def _check_formats(tensor: "TensorConfig", need: Callable[[bool, str, str, objec
         tensor.products,
     )
     _check_sparsity(tensor, need)
+    some = [0, CARRIED.bits] if tensor.carries and tensor.add_stages > 1 else [0]
+    need(
+        tensor.background_bits in some,
+        "tensor.background_bits",
+        f"among {some}; a chain of bits is where sums carry bits ({CARRIED.name} in tensor.results) and L is above 1",
+        tensor.background_bits,
+    )
     late = [form.name for form in forms if swap_lead(tensor, form)]
     need(
         not late,

@@ -25,7 +25,7 @@ from .fields import (
     Field,
     InstructionFormat,
 )
-from .formats import ACCUMULATOR, DMA_ELEMENTS, E8M0, LANE_ELEMENTS, TENSOR_OPERANDS, TENSOR_RESULTS
+from .formats import ACCUMULATOR, CARRIED, DMA_ELEMENTS, E8M0, LANE_ELEMENTS, SINGLES, TENSOR_OPERANDS, TENSOR_RESULTS
 from .operand import Operand, OperandRule, Space
 from .quantize import QUANTIZED, UNQUANTIZED
 from .sparsity import SPARSE, TAGS
@@ -72,6 +72,7 @@ class Opcode(IntEnum):
     LOAD_STATIONARY = 0x10
     MATMUL = 0x11
     LOAD_SPARSE = 0x12
+    TRANSPOSE = 0x13
     TENSOR_COPY = 0x20
     TENSOR_TENSOR = 0x21
     TENSOR_SCALAR = 0x22
@@ -269,6 +270,33 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
             },
             ("partitions", "column", "ratio"),
             "shadow[K, M] = src0[K, M] with tags src1[K, M / 4], for a matmul in sparse",
+        ),
+        InstructionSpec(
+            Opcode.TRANSPOSE,
+            Channel.MATMUL,
+            {
+                "dst": Operand(
+                    _PSUM,
+                    (CARRIED,),
+                    (OperandRule.COLUMN_TILE, OperandRule.ONE_BANK, OperandRule.AS_PARTITIONS),
+                    among="background",
+                    count="columns",
+                ),
+                "src0": Operand(
+                    _SBUF,
+                    SINGLES,
+                    (
+                        OperandRule.AS_COLUMNS,
+                        OperandRule.OF_BITS,
+                        OperandRule.NONE_WAITS,
+                        OperandRule.WORD_ALIGNED,
+                        OperandRule.UNIT_STRIDE,
+                    ),
+                    among="operands",
+                ),
+            },
+            ("partitions", "columns", "part"),
+            "dst[M, K] = 16 bits of src0[K, M], beside matmuls; `part` says which; the shadow registers are free again",
         ),
         InstructionSpec(
             Opcode.TENSOR_COPY,

@@ -68,6 +68,7 @@ def observe_layout(config: CoreConfig, level: str) -> tuple[ObservedField, ...]:
             ObservedField("owned", (("bank", 1),), psum.banks),
             ObservedField("columns", (("chain", CHAIN_BITS),), partitions),
             ObservedField("psum", commit, partitions),
+            *((ObservedField("psum_moved", commit, partitions),) if config.tensor.background else ()),
             *(ObservedField(f"sbuf_{name}", written, partitions) for name in ACCESS_ENGINES),
             ObservedField("sbuf_dma", written, partitions),
         ]

@@ -53,6 +53,8 @@ class OperandRule(Enum):
         ErrorCode.SIZE,
         "the sizes are those of dst; in double row size3 is 2, in sparse 1 to 4, and that of dst 1",
     )
+    AS_PARTITIONS = ErrorCode.SIZE, "size0 is `partitions`, the other sizes are 1"
+    AS_COLUMNS = ErrorCode.SIZE, "size0 is `columns`, the other sizes are 1"
     COLUMN_TILE = (
         ErrorCode.PARTITION,
         "the first partition, which is the first PE column, is a multiple of 32, or of a quarter of a smaller core's",
@@ -83,6 +85,8 @@ class OperandRule(Enum):
         " 2 bytes; there part is 0",
     )
     UNTAGGED = ErrorCode.OPERAND, "mode is not sparse, whose tiles load_sparse loads"
+    OF_BITS = ErrorCode.OPERAND, "part is one that carries bits"
+    NONE_WAITS = ErrorCode.OPERAND, "the queue's last load has its matmul: a transpose would take the place of its tile"
     ADDABLE = ErrorCode.OPERAND, "with accumulate it is fp32 or bf16: bits that are carried are not added"
     SHORTER = ErrorCode.OPERAND, "rounded stochastically it is a float that is shorter than fp32"
     IN_MEMORY = ErrorCode.MEMORY_ADDRESS, "first and last byte of the memory side lie in the bus's addresses"
@@ -113,6 +117,8 @@ _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {
     OperandRule.TILE: (OperandRule.BOUNDED,),
     OperandRule.ROW_TILE: (OperandRule.BOUNDED,),
     OperandRule.SAME_SOURCE: (OperandRule.WITHIN,),
+    OperandRule.AS_PARTITIONS: (OperandRule.FILLED, OperandRule.BOUNDED),
+    OperandRule.AS_COLUMNS: (OperandRule.FILLED, OperandRule.BOUNDED),
     OperandRule.SAME_SIZES: (OperandRule.BOUNDED,),
     OperandRule.QUARTER_SIZES: (OperandRule.FILLED, OperandRule.BOUNDED),
     OperandRule.SAME_COLUMNS: (OperandRule.BOUNDED,),
@@ -133,8 +139,9 @@ class Operand:
     """One element a partition."""
     when: tuple[str, int] | None = None
     """The field and its value with which it is used; with another one the slot is zero."""
-    among: Literal["elements", "operands", "outputs", "scales", "tags"] = "elements"
-    """Which types of a core it may have: all, those that the array multiplies, or writes, or scales or chooses by."""
+    among: Literal["elements", "operands", "outputs", "scales", "tags", "background"] = "elements"
+    """Which types of a core it may have: all, those that the array multiplies, or writes, or scales or chooses by, or
+    writes beside its sums."""
     written: bool = False
     """It is a destination, although it lies in a source's slot."""
     count: str = "partitions"
@@ -145,6 +152,7 @@ class Operand:
         tensor = config.tensor
         of_core = {"elements": config.elements, "operands": tensor.operands, "outputs": tensor.outputs}
         of_core["scales"] = (E8M0,) if tensor.quads else ()
+        of_core["background"] = tensor.background
         of_core["tags"] = (TAGS,) if tensor.sparse else ()
         return tuple(form for form in self.dtypes if form in of_core[self.among])
 

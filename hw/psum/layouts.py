@@ -11,6 +11,7 @@ from makalu.spec.isa import FIELDS
 from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_HALVES, PSUM_WORD_BITS
 
 __all__ = [
+    "background_wave",
     "bank_elems_bits",
     "commit",
     "element_address_bits",
@@ -95,6 +96,20 @@ def wave(config: CoreConfig) -> data.StructLayout:
             "accumulate": 1,
             "first": INDEX_BITS,
             "columns": FIELDS["columns"].bits,  # M: slices first .. first + M - 1 take part
+        },
+        go="valid",
+    )
+
+
+@cache
+def background_wave(config: CoreConfig) -> data.StructLayout:
+    """Destination of one element a column of a background transpose: `address` counts halves of words."""
+    return GatedLayout(
+        {
+            "valid": 1,
+            "address": element_address_bits(config.psum) + ceil_log2(PSUM_HALVES),
+            "first": INDEX_BITS,
+            "columns": FIELDS["columns"].bits,
         },
         go="valid",
     )

@@ -15,6 +15,7 @@ from makalu.hw.lib.range import in_range
 from makalu.hw.lib.rules import Rules
 from makalu.hw.psum.bank import PsumBank
 from makalu.hw.psum.layouts import (
+    background_wave,
     bank_elems_bits,
     commit,
     element_address_bits,
@@ -22,6 +23,7 @@ from makalu.hw.psum.layouts import (
     psum_commands,
     wave,
 )
+from makalu.spec.background import BACKGROUND_BITS
 from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FP32, HALF_SUM
@@ -32,6 +34,12 @@ from makalu.spec.tensor_types import CARRIED_PLACES
 __all__ = ["PsumSlice"]
 
 _HALF_BITS = PSUM_WORD_BITS // PSUM_HALVES
+
+
+def _background_ports(config: CoreConfig) -> dict[str, wiring.Member]:
+    riding = background_wave(config)
+    ports = {"bits": In(BACKGROUND_BITS + 1), "background_in": In(riding), "background_out": Out(riding)}
+    return ports | {"moved": Out(commit(config))}
 
 
 class PsumSlice(wiring.Component):
@@ -64,6 +72,10 @@ class PsumSlice(wiring.Component):
         Output of the bank from which the engine read last.
     commit: Out({valid, address, halves, data})
         What the memory writes in this cycle's edge.
+    bits: In(17), background_in: In({valid, address, first, columns}), background_out: Out({...}), moved: Out({...})
+        Where there are background transposes: the same as column, wave_in, wave_out and commit for the column's chain
+        of bits, a commit of which is one of half a word. Not in the bank of a commit in the same cycle: the tensor head
+        sees to that.
     seeding: In({start, seed}), key: In(32)
         Where sums are rounded stochastically: to the slice's generator; the key is constant at the instance.
 
@@ -71,7 +83,7 @@ class PsumSlice(wiring.Component):
     ------
     `wave_in` in cycle c - 1 (with `accumulate` the old element is read), `column` in c, `commit` in c + A; reads from
     c + A + 1 on see it, so two columns to one element are A + 2 cycles apart. One column a cycle. Engine reads: data
-    one cycle after the command, kept until the bank's next read.
+    one cycle after the command, kept until the bank's next read. `background_in` in c - 1, `bits` in c, `moved` in c.
 
     Numerics: one rounding of column + old element (`Accumulator`); without `accumulate` the finalised column itself.
     Of half a word that, rounded once more: nearest even or by the bits of the slice's generator, which steps with each
@@ -90,6 +102,7 @@ class PsumSlice(wiring.Component):
                 "access": In(psum_commands(psum)),
                 "read_data": Out(elements_of_engines()),
                 "commit": Out(commit(config)),
+                **(_background_ports(config) if config.tensor.background else {}),
                 **({"seeding": In(seeding()), "key": In(STATE_BITS)} if config.stochastic_sums else {}),
             }
         )
@@ -98,6 +111,7 @@ class PsumSlice(wiring.Component):
     def emit_key(self) -> tuple[object, ...]:
         psum, tensor = self.config.psum, self.config.tensor
         key = (psum.banks, psum.bank_elems, psum.add_stages, tensor.subnormals, tensor.carries, tensor.rounds)
+        key += (tensor.background_bits,)
         return (*key, STOCHASTIC) if self.config.stochastic_sums else key
 
     def elaborate(self, platform: Any) -> Module:
@@ -123,6 +137,9 @@ class PsumSlice(wiring.Component):
         for e, (engine, bank) in enumerate(zip(reads[1:], bank_of[1:], strict=True)):
             rules.never(reads[0] & engine & (bank == bank_of[0]), "no engine reads a bank that the wave reads")
             rules.never(engine & self.commit.valid & (bank == commit_bank), "no engine reads a bank that sums go to")
+            if self.config.tensor.background:
+                moved_bank = self.moved.address[bank_elems_bits(self.config.psum) :]
+                rules.never(engine & self.moved.valid & (bank == moved_bank), "nor one that bits go to")
             for other, its in zip(reads[1 : 1 + e], bank_of[1 : 1 + e], strict=True):
                 rules.never(engine & other & (bank == its), "one engine a bank of PSUM and cycle")
         return m
@@ -204,7 +221,38 @@ class PsumSlice(wiring.Component):
                 bank.write.address.eq(address),
                 bank.write.data.eq(self.commit.data),
             ]
+        if self.config.tensor.background:
+            self._move(m, platform, banks, bank_of)
         return bank_of
+
+    def _move(self, m: Module, platform: Any, banks: list[PsumBank], sums_to: Signal) -> None:
+        """Bits of the other chain to a bank of their own."""
+        wave, s1_valid = self.background_in, Signal(name="s1_moved")
+        s1_address = Signal.like(wave.address, name="s1_moved_address", reset_less=True)
+        takes_part = wave.valid & in_range(self.index, wave.first, wave.columns)
+        m.d.sync += [self.background_out.eq(wave), s1_valid.eq(takes_part), s1_address.eq(wave.address)]
+        # a stationary operand's exponent is one more than that of fp32 (`STATIONARY_BIAS`)
+        exponent = self.bits[CARRIED_PLACES : BACKGROUND_BITS - 1] - 1
+        element = Cat(self.bits[:CARRIED_PLACES], exponent[: BACKGROUND_BITS - 1 - CARRIED_PLACES])
+        word, bank_of = Cat(element, self.bits[BACKGROUND_BITS - 1]), Signal.like(sums_to, name="moved_bank")
+        m.d.comb += [
+            bank_of.eq(s1_address[-len(bank_of) :]),
+            self.moved.valid.eq(s1_valid),
+            self.moved.address.eq(s1_address[ceil_log2(PSUM_HALVES) :]),
+            self.moved.halves.eq(1 << s1_address[: ceil_log2(PSUM_HALVES)]),
+            self.moved.data.eq(word.replicate(PSUM_HALVES)),
+        ]
+        with m.If(s1_valid), m.Switch(bank_of):
+            for number, bank in enumerate(banks):
+                with m.Case(number):
+                    m.d.comb += [
+                        bank.write.enable.eq(self.moved.halves),
+                        bank.write.address.eq(self.moved.address),
+                        bank.write.data.eq(self.moved.data),
+                    ]
+        rules = Rules(m, platform)
+        rules.follows(s1_valid, self.bits[-1], "there are bits when their destination comes")
+        rules.never(s1_valid & self.commit.valid & (bank_of == sums_to), "bits and sums go to banks of their own")
 
     def _old_sum(self, old: Signal) -> Value:
         """What this cycle's column is added to: the word, or a half of it, widened."""

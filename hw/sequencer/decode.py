@@ -15,7 +15,17 @@ from makalu.hw.sequencer.range import STEP_BITS, OperandRange
 from makalu.hw.sequencer.rules import STATIC_CODES, StaticRules
 from makalu.spec.config import CoreConfig
 from makalu.spec.errors import PRECEDENCE, ErrorCode
-from makalu.spec.isa import AP_DIMS, INSTRUCTION_BYTES, INSTRUCTIONS, MEMORY_DIMS, OPERANDS, Opcode, OperandRule, Queue
+from makalu.spec.isa import (
+    AP_DIMS,
+    INSTRUCTION_BYTES,
+    INSTRUCTIONS,
+    LOADS,
+    MEMORY_DIMS,
+    OPERANDS,
+    Opcode,
+    OperandRule,
+    Queue,
+)
 from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import mixable
 
@@ -104,7 +114,8 @@ class Decoder(wiring.Component):
         violations[ErrorCode.FETCH] = s2_fault
         violations |= self._ranges(m, platform, i, s1_busy, s1_step, s2_one_bank)
         legal = Signal()
-        violations[ErrorCode.OPERAND] = violations[ErrorCode.OPERAND] | self._mixed(m, i, legal)
+        of_loads = self._mixed(m, i, legal) | self._lost(m, i, legal)
+        violations[ErrorCode.OPERAND] = violations[ErrorCode.OPERAND] | of_loads
 
         code = ErrorCode.NONE
         for rule in reversed([code for code in PRECEDENCE if code in violations]):
@@ -156,6 +167,25 @@ class Decoder(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [known.eq(0), mode.eq(Mode.SINGLE), s2_load.eq(0)]
         return s2_mixed
+
+    def _lost(self, m: Module, i: data.View, legal: Signal) -> Value:
+        """The instruction that was pushed in the cycle before must not take the place of a tile that waits for its
+        matmul. `legal` as above.
+        """
+        opcodes = self._keeping(OperandRule.NONE_WAITS).get("src0")
+        if not opcodes:
+            return Const(0, 1)
+        waits, s2_lost, s2_load, s2_matmul = Signal(), Signal(reset_less=True), Signal(), Signal()
+        m.d.sync += [
+            s2_lost.eq(Cat(i.opcode == opcode for opcode in opcodes).any() & waits),
+            s2_load.eq(self.push & Cat(i.opcode == opcode for opcode in LOADS).any()),
+            s2_matmul.eq(self.push & (i.opcode == Opcode.MATMUL)),
+        ]
+        with m.If((s2_load | s2_matmul) & legal):
+            m.d.sync += waits.eq(s2_load)
+        with m.If(self.clear):
+            m.d.sync += [waits.eq(0), s2_load.eq(0), s2_matmul.eq(0)]
+        return s2_lost
 
     def _keeping(self, rule: OperandRule) -> dict[str, list[Opcode]]:
         """Slots of this queue's operands that keep a rule, each with its opcodes."""

@@ -26,6 +26,7 @@ from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.sequencer import absent_bits, allowed_bits
 from makalu.spec.sparsity import RATIO_LIMIT
+from makalu.spec.tensor_types import TRANSPOSES
 
 __all__ = ["STATIC_CODES", "STATIC_RULES", "StaticRules"]
 
@@ -234,6 +235,15 @@ class _Slot:
         some = range(0, largest_offset(self._config) + 1, OFFSET_STEP)
         return ~Cat(offset == each for each in some).any()
 
+    def as_partitions(self) -> Value:
+        return (self._field("size0") != self._i.partitions) | self.one_line()
+
+    def as_columns(self) -> Value:
+        return (self._field("size0") != self._i.columns) | self.one_line()
+
+    def of_bits(self) -> Value:
+        return ~Cat(self._i.part == part for part in TRANSPOSES).any()
+
     def column_tile(self) -> Value:
         return (self._field("partition") & (self._config.tensor.column_tile - 1)).any()
 
@@ -281,6 +291,9 @@ STATIC_RULES = {
     OperandRule.SAME_COLUMNS: _Slot.same_columns,
     OperandRule.ROWS_ALIGNED: _Slot.rows_aligned,
     OperandRule.OF_MODE: _Slot.of_mode,
+    OperandRule.AS_PARTITIONS: _Slot.as_partitions,
+    OperandRule.AS_COLUMNS: _Slot.as_columns,
+    OperandRule.OF_BITS: _Slot.of_bits,
     OperandRule.COLUMN_TILE: _Slot.column_tile,
     OperandRule.COLUMNS_WITHIN: _Slot.columns_within,
     OperandRule.SAME_PARTITION: _Slot.same_partition,

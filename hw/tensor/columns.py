@@ -3,12 +3,13 @@
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from makalu.hw.lib.element import of_size
 from makalu.hw.lib.emit import place
 from makalu.hw.lib.rules import Rules
 from makalu.hw.lib.walker import Walker
-from makalu.hw.psum.layouts import wave
+from makalu.hw.psum.layouts import bank_elems_bits, wave
 from makalu.hw.tensor.control import buffer_bits, column_control, operand_type
 from makalu.hw.tensor.fetch import segment
 from makalu.hw.tensor.hazard import HazardWindow
@@ -57,6 +58,9 @@ class ColumnUnit(wiring.Component):
         it is its matmul's last.
     tags_first: In(1)
         Where weights have tags: those of the last load are not there yet; a matmul behind it does not go in.
+    taken: In(banks), ahead: Out(banks)
+        Where there are background transposes: banks that those have, and a matmul for them does not go in; banks of
+        the matmuls that wait, are in the unit or have their last column at the edge.
     stalled: Out(1)
         A matmul waited or was in the unit in the cycle before, and no column is at the edge in this cycle.
 
@@ -69,6 +73,7 @@ class ColumnUnit(wiring.Component):
 
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
+        banks = config.psum.banks
         super().__init__(
             {
                 "waiting": In(1),
@@ -84,6 +89,7 @@ class ColumnUnit(wiring.Component):
                 "swap_sent": Out(1),
                 "stalled": Out(1),
                 **({"tags_first": In(1)} if config.tensor.sparse else {}),
+                **({"taken": In(banks), "ahead": Out(banks)} if config.tensor.background else {}),
                 **({"scale_there": In(1), "scale_send": Out(1), "scale_ends": Out(1)} if config.tensor.quads else {}),
             }
         )
@@ -106,7 +112,7 @@ class ColumnUnit(wiring.Component):
         m.d.comb += [
             ends.eq(send & walker.last),
             busy.eq(self.waiting | walker.valid),
-            self.take.eq(self.waiting & (ends | ~walker.valid) & self._weighted()),
+            self.take.eq(self.waiting & (ends | ~walker.valid) & self._weighted() & self._undisturbed(m, walker)),
             walker.start.eq(self.take),
             walker.advance.eq(send),
             walker.step.eq(1),
@@ -200,6 +206,21 @@ class ColumnUnit(wiring.Component):
     def _weighted(self) -> Value:
         """The matmul that waits does not overtake its load."""
         return ~(self.next.swap & self.tags_first) if self.config.tensor.sparse else Const(1, 1)
+
+    def _undisturbed(self, m: Module, walker: Walker) -> Value:
+        """No transpose has the bank of the matmul that waits."""
+        if not self.config.tensor.background:
+            return Const(1, 1)
+        byte = ceil_log2(self.config.psum.bank_bytes)
+        elements = bank_elems_bits(self.config.psum)
+        its = (
+            (self.waiting, self.next.dst_offset[byte:]),
+            (walker.valid, walker.addresses[0][byte:]),
+            (self.wave.valid, self.wave.address[elements:]),
+        )
+        banks = range(self.config.psum.banks)
+        m.d.comb += self.ahead.eq(Cat(Cat(there & (bank == b) for there, bank in its).any() for b in banks))
+        return ~self.taken.bit_select(its[0][1][: ceil_log2(len(banks))], 1)
 
     def _scaled(self, m: Module, dtype: Value, send: Signal, ends: Signal) -> Value:
         """The column at hand has no scale, or has it in time."""

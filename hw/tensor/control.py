@@ -35,6 +35,7 @@ __all__ = [
     "read_control",
     "scale_word",
     "scales",
+    "turn_control",
     "unit_ports",
     "word_units",
 ]
@@ -150,9 +151,17 @@ def column_control(config: CoreConfig) -> data.StructLayout:
 
 
 @cache
+def turn_control(config: CoreConfig) -> data.StructLayout:
+    """The turn of a background transpose is at this row's edge; the row is in it if start <= index < start + count."""
+    return GatedLayout({"valid": 1, "start": INDEX_BITS, "count": FIELDS["partitions"].bits}, go="valid")
+
+
+@cache
 def edge_control(config: CoreConfig) -> data.StructLayout:
     """Everything that an edge does in one cycle, and its group of partitions in the next."""
     fields = {"read": read_control(config), "group": group_control(config), "column": column_control(config)}
     if config.tensor.quads:
         fields["lookup"] = lookup_control(config)
+    if config.tensor.background_bits:
+        fields["turn"] = turn_control(config)
     return data.StructLayout(fields)

@@ -45,13 +45,14 @@ class TensorEdge(wiring.Component):
     -------
     index: In(7)
         Partition number, constant at the instance.
-    control_in: In({read, group, column}), control_out: Out({...})
+    control_in: In({read, group, column, turn}), control_out: Out({...})
         What this partition does in this cycle, and the same for the next partition L cycles later.
     sbuf: Out({enable, address}), sbuf_data: In(8 * word_bytes)
         Port B of the SBUF slice.
-    x: Out({operand, active, swap, paired, sparse, candidates})
-        All zero but `swap` while inactive. `swap` comes in every partition, since all rows make their shadows active.
-        A sparse element is candidates, as many as its ratio, the others 0; its `operand` is 0.
+    x: Out({operand, active, swap, paired, turn, sparse, candidates})
+        All zero but `swap` and `turn` while inactive. `swap` comes in every partition, since all rows make their
+        shadows active; `turn` in those that its control names. A sparse element is candidates, as many as its ratio,
+        the others 0; its `operand` is 0.
     w: Out({operands, tag, valid, picks})
         All zero while not valid; picks too of what is not sparse.
     fault_in: In(1), fault_out: Out(1)
@@ -322,6 +323,9 @@ class TensorEdge(wiring.Component):
             decode.dtype.eq(control.dtype),
             decode.part.eq(control.part),
         ]
+        if tensor.background:
+            turn = self.control_in.turn
+            m.d.comb += self.x.turn.eq(turn.valid & in_range(self.index, turn.start, turn.count))
         if tensor.sparse:
             self._send_candidates(m, words, decode.operand)
         if tensor.products > 1:

@@ -9,14 +9,17 @@ from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.mode import is_mode, of_mode
 from makalu.hw.lib.rules import Rules
-from makalu.hw.psum.layouts import bank_elems_bits, wave
+from makalu.hw.psum.layouts import background_wave, bank_elems_bits, wave
+from makalu.hw.tensor.background import BackgroundUnit
 from makalu.hw.tensor.columns import ColumnUnit, destination
 from makalu.hw.tensor.control import edge_control
 from makalu.hw.tensor.fetch import FetchUnit
 from makalu.hw.tensor.hazard import meets
 from makalu.hw.tensor.load import LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
+from makalu.hw.tensor.retire import InOrder
 from makalu.hw.tensor.scales import ScaleFetch
+from makalu.spec.background import background_commit, background_delay
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.spec.isa import AP_DIMS, LOADS, Opcode, Space
@@ -42,7 +45,7 @@ class TensorHead(wiring.Component):
     Members
     -------
     command: In(stream.Signature(INSTRUCTION))
-        LoadStationary, LoadSparse and Matmul only.
+        LoadStationary, LoadSparse, Matmul and Transpose only.
     frame: In(3)
         The core's frame counter; slot = frame mod 4.
     finish_load, finish_matmul, error_load, error_matmul: Out(1)
@@ -53,6 +56,8 @@ class TensorHead(wiring.Component):
         To the edge of partition 0; `lookup` where there is MX.
     wave: Out({valid, address, halves, carried, rounding, accumulate, first, columns})
         To PSUM slice 0.
+    background: Out({valid, address, first, columns})
+        To PSUM slice 0 too, where there are background transposes.
     owned: Out(8)
         PSUM banks that columns are on their way to.
     active: Out(1)
@@ -92,6 +97,14 @@ class TensorHead(wiring.Component):
       `ScaleFetch` has them: behind the reads of the load before, and the next load is accepted behind theirs. A column
       waits for its scale too.
 
+    - Transpose: loads as a load of its type from its destination's first column on, but has no finish there. acc as a
+      load, and acc >= h' and acc >= h' + p' + K' - TURN (' the transpose before, p its first partition, h = acc + TURN,
+      `spec/background.py`), acc > hl(n) + 1 + D + S + R*L + (C-1) + A of the last matmul n of its bank, and, if a
+      sparse load was accepted since the engine was idle, when it is idle. Its turn counts as h(n) for the next load.
+      t(n) of a matmul behind it for its bank > h + p + K - 1 + D + R*(L-1) + C - 1, the cycle of its last commit, in
+      which it has finished; `owned[bank]` from acc + 1 on until then. Matmuls and transposes are told in the order of
+      their acceptance, one a cycle: one that has finished before an earlier one, a cycle after that one's.
+
     A matmul after a load starts at acc(load) + 5 or later without a rule of its own: its first word is read in the
     slot 2 after. First pair: load in a, matmul in a + 1, first column in a + 5; from a to the last commit, both
     included, N + S + R*L + (M-1) + c0 cycles with c0 = 6 + A + D; in double row both are a frame later, in mx the first
@@ -111,6 +124,7 @@ class TensorHead(wiring.Component):
                 **({"fault": In(1)} if config.tensor.sparse else {}),
                 "control": Out(edge_control(config)),
                 "wave": Out(wave(config)),
+                **({"background": Out(background_wave(config))} if config.tensor.background else {}),
                 "owned": Out(config.psum.banks),
                 "active": Out(1),
                 "stalled": Out(1),
@@ -131,6 +145,7 @@ class TensorHead(wiring.Component):
         # accept
         instruction = self.command.payload
         slot = Signal(SLOT_BITS)
+        is_transpose, takes_transpose = Signal(), Signal()
         is_load, issue, takes_load, takes_matmul = Signal(), Signal(), Signal(), Signal()
         load_ready, matmul_ready, shadow_free, waiting = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
@@ -141,14 +156,20 @@ class TensorHead(wiring.Component):
             self.command.ready.eq(Mux(is_load, load_ready, matmul_ready)),
             issue.eq(self.command.valid & self.command.ready),
             takes_load.eq(issue & is_load),
-            takes_matmul.eq(issue & ~is_load),
+            takes_matmul.eq(issue & ~is_load & ~is_transpose),
+            takes_transpose.eq(issue & is_transpose),
         ]
         if config.tensor.sparse:
             m.d.comb += columns.tags_first.eq(load.tags_first)
             # its words of the stationary slots
             with m.If(fetch.sparse & (instruction.opcode != Opcode.LOAD_SPARSE)):
                 m.d.comb += load_ready.eq(0)
-        self._protect_shadow(m, platform, takes_load, takes_matmul, columns.swap_sent, shadow_free)
+        column, uses = instruction.column, columns.swap_sent
+        if config.tensor.background:
+            m.submodules.background = background = BackgroundUnit(config=config)
+            m.d.comb += is_transpose.eq(instruction.opcode == Opcode.TRANSPOSE)
+            column, uses = Mux(is_transpose, instruction.dst_partition, column), uses | background.turns
+        self._protect_shadow(m, platform, (takes_load, takes_matmul, takes_transpose), column, uses, shadow_free)
         begins, begun, swap = takes_matmul, instruction, self._pending
         if config.tensor.quads:
             m.submodules.scales = scales = ScaleFetch(config=config)
@@ -164,8 +185,9 @@ class TensorHead(wiring.Component):
                 m.d.sync += following[name].eq(swap if name == "swap" else begun[name])
 
         m.d.comb += [
-            load.start.eq(takes_load),
+            load.start.eq(takes_load | takes_transpose),
             load.instruction.eq(instruction),
+            load.instruction.column.eq(column),
             load.slot.eq(slot),
             fetch.start.eq(begins),
             fetch.instruction.eq(begun),
@@ -199,10 +221,23 @@ class TensorHead(wiring.Component):
 
         rules = Rules(m, platform)
         self._count(m, issue, rules)
-        ended = self._after_columns(m, columns, rules)
-        self._finish(m, load.last_group, ended)
+        last, written, owned = self._after_columns(m, columns, rules)
+        m.d.comb += self.owned.eq(owned)
+        self._finish(m, load.last_group, (last, written))
+        if config.tensor.background:
+            with m.If(is_transpose):
+                m.d.comb += self.command.ready.eq(load_ready & background.free & self._clear(m, columns, owned))
+            m.d.comb += [
+                background.start.eq(takes_transpose),
+                background.instruction.eq(instruction),
+                columns.taken.eq(background.owned),
+                self.owned.eq(owned | background.owned),
+                self.control.turn.eq(background.turn),
+            ]
+            self._tell_in_order(m, background, takes_matmul, takes_transpose)
+            rules.never(takes_transpose & self._pending, "no transpose takes the place of a tile that waits")
         rules.never(fetch.read.enable & load.read.enable, "moving and stationary words have slots of their own")
-        rules.follows(issue, is_load | (instruction.opcode == Opcode.MATMUL), "only loads and matmuls come")
+        rules.follows(issue, is_load | is_transpose | (instruction.opcode == Opcode.MATMUL), "only these come")
         self._checked(rules, instruction, takes_load, takes_matmul)
         return m
 
@@ -220,6 +255,7 @@ class TensorHead(wiring.Component):
         Returns: in which cycle a matmul begins to be fetched, what it is, and whether its columns swap.
         """
         held, queued, swaps = Signal(), Signal(INSTRUCTION, reset_less=True), Signal(reset_less=True)
+        self._held = held, queued
         scaled, begins, swap = Signal(), Signal(), Signal()
         begun = Signal(INSTRUCTION)
         i = self.command.payload
@@ -238,6 +274,44 @@ class TensorHead(wiring.Component):
         with m.If(takes & scaled):
             m.d.sync += [held.eq(1), queued.eq(i), swaps.eq(self._pending)]
         return begins, begun, swap
+
+    def _clear(self, m: Module, columns: ColumnUnit, owned: Value) -> Value:
+        """Nothing before the transpose at the port is on its way to its bank, or may still fail."""
+        config, i = self.config, self.command.payload
+        byte, banks = ceil_log2(config.psum.bank_bytes), config.psum.banks
+        used = columns.ahead | owned
+        if config.tensor.quads:
+            held, queued = self._held
+            used |= Mux(held, 1 << queued.dst_offset[byte:][: ceil_log2(banks)], 0)
+        clear = ~used.bit_select(i.dst_offset[byte:][: ceil_log2(banks)], 1)
+        if not config.tensor.sparse:
+            return clear
+        tagged = Signal()  # a sparse load was accepted since the engine was idle
+        with m.If(self.command.valid & self.command.ready & (i.opcode == Opcode.LOAD_SPARSE)):
+            m.d.sync += tagged.eq(1)
+        with m.Elif(~self.active):
+            m.d.sync += tagged.eq(0)
+        return clear & ~(tagged & self.active)
+
+    def _tell_in_order(self, m: Module, background: BackgroundUnit, matmul: Signal, transpose: Signal) -> None:
+        """Elements of transposes on their way to PSUM; and whose end is told when."""
+        config = self.config
+        layout = background_wave(config)
+        m.submodules.bits_to_psum = to_psum = DelayLine(shape=layout, cycles=background_delay(config))
+        m.submodules.last_bits = to_commit = DelayLine(shape=1, cycles=background_commit(config))
+        m.submodules.in_order = in_order = InOrder(config=config)
+        m.d.comb += [
+            to_psum.before.eq(background.wave),
+            self.background.eq(to_psum.after),
+            to_commit.before.eq(background.last),
+            in_order.matmul.eq(matmul),
+            in_order.transpose.eq(transpose),
+            in_order.finished.eq(self._ends[0]),
+            in_order.failed.eq(self._ends[1]),
+            in_order.transposed.eq(to_commit.after),
+            self.finish_matmul.eq(in_order.finish),
+            self.error_matmul.eq(in_order.error),
+        ]
 
     def _checked(self, rules: Rules, instruction: data.View, takes_load: Signal, takes_matmul: Signal) -> None:
         """What the sequencer has refused."""
@@ -267,12 +341,15 @@ class TensorHead(wiring.Component):
         self,
         m: Module,
         platform: object,
-        takes_load: Signal,
-        takes_matmul: Signal,
-        swap_sent: Signal,
+        takes: tuple[Signal, Signal, Signal],
+        column: Value,
+        swap_sent: Value,
         shadow_free: Signal,
     ) -> None:
-        """A load may start when the swap before it is far enough ahead in the array."""
+        """A load, from `column` on, may start when the swap before it is far enough ahead in the array, or the turn of
+        a transpose. `takes`: a load, a matmul, a transpose.
+        """
+        takes_load, takes_matmul, takes_transpose = takes
         tensor = self.config.tensor
         guards = [swap_guard(self.config, column) for column in range(0, tensor.columns, tensor.column_tile)]
         guard = max(guards)  # of the tile that begins farthest right
@@ -284,7 +361,7 @@ class TensorHead(wiring.Component):
             m.d.sync += swap_waits.eq(0)
         if guard:
             guard_left, enough = Signal(range(guard + 1)), Signal(range(guard + 1))
-            with m.Switch(self.command.payload.column[ceil_log2(tensor.column_tile) :]):
+            with m.Switch(column[ceil_log2(tensor.column_tile) :]):
                 for n, its in enumerate(guards):
                     with m.Case(n):
                         m.d.comb += enough.eq(guard - its)
@@ -299,16 +376,21 @@ class TensorHead(wiring.Component):
             m.d.sync += pending.eq(0)
             with m.If(pending):
                 m.d.sync += swap_waits.eq(1)
+        if tensor.background:
+            with m.If(takes_transpose):
+                m.d.sync += swap_waits.eq(1)
 
         rules = Rules(m, platform)
-        rules.follows(takes_load, shadow_free, "no load starts before the last swap is far enough ahead")
-        rules.follows(swap_sent, swap_waits, "a swap is sent once, for a load that its matmul follows")
+        rules.follows(
+            takes_load | takes_transpose, shadow_free, "no load starts before the last swap is far enough ahead"
+        )
+        rules.follows(swap_sent, swap_waits, "a swap is sent once, for a load that its matmul follows, or a turn")
         rules.never(pending & swap_waits, "a load waits for its matmul or for its swap")
 
-    def _after_columns(self, m: Module, columns: ColumnUnit, rules: Rules) -> tuple[Value, Value]:
+    def _after_columns(self, m: Module, columns: ColumnUnit, rules: Rules) -> tuple[Value, Value, Value]:
         """Destinations follow their columns to PSUM; their banks belong to this engine until the commit.
 
-        Returns: the last column of a matmul is at PSUM, and whether it writes.
+        Returns: the last column of a matmul is at PSUM, and whether it writes; the banks.
         """
         config = self.config
         riding = data.StructLayout({"wave": wave(config), "swap": 1, "last": 1})
@@ -324,7 +406,6 @@ class TensorHead(wiring.Component):
             self.wave.valid.eq(after.wave.valid & ~masked),
             ownership.send.eq(columns.wave.valid),
             ownership.bank.eq(columns.wave.address >> bank_elems_bits(config.psum)),
-            self.owned.eq(ownership.owned),
         ]
         out = self.wave
         bank = out.address[bank_elems_bits(config.psum) :]
@@ -339,7 +420,7 @@ class TensorHead(wiring.Component):
             out.valid & out.accumulate & Cat(clashes).any(),
             "a column that accumulates is apart from its element's last",
         )
-        return after.last, ~masked
+        return after.last, ~masked, ownership.owned
 
     def _masked(self, m: Module, swap: Value) -> Value:
         """The column that is at PSUM in this cycle must not be written: its weights have a tag out of range, or it is
@@ -378,8 +459,10 @@ class TensorHead(wiring.Component):
             self.finish_load.eq(to_last_row.after & ~self._faulted),
             self.error_load.eq(to_last_row.after & self._faulted),
             to_commit.before.eq(Mux(last, Cat(written, ~written), 0)),
-            Cat(self.finish_matmul, self.error_matmul).eq(to_commit.after),
         ]
+        self._ends = to_commit.after
+        if not config.tensor.background:
+            m.d.comb += Cat(self.finish_matmul, self.error_matmul).eq(to_commit.after)
 
     def _count(self, m: Module, issue: Signal, rules: Rules) -> None:
         """Instructions that were accepted and have not finished; each takes at least a cycle of its path."""

@@ -35,7 +35,7 @@ class LoadUnit(wiring.Component):
     Members
     -------
     start: In(1), instruction: In(INSTRUCTION)
-        Take this load; only in a cycle with `free` and slot 3.
+        Take this load, or the tile of a transpose; only in a cycle with `free` and slot 3.
     slot: In(2)
         Slot of partition 0.
     free: Out(1)
@@ -43,7 +43,7 @@ class LoadUnit(wiring.Component):
     read: Out({enable, ...}), group: Out({valid, ...})
         Riding control of this cycle.
     last_group: Out(1)
-        The load's last group is at the edge in this cycle.
+        The load's last group is at the edge in this cycle; not of a transpose, which finishes elsewhere.
     lookup: Out({valid, entry, place})
         Where there is MX: the scales of the next cycle's group.
     loading: Out(1)
@@ -169,7 +169,7 @@ class LoadUnit(wiring.Component):
             *(self.group[name].eq(value) for name, value in s3.items()),
             self.group.place.eq(of(dtype, places)),
             self.group.buffer.eq(of(dtype, buffers)),
-            self.last_group.eq((groups_left == 1) & here),
+            self.last_group.eq((groups_left == 1) & here & self._told(m, s2_start)),
         ]
         with m.If(self.group.valid):
             m.d.sync += [groups_left.eq(groups_left - 1), tag.eq(tag + 1)]
@@ -197,6 +197,17 @@ class LoadUnit(wiring.Component):
             self.group.valid & follows_on & (tag != (rules.before(tag) + 1)[: len(tag)]), "groups come in their order"
         )
         return m
+
+    def _told(self, m: Module, begins: Signal) -> Value:
+        """What is sent is a load, whose end the head tells; `begins`: the next cycle's is the one read last."""
+        if not self.config.tensor.background:
+            return Const(1, 1)
+        s0_told, s3_told = Signal(reset_less=True), Signal(reset_less=True)
+        with m.If(self.start):
+            m.d.sync += s0_told.eq(self.instruction.opcode != Opcode.TRANSPOSE)
+        with m.If(begins):
+            m.d.sync += s3_told.eq(s0_told)
+        return s3_told
 
     def _sparse(self) -> Value:
         """The load that starts has tags."""

@@ -10,11 +10,13 @@ from amaranth.utils import ceil_log2
 from makalu.hw.arith.chain_adder import ChainAdder
 from makalu.hw.arith.product import Product
 from makalu.hw.arith.words import CHAIN_WORD, PAIR, operand_word
-from makalu.hw.tensor.layouts import CHAIN_BITS, x_operand
+from makalu.hw.tensor.layouts import CHAIN_BITS, bits_word, x_operand
+from makalu.spec.background import BACKGROUND_BITS
 from makalu.spec.chain import ZERO_EXPONENT
 from makalu.spec.config import TensorConfig
 from makalu.spec.quads import QUAD_ELEMENTS
 from makalu.spec.sparsity import TAG_BITS
+from makalu.spec.tensor_types import CARRIED_PLACES
 
 __all__ = ["Pe"]
 
@@ -44,11 +46,15 @@ class Pe(wiring.Component):
         there are candidates, which of them it meets.
     p_in : In(34), p_out : Out(34)
         Chain words (`spec/chain.py`).
+    bits_in : In(17), bits_out : Out(17)
+        Where there are background transposes: words of the chain of bits, and above the 16 bits whether there are any.
 
     Timing
     ------
     x in cycle t: x_out in t + 1, p_out in t + 1 + mul_stages + add_stages, with the p_in of t + 1 + mul_stages. One x a
-    cycle. `swap` copies shadow to active in the edge that takes its x; a `load` in the same cycle comes after it.
+    cycle. A `turn` in t, or a word in bits_in: the shadow register's sign, four low bits of its exponent and fraction,
+    or that word, in bits_out in t + add_stages - 1. `swap` copies shadow to active in the edge that takes its x; a
+    `load` in the same cycle comes after it.
     """
 
     def __init__(self, *, tensor: TensorConfig) -> None:
@@ -63,13 +69,14 @@ class Pe(wiring.Component):
                 "p_in": In(CHAIN_BITS),
                 "p_out": Out(CHAIN_BITS),
                 **({"pick": In(TAG_BITS)} if tensor.sparse else {}),
+                **({"bits_in": In(bits_word(tensor)), "bits_out": Out(bits_word(tensor))} if tensor.background else {}),
             }
         )
 
     @property
-    def emit_key(self) -> tuple[int, int, str, int, int]:
+    def emit_key(self) -> tuple[int | str, ...]:
         t = self.tensor
-        return (t.mul_stages, t.add_stages, t.subnormals, t.products, t.candidates)
+        return (t.mul_stages, t.add_stages, t.subnormals, t.products, t.candidates, t.background_bits)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -91,8 +98,14 @@ class Pe(wiring.Component):
         quads = tensor.products == QUAD_ELEMENTS
         single, element = (s1_operand.operand, x.operand.operand) if quads else (s1_operand, x.operand)
         passing: list[Value] = []
+        if tensor.background:
+            s1_turn = Signal()
+            m.d.sync += s1_turn.eq(x.turn)
+            passing.append(s1_turn)
+            self._pass_bits(m, x.turn, shadow.operand if quads else shadow)
         if tensor.sparse:
-            element, passing = self._choose(m, x, element)
+            element, its = self._choose(m, x, element)
+            passing += its
         with m.If(x.active | ~s1_zero):
             m.d.sync += single.eq(element)
             with m.If(~x.active):
@@ -121,6 +134,20 @@ class Pe(wiring.Component):
             m.d.comb += product.short.eq(active)
             self._isolate(m, x, product, shadow)
         return m
+
+    def _pass_bits(self, m: Module, turn: Value, shadow: data.View) -> None:
+        """Bits that the shadow register carries, or those of the PE above, one register less than the sum has."""
+        bits = BACKGROUND_BITS
+        own = Cat(shadow.significand[:CARRIED_PLACES], shadow.exponent[: bits - 1 - CARRIED_PLACES], shadow.sign)
+        valid, word = self.bits_in[bits] | turn, Mux(turn, own, self.bits_in[:bits])
+        for stage in range(1, self.tensor.add_stages):
+            s_valid = Signal(name=f"s{stage}_bits_valid")
+            s_word = Signal(bits, name=f"s{stage}_bits", reset_less=True)
+            m.d.sync += s_valid.eq(valid)
+            with m.If(valid):
+                m.d.sync += s_word.eq(word)
+            valid, word = s_valid, s_word
+        m.d.comb += self.bits_out.eq(Cat(word, valid))
 
     def _choose(self, m: Module, x: data.View, element: data.View) -> tuple[Value, list[Value]]:
         """The operand that the multiplier gets, and what goes on to the next PE: `sparse` and candidates.

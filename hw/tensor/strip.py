@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
-from makalu.hw.tensor.layouts import CHAIN_BITS, group_of, tag_bits, x_operand
+from makalu.hw.tensor.layouts import CHAIN_BITS, bits_ports, group_of, tag_bits, x_operand
 from makalu.hw.tensor.pe import Pe
 from makalu.spec.config import TensorConfig
 from makalu.spec.sparsity import TAG_BITS
@@ -36,6 +36,9 @@ class PeStrip(wiring.Component):
     p_in : In(F * 34), p_out : Out(F * 34)
         Chain words, lowest column lowest, upper and lower edge.
 
+    bits_in : In(F * 17), bits_out : Out(F * 17)
+        Where there are background transposes: chain of bits, likewise.
+
     Timing
     ------
     x in cycle t: x_out in t + F, p_out[i] in t + 1 + i + mul_stages + add_stages, with the p_in[i] of
@@ -46,14 +49,22 @@ class PeStrip(wiring.Component):
         self.tensor = tensor
         # plain vectors, for the tile's reason
         x, w, p = x_operand(tensor).size, group_of(tensor).size, tensor.load_columns * CHAIN_BITS
-        super().__init__(
-            {"x_in": In(x), "x_out": Out(x), "w_in": In(w), "w_out": Out(w), "p_in": In(p), "p_out": Out(p)}
-        )
+        ports = {"x_in": In(x), "x_out": Out(x), "w_in": In(w), "w_out": Out(w), "p_in": In(p), "p_out": Out(p)}
+        super().__init__(ports | bits_ports(tensor, tensor.load_columns))
 
     @property
     def emit_key(self) -> tuple[int | str, ...]:
         t = self.tensor
-        return (t.load_columns, tag_bits(t), t.mul_stages, t.add_stages, t.subnormals, t.products, t.candidates)
+        return (
+            t.load_columns,
+            tag_bits(t),
+            t.mul_stages,
+            t.add_stages,
+            t.subnormals,
+            t.products,
+            t.candidates,
+            t.background_bits,
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -85,6 +96,11 @@ class PeStrip(wiring.Component):
                 pe.p_in.eq(self.p_in.word_select(i, CHAIN_BITS)),
                 self.p_out.word_select(i, CHAIN_BITS).eq(pe.p_out),
             ]
+            if self.tensor.background:
+                m.d.comb += [
+                    pe.bits_in.eq(self.bits_in.word_select(i, len(pe.bits_in))),
+                    self.bits_out.word_select(i, len(pe.bits_out)).eq(pe.bits_out),
+                ]
             if self.tensor.sparse:
                 m.d.comb += pe.pick.eq(picks.word_select(i, TAG_BITS))
             x = pe.x_out

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.lib.emit import place
 from makalu.hw.tensor.gather import CandidateGather
-from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_edge
+from makalu.hw.tensor.layouts import CHAIN_BITS, bits_ports, group, x_edge
 from makalu.hw.tensor.tile import PeTile
 from makalu.spec.config import CoreConfig
 
@@ -30,6 +30,8 @@ class TileRow(wiring.Component):
         From the edges of its rows, row 0 lowest; packed, for the tile's reason.
     p_in : In(C * 34), p_out : Out(C * 34)
         Chain words, column 0 lowest, upper and lower edge.
+    bits_in : In(C * 17), bits_out : Out(C * 17)
+        Chain of bits likewise, where there are background transposes.
 
     Timing: those of `CandidateGather` and of columns / tile times `PeTile`.
     """
@@ -39,7 +41,8 @@ class TileRow(wiring.Component):
         tensor = config.tensor
         x, w = (tensor.tile * layout.size for layout in (x_edge(tensor), group(config)))
         p = tensor.columns * CHAIN_BITS
-        super().__init__({"x": In(x), "w": In(w), "p_in": In(p), "p_out": Out(p)})
+        ports = {"x": In(x), "w": In(w), "p_in": In(p), "p_out": Out(p)}
+        super().__init__(ports | bits_ports(tensor, tensor.columns))
 
     @property
     def emit_key(self) -> tuple[object, ...]:
@@ -57,6 +60,11 @@ class TileRow(wiring.Component):
                 tile.p_in.eq(self.p_in.word_select(j, len(tile.p_in))),
                 self.p_out.word_select(j, len(tile.p_out)).eq(tile.p_out),
             ]
+            if tensor.background:
+                m.d.comb += [
+                    tile.bits_in.eq(self.bits_in.word_select(j, len(tile.bits_in))),
+                    self.bits_out.word_select(j, len(tile.bits_out)).eq(tile.bits_out),
+                ]
             x, w = tile.x_out, tile.w_out
         return m
 

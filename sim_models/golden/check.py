@@ -37,7 +37,7 @@ from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.sparsity import RATIO_LIMIT
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
-from makalu.spec.tensor_types import MIXING, mixable
+from makalu.spec.tensor_types import MIXING, TRANSPOSES, mixable
 
 from .operand import OperandPattern, operand
 
@@ -58,6 +58,8 @@ class Loaded(NamedTuple):
     mode: Mode
     ratio: int = 0
     """Of a load_sparse."""
+    waits: bool = False
+    """It has no matmul yet."""
 
 
 class QueueCheck:
@@ -77,10 +79,12 @@ class QueueCheck:
 def loaded_by(instruction: Instruction, before: Loaded | None) -> Loaded | None:
     """The last load of a stationary tile behind a legal instruction; `before`: in front of it."""
     if instruction.opcode == Opcode.LOAD_SPARSE:
-        return Loaded(FORMAT_OF_CODE[instruction["src0_dtype"]], Mode.SPARSE, instruction["ratio"])
+        return Loaded(FORMAT_OF_CODE[instruction["src0_dtype"]], Mode.SPARSE, instruction["ratio"], waits=True)
+    if instruction.opcode == Opcode.MATMUL and before is not None:
+        return before._replace(waits=False)
     if instruction.opcode != Opcode.LOAD_STATIONARY:
         return before
-    return Loaded(FORMAT_OF_CODE[instruction["src0_dtype"]], Mode(instruction["mode"]))
+    return Loaded(FORMAT_OF_CODE[instruction["src0_dtype"]], Mode(instruction["mode"]), waits=True)
 
 
 def check_bytes(data: bytes, queue: Queue, config: CoreConfig, *, loaded: Loaded | None = None) -> Violation:
@@ -360,6 +364,27 @@ def _of_quadrants(place: _Place) -> Iterator[str]:
         yield f"{place.slot} must begin at {some} partitions above src0, not {offset}"
 
 
+def _as_partitions(place: _Place) -> Iterator[str]:
+    if place.sizes != (place.instruction["partitions"], *(1,) * (AP_DIMS - 1)):
+        yield f"{place.slot} has sizes {place.sizes}; size0 must be the {place.instruction['partitions']} partitions"
+
+
+def _as_columns(place: _Place) -> Iterator[str]:
+    if place.sizes != (place.instruction["columns"], *(1,) * (AP_DIMS - 1)):
+        yield f"{place.slot} has sizes {place.sizes}; size0 must be the {place.instruction['columns']} columns"
+
+
+def _of_bits(place: _Place) -> Iterator[str]:
+    if place.instruction["part"] not in TRANSPOSES:
+        names = [f"{part.name} ({int(part)})" for part in TRANSPOSES]
+        yield f"part must be one of {names}, not {place.instruction['part']}"
+
+
+def _none_waits(place: _Place) -> Iterator[str]:
+    if place.loaded is not None and place.loaded.waits:
+        yield "the last load waits for its matmul, and a transpose would take the place of its tile"
+
+
 def _column_tile(place: _Place) -> Iterator[str]:
     first, tile = place["partition"], place.config.tensor.column_tile
     if first % tile:
@@ -458,6 +483,10 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.GROUPS: _groups,
     OperandRule.WHOLE_GROUPS: _whole_groups,
     OperandRule.OF_QUADRANTS: _of_quadrants,
+    OperandRule.AS_PARTITIONS: _as_partitions,
+    OperandRule.AS_COLUMNS: _as_columns,
+    OperandRule.OF_BITS: _of_bits,
+    OperandRule.NONE_WAITS: _none_waits,
     OperandRule.COLUMN_TILE: _column_tile,
     OperandRule.COLUMNS_WITHIN: _columns_within,
     OperandRule.SAME_PARTITION: _same_partition,

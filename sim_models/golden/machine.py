@@ -307,6 +307,8 @@ class _Run:
             self._tensor.load_sparse(instruction)
         elif opcode == Opcode.MATMUL:
             self._tensor.matmul(instruction)
+        elif opcode == Opcode.TRANSPOSE:
+            self._tensor.transpose(instruction)
         elif opcode in (Opcode.DMA_LOAD, Opcode.DMA_STORE):
             self._dma.execute(instruction)
         else:

@@ -13,6 +13,7 @@ from makalu.spec.formats import CARRIED
 from makalu.spec.isa import AP_DIMS
 from makalu.spec.scales import GROUP_PARTITIONS
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
+from makalu.spec.tensor_types import TRANSPOSES, Part
 
 from .arithmetic import fp32_add, matmul_column_chain
 from .formats import carried_by, narrow, tensor_operand, widen
@@ -125,6 +126,14 @@ class GoldenTensor:
         if len(columns) == len(PairOperand._fields):
             return pair_column_chain(PairOperand(*weights), PairOperand(*columns))
         return quad_column_chain(*(QuadOperand(PairOperand(*side[:-1]), side[-1]) for side in (weights, columns)))
+
+    def transpose(self, instruction: Instruction) -> None:
+        """dst[M, K] = 16 bits of src0[K, M]; the registers of matmuls stay as they are."""
+        source = operand(instruction, "src0", count=instruction["partitions"])
+        target = operand(instruction, "dst", count=instruction["columns"])
+        lowest = CARRIED.bits * TRANSPOSES.index(Part(instruction["part"]))
+        bits = self._sbuf.read(source, slot="src0").astype(np.uint32) >> np.uint32(lowest)
+        self._psum.write(target, (bits.T & np.uint32((1 << CARRIED.bits) - 1)).astype(np.uint16))
 
     def matmul(self, instruction: Instruction) -> None:
         """dst[M, N] (+)= stationary[K, M].T @ src0[K, N]"""

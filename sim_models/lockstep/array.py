@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.formats import FP32
 
+from .background import BitsModel
 from .operand import operand_values
 from .short import short_products
 
@@ -60,6 +61,7 @@ class ArrayModel:
     ---------------------------------------------------------------------------
     x : {operand: int[R], active: bool[R], swap: bool[R], paired: bool[R]}
     w : {operands: int[R, F], tag: int[R], valid: bool[R], paired: bool[R]}, the last only where there are pairs
+    Where there are background transposes: x {turn: bool[R]} too; `bits` has their chain.
     Where weights have tags: x {sparse: bool[R], candidates: int[R, 4 g]}, w {picks: int[R, F]} too.
     """
 
@@ -73,6 +75,8 @@ class ArrayModel:
         self._x_active: Flags = np.zeros(shape, np.bool_)
         self._pairs = _Pairs(tensor) if tensor.products > 1 else None
         self._choice = _Choice(tensor) if tensor.sparse else None
+        self.bits = BitsModel(tensor) if tensor.background else None
+        self._turn: Flags = np.zeros(shape, np.bool_)
         self._swap: Flags = np.zeros(shape, np.bool_)
         # stationary: transport registers [rows, groups, F], shadow and active registers
         self._group: Doubles = np.zeros((rows, groups, tensor.load_columns))
@@ -118,6 +122,7 @@ class ArrayModel:
           and its tag the number that it counted down to. With no swap and no capture, shadow and active registers keep
           their value.
         - n = C + M: the products of inactive elements, all -0 and known, are in every register of the multiplier.
+        - as many more edges as the chain of bits has registers in a column, fewer than R*L: no word is on it.
         - n = C + M + R*L: row r's sum is product + sum of row r - 1, and +0 above row 0; -0 + +0 = +0. So row 0 holds
           +0, known, in all its L registers after L edges, and row r after r*L more.
         All of these are what the next edge would write again.
@@ -125,6 +130,8 @@ class ArrayModel:
         entering = [x["active"], x["swap"], x["operand"], w["valid"], w["operands"], w["tag"]]
         if self._choice is not None:
             entering += [x["sparse"], x["candidates"], w["picks"]]
+        if self.bits is not None:
+            entering += [x["turn"]]
         self._empty_edges = 0 if any(np.count_nonzero(e) for e in entering) else self._empty_edges + 1
         return self._empty_edges > self._rest_after
 
@@ -144,6 +151,8 @@ class ArrayModel:
         neutral = ~self._x_active
         product[neutral] = -0.0  # changes no number, zero or NaN of the chain
         known = self._active_known if self._pairs is None else self._active_known & self._pairs.alike
+        if self._choice is not None:
+            known = known & self._choice.there()
         self._products = [(product, known | neutral), *self._products[:-1]]
 
     def _move(self, x: Mapping[str, NDArray[Any]]) -> None:
@@ -157,6 +166,9 @@ class ArrayModel:
             self._pairs.move(x, self._swap)
         if self._choice is not None:
             self._choice.move(x, self._swap)
+        if self.bits is not None:
+            self._turn = _shifted(self._turn, np.asarray(x["turn"]).astype(np.bool_))
+            self.bits.move(self._turn)
 
     def _load(self, w: Mapping[str, NDArray[Any]]) -> None:
         capture = self._valid & (self._tag == 0)
@@ -167,6 +179,8 @@ class ArrayModel:
             self._pairs.load(w, columns)
         if self._choice is not None:
             self._choice.load(w, columns)
+        if self.bits is not None:
+            self.bits.load(w, columns)
         self._group = _shifted(self._group, operand_values(w["operands"], stationary=True))
         self._valid = _shifted(self._valid & ~capture, np.asarray(w["valid"]).astype(np.bool_))
         self._tag = _shifted(self._tag - 1, np.asarray(w["tag"]).astype(np.int64))
@@ -222,24 +236,34 @@ class _Choice:
         self.sparse: Flags = np.zeros(shape, np.bool_)
         self._entered: Doubles = np.zeros((tensor.columns, tensor.rows, tensor.candidates))
         """At the last edges, as a ring."""
+        self._legal = np.zeros(self._entered.shape, np.bool_)
+        """Which of them are operands: no operand is the word 0."""
         self._newest = 0
         self._picks = [np.zeros(shape, np.int64)] * 2
         """Shadow and active ones."""
         self._group = np.zeros((tensor.rows, tensor.columns // tensor.load_columns, tensor.load_columns), np.int64)
         self._rows, self._columns = np.ogrid[: tensor.rows, : tensor.columns]
 
+    def _chosen(self, entered: NDArray[Any]) -> NDArray[Any]:
+        """Of each PE."""
+        count, _, candidates = entered.shape
+        chosen: NDArray[Any] = entered[(self._newest - self._columns) % count, self._rows, self._picks[1] % candidates]
+        return chosen
+
     def moving(self, operands: Doubles) -> Doubles:
         """What each weight meets, of these elements and the candidates."""
-        if not self.sparse.any():
-            return operands
-        count, _, candidates = self._entered.shape
-        when = (self._newest - self._columns) % count
-        return np.where(self.sparse, self._entered[when, self._rows, self._picks[1] % candidates], operands)
+        return np.where(self.sparse, self._chosen(self._entered), operands) if self.sparse.any() else operands
+
+    def there(self) -> Flags:
+        """What a weight meets is an operand: its tag, of an earlier load perhaps, names a candidate that there is."""
+        met: Flags = ~self.sparse | self._chosen(self._legal) if self.sparse.any() else ~self.sparse
+        return met
 
     def move(self, x: Mapping[str, NDArray[Any]], swap: Flags) -> None:
         sparse = np.asarray(x["sparse"]).astype(np.bool_)
         self._newest = (self._newest + 1) % len(self._entered)
         self._entered[self._newest] = operand_values(x["candidates"], stationary=False) if sparse.any() else 0
+        self._legal[self._newest] = np.asarray(x["candidates"]) != 0
         self.sparse = _shifted(self.sparse, sparse)
         self._picks[1] = np.where(swap, *self._picks)
 

@@ -44,9 +44,10 @@ class CoreModel:
     (payload 0 or None while not valid); and the fields of `spec/observe.py` by name: `issue`, `finish`,
     `semaphores`, `owned` (ints, packed as on the port), `committed` (0 or 1), `columns` (finalised fp32, uint32 [P];
     with `columns_used` bool [P]: a moving column's result passes, all others are open), `psum` (arrays valid, address,
-    data [P]), `sbuf_vector`, `sbuf_scalar`, `sbuf_dma` (arrays enable, address, granules [P], data uint8 [P, W]), and
-    `defined_vector`, `defined_scalar`, `defined_dma` (bool [P, W]: bytes of the data that a lane placed or memory sent,
-    or that the word is known to hold where a merge repeats it).
+    data [P]; `psum_moved` too where there are background transposes), `sbuf_vector`, `sbuf_scalar`, `sbuf_dma` (arrays
+    enable, address, granules [P], data uint8 [P, W]), and `defined_vector`, `defined_scalar`, `defined_dma` (bool [P,
+    W]: bytes of the data that a lane placed or memory sent, or that the word is known to hold where a merge repeats
+    it).
 
     `masters()` is what the AXI masters show before anything else of the cycle is known: they follow from state.
     `comb` is pure; `tick` is the edge. Cycle 0 is the first with `rst` low.
@@ -91,18 +92,22 @@ class CoreModel:
         sequencer, sbuf, commit = out["sequencer"], out["sbuf"], out["psum"]["commit"]
         defined = [placed["known"] & bytes_ for placed, bytes_ in zip(out["lanes"], sbuf["defined_a"], strict=True)]
         wave = self.psum.wave
+        moved = {}
+        if self.array.bits is not None:
+            moved = {"psum_moved": self.psum.moved(out["bits"])}
         return {
             **{name: value for name, value in sequencer.items() if name.startswith(("control__", "instructions__"))},
             **self._bus(sequencer),
             "irq": sequencer["irq"],
             "issue": sequencer["trace_issue"],
             "finish": sequencer["trace_finish"],
-            "committed": int(commit["valid"].any()),
+            "committed": int(any(each["valid"].any() for each in (commit, *moved.values()))),
             "semaphores": sequencer["semaphores"],
             "owned": out["head"]["owned"],
             "columns": out["p"],
             "columns_used": self.psum.wave_part(wave),
             "psum": commit,
+            **moved,
             **{f"sbuf_{name}": sbuf["written_a"][e] for e, name in enumerate(ACCESS_ENGINES)},
             "sbuf_dma": sbuf["written_b"],
             **{f"defined_{name}": defined[e] for e, name in enumerate(ACCESS_ENGINES)},
@@ -120,6 +125,9 @@ class CoreModel:
             self.gather.tick(out["edges"])
         self.array.tick(**out["rows"])
         to_psum = {"column": out["p"], "wave_in": self.psum.wave_in(out["head"]["wave"])}
+        if self.array.bits is not None:
+            to_psum |= {"background_in": self.psum.background_in(out["head"]["background"])}
+            to_psum["bits"] = out["bits"]
         self.psum.tick({**to_psum, "access": out["arbiter"]["psum_command"], **seeding})
         self.sbuf.tick(out["to_sbuf"], out["sbuf"])
         for e, (engine, lanes) in enumerate(zip(self.engines, self.lanes, strict=True)):
@@ -186,6 +194,8 @@ class CoreModel:
             "lanes": [lanes.comb(control) for lanes, control in zip(self.lanes, orders, strict=True)],
             "psum": self.psum.comb({}),
         }
+        if self.array.bits is not None:
+            out["bits"], _ = self.array.bits.bottom()
         to_head = {"command": None, "frame": frame, "fault": self.edges.fault}
         head = self.head.comb(to_head)
         # arbiter: requests and owned banks are registers

@@ -31,6 +31,8 @@ class GatherModel:
         no, nothing = constant(np.zeros(count, bool)), constant(np.zeros(count, np.int64))
         groups = constant(np.zeros((count, width), np.int64))
         x = {"operand": nothing, "active": no, "swap": no, "paired": no, "sparse": no}
+        if tensor.background:
+            x["turn"] = no
         w = {"operands": groups, "tag": nothing, "valid": no, "paired": no, "picks": groups}
         self._past: deque[tuple[Ports, Ports]] = deque([(x, w)] * self._own, maxlen=self._own)
         """The oldest first."""

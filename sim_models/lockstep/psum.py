@@ -9,11 +9,12 @@ from makalu.sim_models.golden.arithmetic import fp32_add
 from makalu.sim_models.golden.formats import carried_by, narrow
 from makalu.sim_models.golden.random_bits import Generators, random_bits
 from makalu.spec.config import CoreConfig
-from makalu.spec.formats import FP32, HALF_SUM
+from makalu.spec.formats import CARRIED, FP32, HALF_SUM
 from makalu.spec.memory_map import ENGINES, PSUM_HALVES, PSUM_WORD_BITS
+from makalu.spec.tensor_types import CARRIED_PLACES
 
 from .taking_part import taking_part
-from .tensor_control import Wave
+from .tensor_control import BackgroundWave, Wave
 
 __all__ = ["PsumModel"]
 
@@ -21,6 +22,9 @@ _BOTH = (1 << PSUM_HALVES) - 1
 _HALF_BITS = np.uint32(PSUM_WORD_BITS // PSUM_HALVES)
 _LOW = np.uint32((1 << int(_HALF_BITS)) - 1)
 _WAVE = ("valid", *Wave._fields)
+_BACKGROUND = ("valid", *BackgroundWave._fields)
+_NO_BACKGROUND = BackgroundWave(*(0,) * len(BackgroundWave._fields))
+_EXPONENT = (1 << CARRIED.bits - 1 - CARRIED_PLACES) - 1
 _NO_WAVE = Wave(*(0,) * len(Wave._fields))
 
 
@@ -33,6 +37,9 @@ class PsumModel:
     - `column`: uint32 [P], the finalised fp32 of each chain word.
     - `wave_in`: dict of arrays [P], valid and the fields of `Wave` (a core connects slice p to p - 1's `wave_out`).
     - `access`: two dicts enable, address, start, count (the same for all partitions).
+    - `bits`, `background_in`, where there are background transposes: int [P], the 16 bits on each column's chain; dict
+    of
+      arrays [P], valid and the fields of `BackgroundWave`.
     - `seeding`, where sums are rounded stochastically: {start, seed}.
 
     Outputs: `wave_out` (dict of arrays), `read_data` uint32 [2, P], `commit`: dict of arrays valid, address,
@@ -64,6 +71,10 @@ class PsumModel:
         self.wave = {name: np.zeros(count, np.int64) for name in _WAVE}
         self._carries_wave = False
         """Some slice's `wave` is not 0 throughout."""
+        self.background = {name: np.zeros(count, np.int64) for name in _BACKGROUND}
+        """Destinations of the bits of this cycle."""
+        self._moved = np.zeros(count, np.bool_)
+        """Slices that take part in them."""
         self.undefined: list[tuple[int, str, int, int]] = []
         self.generators = Generators("psum", count) if config.stochastic_sums else None
         if self.generators is not None:
@@ -99,6 +110,24 @@ class PsumModel:
             return self.wave
         first = {"valid": wave is not None, **(wave or _NO_WAVE)._asdict()}
         return {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.wave.items()}
+
+    def background_in(self, wave: BackgroundWave | None) -> dict[str, NDArray[np.int64]]:
+        """As `wave_in`, of the transposes beside matmuls."""
+        first = {"valid": wave is not None, **(wave or _NO_BACKGROUND)._asdict()}
+        return {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.background.items()}
+
+    def moved(self, bits: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """What the memory takes of the chains of bits in this cycle: `bits` int [P], half a word a partition."""
+        places = self.background["address"]
+        exponent = (bits >> CARRIED_PLACES) - 1 & _EXPONENT  # of a stationary operand it is one more
+        kept = (1 << CARRIED_PLACES) - 1
+        half = bits & kept | exponent << CARRIED_PLACES | bits >> int(_HALF_BITS) - 1 << int(_HALF_BITS) - 1
+        return {
+            "valid": self._moved.copy(),
+            "address": places // PSUM_HALVES,
+            "halves": 1 << places % PSUM_HALVES,
+            "data": (half << int(_HALF_BITS) | half).astype(np.uint32),
+        }
 
     def _readers(self, inputs: dict[str, Any]) -> list[tuple[int, str, NDArray[np.bool_], NDArray[np.int64]]]:
         """Place in `read_bank`, name, who reads, what; lowest priority first."""
@@ -151,6 +180,8 @@ class PsumModel:
         rows = np.flatnonzero(commit["valid"])
         if rows.size:
             self._write(rows, commit["address"][rows], commit["halves"][rows], commit["data"][rows])
+        if self.config.tensor.background:
+            self._move(inputs)
         for rows, banks, elements in updates:
             self.bank_out[rows, banks] = elements
 
@@ -168,6 +199,16 @@ class PsumModel:
         if self.generators is not None and inputs["seeding"]["start"]:
             self.generators.start(inputs["seeding"]["seed"])
         self.cycle += 1
+
+    def _move(self, inputs: dict[str, Any]) -> None:
+        moved = self.moved(inputs["bits"])
+        rows = np.flatnonzero(moved["valid"])
+        if rows.size:
+            self._write(rows, *(moved[name][rows] for name in ("address", "halves", "data")))
+        wave = inputs["background_in"]
+        above = self._rows - wave["first"]
+        self._moved = (wave["valid"] != 0) & (above >= 0) & (above < wave["columns"])
+        self.background = wave
 
     def _half(self, totals: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """What goes to half a word: the shorter sum, or the bits that it carries."""

@@ -11,7 +11,6 @@ from .array import ArrayModel
 from .gather import GatherModel
 from .psum import PsumModel
 from .sbuf import SbufModel
-from .tensor_control import Wave
 from .tensor_edge import TensorEdgesModel
 from .tensor_head import TensorHeadModel
 
@@ -27,7 +26,7 @@ class TensorModel:
 
     Outputs: those of the head, `sbuf`, `x`, `w` (see `TensorEdgesModel`), `rows` (x and w of the array, see
     `ArrayModel`), `p` (finalised fp32 of the columns, uint32
-    [P]), `commit` (see `PsumModel`), `slices` (see `SbufModel`).
+    [P]), `commit` and, where there are background transposes, `moved` (see `PsumModel`), `slices` (see `SbufModel`).
 
     `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
@@ -46,8 +45,12 @@ class TensorModel:
     def _sbuf_inputs(self, inputs: dict[str, Any], tensor: dict[str, Any]) -> dict[str, Any]:
         return {"access": self._access, "write_data": self._write_data, "tensor": tensor, "dma": inputs["dma"]}
 
-    def _psum_inputs(self, wave: Wave | None, column: Any) -> dict[str, Any]:
-        return {"column": column, "wave_in": self.psum.wave_in(wave), "access": self._access}
+    def _psum_inputs(self, out: dict[str, Any]) -> dict[str, Any]:
+        background = {}
+        if self.array.bits is not None:
+            into = self.psum.background_in(out["background"])
+            background = {"bits": out["bits"], "background_in": into}
+        return {"column": out["p"], "wave_in": self.psum.wave_in(out["wave"]), "access": self._access, **background}
 
     def _head_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {**inputs, "fault": self.edges.fault}
@@ -61,7 +64,10 @@ class TensorModel:
         edges = {name: out[name] for name in ("x", "w")}
         out["rows"] = edges if self.gather is None else self.gather.comb(edges)
         out["p"] = self.array.comb()
-        out["commit"] = self.psum.comb(self._psum_inputs(out["wave"], out["p"]))["commit"]
+        if self.array.bits is not None:
+            out["bits"], _ = self.array.bits.bottom()
+            out["moved"] = self.psum.moved(out["bits"])
+        out["commit"] = self.psum.comb(self._psum_inputs(out))["commit"]
         return out
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
@@ -73,4 +79,4 @@ class TensorModel:
             self.gather.tick(out)
         self.array.tick(**out["rows"])
         seeding = {"seeding": inputs["seeding"]} if self.config.stochastic_sums else {}
-        self.psum.tick(self._psum_inputs(out["wave"], out["p"]) | seeding)
+        self.psum.tick(self._psum_inputs(out) | seeding)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["Column", "EdgeControl", "Group", "Lookup", "LookupPlace", "Read", "Wave"]
+__all__ = ["BackgroundWave", "Column", "EdgeControl", "Group", "Lookup", "LookupPlace", "Read", "Turn", "Wave"]
 
 
 class Read(NamedTuple):
@@ -66,6 +66,21 @@ class Wave(NamedTuple):
     columns: int
 
 
+class BackgroundWave(NamedTuple):
+    """Of an element of a transpose beside matmuls: `address` in halves of words."""
+
+    address: int
+    first: int
+    columns: int
+
+
+class Turn(NamedTuple):
+    """Rows whose shadow registers go to the chain of bits."""
+
+    start: int
+    count: int
+
+
 class LookupPlace(NamedTuple):
     """Scales in a group's memory: in which word, and where in it."""
 
@@ -87,3 +102,4 @@ class EdgeControl(NamedTuple):
     group: Group | None
     column: Column | None
     lookup: Lookup | None = None
+    turn: Turn | None = None

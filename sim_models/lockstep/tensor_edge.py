@@ -15,7 +15,7 @@ from .operand import operand_words
 from .scales import ScaleGroups
 from .short import pair_words, quad_words
 from .taking_part import constant
-from .tensor_control import Column, EdgeControl, Group, LookupPlace, Read
+from .tensor_control import Column, EdgeControl, Group, LookupPlace, Read, Turn
 
 __all__ = ["TensorEdgesModel"]
 
@@ -25,6 +25,7 @@ _FIELDS = (
     + [("group", "valid"), *(("group", name) for name in _GROUP)]
     + [("column", "valid"), *(("column", name) for name in _COLUMN)]
 )
+_TURN = [("turn", "valid"), *(("turn", name) for name in Turn._fields)]
 _LOOKUPS = [(kind, name) for kind in ("column scale", "group scale") for name in ("valid", *_PLACE)]
 _NOTHING = EdgeControl(None, None, None)
 
@@ -40,8 +41,8 @@ class TensorEdgesModel:
 
     Outputs: `sbuf`: dict of arrays enable, address [P]; `x`: dict operand (words), active, swap [P]; `w`: dict operands
     ([P, F]), tag, valid [P], and `paired`, which the RTL does not show. Operands and tags are 0 while not active or not
-    valid. Where weights have tags, x has `sparse` [P] and `candidates` [P, 4] (words; then the operand is 0), w has
-    `picks` [P, F], and `fault` is what the head hears.
+    valid. Where there are background transposes, x has `turn` [P]. Where weights have tags, x has `sparse` [P] and
+    `candidates` [P, 4] (words; then the operand is 0), w has `picks` [P, F], and `fault` is what the head hears.
 
     `tick` takes what `comb` gave for the same inputs in the same cycle, if the caller has it.
     """
@@ -54,7 +55,8 @@ class TensorEdgesModel:
         depth = (count - 1) * config.tensor.add_stages + 1
         self._depth = depth
         self._scales = ScaleGroups(config) if config.tensor.quads else None
-        self._fields = [*_FIELDS, *(_LOOKUPS if self._scales else [])]
+        turns = _TURN if config.tensor.background else []
+        self._fields = [*_FIELDS, *(_LOOKUPS if self._scales else []), *turns]
         self._past = np.zeros((len(self._fields), depth), np.int64)
         self._last_control = -depth
         """The last cycle in which partition 0 did something."""
@@ -67,6 +69,8 @@ class TensorEdgesModel:
             "x": {"operand": nothing, "active": no, "swap": no, "paired": no},
             "w": {"operands": groups, "tag": nothing, "valid": no, "paired": no},
         }
+        if config.tensor.background:
+            self._quiet_out["x"] |= {"turn": no}
         sizes = {"still": 2, "moving": buffers}
         if config.tensor.sparse:
             sizes["tags"] = tag_words(config, config.tensor.columns)
@@ -93,6 +97,8 @@ class TensorEdgesModel:
         if self._scales is not None:
             for place in control.lookup or (None, None):
                 row += [0] * (len(_PLACE) + 1) if place is None else [1, *place]
+        if self.config.tensor.background:
+            row += [0] * len(_TURN) if control.turn is None else [1, *control.turn]
         self._past[:, self.cycle % self._depth] = row
         seen = self._past[:, (self.cycle - self._rows * self.config.tensor.add_stages) % self._depth]
         return dict(zip(self._fields, seen, strict=True))
@@ -127,6 +133,9 @@ class TensorEdgesModel:
             "valid": valid,
             "paired": valid & self._paired(c, "group"),
         }
+        if self.config.tensor.background:
+            x["turn"] = (c["turn", "valid"] != 0) & (rows >= c["turn", "start"])
+            x["turn"] &= rows < c["turn", "start"] + c["turn", "count"]
         if self.config.tensor.sparse:
             each = [self._candidate(c, j, sparse, inputs) for j in range(ROW_CANDIDATES)]
             x |= {"sparse": sparse, "candidates": np.stack(each, axis=1)}

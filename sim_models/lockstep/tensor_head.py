@@ -26,11 +26,14 @@ from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.operand import operand
 from ..golden.walker import addresses
+from .background import BackgroundTimes
 from .scales import ScaleReads
 from .segments import Segment, segments_of
-from .tensor_control import Column, EdgeControl, Group, Lookup, Read, Wave
+from .tensor_control import Column, EdgeControl, Group, Lookup, Read, Turn, Wave
 
 __all__ = ["TensorHeadModel"]
+
+_ENDS = ("finish_matmul", "error_matmul", "transposed")
 
 
 @dataclass
@@ -72,7 +75,8 @@ class TensorHeadModel:
 
     Inputs of a cycle: `command` (an `Instruction`, or None while not valid), `frame`; `fault` (0 if it is missing).
 
-    Outputs: `ready` (meaningful with a command), `control` (EdgeControl), `wave` (Wave or None), `finish_load`,
+    Outputs: `ready` (meaningful with a command), `control` (EdgeControl), `wave` (Wave or None), `background`
+    (BackgroundWave or None), `finish_load`,
     `finish_matmul`, `error_load`, `error_matmul`, `owned` (bits), `active`, `stalled`.
 
     Does not: know data; walk partitions (`TensorEdgesModel` does).
@@ -113,6 +117,13 @@ class TensorHeadModel:
         self._waves: dict[int, tuple[Wave, bool, bool]] = {}
         """And whether it is its matmul's first behind a load, and its matmul's last."""
         self._finishes: dict[str, set[int]] = {name: set() for name in ("load", "finish_matmul", "error_matmul")}
+        """Cycles; matmuls are told in `_order`."""
+        self._background = BackgroundTimes(config) if config.tensor.background else None
+        self._tagged = False
+        """A sparse load was accepted since the engine was last at rest."""
+        self._order: deque[str] = deque()
+        """Of matmuls and transposes that were not told to have finished: the names of their ends."""
+        self._waiting_ends = dict.fromkeys(_ENDS, 0)
         # faults since the engine was last at rest
         self._faulted = self._masks = False
         self._bad_from: int | None = None
@@ -123,31 +134,65 @@ class TensorHeadModel:
 
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         t, slot, command = self.cycle, inputs["frame"] % SLOTS, inputs["command"]
-        ready = False
-        if command is not None and command.opcode in LOADS:
-            behind = self._swapped is None or t >= self._swapped + swap_guard(self.config, command["column"])
+        ready, transposes = False, command is not None and command.opcode == Opcode.TRANSPOSE
+        if command is not None and (transposes or command.opcode in LOADS):
+            column = command["dst_partition" if transposes else "column"]
+            behind = self._swapped is None or t >= self._swapped + swap_guard(self.config, column)
             enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and behind
             ready = slot == ACCEPT_SLOT and enough and (self._scales is None or self._scales.idle)
             if command.opcode != Opcode.LOAD_SPARSE and self._fetching is not None and self._fetching.ratio:
                 ready = False
+            if transposes:
+                ready = ready and self._clear(t, self._bank(command["dst_offset"]))
         elif command is not None and MODES[Mode(command["mode"])].scaled:
             assert self._scales is not None
             ready = self._queued is None and self._scales.idle
         elif command is not None:
             ready = self._queued is None and self._free()
         load, faulted = t in self._finishes["load"], self._faulted or bool(inputs.get("fault"))
+        end = self._told(t)
         return {
             "ready": ready,
-            "control": EdgeControl(self._read(slot), self._groups.get(t), self._column, self._lookup(t)),
+            "control": EdgeControl(self._read(slot), self._groups.get(t), self._column, self._lookup(t), self._turn(t)),
+            "background": self._background and self._background.waves.get(t),
             "wave": None if t not in self._waves or self._masked() else self._waves[t][0],
             "finish_load": load and not faulted,
-            "finish_matmul": t in self._finishes["finish_matmul"],
+            "finish_matmul": end in ("finish_matmul", "transposed"),
             "error_load": load and faulted,
-            "error_matmul": t in self._finishes["error_matmul"],
-            "owned": sum(1 << bank for bank, until in enumerate(self._owned_until) if until >= t),
+            "error_matmul": end == "error_matmul",
+            "owned": sum(1 << bank for bank, until in enumerate(self._owned_until) if until >= t or self._moves(bank)),
             "active": self._outstanding > 0,
             "stalled": self._was_busy and self._column is None,
         }
+
+    def _bank(self, byte: int) -> int:
+        return byte // self.config.psum.bank_bytes
+
+    def _moves(self, bank: int) -> bool:
+        """Bits of a transpose are on their way to this bank."""
+        return self._background is not None and self._background.owns(bank, self.cycle)
+
+    def _turn(self, t: int) -> Turn | None:
+        return None if self._background is None else self._background.turns.get(t)
+
+    def _clear(self, t: int, bank: int) -> bool:
+        """A transpose to this bank may be accepted, as far as others than loads go."""
+        assert self._background is not None
+        ahead = [matmul.destinations[0] for matmul in (self._queued, self._waiting, self._sending) if matmul]
+        sums = bank in map(self._bank, ahead) or self._owned_until[bank] >= t or (t, bank) in self._owned_from
+        return self._background.free(t) and not sums and not (self._tagged and self._outstanding)
+
+    def _ended(self, t: int, end: str) -> bool:
+        """One has this end in cycle t."""
+        if end == "transposed":
+            return self._background is not None and t in self._background.ends
+        return t in self._finishes[end]
+
+    def _told(self, t: int) -> str | None:
+        """The end that is told in cycle t: of the oldest, if it is there. Behind a matmul that failed, all do."""
+        there = [end for end in _ENDS if self._waiting_ends[end] or self._ended(t, end)]
+        moves = bool(self._order) and self._order[0] == "transposed"
+        return next((end for end in there if (end == "transposed") == moves), None) if self._order else None
 
     def _free(self) -> bool:
         """A matmul can begin to be fetched."""
@@ -186,7 +231,10 @@ class TensorHeadModel:
         begins = self._queued is not None and self._free()
         self._decide_column(t + 1)
         waiting = self._waiting
-        if self._sending is None and waiting is not None and not (waiting.swap and t < self._first_group):
+        held_up = waiting is not None and (
+            (waiting.swap and t < self._first_group) or self._moves(self._bank(waiting.destinations[0]))
+        )
+        if self._sending is None and waiting is not None and not held_up:
             self._sending, self._waiting, self._first = waiting, None, True
         if read is not None and read.moving and not read.scale:
             assert self._fetching is not None
@@ -207,10 +255,17 @@ class TensorHeadModel:
             self._fetching = self._waiting = self._queued
             self._queued = None
         self._note_faults(t, bool(inputs.get("fault")))
+        if (told := self._told(t)) is not None:
+            self._order.popleft()
+        for end in _ENDS:
+            self._waiting_ends[end] += self._ended(t, end) - (told == end)
+        self._tagged = self._tagged and self._outstanding > 0
+        if self._background is not None and t + 1 in self._background.turns:
+            self._swap_waits, self._swapped = False, t + 1
         self._outstanding -= sum(out[f"{kind}_{part}"] for kind in ("finish", "error") for part in ("load", "matmul"))
         if out["ready"]:
             self._outstanding += 1
-            if command.opcode in LOADS:
+            if command.opcode in LOADS or command.opcode == Opcode.TRANSPOSE:
                 self._accept_load(t, command)
             else:
                 self._accept_matmul(command)
@@ -221,6 +276,8 @@ class TensorHeadModel:
             self._scales.groups.pop(t, None)
         for finishes in self._finishes.values():
             finishes.discard(t)
+        if self._background is not None:
+            self._background.forget(t)
         while self._owned_from and self._owned_from[0][0] == t:
             self._owned_until[self._owned_from.popleft()[1]] = t + self._to_commit
         self.cycle = t + 1
@@ -241,7 +298,9 @@ class TensorHeadModel:
     def _accept_load(self, a: int, load: Instruction) -> None:
         tensor, word = self.config.tensor, self.config.sbuf.word_bytes
         source = operand(load, "src0", count=load["partitions"])
-        sparse = load.opcode == Opcode.LOAD_SPARSE
+        sparse, transposes = load.opcode == Opcode.LOAD_SPARSE, load.opcode == Opcode.TRANSPOSE
+        column = load["dst_partition" if transposes else "column"]
+        self._tagged |= sparse
         mode = MODES[Mode.SPARSE if sparse else Mode(load["mode"])]
         part, ratio = (0, load["ratio"]) if sparse else (load["part"], 0)
         if mode.scaled:
@@ -264,7 +323,7 @@ class TensorHeadModel:
             buffer = word_cycle(source.format, g // inside * rows, rows, sparse=sparse) % SLOTS
             place = g % inside << source.format.size_log2 - tensor.smallest
             number = g if tensor.sparse else 0
-            tag = load["column"] // tensor.load_columns + g
+            tag = column // tensor.load_columns + g
             here = Group(buffer, place, tag, source.format.code, part, int(rows > 1), ratio, number)
             self._groups[a + LOAD_LEAD + group_cycle(source.format, g, sparse=sparse)] = here
             if mode.scaled and self._scales is not None:
@@ -272,6 +331,12 @@ class TensorHeadModel:
         if self._scales is not None:
             self._scales.loading = max(self._reads)
         self._last_group = a + LOAD_LEAD + load_span(source.format, groups, sparse=sparse) - 1
+        if transposes:
+            assert self._background is not None
+            self._background.accept(a, load)
+            self._order.append("transposed")
+            self._swap_waits = True
+            return
         self._finishes["load"].add(self._last_group + row_delay(self.config))
         self._pending = True
 
@@ -314,6 +379,7 @@ class TensorHeadModel:
             self._fetching = self._waiting = accepted
         self._swap_waits |= self._pending
         self._pending = False
+        self._order.append("finish_matmul")
 
     def _may_send(self, h: int) -> bool:
         """The next column can be at the edge in cycle h."""

@@ -3,12 +3,13 @@
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.spec.background import TURN
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.engines import Channel
@@ -23,6 +24,7 @@ from makalu.spec.sparsity import SPARSE_SLOT, tag_lead
 from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.walker import addresses
+from .background import BackgroundTiming
 from .waits import EngineWork, Hold
 
 __all__ = ["TensorTimes", "TensorTiming"]
@@ -88,6 +90,10 @@ class TensorTiming:
         self._last_read = -1
         self._last_column = -1
         self._recent: deque[tuple[int, int]] = deque(maxlen=self._window)
+        self._background = BackgroundTiming(config)
+        self._tagged = False
+        """A sparse load was accepted since the engine was last at rest."""
+        self._last_told = self._last_finish = -1
         self._emptied: deque[int] = deque([-1] * tensor.moving_buffers, maxlen=tensor.moving_buffers)
         # what is still to come
         self._finishes: list[tuple[int, str]] = []
@@ -98,22 +104,32 @@ class TensorTiming:
     def next_accept(self, t: int, instruction: Instruction) -> int:
         """Earliest cycle >= t in which the instruction, valid from t on, would be accepted."""
         t = max(t, self._last_accept + 1)
-        if instruction.opcode in LOADS:
-            read = self._sparse_read if instruction.opcode == Opcode.LOAD_STATIONARY else -1
+        transposes = instruction.opcode == Opcode.TRANSPOSE
+        if transposes or instruction.opcode in LOADS:
+            read = self._sparse_read if instruction.opcode != Opcode.LOAD_SPARSE else -1
             if self._swapped is not None:
-                t = max(t, self._swapped + swap_guard(self.config, instruction["column"]))
+                column = instruction["dst_partition" if transposes else "column"]
+                t = max(t, self._swapped + swap_guard(self.config, column))
+            if transposes:
+                t = max(t, self._background.after(instruction), self._last_finish + 1 if self._tagged else 0)
             return _at_slot(max(t, self._load_after, read + 1), ACCEPT_SLOT)
         return max(t, self._scaled_after if MODES[Mode(instruction["mode"])].scaled else self._matmul_after)
 
     def issue(self, t: int, instruction: Instruction) -> None:
         """The instruction is accepted in cycle t."""
         self._last_accept = t
+        self._tagged = (self._tagged and t <= self._last_finish) or instruction.opcode == Opcode.LOAD_SPARSE
         if instruction.opcode in LOADS:
-            self.times = self._load(t, instruction)
-            heapq.heappush(self._finishes, (self.times.finish, LOAD))
+            self.times, channel = self._load(t, instruction), LOAD
+        elif instruction.opcode == Opcode.TRANSPOSE:
+            self.times, channel = self._transpose(t, instruction), MATMUL
         else:
-            self.times = self._matmul(t, instruction)
-            heapq.heappush(self._finishes, (self.times.finish, MATMUL))
+            self.times, channel = self._matmul(t, instruction), MATMUL
+        if channel is MATMUL:  # told in the order of acceptance, one a cycle
+            told = max(self.times.finish, self._last_told + 1)
+            self.times, self._last_told = replace(self.times, finish=told), told
+        self._last_finish = max(self._last_finish, self.times.finish)
+        heapq.heappush(self._finishes, (self.times.finish, channel))
 
     def next_event(self) -> int | None:
         """Cycle of the next finish."""
@@ -139,6 +155,27 @@ class TensorTiming:
             if any(begin <= last and first <= end for begin, end in intervals):
                 mask |= 1 << bank
         return mask
+
+    def _transpose(self, a: int, instruction: Instruction) -> TensorTimes:
+        """Loads, and then takes nothing that a matmul needs but, for a moment, the shadow registers and its bank."""
+        pending, work = self._pending, len(self.load_work)
+        self._load(a, instruction)
+        self._pending, self._swapped = pending, a + TURN
+        del self.load_work[work:]
+        first, last, own = self._background.issue(a, instruction)
+        self._owned[self._background.bank(instruction)].append(own)
+        self._work(a, last, last - first + 1, {Hold.START: first - a - 1})
+        return TensorTimes(a, first, last, own[1])
+
+    def _work(self, issued: int, last: int, moved: int, holds: dict[Hold, int]) -> None:
+        """Notes the cycles that are not of what is before it in the channel: a transpose is busy beside matmuls."""
+        before = self.matmul_work[-1].last if self.matmul_work else issued
+        left, given = max(0, last - max(issued, before)), {}
+        for hold, cycles in ((None, moved), *holds.items()):
+            given[hold] = min(cycles, left)
+            left -= given[hold]
+        moved = given.pop(None)
+        self.matmul_work.append(EngineWork(max(last, before), moved, {k: v for k, v in given.items() if k is not None}))
 
     def _load(self, a: int, instruction: Instruction) -> TensorTimes:
         groups = -(-instruction["src0_size0"] // self.config.tensor.load_columns)
@@ -193,7 +230,7 @@ class TensorTiming:
             checked, scales = len(places), self._scales(b, len(places))
             b = max(b + 1, self._matmul_after)
 
-        taken = max(b + 1, self._last_column - 1)
+        taken = max(b + 1, self._last_column - 1, self._background.frees(instruction) + 1)
         if self._pending:
             taken = max(taken, self._first_group)
         read, sent = max(self._last_read, b), max(self._last_column, taken + 1)
@@ -228,6 +265,7 @@ class TensorTiming:
         self._own(places, columns)
         self._note(idle, columns, hazard)
 
+        self._background.sums(instruction, sent + self._commit_delay)
         self._last_read, self._last_column = read, sent
         self._matmul_after = max(read, taken) + 1
         if mode.tagged:
@@ -246,9 +284,7 @@ class TensorTiming:
         first, last = int(columns[0]), int(columns[-1])
         start = min(first - 1 - idle, last - idle - len(columns) - hazard)
         rest = last - idle - len(columns) - hazard - start
-        self.matmul_work.append(
-            EngineWork(last, len(columns), {Hold.START: start, Hold.HAZARD: hazard, Hold.SBUF: rest})
-        )
+        self._work(idle, last, len(columns), {Hold.START: start, Hold.HAZARD: hazard, Hold.SBUF: rest})
 
     def _checked(self, places: Cycles) -> int:
         """How many of the first columns may meet a destination that was sent within the window."""

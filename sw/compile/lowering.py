@@ -53,6 +53,8 @@ def lower(
         roles = ROLES[operation.opcode]
         if MEMORY in roles.tensors.values():
             steps = _transfers(operation, roles, addresses, memory, types, most)
+        elif roles.turned:
+            steps = iter([_turned(operation, roles, addresses)])
         else:
             steps = _instructions(operation, roles, addresses, types, most)
         yield from (Lowered(step, number) for step in steps)
@@ -115,6 +117,20 @@ def _instructions(
                 values["operand0_tensor"] = 1
                 reads.append(_slot(values, slot, scalar, addresses, scalar.start, _ONE, _LONE))
         yield Step(operation.opcode, values, tuple(reads), tuple(writes))
+
+
+def _turned(operation: Operation, roles: Roles, addresses: Mapping[Storage, int]) -> Step:
+    """A line of each tensor in a partition, each as long as the other one has partitions."""
+    dst, src = operation.tensors["dst"], operation.tensors["src"]
+    values = {roles.numbers[name]: value for name, value in operation.numbers.items()}
+    values |= {"partitions": src.shape[0], "columns": dst.shape[0]}
+    places = {}
+    for name, tensor in (("dst", dst), ("src", src)):
+        (size, stride), *rest = [(n, step) for n, step in _elements(tensor) if n != 1] or [(1, 1)]
+        assert not rest, tensor
+        line, steps = (size, *_ONE[1:]), (stride, *_LONE[1:])
+        places[name] = _slot(values, roles.tensors[name], tensor, addresses, tensor.start, line, steps)
+    return Step(operation.opcode, values, (places["src"],), (places["dst"],))
 
 
 def _with_rows(

@@ -21,6 +21,8 @@ class Roles:
     numbers: Mapping[str, str] = field(default_factory=dict)
     columns: str | None = None
     """The role whose rows are PE columns."""
+    turned: bool = False
+    """Rows of dst are the elements of a row of src0, and the other way round; both are lines."""
     scales: str | None = None
     """Slot of the role `scales`, where an operation has one: a byte for each element of a partition."""
     group_scales: str | None = None
@@ -40,6 +42,7 @@ ROLES: Mapping[Opcode, Roles] = {
         scales="src1",
     ),
     Opcode.LOAD_SPARSE: Roles({"stationary": "src0"}, numbers={"ratio": "ratio", "column": "column"}, tags="src1"),
+    Opcode.TRANSPOSE: Roles({"dst": "dst", "src": "src0"}, numbers={"part": "part"}, columns="dst", turned=True),
     Opcode.TENSOR_COPY: Roles({"dst": "dst", "src": "src0"}),
     Opcode.TENSOR_TENSOR: Roles({"dst": "dst", "data1": "src0", "data2": "src1"}, numbers={"op": "op0"}),
     Opcode.TENSOR_SCALAR: Roles(

@@ -8,6 +8,7 @@ from makalu.spec.quantize import ScaleRule
 
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt
+from .background import may_be_beside, transposed
 from .checks import checked_integer
 from .choices import (
     dge_mode,
@@ -168,7 +169,8 @@ def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: 
     """dst[F, P] = data[P, F].T, every bit of it where dst has the type of data and the core's sums carry bits.
 
     Else a matmul with the identity: exact for finite numbers, -0 becomes +0. A load and a matmul; fp32 takes two of
-    each, one for each half of its bits or for each part of its numbers.
+    each, one for each half of its bits or for each part of its numbers. Where the core transposes beside matmuls
+    (trn3), into a contiguous or evenly strided dst, every other one does.
     """
     del name
     _check_engine(engine, (tensor_engine, vector_engine))
@@ -188,6 +190,9 @@ def nc_transpose(dst: Tensor, data: Tensor, engine: Any = engine.unknown, name: 
         raise KernelError(f"data {data} has {columns} columns, the array has {most} ({rule})")
     if (dst.shape[0], dst.size // dst.shape[0]) != (columns, rows):
         raise KernelError(f"dst {dst} must be [{columns}, {rows}], the transpose of data {data}")
+    if may_be_beside(dst, data):
+        transposed(dst, data)
+        return
     if data.partition:
         data = relocated(data, 0)
     matmul(dst, in_rows(data), identity(rows, data.dtype), accumulate=False, transpose=True)

@@ -23,7 +23,7 @@ from .storage import Buffer, Written
 from .tensor import Tensor
 from .views import extent
 
-__all__ = ["matmul"]
+__all__ = ["inside_a_bank", "matmul"]
 
 _TUTORIAL = "NKI: nisa.nc_matmul, tile size"
 _LOAD, _MATMUL = Opcode.LOAD_STATIONARY, Opcode.MATMUL
@@ -113,7 +113,7 @@ def matmul(
             f" and {tile.columns} columns ({_TUTORIAL}); {shapes}"
         )
     check_columns(dst, tile)
-    _inside_a_bank(dst)
+    inside_a_bank(dst)
     if tags is not None:
         stationary, moving, tags = placed_sparse(stationary, moving, tags)
     else:
@@ -182,7 +182,7 @@ def _in_tile(tensor: Tensor, tile: PeTile, step: int) -> Tensor:
     return tensor if tile.holds(tensor) and tensor.partition % step == 0 else relocated(tensor, tile.row)
 
 
-def _inside_a_bank(dst: Tensor) -> None:
+def inside_a_bank(dst: Tensor) -> None:
     """A tile of more than a bank starts on one; a smaller one lies in one."""
     bank = current().config.psum.bank_bytes
     low, high = extent(dst.free)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import Format
-from makalu.spec.isa import Opcode
+from makalu.spec.isa import INSTRUCTIONS, Opcode, Queue
 
 from .errors import KernelError, KernelWarning, NotBuiltError, places
 from .site import Site, sites_of
@@ -108,6 +108,8 @@ class Recording:
         self.body = Block("kernel")
         self.count = 0
         """Operations so far."""
+        self.last_of_tensor: Opcode | None = None
+        """The last operation of the Tensor engine."""
         self.kept: dict[Any, tuple[Tensor, int]] = {}
         """Tiles and constants that several operations share, by what makes them equal; from which operation on."""
         self._open = [self.body]
@@ -130,6 +132,8 @@ class Recording:
             if role == "dst" and tensor.storage in self._fixed:
                 raise KernelError(f"{role} {tensor} is a constant that others share; copy it to change it")
         call, sites = self._calls[-1] if self._calls else (opcode.name.lower(), self.sites())
+        if Queue.TENSOR in INSTRUCTIONS[opcode].queues:
+            self.last_of_tensor = opcode
         self._open[-1].items.append(Operation(opcode=opcode, tensors=tensors, numbers=numbers, call=call, sites=sites))
         self.count += 1
 

@@ -56,6 +56,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "eight-sparse": EIGHT_MX | {"tensor": EIGHT_MX["tensor"] | {"candidates": 16, "moving_buffers": 8}},
     "pairs-of-rows": WIDE | {"tensor": WIDE["tensor"] | {"candidates": 8, "moving_buffers": 8}},
     "one-row-groups": {"tensor": {"candidates": 4, "moving_buffers": 8}},
+    # transposes beside matmuls: L of 3 alone, L of 2 beside MX and tags
+    "background": {"tensor": {"add_stages": 3, "background_bits": 16}},
+    "eight-background": EIGHT_MX
+    | {"tensor": EIGHT_MX["tensor"] | {"candidates": 16, "moving_buffers": 8, "background_bits": 16}},
     "stochastic": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "features": (STOCHASTIC,)},
     "bf16-sums": {"tensor": {"results": ("fp32", "bf16", "uint16")}},
     # double row beside types that may all meet each other: a matmul is refused for its mode alone
@@ -100,6 +104,7 @@ def small_core(
     subnormals: str = "keep",
     products: int = 1,
     candidates: int = 1,
+    background_bits: int = 0,
     results: Sequence[str] = ("fp32", "uint16"),
 ) -> CoreConfig:
     """P x P array; F follows from the word. Formats: those of `tiny` that its rules allow, for MX packed ones too."""
@@ -118,6 +123,7 @@ def small_core(
             "subnormals": subnormals,
             "products": products,
             "candidates": candidates,
+            "background_bits": background_bits,
             "moving_buffers": max(tiny.tensor.moving_buffers, 8 if candidates > 1 else 0),
             "results": tuple(results),
         },

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.errors import ErrorCode
-from makalu.spec.formats import BF16, E4M3FN, E8M0, FORMAT_OF_CODE, FP32, SUMS, Format
+from makalu.spec.formats import BF16, CARRIED, E4M3FN, E8M0, FORMAT_OF_CODE, FP32, SUMS, Format
 from makalu.spec.isa import (
     AP_DIMS,
     FIELDS,
@@ -27,7 +27,7 @@ from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.sparsity import PACKED_TAGS, RATIO_LIMIT, TAGS
 from makalu.spec.tensor_modes import MODES, Mode
-from makalu.spec.tensor_types import mixable
+from makalu.spec.tensor_types import TRANSPOSES, mixable
 
 __all__ = [
     *("BROKEN", "INNER", "Programs", "broken", "legal", "operand", "own_opcodes", "random_programs", "replace_field"),
@@ -80,6 +80,8 @@ def legal(
     the array where there is such a thing, else single, so that loads and matmuls may follow each other; `ratio`: of
     sparse tiles, else any.
     """
+    if opcode is Opcode.TRANSPOSE:
+        return _transpose(rng, config)
     beside = beside if beside in config.tensor.operands else BF16
     tensor = config.tensor
     meet = [form for form in tensor.operands if form in tensor.quads or mixable(form, beside)]
@@ -193,6 +195,29 @@ def legal(
         low, high = _memory_range(out, slot)
         out["address"] = _address(rng, low, (1 << config.bus.address_bits) - 1 - high)
     return out
+
+
+def _transpose(rng: random.Random, config: CoreConfig) -> dict[str, int]:
+    """Of any tile into one bank."""
+    tensor, word, bank = config.tensor, config.sbuf.word_bytes, config.psum.bank_bytes
+    rows, columns = rng.randint(1, tensor.rows), rng.randint(1, tensor.columns)
+    first = tensor.column_tile * rng.randint(0, (tensor.columns - columns) // tensor.column_tile)
+    source = (columns, 1, 1, 1), (1, *(rng.randint(-20, 20) for _ in range(AP_DIMS - 1)))
+    offset, strides = _pattern(rng, (rows, 1, 1, 1), CARRIED.code, bank)
+    place = word * rng.randrange(config.sbuf.words // 2)
+    out = operand(
+        "src0", Space.SBUF, rng.choice(tensor.singles).code, place, *source, rng.randint(0, tensor.rows - rows)
+    )
+    out |= operand(
+        "dst",
+        Space.PSUM,
+        CARRIED.code,
+        offset + rng.randrange(config.psum.banks) * bank,
+        (rows, 1, 1, 1),
+        strides,
+        first,
+    )
+    return out | {"partitions": rows, "columns": columns, "part": int(rng.choice(TRANSPOSES))}
 
 
 def _rows(rng: random.Random, out: dict[str, int], config: CoreConfig, *, count: int) -> None:

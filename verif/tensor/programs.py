@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, E8M0, FP32, Format
+from makalu.spec.formats import BF16, CARRIED, E8M0, FP32, Format
 from makalu.spec.frame import SLOTS
 from makalu.spec.isa import AP_DIMS, Opcode, Space
 from makalu.spec.scales import OFFSET_STEP, largest_offset
 from makalu.spec.tensor_modes import Mode
+from makalu.spec.tensor_types import Part
 
 __all__ = [
     "PSUM_WINDOW",
@@ -24,6 +25,7 @@ __all__ = [
     "returning",
     "scale_window",
     "streams_without_bubbles",
+    "transpose",
     "warm_up",
     "window",
 ]
@@ -127,6 +129,26 @@ def matmul(
     values |= _operand("dst", Space.PSUM, into.code, first, dst, sizes, dst_strides)
     values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
     return Instruction(Opcode.MATMUL, values | {"rounding": rounding})
+
+
+def transpose(
+    *,
+    offset: int,
+    dst: int,
+    stride: int,
+    columns: int,
+    start: int,
+    count: int,
+    form: Format = BF16,
+    part: Part = Part.BITS,
+    first: int = 0,
+    tag: int = 0,
+) -> Instruction:
+    """dst[columns, count] = 16 bits of [count, columns], beside matmuls; `stride` of dst [elements]."""
+    values = _operand("src0", Space.SBUF, form.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
+    values |= _operand("dst", Space.PSUM, CARRIED.code, first, dst, (count, 1, 1, 1), (stride, 0, 0, 0))
+    values |= {"partitions": count, "columns": columns, "part": int(part), "tag": tag}
+    return Instruction(Opcode.TRANSPOSE, values)
 
 
 def warm_up(config: CoreConfig) -> list[Command]:

@@ -6,17 +6,30 @@ from dataclasses import dataclass
 from makalu.sim_models.golden.walker import extent
 from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.encoding import Instruction
-from makalu.spec.formats import BF16, FP32, SUMS, Format
-from makalu.spec.isa import AP_DIMS
+from makalu.spec.formats import BF16, CARRIED, FP32, SUMS, Format
+from makalu.spec.isa import AP_DIMS, LOADS
 from makalu.spec.random_bits import SHORTER
 from makalu.spec.scales import OFFSET_STEP, largest_offset, quadrant
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
-from makalu.spec.tensor_types import Part, mixable
+from makalu.spec.tensor_types import TRANSPOSES, Part, mixable
 from verif.tensor.elements import operand_kinds
-from verif.tensor.programs import PSUM_WINDOW, SBUF_WINDOW, Command, Scales, Sizes, load, matmul, scale_window, window
+from verif.tensor.programs import (
+    PSUM_WINDOW,
+    SBUF_WINDOW,
+    Command,
+    Scales,
+    Sizes,
+    load,
+    matmul,
+    scale_window,
+    transpose,
+    window,
+)
 
 __all__ = ["first_column", "hazards", "ragged"]
 
+TRANSPOSED = 0.25
+"""Share of transposes beside matmuls, where they may be."""
 ENOUGH = 20
 """Elements of a matmul from which on one dimension may have nearly half of them."""
 
@@ -185,6 +198,31 @@ def _random_matmul(
     )
 
 
+def _random_transpose(rng: random.Random, config: CoreConfig, tag: int) -> Instruction:
+    """Of any tile, into a PSUM window: contiguous, backwards, every other element, or all to one."""
+    tensor, word = config.tensor, config.sbuf.word_bytes
+    form, part = rng.choice(tensor.singles), rng.choice(TRANSPOSES)
+    count = rng.choice((tensor.rows, rng.randint(1, tensor.rows)))
+    columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns)))
+    room = FP32.bytes * PSUM_WINDOW // CARRIED.bytes
+    stride = rng.choice([step for step in (1, -1, 2, 0) if abs(step) * (count - 1) < room])
+    reach = abs(stride) * (count - 1)
+    first = rng.randint(0, room - 1 - reach) + (reach if stride < 0 else 0)
+    offset = window(config, rng.randrange(_data_banks(config)))
+    return transpose(
+        offset=offset + word * rng.randrange((SBUF_WINDOW // 2 - form.bytes * tensor.columns) // word),
+        dst=rng.randrange(config.psum.banks) * config.psum.bank_bytes + CARRIED.bytes * first,
+        stride=stride,
+        columns=columns,
+        start=rng.randint(0, tensor.rows - count),
+        count=count,
+        form=form,
+        part=part,
+        first=first_column(rng, tensor, columns),
+        tag=tag,
+    )
+
+
 def _random(
     config: CoreConfig,
     rng: random.Random,
@@ -199,10 +237,14 @@ def _random(
     """A matmul uses rows and columns that the last load before it defined."""
     tensor = config.tensor
     loaded = _Loaded(MODES[Mode.SINGLE], BF16, 0, tensor.rows, tensor.columns)
-    out = []
+    out: list[Command] = []
     for tag in range(commands):
         gap = rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0
-        if rng.random() < loads:
+        # not behind a load that has no matmul yet
+        may = tensor.background and out and out[-1].instruction.opcode not in LOADS
+        if may and rng.random() < TRANSPOSED:
+            instruction = _random_transpose(rng, config, tag)
+        elif rng.random() < loads:
             instruction, loaded = _random_load(rng, config, tag)
         else:
             its = {"most": most, "accumulate": accumulate, "narrow": narrow}

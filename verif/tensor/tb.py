@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from makalu.hw.tensor.layouts import CHAIN_BITS, x_edge
 from makalu.sim_models.lockstep.tensor import TensorModel
 from makalu.sim_models.lockstep.tensor_control import Lookup
+from makalu.spec.background import BACKGROUND_BITS
 from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
+from makalu.spec.engines import Channel, finish_depth
 from makalu.spec.formats import FORMAT_OF_CODE
 from makalu.spec.frame import DMA_SLOT, PHASES, SLOTS
-from makalu.spec.isa import Opcode
+from makalu.spec.isa import LOADS, Opcode
 from makalu.spec.quads import QUADS
 from makalu.spec.scales import GROUP_PARTITIONS
 from verif.lib.compare import Known
@@ -34,6 +36,7 @@ SPECIALS = (0x0000, 0x8000, 0x0001, 0x807F, 0x7F80, 0xFF80, 0x7FC0, 0x7F7F)
 """Zeros, subnormals, infinities, NaN, largest bf16."""
 OF_ONE_TYPE = 0.1
 """Share of the words that are elements of one type, a third of them special."""
+_NAMES = {Opcode.MATMUL: "matmul", Opcode.TRANSPOSE: "transpose"}
 ENDS = ("finish_load", "finish_matmul", "error_load", "error_matmul")
 BITS = (*ENDS, "active", "stalled", "owned")
 DATA = ("array__p", "psum_slice__commit")
@@ -45,11 +48,16 @@ def tensor_cut(config: CoreConfig) -> Cut:
     """TensorHead + P (TensorEdge + SbufSlice + PsumSlice) + PeArray, with mx the groups' memories of scales."""
     edge = [f"tensor_edge.{port}" for port in ("sbuf", "x", "w")]
     groups = range(config.partitions // GROUP_PARTITIONS if config.tensor.quads else 0)
+    background = ("head.background", "array.bits", "psum_slice.moved") if config.tensor.background else ()
     return Cut(
         config=config,
         blocks=("head", "array", "tensor_edge", "sbuf_slice", "psum_slice", *(f"scales_{n}" for n in groups)),
         drive=("sequencer.tensor", "dma_lane.sbuf", *(("sequencer.seeding",) * config.stochastic_sums)),
-        show=(*(f"head.{bit}" for bit in (*BITS, "frame", "control", "wave")), *edge, "array.p", "psum_slice.commit"),
+        show=(
+            *(f"head.{bit}" for bit in (*BITS, "frame", "control", "wave")),
+            *(*edge, "array.p", "psum_slice.commit"),
+            *background,
+        ),
     )
 
 
@@ -76,12 +84,16 @@ class _Model(TensorModel):
             del parts["lookup"]
             for name in ("scale", "entry") if parts["read"] else ():
                 del parts["read"][name]
+        if not self.config.tensor.background:
+            del parts["turn"]
         if not self.config.tensor.sparse and parts["read"]:
             for name in ("tags", "ratio", "units"):
                 del parts["read"][name]
         if len(self.config.tensor.operands) == 1:  # nothing tells formats apart
             for part in filter(None, (parts["group"], parts["column"])):
                 part["dtype"] = 0
+        if self.config.tensor.background:
+            out |= self._background(out)
         return out | {
             **{f"head__{bit}": int(out[bit]) for bit in BITS},
             "sequencer__tensor__ready": None if inputs["command"] is None else int(out["ready"]),
@@ -95,11 +107,25 @@ class _Model(TensorModel):
             "psum_slice__commit": out["commit"],
         }
 
+    def _background(self, out: dict[str, Any]) -> dict[str, Any]:
+        bits = self.array.bits
+        assert bits is not None
+        (words, valid), above = bits.bottom(), 1 << BACKGROUND_BITS
+        whole = 2 * above - 1
+        return {
+            "head__background": out["background"]._asdict() if out["background"] else 0,
+            "array__bits": Known((words | valid << BACKGROUND_BITS).tolist(), np.where(valid, whole, above).tolist()),
+            "psum_slice__moved": out["moved"],
+        }
+
     def _x(self, x: dict[str, Any]) -> list[int]:
         bits = self.config.tensor.operand_bits
         packed = x["operand"] | x["active"].astype(np.int64) << bits
         packed |= x["swap"].astype(np.int64) << bits + 1
-        rows: list[int] = (packed | x["paired"].astype(np.int64) << bits + 2).tolist()
+        packed |= x["paired"].astype(np.int64) << bits + 2
+        if self.config.tensor.background:
+            packed |= x["turn"].astype(np.int64) << x_edge(self.config.tensor)["turn"].offset
+        rows: list[int] = packed.tolist()
         if not self.config.tensor.sparse:
             return rows
         layout = x_edge(self.config.tensor)
@@ -130,6 +156,7 @@ class TensorBench(SideBySide):
         super().__init__(dut, tensor_cut(config), model, name="tensor engine", whole=whole, shown=shown)
         self.config, self.rng, self._specials = config, rng, specials
         self.dma_reads = 0.0
+        self._depth = finish_depth(config, Channel.MATMUL)
         self.accepted: list[Accepted] = []
         self.columns: list[int] = []
         """Cycles in which a column was at the edge of row 0."""
@@ -202,9 +229,13 @@ class TensorBench(SideBySide):
         return self.rng.getrandbits(1) << 15 | self.rng.randint(120, 134) << 7 | self.rng.getrandbits(7)
 
     async def run(self, commands: Sequence[Command], *, until: int | None = None) -> None:
-        """The commands one after the other until the engine is idle; or until about the cycle `until`."""
+        """The commands one after the other until the engine is idle; or until about the cycle `until`. Matmuls and
+        transposes wait, as in the sequencer, while `finish_depth` of them are under way.
+        """
         for command in commands:
             for _ in range(command.gap):
+                await self._cycle(None)
+            while command.instruction.opcode not in LOADS and self._full():
                 await self._cycle(None)
             arrival = self.cycle
             while not (await self._cycle(command.instruction))["ready"]:
@@ -214,6 +245,10 @@ class TensorBench(SideBySide):
                 return
         while (await self._cycle(None))["active"]:
             pass
+
+    def _full(self) -> bool:
+        """No more may be under way: only where the head keeps their order does it matter."""
+        return bool(self.config.tensor.background) and len(self.model.head._order) >= self._depth
 
     async def _cycle(self, command: Instruction | None) -> dict[str, Any]:
         inputs = self.idle() | {"command": command}
@@ -229,7 +264,7 @@ class TensorBench(SideBySide):
         command = inputs["command"]
         if command is not None and out["ready"]:
             self.tags["tensor"] = command["tag"]
-        _, groups, column, _ = out["control"]
+        groups, column = out["control"].group, out["control"].column
         if column is not None:
             self.columns.append(self.cycle)
             self.seen["swap"] += column.swap
@@ -243,7 +278,10 @@ class TensorBench(SideBySide):
         self.seen["stalled"] += out["stalled"]
         self.seen["all buffers held"] += len(self.model.head._held) == self.config.tensor.moving_buffers
         if command is not None and not out["ready"]:
-            self.seen["matmul waits" if command.opcode == Opcode.MATMUL else "load waits"] += 1
+            self.seen[f"{_NAMES.get(command.opcode, 'load')} waits"] += 1
+        self.seen["turn"] += out["control"].turn is not None
+        self.seen["bits beside columns"] += column is not None and out["background"] is not None
+        self.seen["told late"] += any(self.model.head._waiting_ends.values())
         if out["wave"] is not None:
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
             self.seen["tile of columns"] += out["wave"].first > 0

@@ -69,6 +69,8 @@ class Golden:
                 self.engine.load_stationary(instruction)
             elif instruction.opcode == Opcode.LOAD_SPARSE:
                 self.engine.load_sparse(instruction)
+            elif instruction.opcode == Opcode.TRANSPOSE:
+                self.engine.transpose(instruction)
             else:
                 self.engine.matmul(instruction)
 
@@ -100,6 +102,7 @@ async def ragged_programs(dut: Any) -> None:
     points += ("bf16 by random bits",) * CONFIG.stochastic_sums
     points += ("half a word",) * CONFIG.tensor.halves + ("pairs",) * (CONFIG.tensor.products > 1)
     points += ("quads",) * bool(CONFIG.tensor.quads)
+    points += ("turn", "bits beside columns", "told late", "transpose waits") * bool(CONFIG.tensor.background)
     assert not missing(bench, points)
 
 
