@@ -110,8 +110,8 @@ class PsumSlice(wiring.Component):
     @property
     def emit_key(self) -> tuple[object, ...]:
         psum, tensor = self.config.psum, self.config.tensor
-        key = (psum.banks, psum.bank_elems, psum.add_stages, tensor.subnormals, tensor.carries, tensor.rounds)
-        key += (tensor.background_bits,)
+        sizes = (psum.banks, psum.bank_elems, psum.add_stages)
+        key = (*sizes, tensor.subnormals, tensor.carries, tensor.rounds, tensor.background_bits)
         return (*key, STOCHASTIC) if self.config.stochastic_sums else key
 
     def elaborate(self, platform: Any) -> Module:

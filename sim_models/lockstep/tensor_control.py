@@ -78,7 +78,7 @@ class Turn(NamedTuple):
     """Rows whose shadow registers go to the chain of bits."""
 
     start: int
-    count: int
+    partitions: int
 
 
 class LookupPlace(NamedTuple):

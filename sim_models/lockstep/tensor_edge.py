@@ -135,7 +135,7 @@ class TensorEdgesModel:
         }
         if self.config.tensor.background:
             x["turn"] = (c["turn", "valid"] != 0) & (rows >= c["turn", "start"])
-            x["turn"] &= rows < c["turn", "start"] + c["turn", "count"]
+            x["turn"] &= rows < c["turn", "start"] + c["turn", "partitions"]
         if self.config.tensor.sparse:
             each = [self._candidate(c, j, sparse, inputs) for j in range(ROW_CANDIDATES)]
             x |= {"sparse": sparse, "candidates": np.stack(each, axis=1)}

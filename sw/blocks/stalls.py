@@ -79,8 +79,9 @@ HOLDS = (
         Hold.START,
         _EITHER,
         "tensor",
-        "Its first word has not been read, or the load before it has no group at the edge yet. The head counts it from "
-        "the second cycle on.",
+        "Its first word has not been read, the load before it has no group at the edge yet, or a transpose beside it "
+        "has bits on their way to its bank. The head counts it from the second cycle on. Of a transpose: its tile is "
+        "on its way to the array, or rows above it pass.",
     ),
     EngineStall(
         (_MATMUL,),

@@ -127,8 +127,8 @@ def _sizes(instruction: Instruction) -> tuple[str, int, int]:
     spec = INSTRUCTIONS[instruction.opcode]
     if not spec.operands:
         return "", 0, 0
-    lanes = instruction["partitions"]
     slot = "src0" if instruction.opcode is Opcode.MATMUL or "dst" not in spec.operands else "dst"
+    lanes = instruction[spec.operands[slot].count]
     elements = prod(instruction[f"{slot}_size{d}"] for d in range(AP_DIMS))
     if instruction.opcode is Opcode.MATMUL:
         columns = instruction["columns"]

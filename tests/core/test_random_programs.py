@@ -13,10 +13,10 @@ from tests.core.machines import observed_machine, quick_machine
 from verif.lib.variants import bench_config
 
 PROGRAMS = 25
-MACHINES = {"tiny": observed_machine, "trn2-mini": quick_machine, "eight-mx": quick_machine}
+MACHINES = {"tiny": observed_machine, "trn2-mini": quick_machine, "eight-background": quick_machine}
 SEEDS = [("tiny", seed) for seed in range(PROGRAMS)]
 SEEDS += [pytest.param("trn2-mini", seed, marks=pytest.mark.slow) for seed in range(PROGRAMS)]
-SEEDS += [pytest.param("eight-mx", seed, marks=pytest.mark.slow) for seed in range(PROGRAMS // 2)]
+SEEDS += [pytest.param("eight-background", seed, marks=pytest.mark.slow) for seed in range(PROGRAMS // 2)]
 
 
 @pytest.mark.parametrize(("preset", "seed"), SEEDS)

@@ -102,6 +102,59 @@ SPARSE_FAULTS = (
     ),
 )
 
+BACKGROUND_FAULTS = (
+    Fault(
+        name="turn-in-every-row",
+        line=r"assign \\x\.turn  = (control_in\[\d+\]) & \S+;",
+        becomes=r"assign \\x.turn  = \1;",
+        test="ragged_programs",
+        message="tensor_edge__x",
+    ),
+    Fault(
+        name="bits-a-register-early",
+        line=r"assign bits_out = { s2_bits_valid, s2_bits };",
+        becomes="assign bits_out = { s1_bits_valid, s1_bits };",
+        test="ragged_programs",
+        message="array__bits",
+    ),
+    Fault(
+        name="exponent-of-a-stationary-operand",
+        line=r"(moved\[\d+:\d+\] } = bits\[14:11\]) - 1'h1;",
+        becomes=r"\1;",
+        times=2,
+        test="ragged_programs",
+        message="psum_slice__moved",
+    ),
+    Fault(
+        name="destinations-side-by-side",
+        line=r"= address \+ stride;",
+        becomes="= address + 1'h1;",
+        test="ragged_programs",
+        message="head__background",
+    ),
+    Fault(
+        name="bank-of-sums-not-looked-at",
+        line=r"= ahead \| \S+ ;",
+        becomes="= 8'h00;",
+        test="ragged_programs",
+        message="sequencer__tensor__ready",
+    ),
+    Fault(
+        name="bank-of-bits-not-looked-at",
+        line=r"assign take = (\S+) & \S+;",
+        becomes=r"assign take = \1;",
+        test="transposes_beside_matmuls",
+        message="(head__(control|stalled)|sequencer__tensor__ready)",
+    ),
+    Fault(
+        name="told-as-they-end",
+        line=r"assign takes_finished = \S+ & (\S+);",
+        becomes=r"assign takes_finished = \1;",
+        test="transposes_beside_matmuls",
+        message="head__finish_matmul",
+    ),
+)
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
@@ -116,3 +169,10 @@ def test_tensor_bench_catches(fault):
 def test_tensor_bench_catches_what_tags_need(fault):
     where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
     caught("tensor", "4x4-sparse", fault, says=rf"{fault.test}: .*{where}: RTL (0x|undefined)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", BACKGROUND_FAULTS, ids=str)
+def test_tensor_bench_catches_what_transposes_need(fault):
+    where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
+    caught("tensor", "4x4-deep", fault, says=rf"{fault.test}: .*{where}: RTL (0x|undefined)")

@@ -92,6 +92,7 @@ class Golden:
             Opcode.LOAD_STATIONARY: self._tensor.load_stationary,
             Opcode.LOAD_SPARSE: self._tensor.load_sparse,
             Opcode.MATMUL: self._tensor.matmul,
+            Opcode.TRANSPOSE: self._tensor.transpose,
         }
 
     def run(self, commands):

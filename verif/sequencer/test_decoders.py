@@ -164,6 +164,7 @@ async def verdicts(dut: Any) -> None:
     missing = {(queue, code) for queue in QUEUES for code in expected(queue) if not seen[queue, code]}
     mixing = any(not mixable(a, b) for a in config.tensor.operands for b in config.tensor.operands)
     points = {"mixed": mixing, "of another mode": len(config.tensor.modes) > 1}
+    points["takes a tile's place"] = bool(config.tensor.background)
     points |= {mode: mode != Mode.SINGLE for mode in config.tensor.modes}
     for point, there in points.items():
         assert not there or seen[point] > params["words"] // 600, f"{seen[point]} matmuls: {point}"
@@ -187,6 +188,7 @@ def _compare(data: dict[Any, bytes], codes: dict[Any, Any], checks: dict[Any, Qu
         assert found == code, f"{queue.name}: {word.hex()} is {code.name} ({text}), the decoder says {found}"
         seen[queue, code] += 1
         seen["mixed"] += MIXING in text
+        seen["takes a tile's place"] += "take the place of its tile" in text
         seen["of another mode"] += "that of the stationary" in text
         if queue is Queue.TENSOR and code is ErrorCode.NONE:
             legal_one = decode(word)

@@ -23,7 +23,7 @@ def tensor(config: Config) -> Cut:
 SMALL = Case(
     name="4x4",
     module="verif.tensor.test_tensor",
-    tests=10,
+    tests=11,
     component=tensor,
     config=FOUR,
     params={"commands": 140, "every_long_size": 1},

@@ -26,7 +26,7 @@ from verif.tensor.programs import (
     window,
 )
 
-__all__ = ["first_column", "hazards", "ragged"]
+__all__ = ["between", "first_column", "hazards", "ragged"]
 
 TRANSPOSED = 0.25
 """Share of transposes beside matmuls, where they may be."""
@@ -261,3 +261,29 @@ def ragged(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Com
 def hazards(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
     """Short matmuls that accumulate on few addresses, stride 0 among them."""
     return _random(config, rng, commands=commands, most=10, loads=0.15, accumulate=0.85, gaps=0.1, narrow=True)
+
+
+def between(config: CoreConfig, rng: random.Random, *, turns: int) -> list[Command]:
+    """In turn a load, a matmul of many columns, one or two transposes and matmuls of one column; of two banks mostly
+    one for sums and one for bits: what ends early waits to be told, and what shares a bank waits for it.
+    """
+    tensor, psum = config.tensor, config.psum
+    often = 0.75
+    tile = {"start": 0, "count": tensor.rows, "columns": tensor.columns}
+    out: list[Command] = []
+
+    def sums(columns: int) -> None:
+        strides = {"moving_strides": (1, 0, 0, 0), "dst_strides": (1, 0, 0, 0)}
+        dst = (rng.random() > often) * psum.bank_bytes
+        out.append(Command(matmul(moving=0, dst=dst, sizes=(columns, 1, 1, 1), **strides, **tile)))
+
+    for _ in range(turns):
+        out.append(Command(load(offset=window(config, 0), **tile)))
+        sums(rng.choice((1, PSUM_WINDOW, PSUM_WINDOW)))
+        for _ in range(rng.choice((1, 1, 2))):
+            turned = _random_transpose(rng, config, 0)
+            dst = turned["dst_offset"] % psum.bank_bytes + (rng.random() < often) * psum.bank_bytes
+            out.append(Command(Instruction(turned.opcode, {**turned.values, "dst_offset": dst})))
+        for _ in range(rng.randint(0, 3)):
+            sums(rng.choice((1, 1, 2)))
+    return out

@@ -86,6 +86,8 @@ class _Model(TensorModel):
                 del parts["read"][name]
         if not self.config.tensor.background:
             del parts["turn"]
+        elif parts["turn"]:
+            parts["turn"]["count"] = parts["turn"].pop("partitions")
         if not self.config.tensor.sparse and parts["read"]:
             for name in ("tags", "ratio", "units"):
                 del parts["read"][name]
@@ -279,6 +281,9 @@ class TensorBench(SideBySide):
         self.seen["all buffers held"] += len(self.model.head._held) == self.config.tensor.moving_buffers
         if command is not None and not out["ready"]:
             self.seen[f"{_NAMES.get(command.opcode, 'load')} waits"] += 1
+        waiting, head = self.model.head._waiting, self.model.head
+        if waiting is not None and head._sending is None:
+            self.seen["matmul waits for bits"] += head._moves(head._bank(waiting.destinations[0]))
         self.seen["turn"] += out["control"].turn is not None
         self.seen["bits beside columns"] += column is not None and out["background"] is not None
         self.seen["told late"] += any(self.model.head._waiting_ends.values())

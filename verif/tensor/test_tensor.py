@@ -29,7 +29,7 @@ from verif.tensor.programs import (
     streams_without_bubbles,
     warm_up,
 )
-from verif.tensor.random_programs import hazards, ragged
+from verif.tensor.random_programs import between, hazards, ragged
 from verif.tensor.sparse_programs import bad_load, memory, mixed, sparse_pairs
 from verif.tensor.tb import TensorBench
 
@@ -102,8 +102,18 @@ async def ragged_programs(dut: Any) -> None:
     points += ("bf16 by random bits",) * CONFIG.stochastic_sums
     points += ("half a word",) * CONFIG.tensor.halves + ("pairs",) * (CONFIG.tensor.products > 1)
     points += ("quads",) * bool(CONFIG.tensor.quads)
-    points += ("turn", "bits beside columns", "told late", "transpose waits") * bool(CONFIG.tensor.background)
+    points += ("turn", "bits beside columns", "transpose waits") * bool(CONFIG.tensor.background)
     assert not missing(bench, points)
+
+
+@cocotb.test()
+async def transposes_beside_matmuls(dut: Any) -> None:
+    """Long and one-column matmuls around transposes, in the same bank and in others; without a chain nothing."""
+    if not CONFIG.tensor.background:
+        return
+    bench = await started(dut)
+    await against_golden(bench, between(CONFIG, bench.rng, turns=COMMANDS // 5))
+    assert not missing(bench, ("bits beside columns", "told late", "matmul waits for bits", "transpose waits"))
 
 
 @cocotb.test()

@@ -83,7 +83,8 @@ def _add(instruction: Instruction, slot: str, read: Counter[str], written: Count
     of_sums = slot == "dst" and instruction.opcode is Opcode.MATMUL
     if instruction[f"{slot}_space"] not in _PLACES:  # an operand that this instruction does not use
         return
-    pattern = operand(instruction, slot, count=instruction["columns" if of_sums else "partitions"])
+    count = INSTRUCTIONS[instruction.opcode].operands[slot].count
+    pattern = operand(instruction, slot, count=instruction[count])
     place, size = _PLACES[pattern.space], pattern.count * pattern.elements * pattern.format.bytes
     (written if slot == "dst" else read)[place] += size
     if of_sums and instruction["accumulate"]:
