@@ -80,6 +80,7 @@ def place_and_route(
     subnormals: str = "keep",
     products: int = 1,
     candidates: int = 1,
+    background_bits: int = 0,
     speeds: tuple[int, ...] | None = None,
     seeds: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def place_and_route(
     ----------
     component_name : str
         One of COMPONENTS.
-    add_stages, mul_stages, subnormals, products, candidates
+    add_stages, mul_stages, subnormals, products, candidates, background_bits
         Replace the preset's.
     speeds, seeds
         Speed grades and placer seeds; by default those of `constraints/ecp5-85`: one run tells little about a PE, whose
@@ -98,9 +99,9 @@ def place_and_route(
     Returns
     -------
     dict
-        `component`, `add_stages`, `mul_stages`, `subnormals`, `products`, `candidates`; `lut4`, `ccu2c`, `ff`,
-        `mult18` as synthesised; `comb` as placed (LUTs and carry cells); `fmax_mhz`: {speed: {seed: MHz}};
-        `tools`: versions.
+        `component`, `add_stages`, `mul_stages`, `subnormals`, `products`, `candidates`, `background_bits`;
+        `lut4`, `ccu2c`, `ff`, `mult18` as synthesised; `comb` as placed (LUTs and carry cells); `fmax_mhz`: {speed:
+        {seed: MHz}}; `tools`: versions.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def place_and_route(
     # a PE that adds several products is one for fp8, whatever else the array has
     formats = config.tensor.formats + tuple(form.name for form in PAIRABLE if products > 1)
     tensor = replace(config.tensor, add_stages=add_stages, mul_stages=mul_stages, subnormals=subnormals)
-    tensor = replace(tensor, products=products, candidates=candidates, formats=formats)
+    tensor = replace(tensor, products=products, candidates=candidates, background_bits=background_bits, formats=formats)
     component = COMPONENTS[component_name](config, tensor)
     text = Emission().verilog(component, name="dut")
     fmax: dict[str, dict[str, float]] = {}
@@ -138,6 +139,7 @@ def place_and_route(
         "subnormals": subnormals,
         "products": products,
         "candidates": candidates,
+        "background_bits": background_bits,
         "lut4": cells.get("LUT4", 0),
         "ccu2c": cells.get("CCU2C", 0),
         "ff": cells.get("TRELLIS_FF", 0),

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from makalu.spec.background import BACKGROUND_BITS
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.fpga import place_and_route
 
@@ -17,12 +18,13 @@ RATIO_GOALS = {2: 1.40, 4: 1.85}
 """LUT4 of a PE with so many products a cycle, beside one with one."""
 MUL_STAGES = {1: 2, 2: 2, 4: 3}
 GOAL_CASE = "fpga_pe_L3_keep"
-_CASES = [("pe", stages, mode, 1, 1) for stages in (1, 2, 3) for mode in ("keep", "flush")]
-_CASES += [("pe", stages, "keep", products, 1) for products in (2, 4) for stages in (2, 3)]
+_CASES = [("pe", stages, mode, 1, 1, 0) for stages in (1, 2, 3) for mode in ("keep", "flush")]
+_CASES += [("pe", stages, "keep", products, 1, 0) for products in (2, 4) for stages in (2, 3)]
 _CASES += [
-    ("pe", 3, "keep", products, candidates) for products, candidates in ((1, 4), (1, 8), (1, 16), (2, 16), (4, 16))
+    ("pe", 3, "keep", products, candidates, 0) for products, candidates in ((1, 4), (1, 8), (1, 16), (2, 16), (4, 16))
 ]
-_CASES += [("array", stages, "keep", 1, 1) for stages in (1, 2, 3)] + [("array", 3, "flush", 1, 1)]
+_CASES += [("pe", 3, "keep", products, candidates, BACKGROUND_BITS) for products, candidates in ((1, 1), (4, 16))]
+_CASES += [("array", stages, "keep", 1, 1, 0) for stages in (1, 2, 3)] + [("array", 3, "flush", 1, 1, 0)]
 _SPEEDS = ("MHz -6", "MHz -7", "MHz -8")
 _HEADINGS = (
     "part",
@@ -30,6 +32,7 @@ _HEADINGS = (
     "subnormals",
     "products",
     "candidates",
+    "bits",
     "seeds",
     "LUT4",
     "CCU2C",
@@ -47,8 +50,8 @@ def measure(console: Console) -> list[Figure]:
     table = Table(title="ECP5-85, out of context, means over seeds: yosys synth_ecp5 -nowidelut, nextpnr-ecp5")
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
-    for part, stages, mode, products, candidates in _CASES:
-        what = f"{part}, L = {stages}, {mode}, products a cycle: {products}, candidates: {candidates}"
+    for part, stages, mode, products, candidates, bits in _CASES:
+        what = f"{part}, L = {stages}, {mode}, products a cycle: {products}, candidates: {candidates}, bits: {bits}"
         with console.status(f"placing and routing {what}"):
             report = place_and_route(
                 part,
@@ -57,9 +60,11 @@ def measure(console: Console) -> list[Figure]:
                 subnormals=mode,
                 products=products,
                 candidates=candidates,
+                background_bits=bits,
             )
         name = f"fpga_{part}_L{stages}_{mode}" + (f"_{products}" if products > 1 else "")
         name += f"_of{candidates}" if candidates > 1 else ""
+        name += "_turning" if bits else ""
         clocks = {speed: round(fmean(by_seed.values()), 1) for speed, by_seed in report["fmax_mhz"].items()}
         seeds = len(next(iter(report["fmax_mhz"].values())))
         values = {key: report[key] for key in _CELLS}
@@ -72,6 +77,7 @@ def measure(console: Console) -> list[Figure]:
             mode,
             str(products),
             str(candidates),
+            str(bits),
             str(seeds),
             *map(str, values.values()),
             *map(str, clocks.values()),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.hw.tensor.layouts import x_operand
 from makalu.sim_models.golden.arithmetic import chain_sum
 from makalu.sim_models.golden.formats import narrow, widen
 from makalu.sim_models.golden.pairs import pair_operand, pair_sum, short_elements
@@ -80,7 +81,8 @@ def play_of(kind: Kind, tensor: TensorConfig, *, rows: int = ROWS, columns: int 
     latency = 1 + tensor.mul_stages + tensor.add_stages
     start = _RESET + _WARM
     total = start + rows * columns + latency
-    names = ("rst", "x_in", "w", "load", "p_in", *(["pick"] if tensor.sparse else []))
+    names = ["rst", "x_in", "w", "load", "p_in", *(["pick"] if tensor.sparse else [])]
+    names += ["bits_in"] if tensor.background else []  # nothing is transposed
     ports = {name: [0] * total for name in names}
     ports["rst"][:_RESET] = [1] * _RESET
     _warm_up(ports, tensor, random, single_last=kind.products > 1)
@@ -120,7 +122,7 @@ def play_of(kind: Kind, tensor: TensorConfig, *, rows: int = ROWS, columns: int 
 
 def _sparse_bits(tensor: TensorConfig, candidates: list[int]) -> int:
     """Of x: that it is sparse, and its candidates above."""
-    flag = tensor.operand_bits + 2 + (tensor.products > 1)
+    flag = x_operand(tensor)["sparse"].offset
     return 1 << flag | sum(int(each) << flag + 1 + n * OPERAND_BITS for n, each in enumerate(candidates))
 
 
