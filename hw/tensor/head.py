@@ -237,7 +237,7 @@ class TensorHead(wiring.Component):
             self._tell_in_order(m, background, takes_matmul, takes_transpose)
             rules.never(takes_transpose & self._pending, "no transpose takes the place of a tile that waits")
         rules.never(fetch.read.enable & load.read.enable, "moving and stationary words have slots of their own")
-        rules.follows(issue, is_load | is_transpose | (instruction.opcode == Opcode.MATMUL), "only these come")
+        rules.follows(issue, is_load | is_transpose | (instruction.opcode == Opcode.MATMUL), "only these four come")
         self._checked(rules, instruction, takes_load, takes_matmul)
         return m
 

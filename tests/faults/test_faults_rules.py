@@ -31,17 +31,24 @@ from makalu.hw.sequencer.queue import IssueQueue
 from makalu.hw.sequencer.registers import ControlPort
 from makalu.hw.sequencer.run_state import RunState
 from makalu.hw.sequencer.semaphores import Semaphores
+from makalu.hw.tensor.background import BackgroundUnit
 from makalu.hw.tensor.columns import ColumnUnit
 from makalu.hw.tensor.edge import TensorEdge
 from makalu.hw.tensor.fetch import FetchUnit
 from makalu.hw.tensor.head import TensorHead
 from makalu.hw.tensor.load import LoadUnit
+from makalu.hw.tensor.retire import InOrder
+from makalu.spec.background import BACKGROUND_BITS
+from makalu.spec.engines import Channel, finish_depth
 from makalu.spec.frame import ACCEPT_SLOT
 from makalu.spec.isa import Opcode, Queue, Space
 from makalu.spec.preset import load_preset
+from verif.lib.variants import bench_config
 
 CONFIG = load_preset("tiny")
 OF_CORE = {"config": CONFIG}
+TURNS = bench_config("background")
+OF_TURNS = {"config": TURNS}
 P, WORD, BEAT = CONFIG.partitions, CONFIG.sbuf.word_bytes, CONFIG.bus.data_bytes
 Cycle = dict[str, Any]
 
@@ -170,6 +177,50 @@ PLANTS = [
         text="a wave has a column",
     ),
     Plant(
+        component=PsumSlice,
+        options=OF_TURNS,
+        cycles=[{"background_in": {"valid": 1, "columns": P}}, {}],
+        text="there are bits when their destination comes",
+    ),
+    Plant(
+        component=PsumSlice,
+        options=OF_TURNS,
+        cycles=[
+            {"wave_in": {"valid": 1, "columns": P, "halves": 3}},
+            *[{}] * (TURNS.psum.add_stages - 1),
+            {"background_in": {"valid": 1, "columns": P}},
+            {"bits": 1 << BACKGROUND_BITS},
+        ],
+        text="bits and sums go to banks of their own",
+    ),
+    Plant(
+        component=PsumSlice,
+        options=OF_TURNS,
+        cycles=[
+            {"background_in": {"valid": 1, "columns": P}},
+            {"bits": 1 << BACKGROUND_BITS, "access": [{"enable": 1, "count": P}, {}]},
+        ],
+        text="nor one that bits go to",
+    ),
+    Plant(
+        component=BackgroundUnit,
+        options=OF_TURNS,
+        cycles=[{"start": 1, "instruction": {"partitions": 1}}] * 2,
+        text="a transpose is taken when the one before lets it",
+    ),
+    Plant(
+        component=InOrder,
+        options=OF_TURNS,
+        cycles=[{"transpose": 1}] * (finish_depth(TURNS, Channel.MATMUL) + 1),
+        text="no more are under way than there are places",
+    ),
+    Plant(
+        component=InOrder,
+        options=OF_TURNS,
+        cycles=[{"matmul": 1}, {"finished": 1}, {"finished": 1}],
+        text="what is told was accepted",
+    ),
+    Plant(
         component=LoadLane,
         options=OF_CORE,
         cycles=[LINE] * (CONFIG.dma.partition_lines + 1),
@@ -286,7 +337,7 @@ PLANTS = [
         component=TensorHead,
         options=OF_CORE,
         cycles=[{}, {"command.valid": 1, "command.payload": tile(Opcode.TENSOR_COPY)}],
-        text="only loads and matmuls come",
+        text="only these four come",
     ),
     Plant(
         component=FinishFifo,

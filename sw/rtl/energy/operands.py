@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.hw.tensor.layouts import x_operand
+from makalu.hw.tensor.layouts import bits_word, x_operand
 from makalu.sim_models.golden.arithmetic import chain_sum
 from makalu.sim_models.golden.formats import narrow, widen
 from makalu.sim_models.golden.pairs import pair_operand, pair_sum, short_elements
@@ -244,6 +244,8 @@ def _warm_up(
             x = _sparse_bits(tensor, _candidates(tensor, random, 1)[:, 0].tolist())
         ports["x_in"][cycle] = x | flags
         ports["w"][cycle], ports["load"][cycle] = w, 1
+        if tensor.background:
+            ports["bits_in"][cycle] = int(random.integers(1 << bits_word(tensor)))
         ports["p_in"][cycle] = int(random.integers(1 << FP32.fraction_bits)) | FP32.bias << FP32.fraction_bits
 
 
