@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from makalu.spec.cfp8 import CFP8
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.loading import swap_lead
 from makalu.spec.preset import load_preset
@@ -56,10 +57,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "eight-sparse": EIGHT_MX | {"tensor": EIGHT_MX["tensor"] | {"candidates": 16, "moving_buffers": 8}},
     "pairs-of-rows": WIDE | {"tensor": WIDE["tensor"] | {"candidates": 8, "moving_buffers": 8}},
     "one-row-groups": {"tensor": {"candidates": 4, "moving_buffers": 8}},
-    "stochastic": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "features": (STOCHASTIC,)},
+    # both features
+    "stochastic": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "features": (STOCHASTIC, CFP8)},
     "bf16-sums": {"tensor": {"results": ("fp32", "bf16", "uint16")}},
-    # double row beside types that may all meet each other: a matmul is refused for its mode alone
-    "two-types": {"tensor": {"formats": ("bf16", "e5m2")}},
+    # double row beside types that may all meet each other: a matmul is refused for its mode alone; biases that may move
+    "two-types": {"tensor": {"formats": ("bf16", "e5m2")}, "features": (CFP8,)},
     # everything as small as it may be: one burst open, two descriptors, two lines, bursts of one beat
     "narrow": {
         "tensor": {"add_stages": 3},

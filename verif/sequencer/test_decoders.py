@@ -165,8 +165,9 @@ async def verdicts(dut: Any) -> None:
     mixing = any(not mixable(a, b) for a in config.tensor.operands for b in config.tensor.operands)
     points = {"mixed": mixing, "of another mode": len(config.tensor.modes) > 1}
     points |= {mode: mode != Mode.SINGLE for mode in config.tensor.modes}
+    points |= {"moved": config.cfp8, "not movable": config.cfp8}
     for point, there in points.items():
-        assert not there or seen[point] > params["words"] // 600, f"{seen[point]} matmuls: {point}"
+        assert not there or seen[point] > params["words"] // 600, f"{seen[point]} instructions: {point}"
     assert not missing, f"never seen: {sorted(missing)}"
 
 
@@ -188,6 +189,8 @@ def _compare(data: dict[Any, bytes], codes: dict[Any, Any], checks: dict[Any, Qu
         seen[queue, code] += 1
         seen["mixed"] += MIXING in text
         seen["of another mode"] += "that of the stationary" in text
+        seen["not movable"] += code is ErrorCode.OPERAND and "exponent_offset" in text
         if queue is Queue.TENSOR and code is ErrorCode.NONE:
             legal_one = decode(word)
             seen[legal_one["mode"]] += legal_one.opcode is Opcode.MATMUL
+            seen["moved"] += legal_one["exponent_offset"] != 0
