@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
+from .cfp8 import CFP8
 from .chain import OPERAND_BITS
 from .config_rules import check
 from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, SUMS, Format
@@ -332,6 +333,11 @@ class CoreConfig:
     def stochastic(self) -> bool:
         """Results may be rounded stochastically (`random_bits.py`)."""
         return STOCHASTIC in self.features
+
+    @property
+    def cfp8(self) -> bool:
+        """Exponent biases of fp8 operands may be moved (`cfp8.py`)."""
+        return CFP8 in self.features
 
     @property
     def generators(self) -> tuple[str, ...]:

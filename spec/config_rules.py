@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from .axi import LONGEST_BURST, PAGE_BYTES
+from .cfp8 import CFP8, OFFSETTABLE
 from .errors import MakaluError
 from .formats import CARRIED, INTEGERS, TENSOR_OPERANDS, TENSOR_RESULTS
 from .loading import swap_lead
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GENERATIONS", "KNOWN_FEATURES", "RATE_LIMIT", "ConfigError", "check"]
 
 
-KNOWN_FEATURES: tuple[str, ...] = (STOCHASTIC,)
+KNOWN_FEATURES: tuple[str, ...] = (STOCHASTIC, CFP8)
 """What a preset may list; what has sizes or types has keys of its own."""
 
 GENERATIONS = ("none", "trn1", "trn2", "trn3")
@@ -225,3 +226,9 @@ def check(config: "CoreConfig") -> None:
     power_of_two("product.full_partitions", product.full_partitions, config.partitions, 128)
     for feature in config.features:
         need(feature in KNOWN_FEATURES, "features", f"among {list(KNOWN_FEATURES)}", feature)
+    need(
+        not config.cfp8 or any(form in OFFSETTABLE for form in tensor.operands),
+        "features",
+        f"without {CFP8} where tensor.formats has none of {[form.name for form in OFFSETTABLE]}",
+        list(config.features),
+    )

@@ -11,6 +11,7 @@ encoding before it looks at anything else of it, and so does a program file.
 from dataclasses import dataclass
 from itertools import chain, combinations
 
+from .cfp8 import CFP8, OFFSET_BITS
 from .random_bits import STOCHASTIC
 
 __all__ = [
@@ -135,7 +136,7 @@ _FLAGS = [
     Field("reverse0", 11, 1, "op0(operand0, data) instead of op0(data, operand0)"),
     Field("reverse1", 12, 1, "op1(immediate1, data) instead of op1(data, immediate1)"),
 ]
-_TENSOR_ONLY = ("accumulate", "columns", "column", "part", "mode", "ratio")
+_TENSOR_ONLY = ("accumulate", "columns", "column", "part", "mode", "ratio", "exponent_offset")
 _NUMBERS = [
     Field("partitions", 608, 8, "that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA"),
     Field("columns", 616, 8, "M of a matmul: PE columns and PSUM partitions, from the first of dst on"),
@@ -148,6 +149,7 @@ _NUMBERS = [
     Field("function", 640, 8, "a `Function`"),
     Field("scale_rule", 648, 2, "a `ScaleRule`"),
     Field("rounding", 650, 1, "a `Rounding`", feature=STOCHASTIC),
+    Field("exponent_offset", 656, OFFSET_BITS, "of the operand: x * 2^offset", signed=True, feature=CFP8),
     Field("immediate0", 672, 32, "fp32 bits"),
     Field("immediate1", 704, 32, "fp32 bits"),
 ]
@@ -200,7 +202,10 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
             "tensor",
             ("tensor",),
             ("dst", "src0", "src1"),
-            ("partitions", "columns", "column", "part", "mode", "ratio", "rounding", "accumulate"),
+            (
+                *("partitions", "columns", "column", "part", "mode", "ratio", "rounding", "accumulate"),
+                "exponent_offset",
+            ),
         ),
         InstructionFormat(
             "lane",

@@ -195,6 +195,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                     TENSOR_OPERANDS,
                     (
                         OperandRule.OF_MODE,
+                        OperandRule.MOVABLE,
                         OperandRule.UNTAGGED,
                         OperandRule.TILE,
                         OperandRule.COLUMNS_WITHIN,
@@ -207,8 +208,8 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 ),
                 "src1": _SCALES,
             },
-            ("partitions", "column", "part", "mode"),
-            "shadow[K, M] = part of src0[K, M], in mx times src1[K / 32, M]",
+            ("partitions", "column", "part", "mode", "exponent_offset"),
+            "shadow[K, M] = part of src0[K, M] times 2^exponent_offset, in mx times src1[K / 32, M]",
         ),
         InstructionSpec(
             Opcode.MATMUL,
@@ -226,6 +227,7 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                     TENSOR_OPERANDS,
                     (
                         OperandRule.OF_MODE,
+                        OperandRule.MOVABLE,
                         OperandRule.MIXABLE,
                         OperandRule.SAME_COLUMNS,
                         OperandRule.ROWS_ALIGNED,
@@ -236,9 +238,10 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 ),
                 "src1": _SCALES,
             },
-            ("partitions", "columns", "part", "mode", "accumulate", "rounding"),
-            "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N], in mx times src1[K / 32, N]; K = products of the"
-            " mode x partitions; in sparse each weight meets the element of src0 that its tag says",
+            ("partitions", "columns", "part", "mode", "accumulate", "rounding", "exponent_offset"),
+            "dst[M, N] (+)= stationary[K, M].T @ part of src0[K, N] times 2^exponent_offset, in mx times"
+            " src1[K / 32, N]; K = products of the mode x partitions; in sparse each weight meets the element of src0"
+            " that its tag says",
         ),
         InstructionSpec(
             Opcode.LOAD_SPARSE,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Literal
 
+from .cfp8 import CFP8
 from .errors import ErrorCode
 from .formats import E8M0, Format
 from .random_bits import STOCHASTIC
@@ -84,6 +85,11 @@ class OperandRule(Enum):
         "its type is one of the mode: of double row e5m2, e4m3 or e4m3fn, of mx a packed one, of sparse one of at most"
         " 2 bytes; there part is 0",
     )
+    MOVABLE = (
+        ErrorCode.OPERAND,
+        "with exponent_offset it is e5m2, e4m3 or e3m4, mode is single and part upper: pairs, quads and candidates have"
+        " no room for it",
+    )
     UNTAGGED = ErrorCode.OPERAND, "mode is not sparse, whose tiles load_sparse loads"
     OF_BITS = ErrorCode.OPERAND, "part is one that carries bits"
     NONE_WAITS = ErrorCode.OPERAND, "the queue's last load has its matmul: a transpose would take the place of its tile"
@@ -108,7 +114,7 @@ EVERY_OPERAND = (
 )
 """What each operand keeps, whatever its row says."""
 
-RULE_FEATURES: Mapping[OperandRule, str] = {OperandRule.SHORTER: STOCHASTIC}
+RULE_FEATURES: Mapping[OperandRule, str] = {OperandRule.SHORTER: STOCHASTIC, OperandRule.MOVABLE: CFP8}
 """Rules that only a core with a feature can break: elsewhere the bits that they look at are reserved."""
 
 _IMPLIED: Mapping[OperandRule, tuple[OperandRule, ...]] = {

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .cfp8 import OFFSETTABLE
 from .formats import SINGLES, Format
 from .pairs import PAIRABLE
 from .quads import QUAD_ELEMENTS, QUADS
@@ -44,6 +45,8 @@ class TensorMode:
     """Elements of a row that lie in one container."""
     parts: bool = False
     """An operand may be a part of an element (`tensor_types.py`)."""
+    movable: tuple[Format, ...] = ()
+    """Of `formats`, those whose exponent bias may be moved (`cfp8.py`)."""
     scaled: bool = False
     """src1 has scales (`scales.py`), and so partitions come by quadrants."""
     tagged: bool = False
@@ -58,7 +61,7 @@ class TensorMode:
 MODES: Mapping[Mode, TensorMode] = {
     row.mode: row
     for row in (
-        TensorMode(Mode.SINGLE, SINGLES, parts=True),
+        TensorMode(Mode.SINGLE, SINGLES, parts=True, movable=OFFSETTABLE),
         TensorMode(Mode.DOUBLE_ROW, PAIRABLE, rows=2),
         TensorMode(Mode.MX, QUADS, container=QUAD_ELEMENTS, scaled=True),
         TensorMode(Mode.SPARSE, SPARSE, tagged=True),

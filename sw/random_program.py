@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from makalu.spec.cfp8 import OFFSETS, OFFSETTABLE
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.field_rules import FIELD_RULES
@@ -68,7 +69,8 @@ def random_program(config: CoreConfig, *, seed: int, instructions: int = 60, ele
     random = np.random.default_rng(seed)
     count = INPUT_ROOMS * ROOM * elements * config.partitions
     forms = _forms(config, random)
-    builder = _Builder(config, random, instructions, elements, forms, np.random.default_rng([seed, 1]))
+    apart = [np.random.default_rng([seed, n]) for n in (1, 2)]
+    builder = _Builder(config, random, instructions, elements, forms, *apart)
     traced = trace(builder.kernel, config, **{form.name: TensorSpec((count,), form) for form in forms})
     program = compile_trace(traced, whole_outputs=False, transform=lambda queues: decorated(queues, config, random))
     inputs = {form.name: Bits(random_bits(random, form, count)) for form in forms}
@@ -97,8 +99,10 @@ class _Builder:
         elements: int,
         forms: tuple[Format, ...],
         tiles: np.random.Generator,
+        offsets: np.random.Generator,
     ) -> None:
         self._config, self._random, self._forms, self._tiling = config, random, forms, tiles
+        self._offsets = offsets
         self._budget, self._elements = instructions, elements
         self._shapes = RandomPatterns(random, elements)
         self._output_elements = OUTPUT_ROOMS * ROOM * elements * config.partitions
@@ -327,8 +331,20 @@ class _Builder:
         tile = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
         view = self._view(moving, sizes, rows, overlapping=True)
         for part in self._column_tiles(shape[0]):
-            nisa.nc_matmul(tile.reshape((shape[0], *sizes))[part], stationary[:, part], view, accumulate=False)
+            dst, moved = tile.reshape((shape[0], *sizes))[part], self._moved(stationary, view)
+            nisa.nc_matmul(dst, stationary[:, part], view, accumulate=False, exponent_offset=moved)
         self._sums = [*self._sums, tile][-TILES:]
+
+    def _moved(self, *operands: Tensor) -> tuple[int, ...]:
+        """Offsets of exponents, where the core and the type have them: half of them 0.
+
+        By numbers of their own, as column tiles.
+        """
+        some = [self._config.cfp8 and tensor.dtype in OFFSETTABLE for tensor in operands]
+        return tuple(
+            int(self._offsets.integers(-OFFSETS, OFFSETS)) if may and self._offsets.random() < 1 / 2 else 0
+            for may in some
+        )
 
     def _column_tiles(self, count: int, whole: int = 1) -> list[slice]:
         """Columns of a stationary tile, often as two tiles of the array, in any order; each of a multiple of `whole`.
@@ -474,4 +490,5 @@ class _Builder:
             stationary[:, :count],
             self._view(moving, sizes, rows, overlapping=True),
             accumulate=True,
+            exponent_offset=self._moved(stationary, moving),
         )

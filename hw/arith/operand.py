@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from makalu.hw.arith.words import OPERAND
 from makalu.hw.lib.element import chosen, code_bits, element_size
+from makalu.spec.cfp8 import CFP8, OFFSET_BITS
 from makalu.spec.chain import OPERAND_EXPONENT_BITS, STATIONARY_BIAS, ZERO_EXPONENT, Kind
 from makalu.spec.formats import SIGNIFICAND_BITS, Format, FormatKind
 from makalu.spec.tensor_types import CARRIED_EXPONENT, CARRIED_PLACES, Part
@@ -25,8 +26,10 @@ def part_bits(parts: int) -> int:
 class OperandDecode(wiring.Component):
     """operand = a part of the element, unpacked; a stationary operand's exponent is larger by STATIONARY_BIAS.
 
+    Where there is an `offset`, a number's exponent is larger by it too: the element times 2^offset (`spec/cfp8.py`).
+
     Does not: normalise subnormals and lower parts (leading bit 0); the PE normalises products. Nor know integers,
-    scales and packed elements (`ValueError`).
+    scales and packed elements (`ValueError`). Nor look at whether the type or part may have an offset.
 
     Parameters
     ----------
@@ -38,6 +41,8 @@ class OperandDecode(wiring.Component):
         `keep`, or `flush`: a subnormal is a zero of its sign. Formats with a lower part need `keep` (`ValueError`).
     parts : int
         The last `Part` that there is.
+    offsets : bool
+        Exponents may be moved.
 
     Members
     -------
@@ -47,6 +52,8 @@ class OperandDecode(wiring.Component):
         Code of its format; any other counts as the first of `forms`. No bit where there is one format.
     part : In
         A `Part` up to `parts`. No bit where that is the first.
+    offset : In
+        With `offsets`: added to the exponent of a number other than 0, signed.
     operand : Out(OPERAND)
 
     Timing: combinational.
@@ -54,7 +61,9 @@ class OperandDecode(wiring.Component):
 
     latency_cycles = 0
 
-    def __init__(self, *, forms: Sequence[Format], stationary: bool, subnormals: str, parts: int) -> None:
+    def __init__(
+        self, *, forms: Sequence[Format], stationary: bool, subnormals: str, parts: int, offsets: bool = False
+    ) -> None:
         for form in forms:
             if form.kind not in (FormatKind.IEEE, FormatKind.FINITE_NAN, FormatKind.FINITE) or form.elements > 1:
                 raise ValueError(f"{form.name} is no operand: it is packed, a scale or an integer")
@@ -63,11 +72,13 @@ class OperandDecode(wiring.Component):
         if subnormals == "flush" and any(form.splits for form in forms):
             raise ValueError("a lower part is not normalised, so its subnormals cannot be flushed")
         self.forms, self.stationary, self.subnormals, self.parts = tuple(forms), stationary, subnormals, parts
+        self.offsets = offsets
         super().__init__(
             {
                 "bits": In(8 * max(form.bytes for form in forms)),
                 "dtype": In(code_bits(forms)),
                 "part": In(part_bits(parts)),
+                **({"offset": In(signed(OFFSET_BITS))} if offsets else {}),
                 "operand": Out(OPERAND),
             }
         )
@@ -75,7 +86,8 @@ class OperandDecode(wiring.Component):
     @property
     def emit_key(self) -> tuple[object, ...]:
         names = "-".join(form.name for form in self.forms)
-        return (names, "stationary" if self.stationary else "moving", self.subnormals, self.parts)
+        key = (names, "stationary" if self.stationary else "moving", self.subnormals, self.parts)
+        return (*key, CFP8) if self.offsets else key
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -90,7 +102,7 @@ class OperandDecode(wiring.Component):
         significand = Signal(SIGNIFICAND_BITS)
         m.d.comb += [
             significand.eq(Cat(fraction, ~low)),
-            exponent.eq(biased - bias),
+            exponent.eq(biased - bias + self.offset if self.offsets else biased - bias),
             zero.eq(low if self.subnormals == "flush" else low & ~fraction.any()),
             operand.sign.eq(sign),
             operand.significand.eq(significand),

@@ -215,6 +215,11 @@ class _Slot:
         among = of_mode(mode, lambda row: Cat(dtype == form.code for form in row.formats).any())
         return ~among | (is_mode(mode, lambda row: not row.parts) & self._i.part.any())
 
+    def movable(self) -> Value:
+        dtype = self._field("dtype")
+        may = of_mode(self._i.mode, lambda row: Cat(dtype == form.code for form in row.movable).any())
+        return self._i.exponent_offset.any() & (~may | self._i.part.any())
+
     def one_line(self) -> Value:
         return Cat(self._field(f"size{d}") != 1 for d in range(1, AP_DIMS)).any()
 
@@ -284,6 +289,7 @@ STATIC_RULES = {
     OperandRule.GROUPS: _Slot.groups,
     OperandRule.WHOLE_GROUPS: _Slot.whole_groups,
     OperandRule.SAME_SOURCE: _Slot.same_source,
+    OperandRule.MOVABLE: _Slot.movable,
     OperandRule.UNTAGGED: _Slot.untagged,
     OperandRule.QUADRANTS: _Slot.quadrants,
     OperandRule.WHOLE_QUADRANTS: _Slot.whole_quadrants,

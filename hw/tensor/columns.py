@@ -44,10 +44,10 @@ class ColumnUnit(wiring.Component):
     -------
     waiting: In(1), next: In(destination(config))
         A matmul waits for this unit; `take: Out(1)`: it goes in, in this cycle.
-    push: In(1), segment: In({place, length, dtype, part, paired, ratio})
+    push: In(1), segment: In({place, length, dtype, part, paired, ratio, offset})
         A word is read in this cycle, into line buffer `push_buffer: Out`; only in a cycle with `room: Out(1)`. Of pairs
         and candidates the words of all rows come one after the other, with the same segment.
-    column: Out({valid, swap, buffer, place, dtype, part, paired, ratio})
+    column: Out({valid, swap, buffer, place, dtype, part, paired, ratio, offset})
         The column at the array's edge in this cycle (a register).
     wave: Out({valid, address, halves, carried, rounding, accumulate, first, columns}), last: Out(1)
         Its destination; it is its matmul's last.

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from amaranth.hdl import ShapeLike, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -12,6 +13,7 @@ from makalu.hw.lib.gated import GatedLayout
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.sbuf.layouts import word_address_bits
 from makalu.hw.tensor.layouts import tag_bits
+from makalu.spec.cfp8 import OFFSET_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import SLOT_BITS
 from makalu.spec.isa import FIELDS
@@ -65,13 +67,14 @@ def buffer_bits(config: CoreConfig) -> int:
     return ceil_log2(config.tensor.moving_buffers)
 
 
-def operand_type(config: CoreConfig) -> dict[str, int]:
+def operand_type(config: CoreConfig) -> dict[str, ShapeLike]:
     """What an operand is: its format's code, the part of the element, if it is a pair, of how many candidates it is
-    one (0: of none); as many bits as it takes.
+    one (0: of none), and with cFP8 what its exponent is moved by; as many bits as it takes.
     """
     tensor = config.tensor
     kind = {"dtype": code_bits(tensor.operands), "part": part_bits(tensor.parts), "paired": int(tensor.products > 1)}
-    return kind | {"ratio": RATIO_BITS if tensor.sparse else 0}
+    kind["ratio"] = RATIO_BITS if tensor.sparse else 0
+    return kind | ({"offset": signed(OFFSET_BITS)} if config.cfp8 else {})
 
 
 @cache

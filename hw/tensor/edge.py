@@ -17,6 +17,7 @@ from makalu.hw.lib.rules import Rules
 from makalu.hw.sbuf.layouts import tensor_read
 from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, scale_word, scales
 from makalu.hw.tensor.layouts import group, x_edge
+from makalu.spec.cfp8 import CFP8
 from makalu.spec.chain import OPERAND_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import Format
@@ -91,7 +92,8 @@ class TensorEdge(wiring.Component):
 
     @property
     def emit_key(self) -> tuple[object, ...]:
-        return (self.config.tensor, self.config.sbuf)
+        key = (self.config.tensor, self.config.sbuf)
+        return (*key, CFP8) if self.config.cfp8 else key
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -242,7 +244,13 @@ class TensorEdge(wiring.Component):
         bits = [8 * tensor.load_columns << size for size in sizes]
         groups = narrowed(m, word, control.place, bits, 8 * tensor.load_columns << self.config.tensor.smallest, "group")
         decoders = [
-            OperandDecode(forms=tensor.singles, stationary=True, subnormals=tensor.subnormals, parts=tensor.parts)
+            OperandDecode(
+                forms=tensor.singles,
+                stationary=True,
+                subnormals=tensor.subnormals,
+                parts=tensor.parts,
+                offsets=self.config.cfp8,
+            )
             for _ in range(tensor.load_columns)
         ]
         for i, decode in enumerate(decoders):
@@ -253,6 +261,8 @@ class TensorEdge(wiring.Component):
                 decode.dtype.eq(control.dtype),
                 decode.part.eq(control.part),
             ]
+            if decode.offsets:
+                m.d.comb += decode.offset.eq(control.offset)
         with m.If(self.w.valid):
             m.d.comb += self.w.tag.eq(control.tag)
             for i, decode in enumerate(decoders):
@@ -310,7 +320,7 @@ class TensorEdge(wiring.Component):
         word = Signal(8 * self.config.sbuf.word_bytes, name="moving_word")
         forms, unit = self.config.tensor.operands, self.config.tensor.smallest
         tensor = self.config.tensor
-        decode = self._moving_decode(tensor.singles, tensor.parts)
+        decode = self._moving_decode(tensor.singles, tensor.parts, offsets=self.config.cfp8)
         m.submodules.moving_decode = decode
         sizes = sorted({form.size_log2 for form in forms}, reverse=True)
         elements = narrowed(m, word, control.place, [8 << size for size in sizes], 8 << unit, "element")
@@ -323,6 +333,8 @@ class TensorEdge(wiring.Component):
             decode.dtype.eq(control.dtype),
             decode.part.eq(control.part),
         ]
+        if decode.offsets:
+            m.d.comb += decode.offset.eq(control.offset)
         if tensor.background:
             turn = self.control_in.turn
             m.d.comb += self.x.turn.eq(turn.valid & in_range(self.index, turn.start, turn.count))
@@ -341,8 +353,9 @@ class TensorEdge(wiring.Component):
             with m.If(self.x.active & self._is_quad(control.dtype)):
                 m.d.comb += [self.x.paired.eq(1), self.x.operand.eq(quad)]
 
-    def _moving_decode(self, forms: Sequence[Format], parts: int) -> OperandDecode:
-        return OperandDecode(forms=forms, stationary=False, subnormals=self.config.tensor.subnormals, parts=parts)
+    def _moving_decode(self, forms: Sequence[Format], parts: int, *, offsets: bool = False) -> OperandDecode:
+        subnormals = self.config.tensor.subnormals
+        return OperandDecode(forms=forms, stationary=False, subnormals=subnormals, parts=parts, offsets=offsets)
 
     def _send_candidates(self, m: Module, words: Array, first: data.View) -> None:
         """Elements of one place in as many words as the ratio says; `first`: that of the first one."""

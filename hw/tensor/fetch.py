@@ -49,7 +49,7 @@ class FetchUnit(wiring.Component):
         All segments of the matmul before have been read.
     read: Out({enable, ...})
         Riding control of this cycle, without the buffer's number.
-    segment: Out({place, length, dtype, part, paired, ratio})
+    segment: Out({place, length, dtype, part, paired, ratio, offset})
         What `read` reads.
     sparse: Out(1)
         Where weights have tags: words of a sparse tile have not all been read.
@@ -93,6 +93,7 @@ class FetchUnit(wiring.Component):
                 kind["part"].eq(self.instruction.part),
                 kind["paired"].eq(is_mode(self.instruction.mode, lambda mode: mode.rows > 1)),
                 kind["ratio"].eq(Mux(self._sparse(), self._outermost, 0)),
+                *([kind["offset"].eq(self.instruction.exponent_offset)] if config.cfp8 else []),
             ]
 
         # places to the end of the word, and the elements of the type that these are

@@ -135,6 +135,7 @@ class LoadUnit(wiring.Component):
                 s0["part"].eq(instruction.part),
                 s0["paired"].eq(is_mode(instruction.mode, lambda mode: mode.rows > 1)),
                 s0["ratio"].eq(Mux(self._sparse(), instruction.ratio, 0)),
+                *([s0["offset"].eq(instruction.exponent_offset)] if config.cfp8 else []),
             ]
 
         # sending: starts when the first word is in its buffer, while the load before may still send

@@ -324,6 +324,20 @@ def _of_mode(place: _Place) -> Iterator[str]:
         yield f"part must be 0 in {mode.mode.name.lower()}, not {part}"
 
 
+def _movable(place: _Place) -> Iterator[str]:
+    offset, mode, part = (place.instruction[name] for name in ("exponent_offset", "mode", "part"))
+    if not offset:
+        return
+    movable, kind = place.mode.movable, place.mode.mode.name.lower()
+    if not movable:
+        yield f"exponent_offset must be 0 in {kind}, not {offset}"
+    elif place["dtype"] not in [form.code for form in movable]:
+        names = [form.name for form in movable]
+        yield f"{place.slot}_dtype must be one of {names} with exponent_offset {offset}, not {place['dtype']}"
+    elif part:
+        yield f"part must be 0 with exponent_offset {offset}, not {part}"
+
+
 def _untagged(place: _Place) -> Iterator[str]:
     if place.mode.tagged:
         yield f"mode must not be {place.mode.mode.name.lower()}, whose tiles load_sparse loads"
@@ -498,6 +512,7 @@ READINGS: dict[OperandRule, Callable[[_Place], Iterable[str]]] = {
     OperandRule.SAME_COLUMNS: _same_columns,
     OperandRule.ROWS_ALIGNED: _rows_aligned,
     OperandRule.OF_MODE: _of_mode,
+    OperandRule.MOVABLE: _movable,
     OperandRule.UNTAGGED: _untagged,
     OperandRule.ADDABLE: _addable,
     OperandRule.SHORTER: _shorter,

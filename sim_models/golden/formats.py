@@ -149,11 +149,19 @@ def carried_by(sums: ArrayLike) -> NDArray[np.uint16]:
     return np.asarray(sign | values >> _PLACES & _BELOW).astype(np.uint16)
 
 
-def tensor_operand(form: Format, part: int, bits: ArrayLike, *, subnormals: str = "keep") -> Bits32:
+def _moved(bits: Bits32, offset: int) -> Bits32:
+    """fp32 bits of numbers times 2^offset, which must be normal ones or 0, before and after; specials stay."""
+    magnitude = bits & _MAGNITUDE
+    number = (magnitude > 0) & (magnitude < _INFINITY)
+    return np.asarray(np.where(number, bits + np.uint32((offset << _FRACTION) % (1 << ACCUMULATOR.bits)), bits))
+
+
+def tensor_operand(form: Format, part: int, bits: ArrayLike, *, subnormals: str = "keep", offset: int = 0) -> Bits32:
     """fp32 bits of operands of the array: `part` of each element. UPPER + LOWER is the element, exactly; BITS and
     UPPER_BITS carry its bits.
 
-    `subnormals="flush"`: a subnormal of its format counts as the zero of its sign.
+    `subnormals="flush"`: a subnormal of its format counts as the zero of its sign. `offset`: times 2^offset, of types
+    and parts that may have one (`spec/cfp8.py`).
     """
     if part in TRANSPOSES:
         first = CARRIED.bits * TRANSPOSES.index(Part(part))
@@ -163,7 +171,7 @@ def tensor_operand(form: Format, part: int, bits: ArrayLike, *, subnormals: str 
         tiny = (values & _MAGNITUDE).view(np.float32) < np.float32(2.0**form.emin)
         values = np.where(tiny, values & _SIGN, values)
     if part == Part.UPPER and not form.splits:
-        return values
+        return _moved(values, offset) if offset else values
     special = values & _MAGNITUDE >= _INFINITY
     upper = values & ~_LOWER if form.splits else values
     if part == Part.UPPER:

@@ -41,10 +41,11 @@ class _Stationary:
 
 
 class GoldenTensor:
-    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul;
-    in double row K has two elements a partition, in mx four with a scale, whose products are added first; in sparse a
-    weight meets the element of its group that its tag says. Into uint16: the bits that the sum carries. PE column m
-    writes PSUM partition m, so the first partition of dst says which columns of the array hold the stationary tile.
+    """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; of elements that have two parts, one of each side a matmul,
+    of fp8 elements with an exponent_offset x * 2^offset; in double row K has two elements a partition, in mx four with
+    a scale, whose products are added first; in sparse a weight meets the element of its group that its tag says. Into
+    uint16: the bits that the sum carries. PE column m writes PSUM partition m, so the first partition of dst says which
+    columns of the array hold the stationary tile.
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites; into
     `HALF_SUM` this is rounded once more, stochastically by the bits of the columns' generators, one after the other.
@@ -110,7 +111,8 @@ class GoldenTensor:
         if mode.scaled:
             elements, scale = quad_operand(source.format, bits, self._scales_of(instruction))
             return *elements, scale
-        return (tensor_operand(source.format, instruction["part"], bits, subnormals=self._subnormals),)
+        part, offset = instruction["part"], instruction["exponent_offset"]
+        return (tensor_operand(source.format, part, bits, subnormals=self._subnormals, offset=offset),)
 
     def _scales_of(self, instruction: Instruction) -> Array:
         """Codes [P, N]: of each group of partitions one row, from its place in the quadrant."""

@@ -21,21 +21,29 @@ _TABLE_BITS = 16
 
 
 def operand_words(
-    bits: NDArray[Any], *, form: Format, stationary: bool, part: int = Part.UPPER, subnormals: str = "keep"
+    bits: NDArray[Any],
+    *,
+    form: Format,
+    stationary: bool,
+    part: int = Part.UPPER,
+    subnormals: str = "keep",
+    offset: int = 0,
 ) -> NDArray[np.int64]:
-    """Operands of elements, given as the bits of their containers."""
+    """Operands of elements, given as the bits of their containers; `offset` is added to the exponents of numbers."""
     if 8 * form.bytes <= _TABLE_BITS:
-        return np.asarray(_table(form, stationary, part, subnormals)[bits])
-    return _words(np.asarray(bits, np.int64), form, stationary, part, subnormals)
+        return np.asarray(_table(form, stationary, part, subnormals, offset)[bits])
+    return _words(np.asarray(bits, np.int64), form, stationary, part, subnormals, offset)
 
 
 @cache
-def _table(form: Format, stationary: bool, part: int, subnormals: str) -> NDArray[np.int64]:
+def _table(form: Format, stationary: bool, part: int, subnormals: str, offset: int) -> NDArray[np.int64]:
     """Of every container."""
-    return _words(np.arange(1 << 8 * form.bytes), form, stationary, part, subnormals)
+    return _words(np.arange(1 << 8 * form.bytes), form, stationary, part, subnormals, offset)
 
 
-def _words(bits: NDArray[np.int64], form: Format, stationary: bool, part: int, subnormals: str) -> NDArray[np.int64]:
+def _words(
+    bits: NDArray[np.int64], form: Format, stationary: bool, part: int, subnormals: str, offset: int
+) -> NDArray[np.int64]:
     if part in TRANSPOSES:
         return _carrying(bits >> _CARRIED * TRANSPOSES.index(Part(part)) & (1 << _CARRIED) - 1, stationary)
     bits = bits >> form.padding
@@ -47,7 +55,7 @@ def _words(bits: NDArray[np.int64], form: Format, stationary: bool, part: int, s
     nan, special = nan & ~infinite, nan | infinite
     # what an infinity's or NaN's exponent is means nothing to the array; it is that of the largest number
     most = form.exponent_mask - 1 if form.has_infinity else form.exponent_mask
-    true = np.clip(exponent, 1, most) - form.bias
+    true = np.clip(exponent, 1, most) - form.bias + offset
     # all of the significand, its unit SIGNIFICAND_BITS places above that of the lower part
     places = 2 * SIGNIFICAND_BITS - 1 - form.fraction_bits
     whole = (fraction + np.where(subnormal, 0, 1 << form.fraction_bits)) << places

@@ -25,7 +25,7 @@ class Read(NamedTuple):
 
 class Group(NamedTuple):
     """`place`: of the group in its word, in groups of the smallest operand; `ratio`: 0 where weights have no tags;
-    `number`: of the group in its load, where weights may have some.
+    `number`: of the group in its load, where weights may have some; `offset`: of exponents.
     """
 
     buffer: int
@@ -36,11 +36,12 @@ class Group(NamedTuple):
     paired: int
     ratio: int = 0
     number: int = 0
+    offset: int = 0
 
 
 class Column(NamedTuple):
     """`place`: of the element in its word, in elements of the smallest operand; `ratio`: of a sparse tile how many
-    candidates there are, one in `buffer` and one in each behind it, else 0.
+    candidates there are, one in `buffer` and one in each behind it, else 0; `offset`: of the exponent.
     """
 
     swap: int
@@ -50,6 +51,7 @@ class Column(NamedTuple):
     part: int
     paired: int
     ratio: int = 0
+    offset: int = 0
 
 
 class Wave(NamedTuple):

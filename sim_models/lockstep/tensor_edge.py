@@ -166,10 +166,10 @@ class TensorEdgesModel:
     ) -> NDArray[np.int64]:
         """[P, count]: operands of the `count` elements at `place`; 0 where not `here`."""
         out = np.zeros((len(here), count), np.int64)
-        types = np.stack([c[what, name] for name in ("dtype", "part", "paired")])[:, here]
-        for dtype, part, paired in set(zip(*types.tolist(), strict=True)):
-            of_type = (c[what, "dtype"] == dtype) & (c[what, "part"] == part) & (c[what, "paired"] == paired)
-            mine = np.flatnonzero(here & of_type)
+        kinds = np.stack([c[what, name] for name in ("dtype", "part", "paired", "offset")])
+        for each in set(zip(*kinds[:, here].tolist(), strict=True)):
+            dtype, part, paired, offset = each
+            mine = np.flatnonzero(here & (kinds.T == each).all(axis=1))
             form, buffer = FORMAT_OF_CODE[dtype], c[what, "buffer"][mine]
             place = c[what, "place"][mine] >> form.size_log2 - self.config.tensor.smallest
 
@@ -185,7 +185,8 @@ class TensorEdgesModel:
                 both = np.stack([bits, elements(self._second(kind, mine, buffer, inputs))])
                 out[mine] = pair_words(both, form=form, products=self.config.tensor.products)
             else:
-                out[mine] = operand_words(bits, form=form, stationary=kind == "still", part=part, subnormals=subnormals)
+                own = {"part": part, "subnormals": subnormals, "offset": offset}
+                out[mine] = operand_words(bits, form=form, stationary=kind == "still", **own)
         return out
 
     def _paired(self, c: dict[tuple[str, str], Fields], what: str) -> Flags:

@@ -55,6 +55,8 @@ class _Matmul:
     scaled: bool
     ratio: int
     """Candidates of a sparse tile in each partition, else 0."""
+    offset: int
+    """Of exponents."""
 
 
 @dataclass
@@ -324,7 +326,8 @@ class TensorHeadModel:
             place = g % inside << source.format.size_log2 - tensor.smallest
             number = g if tensor.sparse else 0
             tag = column // tensor.load_columns + g
-            here = Group(buffer, place, tag, source.format.code, part, int(rows > 1), ratio, number)
+            kind = source.format.code, part, int(rows > 1), ratio
+            here = Group(buffer, place, tag, *kind, number, load["exponent_offset"])
             self._groups[a + LOAD_LEAD + group_cycle(source.format, g, sparse=sparse)] = here
             if mode.scaled and self._scales is not None:
                 self._scales.group(a + LOAD_LEAD + group_cycle(source.format, g), g)
@@ -370,6 +373,7 @@ class TensorHeadModel:
             count=matmul["partitions"],
             scaled=mode.scaled,
             ratio=matmul["src0_size3"] if mode.tagged else 0,
+            offset=matmul["exponent_offset"],
         )
         if accepted.scaled:
             assert self._scales is not None
@@ -418,7 +422,7 @@ class TensorHeadModel:
         swap = matmul.swap and self._first
         larger = FORMAT_OF_CODE[matmul.dtype].size_log2 - self.config.tensor.smallest
         place = held.segment.place + held.gone << larger
-        kind = matmul.dtype, matmul.part, int(matmul.rows > 1), matmul.ratio
+        kind = matmul.dtype, matmul.part, int(matmul.rows > 1), matmul.ratio, matmul.offset
         self._column = Column(int(swap), held.buffer, place, *kind)
         self._first = False
         held.gone += 1

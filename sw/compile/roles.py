@@ -33,11 +33,13 @@ class Roles:
 
 ROLES: Mapping[Opcode, Roles] = {
     Opcode.LOAD_STATIONARY: Roles(
-        {"stationary": "src0"}, numbers={"part": "part", "mode": "mode", "column": "column"}, scales="src1"
+        {"stationary": "src0"},
+        numbers={"part": "part", "mode": "mode", "column": "column", "exponent_offset": "exponent_offset"},
+        scales="src1",
     ),
     Opcode.MATMUL: Roles(
         {"dst": "dst", "moving": "src0"},
-        numbers={"part": "part", "mode": "mode", "accumulate": "accumulate"},
+        numbers={"part": "part", "mode": "mode", "accumulate": "accumulate", "exponent_offset": "exponent_offset"},
         columns="dst",
         scales="src1",
     ),

@@ -9,6 +9,7 @@ from makalu.spec.quantize import ScaleRule
 from .api import ISA_NAMES, refuse_names
 from .arguments import call, checked_tensor, fp32_bits, unbuilt
 from .background import may_be_beside, transposed
+from .cfp8 import check_offsets
 from .checks import checked_integer
 from .choices import (
     dge_mode,
@@ -85,6 +86,8 @@ def nc_matmul(
     tile_size: tuple[int, ...] = (),
     perf_mode: matmul_perf_mode = matmul_perf_mode.none,
     name: str | None = None,
+    *,
+    exponent_offset: tuple[int, ...] = (0, 0),
 ) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N], in PSUM; operands as the array has them.
 
@@ -98,6 +101,9 @@ def nc_matmul(
     smaller core a quarter of its columns. Does not: run matmuls of different tiles at the same time, as the documents
     say; one goes behind the other, and the sums are the same.
 
+    `exponent_offset` is not in NKI, which has no word for cFP8: ours. Of (stationary, moving), each from -32 to 31, of
+    operands of fp8 (trn1, trn2): elements count as x * 2^offset, exactly; not in double row, nor in a transpose.
+
     Sums are fp32. Where dst is of bf16 (trn3) each is rounded to it once more: what a matmul writes, each sum of two
     matmuls, and each pass of fp32 elements.
     """
@@ -110,9 +116,18 @@ def nc_matmul(
         raise KernelError(f"double row in a column tile, tile_size={tile_size} (NKI: nisa.nc_matmul, perf_mode)")
     if is_transpose and tile not in (None, all_of_it):
         raise NotBuiltError(f"a transpose in a tile of the array, tile_size={tile_size}; it takes the whole array")
+    check_offsets(exponent_offset, (stationary, moving), plain=not double and not is_transpose)
     whole = (bool(is_stationary_onezero), bool(is_moving_onezero))
     matmul(
-        dst, stationary, moving, accumulate=accumulate, transpose=is_transpose, whole=whole, double=double, tile=tile
+        dst,
+        stationary,
+        moving,
+        accumulate=accumulate,
+        transpose=is_transpose,
+        whole=whole,
+        double=double,
+        tile=tile,
+        offsets=exponent_offset,
     )
 
 

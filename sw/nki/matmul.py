@@ -10,6 +10,7 @@ from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import MIXING, TRANSPOSES, Part, mixable, passes
 
 from .arguments import checked_tensor
+from .cfp8 import offset_number
 from .core_rules import named, rule_of, types_of
 from .double_row import check_rows, placed_rows
 from .errors import KernelError, NotBuiltError
@@ -42,6 +43,7 @@ def matmul(
     scales: tuple[Tensor, Tensor] | None = None,
     tags: Tensor | None = None,
     tile: PeTile | None = None,
+    offsets: tuple[int, ...] = (0, 0),
 ) -> None:
     """dst[M, N] (+)= stationary[K, M].T @ moving[K, N]; `transpose`: moving is the identity, so no sum rounds;
     where the core's sums carry bits and dst has the type of stationary, every bit arrives, and nothing is added.
@@ -49,7 +51,7 @@ def matmul(
     `whole`: the elements of stationary and moving are known to have no lower part (0 and 1 have none). `double`: of
     stationary[K, 2, M] and moving[K, 2, N], the sum over both rows too. `scales`: of MX tiles.
     `tags`: of the weights of a sparse tile, for moving[K, ratio, N]. `tile`: part of the array; None: its rows are the
-    operands' partitions, its columns those of dst.
+    operands' partitions, its columns those of dst. `offsets`: of the exponents of both sides (`check_offsets`).
     """
     config = current().config
     mode = MODES[Mode.MX if scales is not None else Mode.DOUBLE_ROW if double else Mode.SINGLE]
@@ -147,7 +149,7 @@ def matmul(
     elif double:
         _record_rows(dst, stationary, moving, adds)
     else:
-        _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose))
+        _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose), offsets)
     dst.storage.mark(dst, Written.MATMUL)
 
 
@@ -164,15 +166,23 @@ def _record_rows(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool) ->
     current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers | {"accumulate": int(adds)})
 
 
-def _record(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool, whole: tuple[bool, bool]) -> None:
+def _record(
+    dst: Tensor,
+    stationary: Tensor,
+    moving: Tensor,
+    adds: bool,
+    whole: tuple[bool, bool],
+    offsets: tuple[int, ...],
+) -> None:
     """A matmul for each pass, in the order that is part of the numerics; a load where the stationary part changes."""
     splits = [tensor.dtype.splits and not known for tensor, known in zip((stationary, moving), whole, strict=True)]
     loaded: Part | None = None
     for step, (part, other) in enumerate(passes(*splits)):
         if part != loaded:
-            current().append(_LOAD, {"stationary": stationary}, {"part": int(part), "column": dst.partition})
+            numbers = {"part": int(part), "column": dst.partition} | offset_number(offsets[0])
+            current().append(_LOAD, {"stationary": stationary}, numbers)
             loaded = part
-        numbers = {"part": int(other), "accumulate": int(adds or step > 0)}
+        numbers = {"part": int(other), "accumulate": int(adds or step > 0)} | offset_number(offsets[1])
         current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers)
 
 

@@ -189,6 +189,13 @@ def test_a_file_that_cannot_be_read_rejected(tmp_path, make, message):
         load_preset(f"{'n' * 300}.yaml")
 
 
+def test_moved_biases_need_a_type_that_has_them():
+    config = load_preset("trn1")
+    with pytest.raises(ConfigError, match=r"features must be without cfp8 where tensor.formats has none of \['e5m2', "):
+        dataclasses.replace(config, tensor=dataclasses.replace(config.tensor, formats=("bf16", "fp16")))
+    assert [load_preset(name).cfp8 for name in ("trn1", "trn2", "trn3")] == [True, True, False]
+
+
 def test_unreadable_preset_rejected(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"name: \xff")

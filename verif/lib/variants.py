@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from makalu.spec.cfp8 import CFP8
 from makalu.spec.config import CoreConfig, EngineConfig
 from makalu.spec.loading import swap_lead
 from makalu.spec.preset import load_preset
@@ -60,10 +61,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "background": {"tensor": {"add_stages": 3, "background_bits": 16}},
     "eight-background": EIGHT_MX
     | {"tensor": EIGHT_MX["tensor"] | {"candidates": 16, "moving_buffers": 8, "background_bits": 16}},
-    "stochastic": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "features": (STOCHASTIC,)},
+    # both features
+    "stochastic": {"tensor": {"results": ("fp32", "bf16", "uint16")}, "features": (STOCHASTIC, CFP8)},
     "bf16-sums": {"tensor": {"results": ("fp32", "bf16", "uint16")}},
-    # double row beside types that may all meet each other: a matmul is refused for its mode alone
-    "two-types": {"tensor": {"formats": ("bf16", "e5m2")}},
+    # double row beside types that may all meet each other: a matmul is refused for its mode alone; biases that may move
+    "two-types": {"tensor": {"formats": ("bf16", "e5m2")}, "features": (CFP8,)},
     # everything as small as it may be: one burst open, two descriptors, two lines, bursts of one beat
     "narrow": {
         "tensor": {"add_stages": 3},

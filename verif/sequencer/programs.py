@@ -181,6 +181,12 @@ def legal(
         "function": rng.choice(list(Function)),
         "scale_rule": rng.choice(list(ScaleRule)),
     }
+    movable = [form.code for form in MODES[mode].movable] if config.cfp8 and not choices["part"] else []
+    if out.get("src0_dtype") in movable and rng.random() < 0.5:
+        f = FIELDS["exponent_offset"]
+        choices["exponent_offset"] = rng.randint(f.low, f.high)
+    else:
+        choices["exponent_offset"] = 0
     if config.stochastic and out.get("dst_dtype") in [form.code for form in SHORTER]:
         choices["rounding"] = rng.randint(0, 1)
     else:

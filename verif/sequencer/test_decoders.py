@@ -166,8 +166,9 @@ async def verdicts(dut: Any) -> None:
     points = {"mixed": mixing, "of another mode": len(config.tensor.modes) > 1}
     points["takes a tile's place"] = bool(config.tensor.background)
     points |= {mode: mode != Mode.SINGLE for mode in config.tensor.modes}
+    points |= {"moved": config.cfp8, "not movable": config.cfp8}
     for point, there in points.items():
-        assert not there or seen[point] > params["words"] // 600, f"{seen[point]} matmuls: {point}"
+        assert not there or seen[point] > params["words"] // 600, f"{seen[point]} instructions: {point}"
     assert not missing, f"never seen: {sorted(missing)}"
 
 
@@ -190,6 +191,8 @@ def _compare(data: dict[Any, bytes], codes: dict[Any, Any], checks: dict[Any, Qu
         seen["mixed"] += MIXING in text
         seen["takes a tile's place"] += "take the place of its tile" in text
         seen["of another mode"] += "that of the stationary" in text
+        seen["not movable"] += code is ErrorCode.OPERAND and "exponent_offset" in text
         if queue is Queue.TENSOR and code is ErrorCode.NONE:
             legal_one = decode(word)
             seen[legal_one["mode"]] += legal_one.opcode is Opcode.MATMUL
+            seen["moved"] += legal_one["exponent_offset"] != 0

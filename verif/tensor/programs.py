@@ -78,14 +78,15 @@ def load(
     rows: int | None = None,
     scales: Scales | None = None,
     first: int = 0,
+    moved: int = 0,
     tag: int = 0,
 ) -> Instruction:
     """shadow[count, columns] of PE columns from `first` on; `rows`: from row to row, in double row [elements];
-    `scales`: those of mx.
+    `scales`: those of mx; `moved`: its exponent_offset.
     """
     where = _operand("src0", Space.SBUF, form.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
     where |= _rows(rows) | _scales(scales, start, columns)
-    where |= {"partitions": count, "column": first, "part": part, "tag": tag}
+    where |= {"partitions": count, "column": first, "part": part, "exponent_offset": moved, "tag": tag}
     return Instruction(Opcode.LOAD_STATIONARY, where)
 
 
@@ -121,14 +122,15 @@ def matmul(
     rows: int | None = None,
     scales: Scales | None = None,
     first: int = 0,
+    moved: int = 0,
     tag: int = 0,
 ) -> Instruction:
-    """dst and moving are byte offsets; `rows`, `scales` and `first` as of a load."""
+    """dst and moving are byte offsets; `rows`, `scales`, `first` and `moved` as of a load."""
     values = _operand("src0", Space.SBUF, form.code, start, moving, sizes, moving_strides) | _rows(rows)
     values |= _scales(scales, start, sizes[0])
     values |= _operand("dst", Space.PSUM, into.code, first, dst, sizes, dst_strides)
     values |= {"partitions": count, "columns": columns, "part": part, "accumulate": int(accumulate), "tag": tag}
-    return Instruction(Opcode.MATMUL, values | {"rounding": rounding})
+    return Instruction(Opcode.MATMUL, values | {"rounding": rounding, "exponent_offset": moved})
 
 
 def transpose(

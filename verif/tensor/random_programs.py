@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from makalu.sim_models.golden.walker import extent
+from makalu.spec.cfp8 import OFFSETS
 from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.formats import BF16, CARRIED, FP32, SUMS, Format
@@ -30,6 +31,8 @@ __all__ = ["between", "first_column", "hazards", "ragged"]
 
 TRANSPOSED = 0.25
 """Share of transposes beside matmuls, where they may be."""
+OFTEN = 6
+"""So that a third of the single operands may have a moved bias, where there is such a thing."""
 ENOUGH = 20
 """Elements of a matmul from which on one dimension may have nearly half of them."""
 
@@ -112,11 +115,23 @@ class _Loaded:
     """Of the PE columns."""
 
 
-def _kinds(tensor: TensorConfig, mode: TensorMode) -> list[tuple[Format, Part]]:
-    """Types of the mode that the array has, and the parts that an operand of it may be."""
-    if mode.parts:
-        return operand_kinds(tensor)
-    return [(form, Part.UPPER) for form in tensor.operands if form in mode.formats]
+def _kinds(config: CoreConfig, mode: TensorMode) -> list[tuple[Format, Part]]:
+    """Types of the mode that the array has, and the parts that an operand of it may be; what may have a moved bias
+    `OFTEN` times more.
+    """
+    tensor = config.tensor
+    if not mode.parts:
+        return [(form, Part.UPPER) for form in tensor.operands if form in mode.formats]
+    kinds = operand_kinds(tensor)
+    movable = [(form, part) for form, part in kinds if config.cfp8 and form in mode.movable and part == Part.UPPER]
+    return kinds + movable * OFTEN
+
+
+def _moved(rng: random.Random, config: CoreConfig, mode: TensorMode, form: Format, part: Part) -> int:
+    """An exponent's offset, where there may be one; a third of them 0, a third at the ends."""
+    if not config.cfp8 or form not in mode.movable or part != Part.UPPER:
+        return 0
+    return rng.choice((0, rng.choice((-OFFSETS, OFFSETS - 1)), rng.randrange(-OFFSETS, OFFSETS)))
 
 
 def _some(rng: random.Random, config: CoreConfig, mode: TensorMode, most: int) -> int:
@@ -145,7 +160,7 @@ def _random_load(rng: random.Random, config: CoreConfig, tag: int) -> tuple[Inst
     mode = rng.choice([MODES[mode] for mode in tensor.modes if not MODES[mode].tagged])
     count = _some(rng, config, mode, tensor.rows)
     columns = rng.choice((tensor.columns, rng.randint(1, tensor.columns), rng.randint(1, tensor.column_tile)))
-    form, part = rng.choice(_kinds(tensor, mode))
+    form, part = rng.choice(_kinds(config, mode))
     start, first = _start(rng, config, mode, tensor.rows - count), first_column(rng, tensor, columns)
     loaded = _Loaded(mode, form, start, count, columns, first)
     offset, rows = window(config, rng.randrange(_data_banks(config))), None
@@ -153,7 +168,7 @@ def _random_load(rng: random.Random, config: CoreConfig, tag: int) -> tuple[Inst
     if mode.rows > 1:
         offset, rows = _apart(rng, config, offset, SBUF_WINDOW // 2)
     tile = {"start": loaded.start, "count": count, "columns": columns, "form": form, "part": part, "tag": tag}
-    tile["first"] = first
+    tile |= {"first": first, "moved": _moved(rng, config, mode, form, part)}
     scales = _any_scales(rng, config, columns) if mode.scaled else None
     return load(offset=offset, rows=rows, scales=scales, **tile), loaded
 
@@ -163,7 +178,7 @@ def _random_matmul(
 ) -> Instruction:
     """It uses rows and columns that the load defined."""
     mode, tensor = loaded.mode, config.tensor
-    form, part = rng.choice([kind for kind in _kinds(tensor, mode) if mixable(loaded.form, kind[0])])
+    form, part = rng.choice([kind for kind in _kinds(config, mode) if mixable(loaded.form, kind[0])])
     count = _some(rng, config, mode, loaded.count)
     sizes, room, rows, scales = _sizes(rng, most), SBUF_WINDOW, None, None
     if mode.scaled:
@@ -194,6 +209,7 @@ def _random_matmul(
         rows=rows,
         scales=scales,
         first=loaded.first,
+        moved=_moved(rng, config, mode, form, part),
         tag=tag,
     )
 

@@ -91,8 +91,10 @@ class _Model(TensorModel):
         if not self.config.tensor.sparse and parts["read"]:
             for name in ("tags", "ratio", "units"):
                 del parts["read"][name]
-        if len(self.config.tensor.operands) == 1:  # nothing tells formats apart
-            for part in filter(None, (parts["group"], parts["column"])):
+        for part in filter(None, (parts["group"], parts["column"])):
+            if not self.config.cfp8:
+                del part["offset"]
+            if len(self.config.tensor.operands) == 1:  # nothing tells formats apart
                 part["dtype"] = 0
         if self.config.tensor.background:
             out |= self._background(out)
@@ -271,11 +273,13 @@ class TensorBench(SideBySide):
             self.columns.append(self.cycle)
             self.seen["swap"] += column.swap
             self.seen["pairs"] += column.paired
+            self.seen["moved columns"] += column.offset != 0
             self.seen["candidates"] += column.ratio > 0
             self.seen["quads"] += FORMAT_OF_CODE[column.dtype] in QUADS
         for name, cycles in self.finishes.items():
             if out[name]:
                 cycles.append(self.cycle)
+        self.seen["moved weights"] += groups is not None and groups.offset != 0
         self.seen["load overlaps columns"] += groups is not None and column is not None
         self.seen["stalled"] += out["stalled"]
         self.seen["all buffers held"] += len(self.model.head._held) == self.config.tensor.moving_buffers

@@ -8,6 +8,7 @@ import numpy as np
 
 from makalu.sim_models.golden.check import check
 from makalu.sim_models.golden.tensor import GoldenTensor
+from makalu.spec.cfp8 import OFFSETS, OFFSETTABLE
 from makalu.spec.formats import BF16, E5M2
 from makalu.spec.isa import AP_DIMS, Opcode, Queue, Space
 from makalu.spec.quads import QUADS
@@ -101,7 +102,7 @@ async def ragged_programs(dut: Any) -> None:
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite", "tile of columns")
     points += ("bf16 by random bits",) * CONFIG.stochastic_sums
     points += ("half a word",) * CONFIG.tensor.halves + ("pairs",) * (CONFIG.tensor.products > 1)
-    points += ("quads",) * bool(CONFIG.tensor.quads)
+    points += ("quads",) * bool(CONFIG.tensor.quads) + ("moved columns", "moved weights") * CONFIG.cfp8
     points += ("turn", "bits beside columns", "transpose waits") * bool(CONFIG.tensor.background)
     assert not missing(bench, points)
 
@@ -168,7 +169,8 @@ async def destinations_that_return(dut: Any) -> None:
 
 @cocotb.test()
 async def every_special_operand(dut: Any) -> None:
-    """Zeros, subnormals, both ends, infinities and NaNs of each type, moving and stationary, each part of them.
+    """Zeros, subnormals, both ends, infinities and NaNs of each type, moving and stationary, each part of them;
+    fp8 with moved biases too.
 
     What the edges make of them is compared; partitions have other ones, so all of them come in few columns.
     """
@@ -188,13 +190,16 @@ async def every_special_operand(dut: Any) -> None:
         tile |= {"scales": (scale_window(CONFIG), 0)} if quad else {}
         still = {"dst": 0, "dst_strides": (0, 0, 0, 0)}
         moving = {"moving": 0, "sizes": (columns, many, 1, 1), "moving_strides": (1, step // form.bytes, 0, 0)}
-        for part in range(1 if quad else tensor.parts + 1):
-            loads = [Command(load(offset=n * step, part=part, **tile)) for n in range(many)]
+        kinds = [{"part": part} for part in range(1 if quad else tensor.parts + 1)]
+        if CONFIG.cfp8 and form in OFFSETTABLE:
+            kinds += [{"moved": moved} for moved in (-OFFSETS, -1, OFFSETS - 1)]
+        for kind in kinds:
+            loads = [Command(load(offset=n * step, **kind, **tile)) for n in range(many)]
             if quad:  # of one dimension each
                 own = moving | still | {"sizes": (columns, 1, 1, 1)} | tile
                 await bench.run([*loads, *(Command(matmul(**own | {"moving": n * step})) for n in range(many))])
                 continue
-            await bench.run([*loads, Command(matmul(part=part, **moving, **still, **tile))])
+            await bench.run([*loads, Command(matmul(**kind, **moving, **still, **tile))])
 
 
 @cocotb.test()
