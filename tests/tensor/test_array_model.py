@@ -77,7 +77,7 @@ class RestlessArrayModel(ArrayModel):
 
 def registers(model):
     """Every register, by name; `_products` and `_sums` hold (values, known) of every stage."""
-    skipped = ("tensor", "_rest_after", "_empty_edges", "_pairs", "_choice")
+    skipped = ("tensor", "_rest_after", "_empty_edges", "_pairs", "_choice", "bits")
     values = {name: value for name, value in vars(model).items() if name not in skipped}
     pairs = vars(model._pairs) if model._pairs else {}
     values |= {f"pairs.{name}": value for name, value in pairs.items() if name not in skipped}
@@ -85,8 +85,13 @@ def registers(model):
         choice = vars(model._choice).copy()
         newest, picks = choice.pop("_newest"), choice.pop("_picks")
         choice |= {f"picks[{i}]": part for i, part in enumerate(picks)}
-        choice["_entered"] = np.roll(choice["_entered"], -newest, axis=0)  # how far the ring has turned is no register
+        for ring in ("_entered", "_legal"):  # how far one has turned is no register
+            choice[ring] = np.roll(choice[ring], -newest, axis=0)
         values |= {f"choice.{name}": value for name, value in choice.items()}
+    if model.bits is not None:
+        bits = vars(model.bits).copy()
+        bits |= {f"{name}[{i}]": part for name in ("_words", "_valid") for i, part in enumerate(bits.pop(name))}
+        values |= {f"bits.{name}": value for name, value in bits.items()}
     stages = {name: values.pop(name) for name in ("_products", "_sums")}
     return values | {f"{name}[{i}]": part for name, pairs in stages.items() for i, part in enumerate(sum(pairs, ()))}
 
@@ -102,6 +107,8 @@ def random_burst(rng, tensor, *, stays):
             "swap": (rng.random(rows) < 0.2) & on,
             "paired": (rng.random(rows) < 0.5) & (on and tensor.products > 1),
         }
+        if tensor.background:
+            x["turn"] = (rng.random(rows) < 0.3) & on
         if tensor.sparse:
             candidates = operand_words(bf16_operands(rng, rows * tensor.candidates), form=BF16, stationary=False)
             x["sparse"] = (rng.random(rows) < 0.5) & ~x["paired"] & on
@@ -125,7 +132,9 @@ def test_an_array_at_rest_is_not_stepped(mul_stages, add_stages, subnormals, can
     stages = {"mul_stages": mul_stages, "add_stages": add_stages}
     products = 2 if subnormals == "keep" else 1
     config = small_core(partitions=4, word_bytes=8, **stages, subnormals=subnormals, products=products)
-    config = replace(config, tensor=replace(config.tensor, candidates=candidates, moving_buffers=8))
+    bits = 16 if add_stages > 1 else 0
+    more = {"candidates": candidates, "moving_buffers": 8, "background_bits": bits}
+    config = replace(config, tensor=replace(config.tensor, **more))
     tensor, rng = config.tensor, np.random.default_rng(23)
     model, restless = ArrayModel(config), RestlessArrayModel(config)
     rest = tensor.columns + tensor.mul_stages + tensor.rows * tensor.add_stages
