@@ -1,16 +1,17 @@
-"""Background transposes: when the turn goes over the array, and where its elements go in PSUM."""
+"""Background transposes: when the turn goes over the array, where its elements go in PSUM, and when all are there."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from makalu.hw.lib.delay import DelayLine
 from makalu.hw.lib.instruction import INSTRUCTION
 from makalu.hw.lib.rules import Rules
 from makalu.hw.psum.layouts import background_wave
 from makalu.hw.tensor.control import turn_control
 from makalu.hw.tensor.ownership import BankOwnership
-from makalu.spec.background import TURN, background_commit
+from makalu.spec.background import TURN, background_commit, background_delay
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import CARRIED
 from makalu.spec.isa import FIELDS
@@ -21,7 +22,7 @@ __all__ = ["BackgroundUnit"]
 class BackgroundUnit(wiring.Component):
     """Of each transpose the turn, and then a destination a cycle: dst[m, k] for k = 0 .. K - 1.
 
-    Does not: load the tile; look at banks that matmuls have; delay destinations until their elements are at PSUM.
+    Does not: load the tile; look at banks that matmuls have.
 
     Parameters
     ----------
@@ -36,15 +37,17 @@ class BackgroundUnit(wiring.Component):
         To the edge of partition 0: rows that hand their weights' bits on.
     turns: Out(1)
         There is one in the next cycle: the shadow registers are free behind it.
-    wave: Out({valid, address, first, columns}), last: Out(1)
-        The destination of the element whose row the turn would be at if rows were a cycle apart; the tile's last.
+    wave: Out({valid, address, first, columns})
+        The destination of the elements that are at PSUM slice 0 in the next cycle.
+    finished: Out(1)
+        The last element of a tile is written in the last column.
     owned: Out(banks)
         Banks that elements are on their way to.
 
     Timing
     ------
-    `start` in a: turn in h = a + TURN; wave of element k in h + p + k, p the tile's first partition; free again in
-    max(h, h + p + K - TURN). `owned` in a + 1 .. h + p + K - 1 + background_commit.
+    `start` in a: turn in h = a + TURN; wave of element k in h + p + k + background_delay, p the tile's first partition;
+    free again in max(h, h + p + K - TURN). `owned` in a + 1 .. e, `finished` in e = h + p + K - 1 + background_commit.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -57,7 +60,7 @@ class BackgroundUnit(wiring.Component):
                 "turn": Out(turn_control(config)),
                 "turns": Out(1),
                 "wave": Out(background_wave(config)),
-                "last": Out(1),
+                "finished": Out(1),
                 "owned": Out(config.psum.banks),
             }
         )
@@ -102,13 +105,17 @@ class BackgroundUnit(wiring.Component):
         rows = Signal(FIELDS["partitions"].bits, name="rows")
         walk = {name: Signal.like(s0[name], name=name) for name in ("address", "stride", "first", "columns")}
         busy, sends = Signal(), Signal()
+        m.submodules.to_psum = to_psum = DelayLine(shape=self.wave.shape(), cycles=background_delay(self.config))
+        m.submodules.to_commit = to_commit = DelayLine(shape=1, cycles=background_commit(self.config))
         m.d.comb += [
             busy.eq(rows != 0),
             sends.eq(busy & (above == 0)),
             self.free.eq((left == 0) & (above + rows <= TURN)),
-            self.wave.valid.eq(sends),
-            self.last.eq(sends & (rows == 1)),
-            *(self.wave[name].eq(Mux(sends, walk[name], 0)) for name in ("address", "first", "columns")),
+            to_psum.before.valid.eq(sends),
+            *(to_psum.before[name].eq(Mux(sends, walk[name], 0)) for name in ("address", "first", "columns")),
+            to_commit.before.eq(sends & (rows == 1)),
+            self.wave.eq(to_psum.after),
+            self.finished.eq(to_commit.after),
         ]
         with m.If(self.turns):
             m.d.sync += [above.eq(s0["start"]), rows.eq(s0["count"])]

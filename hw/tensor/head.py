@@ -19,7 +19,6 @@ from makalu.hw.tensor.load import LoadUnit
 from makalu.hw.tensor.ownership import BankOwnership
 from makalu.hw.tensor.retire import InOrder
 from makalu.hw.tensor.scales import ScaleFetch
-from makalu.spec.background import background_commit, background_delay
 from makalu.spec.config import CoreConfig
 from makalu.spec.frame import ACCEPT_SLOT, PHASE_BITS, SLOT_BITS
 from makalu.spec.isa import AP_DIMS, LOADS, Opcode, Space
@@ -233,8 +232,16 @@ class TensorHead(wiring.Component):
                 columns.taken.eq(background.owned),
                 self.owned.eq(owned | background.owned),
                 self.control.turn.eq(background.turn),
+                self.background.eq(background.wave),
             ]
-            self._tell_in_order(m, background, takes_matmul, takes_transpose)
+            m.submodules.in_order = in_order = InOrder(config=config)
+            m.d.comb += [
+                in_order.matmul.eq(takes_matmul),
+                in_order.transpose.eq(takes_transpose),
+                Cat(in_order.finished, in_order.failed).eq(self._ends),
+                in_order.transposed.eq(background.finished),
+                Cat(self.finish_matmul, self.error_matmul).eq(Cat(in_order.finish, in_order.error)),
+            ]
             rules.never(takes_transpose & self._pending, "no transpose takes the place of a tile that waits")
         rules.never(fetch.read.enable & load.read.enable, "moving and stationary words have slots of their own")
         rules.follows(issue, is_load | is_transpose | (instruction.opcode == Opcode.MATMUL), "only these four come")
@@ -292,26 +299,6 @@ class TensorHead(wiring.Component):
         with m.Elif(~self.active):
             m.d.sync += tagged.eq(0)
         return clear & ~(tagged & self.active)
-
-    def _tell_in_order(self, m: Module, background: BackgroundUnit, matmul: Signal, transpose: Signal) -> None:
-        """Elements of transposes on their way to PSUM; and whose end is told when."""
-        config = self.config
-        layout = background_wave(config)
-        m.submodules.bits_to_psum = to_psum = DelayLine(shape=layout, cycles=background_delay(config))
-        m.submodules.last_bits = to_commit = DelayLine(shape=1, cycles=background_commit(config))
-        m.submodules.in_order = in_order = InOrder(config=config)
-        m.d.comb += [
-            to_psum.before.eq(background.wave),
-            self.background.eq(to_psum.after),
-            to_commit.before.eq(background.last),
-            in_order.matmul.eq(matmul),
-            in_order.transpose.eq(transpose),
-            in_order.finished.eq(self._ends[0]),
-            in_order.failed.eq(self._ends[1]),
-            in_order.transposed.eq(to_commit.after),
-            self.finish_matmul.eq(in_order.finish),
-            self.error_matmul.eq(in_order.error),
-        ]
 
     def _checked(self, rules: Rules, instruction: data.View, takes_load: Signal, takes_matmul: Signal) -> None:
         """What the sequencer has refused."""

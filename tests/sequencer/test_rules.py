@@ -15,7 +15,7 @@ from makalu.spec.preset import load_preset
 from makalu.spec.sequencer import CHANNEL_OF, CONTROL_OPCODES, allowed_bits, queue_bits
 from verif.sequencer.programs import BROKEN, broken, legal
 
-PRESETS = ("tiny", "trn2")
+PRESETS = ("tiny", "trn2", "trn3")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -40,7 +40,7 @@ def test_broken_instructions_break_that_rule(preset, code):
 
 
 def test_every_rule_has_a_reader_in_the_hardware_and_one_in_software():
-    names = ("IN_SBUF", "IN_PSUM", "ONE_BANK", "MIXABLE", "IN_MEMORY", "BOUNDED")
+    names = ("IN_SBUF", "IN_PSUM", "ONE_BANK", "MIXABLE", "NONE_WAITS", "IN_MEMORY", "BOUNDED")
     walked = {OperandRule[name] for name in names}
     assert set(STATIC_RULES) | walked == set(OperandRule) and not set(STATIC_RULES) & walked
     assert set(READINGS) == set(OperandRule)
