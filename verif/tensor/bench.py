@@ -50,7 +50,7 @@ CASES = (
     replace(SMALL, name="4x4-sparse-rows", config="one-row-groups", params={**FEW, "commands": 100}, soak=True),
     replace(SMALL, name="4x4-sparse-pairs", config="pairs-of-rows", params={**FEW, "commands": 100}, soak=True),
     # every mode
-    replace(SMALL, name="8x8-sparse", config="eight-background", params={**FEW, "commands": 100}, slow=True),
+    replace(SMALL, name="8x8-sparse", config="eight-background", params={**FEW, "commands": 60}, slow=True),
     replace(SMALL, name="8x8-mx", config="eight-mx", params={**FEW, "commands": 100}, soak=True),
     SMALL.on_icarus(**FEW, commands=50, slow=True),  # registers without a value stay X: nothing undefined is compared
 )
