@@ -224,8 +224,9 @@ class TensorHead(wiring.Component):
         m.d.comb += self.owned.eq(owned)
         self._finish(m, load.last_group, (last, written))
         if config.tensor.background:
+            clear = self._clear(m, columns, owned)  # here: what it keeps, it keeps whatever is at the port
             with m.If(is_transpose):
-                m.d.comb += self.command.ready.eq(load_ready & background.free & self._clear(m, columns, owned))
+                m.d.comb += self.command.ready.eq(load_ready & background.free & clear)
             m.d.comb += [
                 background.start.eq(takes_transpose),
                 background.instruction.eq(instruction),

@@ -27,7 +27,7 @@ from verif.tensor.programs import (
     window,
 )
 
-__all__ = ["between", "first_column", "hazards", "ragged"]
+__all__ = ["between", "first_column", "hazards", "ragged", "random_transpose"]
 
 TRANSPOSED = 0.25
 """Share of transposes beside matmuls, where they may be."""
@@ -214,7 +214,7 @@ def _random_matmul(
     )
 
 
-def _random_transpose(rng: random.Random, config: CoreConfig, tag: int) -> Instruction:
+def random_transpose(rng: random.Random, config: CoreConfig, tag: int) -> Instruction:
     """Of any tile, into a PSUM window: contiguous, backwards, every other element, or all to one."""
     tensor, word = config.tensor, config.sbuf.word_bytes
     form, part = rng.choice(tensor.singles), rng.choice(TRANSPOSES)
@@ -259,7 +259,7 @@ def _random(
         # not behind a load that has no matmul yet
         may = tensor.background and out and out[-1].instruction.opcode not in LOADS
         if may and rng.random() < TRANSPOSED:
-            instruction = _random_transpose(rng, config, tag)
+            instruction = random_transpose(rng, config, tag)
         elif rng.random() < loads:
             instruction, loaded = _random_load(rng, config, tag)
         else:
@@ -297,7 +297,7 @@ def between(config: CoreConfig, rng: random.Random, *, turns: int) -> list[Comma
         out.append(Command(load(offset=window(config, 0), **tile)))
         sums(rng.choice((1, PSUM_WINDOW, PSUM_WINDOW)))
         for _ in range(rng.choice((1, 1, 2))):
-            turned = _random_transpose(rng, config, 0)
+            turned = random_transpose(rng, config, 0)
             dst = turned["dst_offset"] % psum.bank_bytes + (rng.random() < often) * psum.bank_bytes
             out.append(Command(Instruction(turned.opcode, {**turned.values, "dst_offset": dst})))
         for _ in range(rng.randint(0, 3)):

@@ -17,7 +17,7 @@ from makalu.spec.tensor_modes import Mode
 from makalu.spec.tensor_types import mixable
 from verif.lib.variants import small_core
 from verif.tensor.programs import PSUM_WINDOW, Command, Sizes, matmul
-from verif.tensor.random_programs import first_column, hazards, ragged
+from verif.tensor.random_programs import first_column, hazards, ragged, random_transpose
 
 __all__ = [
     "BadLoad",
@@ -209,7 +209,8 @@ def bad_load(config: CoreConfig, rng: random.Random) -> BadLoad:
     out = [load_sparse(offset=0, tags=place, ratio=ratio, **tile)]
     out += [sparse_matmul(ratio=ratio, step=word, **flat, **tile)] * rng.choice((0, 1, 1, 2))
     # without gaps, in which the engine would come to rest: a queue stops at the error
-    out += [command.instruction for command in mixed(config, rng, commands=rng.choice((0, 3)))]
+    others = [command.instruction for command in mixed(config, rng, commands=rng.choice((0, 3)))]
+    out += [each for each in others if each.opcode is not Opcode.TRANSPOSE]  # which waits for the engine's rest
     commands = [Command(each) for each in out]
     return BadLoad(place // word, (tags[:, ::2] | tags[:, 1::2] << TAG_BITS).astype(np.uint8), commands)
 
@@ -225,4 +226,7 @@ def mixed(config: CoreConfig, rng: random.Random, *, commands: int, dense: float
         most, gaps = rng.choice((8, 40)), rng.choice((0, 0, 0.4))
         for instruction in sparse_tiles(config, rng, matmuls=rng.choice((0, 1, 1, 1, 2, 3)), most=most):
             out.append(Command(instruction, rng.choice((1, 2, 3, rng.randint(1, 60))) if rng.random() < gaps else 0))
+        if config.tensor.background and instruction.opcode is Opcode.MATMUL and rng.random() < 0.3:
+            # it waits until nothing of the sparse tile may fail any more
+            out.append(Command(random_transpose(rng, config, 0)))
     return out
