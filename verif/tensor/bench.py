@@ -41,7 +41,7 @@ CASES = (
         config=SIXTEEN,
         params={**FEW, "commands": 60},
         hierarchical=True,
-        slow=True,
+        soak=True,
     ),
     replace(SMALL, name="4x4-bf16-sums", config="bf16-sums", soak=True),
     replace(SMALL, name="4x4-bf16-sums-add-1", config="psum-add-1", soak=True),
