@@ -13,13 +13,13 @@ from makalu.hw.dma.layouts import lane_status as dma_status
 from makalu.hw.lanes.control import lane_control
 from makalu.hw.lanes.lane import Lane
 from makalu.hw.lib.emit import place
-from makalu.hw.psum.layouts import background_wave, commit, psum_commands, wave
-from makalu.hw.psum.slice import PsumSlice
+from makalu.hw.psum.layouts import commit, psum_commands, wave
+from makalu.hw.psum.slice import PsumSlice, background_ports
 from makalu.hw.sbuf.layouts import access_commands, written
 from makalu.hw.sbuf.slice import SbufSlice
 from makalu.hw.tensor.control import edge_control, scale_word, scales
 from makalu.hw.tensor.edge import TensorEdge
-from makalu.hw.tensor.layouts import CHAIN_BITS, bits_word, group, x_edge
+from makalu.hw.tensor.layouts import CHAIN_BITS, group, x_edge
 from makalu.spec.config import CoreConfig
 from makalu.spec.engines import ACCESS_ENGINES
 from makalu.spec.formats import FP32
@@ -71,7 +71,7 @@ class Partition(wiring.Component):
                 "column": In(CHAIN_BITS),
                 "wave_in": In(wave(config)),
                 "wave_out": Out(wave(config)),
-                **(self._background_ports() if config.tensor.background else {}),
+                **(background_ports(config) if config.tensor.background else {}),
                 "access": In(access_commands(config)),
                 "psum_access": In(psum_commands(config.psum)),
                 **{name: In(lane_control(config, grouped=grouping(name, config))) for name in ACCESS_ENGINES},
@@ -85,12 +85,6 @@ class Partition(wiring.Component):
                 **(generator_ports if config.stochastic else {}),
             }
         )
-
-    def _background_ports(self) -> dict[str, wiring.Member]:
-        """Those of background transposes: the PSUM slice has them."""
-        riding = background_wave(self.config)
-        ports = {"bits": In(bits_word(self.config.tensor)), "background_in": In(riding), "background_out": Out(riding)}
-        return ports | {"moved": Out(commit(self.config))}
 
     def _scale_ports(self) -> dict[str, wiring.Member]:
         """Those of MX: the partition's edge has them."""

@@ -18,17 +18,21 @@ Letters as in `latency.py`: R rows, C columns, L add_stages, D deskew; h, the cy
 
 from typing import TYPE_CHECKING
 
+from .chain import STATIONARY_BIAS
 from .formats import CARRIED
 from .latency import FIRST_COLUMN
 from .sparsity import deskew
+from .tensor_types import CARRIED_EXPONENT, CARRIED_PLACES
 
 if TYPE_CHECKING:
     from .config import CoreConfig
 
-__all__ = ["BACKGROUND_BITS", "TURN", "background_commit", "background_delay"]
+__all__ = ["BACKGROUND_BITS", "EXPONENT_LEAD", "TURN", "background_commit", "background_delay"]
 
 BACKGROUND_BITS = CARRIED.bits
 """Of an element on the chain, beside which rides a bit that says that there is one."""
+EXPONENT_LEAD = (CARRIED_EXPONENT + STATIONARY_BIAS) % (1 << BACKGROUND_BITS - 1 - CARRIED_PLACES)
+"""How far the low bits of a stationary operand's exponent, which go on the chain, are ahead of the bits it carries."""
 TURN = FIRST_COLUMN
 """h - a: from a transpose's acceptance to its turn, as early as a swap may come behind its load."""
 

@@ -23,7 +23,7 @@ from makalu.hw.psum.layouts import (
     psum_commands,
     wave,
 )
-from makalu.spec.background import BACKGROUND_BITS
+from makalu.spec.background import BACKGROUND_BITS, EXPONENT_LEAD
 from makalu.spec.chain import CHAIN_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FP32, HALF_SUM
@@ -31,12 +31,13 @@ from makalu.spec.memory_map import ENGINES, INDEX_BITS, PSUM_HALVES, PSUM_WORD_B
 from makalu.spec.random_bits import STATE_BITS, STOCHASTIC, Rounding
 from makalu.spec.tensor_types import CARRIED_PLACES
 
-__all__ = ["PsumSlice"]
+__all__ = ["PsumSlice", "background_ports"]
 
 _HALF_BITS = PSUM_WORD_BITS // PSUM_HALVES
 
 
-def _background_ports(config: CoreConfig) -> dict[str, wiring.Member]:
+def background_ports(config: CoreConfig) -> dict[str, wiring.Member]:
+    """Those of a slice, and so of its partition, where there are background transposes."""
     riding = background_wave(config)
     ports = {"bits": In(BACKGROUND_BITS + 1), "background_in": In(riding), "background_out": Out(riding)}
     return ports | {"moved": Out(commit(config))}
@@ -102,7 +103,7 @@ class PsumSlice(wiring.Component):
                 "access": In(psum_commands(psum)),
                 "read_data": Out(elements_of_engines()),
                 "commit": Out(commit(config)),
-                **(_background_ports(config) if config.tensor.background else {}),
+                **(background_ports(config) if config.tensor.background else {}),
                 **({"seeding": In(seeding()), "key": In(STATE_BITS)} if config.stochastic_sums else {}),
             }
         )
@@ -231,8 +232,7 @@ class PsumSlice(wiring.Component):
         s1_address = Signal.like(wave.address, name="s1_moved_address", reset_less=True)
         takes_part = wave.valid & in_range(self.index, wave.first, wave.columns)
         m.d.sync += [self.background_out.eq(wave), s1_valid.eq(takes_part), s1_address.eq(wave.address)]
-        # a stationary operand's exponent is one more than that of fp32 (`STATIONARY_BIAS`)
-        exponent = self.bits[CARRIED_PLACES : BACKGROUND_BITS - 1] - 1
+        exponent = self.bits[CARRIED_PLACES : BACKGROUND_BITS - 1] - EXPONENT_LEAD
         element = Cat(self.bits[:CARRIED_PLACES], exponent[: BACKGROUND_BITS - 1 - CARRIED_PLACES])
         word, bank_of = Cat(element, self.bits[BACKGROUND_BITS - 1]), Signal.like(sums_to, name="moved_bank")
         m.d.comb += [

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from makalu.sim_models.golden.arithmetic import fp32_add
 from makalu.sim_models.golden.formats import carried_by, narrow
 from makalu.sim_models.golden.random_bits import Generators, random_bits
+from makalu.spec.background import EXPONENT_LEAD
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import CARRIED, FP32, HALF_SUM
 from makalu.spec.memory_map import ENGINES, PSUM_HALVES, PSUM_WORD_BITS
@@ -37,9 +38,8 @@ class PsumModel:
     - `column`: uint32 [P], the finalised fp32 of each chain word.
     - `wave_in`: dict of arrays [P], valid and the fields of `Wave` (a core connects slice p to p - 1's `wave_out`).
     - `access`: two dicts enable, address, start, count (the same for all partitions).
-    - `bits`, `background_in`, where there are background transposes: int [P], the 16 bits on each column's chain; dict
-    of
-      arrays [P], valid and the fields of `BackgroundWave`.
+    - `bits`, `background_in`, where there are background transposes: int [P], the 16 bits on each column's chain;
+      dict of arrays [P], valid and the fields of `BackgroundWave`.
     - `seeding`, where sums are rounded stochastically: {start, seed}.
 
     Outputs: `wave_out` (dict of arrays), `read_data` uint32 [2, P], `commit`: dict of arrays valid, address,
@@ -119,7 +119,7 @@ class PsumModel:
     def moved(self, bits: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """What the memory takes of the chains of bits in this cycle: `bits` int [P], half a word a partition."""
         places = self.background["address"]
-        exponent = (bits >> CARRIED_PLACES) - 1 & _EXPONENT  # of a stationary operand it is one more
+        exponent = (bits >> CARRIED_PLACES) - EXPONENT_LEAD & _EXPONENT
         kept = (1 << CARRIED_PLACES) - 1
         half = bits & kept | exponent << CARRIED_PLACES | bits >> int(_HALF_BITS) - 1 << int(_HALF_BITS) - 1
         return {
