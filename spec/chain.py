@@ -5,7 +5,9 @@ Does not: compute. `hw/arith` builds the datapaths, `sim_models` the numbers, ea
 Operand (24 bits, low to high): kind, significand (leading bit explicit, value `significand / 2^11`), signed exponent,
 sign. A subnormal has leading bit 0 and the exponent of the smallest normal: it is not normalised. A zero has
 `ZERO_EXPONENT`, so that it can never decide an alignment. An infinity or NaN has the exponent of the
-largest number: it means nothing, but fits. The stationary operand's exponent is `STATIONARY_BIAS`
+largest number: it means nothing, but fits. A stationary operand of kind NAN whose leading bit is 0 is none: it is
+`NEUTRAL`, whose product is -0 whatever it meets, as that of an inactive moving element.
+The stationary operand's exponent is `STATIONARY_BIAS`
 larger, so the exponent of a product's top bit, biased as fp32, is one addition without constants.
 
 Chain word (34 bits, low to high): fraction, exponent, sign, increment. It is an fp32 number whose last rounding step is
@@ -26,6 +28,7 @@ __all__ = [
     "CHAIN_NAN_EXPONENT",
     "GUARD_BITS",
     "KIND_BITS",
+    "NEUTRAL",
     "OPERAND_BITS",
     "OPERAND_EXPONENT_BITS",
     "PRODUCT_BITS",
@@ -50,6 +53,9 @@ OPERAND_EXPONENT_BITS = 9
 OPERAND_BITS = KIND_BITS + SIGNIFICAND_BITS + OPERAND_EXPONENT_BITS + 1
 ZERO_EXPONENT = -(1 << (OPERAND_EXPONENT_BITS - 1))
 STATIONARY_BIAS = FP32.bias + 1
+_NEUTRAL_EXPONENT = ZERO_EXPONENT + STATIONARY_BIAS & (1 << OPERAND_EXPONENT_BITS) - 1
+NEUTRAL = Kind.NAN | _NEUTRAL_EXPONENT << KIND_BITS + SIGNIFICAND_BITS
+"""Word of a stationary operand that adds nothing, in no element's place."""
 PRODUCT_BITS = 2 * SIGNIFICAND_BITS
 ADDEND_EXPONENT_BITS = 10
 """Signed: from two zeros' product, normalised (-408), to the largest sum of scaled ones (414)."""

@@ -60,6 +60,7 @@ FIELD_RULES: tuple[FieldRule, ...] = (
         lambda config: config.tensor.modes[-1],
         values=lambda config: config.tensor.modes,
     ),
+    FieldRule("apart", ErrorCode.OPERAND, 0, lambda config: 0, when="mode"),
     FieldRule("ratio", ErrorCode.SIZE, 1, lambda config: RATIO_LIMIT),
     _code("op0", ErrorCode.OPERAND, AluOp),
     _code("op1", ErrorCode.OPERAND, AluOp),
@@ -74,4 +75,4 @@ FIELD_RULES: tuple[FieldRule, ...] = (
 def field_rules(opcode: Opcode) -> tuple[FieldRule, ...]:
     """Those of the fields that an opcode has."""
     used = used_fields(opcode)
-    return tuple(rule for rule in FIELD_RULES if rule.field in used)
+    return tuple(rule for rule in FIELD_RULES if rule.field in used and (not rule.when or rule.when in used))

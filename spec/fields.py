@@ -136,13 +136,14 @@ _FLAGS = [
     Field("reverse0", 11, 1, "op0(operand0, data) instead of op0(data, operand0)"),
     Field("reverse1", 12, 1, "op1(immediate1, data) instead of op1(data, immediate1)"),
 ]
-_TENSOR_ONLY = ("accumulate", "columns", "column", "part", "mode", "ratio", "exponent_offset")
+_TENSOR_ONLY = ("accumulate", "columns", "column", "apart", "part", "mode", "ratio", "exponent_offset")
 _NUMBERS = [
     Field("partitions", 608, 8, "that take part: K of a matmul, lanes of Vector and Scalar, rows of a DMA"),
     Field("columns", 616, 8, "M of a matmul: PE columns and PSUM partitions, from the first of dst on"),
     Field("part", 624, 3, "a `Part`: what of an element is the operand"),
     Field("mode", 627, 2, "a `Mode` of the array"),
     Field("column", 632, 7, "first PE column of a stationary tile"),
+    Field("apart", 639, 1, "rows outside a stationary tile add nothing to the sums of its columns"),
     Field("ratio", 629, 3, "moving elements of a partition and column among which a tag chooses"),
     Field("op0", 624, 8, "an `AluOp`"),
     Field("op1", 632, 8, "an `AluOp`"),
@@ -203,7 +204,7 @@ INSTRUCTION_FORMATS: dict[str, InstructionFormat] = {
             ("tensor",),
             ("dst", "src0", "src1"),
             (
-                *("partitions", "columns", "column", "part", "mode", "ratio", "rounding", "accumulate"),
+                *("partitions", "columns", "column", "apart", "part", "mode", "ratio", "rounding", "accumulate"),
                 "exponent_offset",
             ),
         ),

@@ -208,8 +208,9 @@ INSTRUCTIONS: dict[Opcode, InstructionSpec] = {
                 ),
                 "src1": _SCALES,
             },
-            ("partitions", "column", "part", "mode", "exponent_offset"),
-            "shadow[K, M] = part of src0[K, M] times 2^exponent_offset, in mx times src1[K / 32, M]",
+            ("partitions", "column", "apart", "part", "mode", "exponent_offset"),
+            "shadow[K, M] = part of src0[K, M] times 2^exponent_offset, in mx times src1[K / 32, M]; apart: other"
+            " rows of these columns add nothing",
         ),
         InstructionSpec(
             Opcode.MATMUL,

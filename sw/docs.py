@@ -217,7 +217,8 @@ def _legal(rule: FieldRule) -> str:
     if rule.names is not None:
         return f"a member of `{rule.names.__name__}`"
     tiny = rule.high(load_preset("tiny"))
-    return f"from {rule.low} to the preset's (`tiny`: {tiny})" + (f", while {rule.when} is not 0" if rule.when else "")
+    values = f"from {rule.low} to the preset's (`tiny`: {tiny})" if tiny > rule.low else f"{tiny}"
+    return values + (f", while {rule.when} is not 0" if rule.when else "")
 
 
 def _run(row: Bits) -> str:

@@ -15,7 +15,8 @@ __all__ = ["Product"]
 
 
 class Product(wiring.Component):
-    """addend = moving * stationary, exact; of pairs the sum (`PairSum`), of quads too (`QuadSum`); -0 if not `active`.
+    """addend = moving * stationary, exact; of pairs the sum (`PairSum`), of quads too (`QuadSum`); -0 if not `active`,
+    and where `stationary` is NEUTRAL.
 
     The product of two 12-bit significands is normalised here, after the multiplier and outside the column chain: one
     count and one shift serve every subnormal and unnormalised operand.
@@ -69,9 +70,10 @@ class Product(wiring.Component):
         m = Module()
         quads = self.products == QUAD_ELEMENTS
         a, b = (side.operand if quads else side for side in (self.moving, self.stationary))
-        invalid, infinite = Signal(), Signal()
+        invalid, infinite, counts = Signal(), Signal(), Signal()
         exact = Signal(ADDEND)
         m.d.comb += [
+            counts.eq(self.active & ~((b.kind == Kind.NAN) & ~b.significand[-1])),  # `NEUTRAL` is the one such operand
             invalid.eq(
                 (a.kind == Kind.NAN)
                 | (b.kind == Kind.NAN)
@@ -81,9 +83,9 @@ class Product(wiring.Component):
             infinite.eq((a.kind == Kind.INFINITE) | (b.kind == Kind.INFINITE)),
             exact.significand.eq(a.significand * b.significand),
             exact.exponent.eq(a.exponent + b.exponent),
-            exact.sign.eq((a.sign ^ b.sign) | ~self.active),
-            exact.infinite.eq(infinite & self.active),
-            exact.nan.eq(invalid & self.active),
+            exact.sign.eq((a.sign ^ b.sign) | ~counts),
+            exact.infinite.eq(infinite & counts),
+            exact.nan.eq(invalid & counts),
         ]
         paired = self.paired if self.products > 1 else None
         neutral: Value = self.zero

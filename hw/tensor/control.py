@@ -138,10 +138,10 @@ def scales(config: CoreConfig) -> data.StructLayout:
 @cache
 def group_control(config: CoreConfig) -> data.StructLayout:
     """The group at `place` in stationary buffer `buffer` is at the array's edge in this cycle, as group `tag`; its
-    `number` in the load says which tags of weights it has.
+    `number` in the load says which tags of weights it has; `apart`: in rows outside of the tile it is neutral.
     """
     bits = tag_bits(config.tensor)
-    fields = {"valid": 1, "buffer": 1, "place": group_place_bits(config), "tag": bits}
+    fields = {"valid": 1, "buffer": 1, "place": group_place_bits(config), "tag": bits, "apart": 1}
     fields["number"] = bits if config.tensor.sparse else 0
     return GatedLayout(fields | operand_type(config), go="valid")
 

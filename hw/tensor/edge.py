@@ -18,7 +18,7 @@ from makalu.hw.sbuf.layouts import tensor_read
 from makalu.hw.tensor.control import STATIONARY_BUFFERS, buffer_bits, edge_control, scale_word, scales
 from makalu.hw.tensor.layouts import group, x_edge
 from makalu.spec.cfp8 import CFP8
-from makalu.spec.chain import OPERAND_BITS
+from makalu.spec.chain import NEUTRAL, OPERAND_BITS
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import Format
 from makalu.spec.memory_map import INDEX_BITS
@@ -55,7 +55,8 @@ class TensorEdge(wiring.Component):
         shadows active; `turn` in those that its control names. A sparse element is candidates, as many as its ratio,
         the others 0; its `operand` is 0.
     w: Out({operands, tag, valid, picks})
-        All zero while not valid; picks too of what is not sparse.
+        All zero while not valid; picks too of what is not sparse. Of a load that is `apart`, NEUTRAL in partitions that
+        are not in it.
     fault_in: In(1), fault_out: Out(1)
         Where weights have tags: one that has arrived in this cycle is out of range, here or, L cycles a partition
         before, above.
@@ -238,7 +239,12 @@ class TensorEdge(wiring.Component):
         tensor, control = self.config.tensor, self.control_in.group
         words, actives = buffers
         word = Signal(8 * self.config.sbuf.word_bytes, name="stationary_word")
-        m.d.comb += [word.eq(words[control.buffer]), self.w.valid.eq(control.valid & actives[control.buffer])]
+        inside = Signal(name="inside")
+        m.d.comb += [
+            word.eq(words[control.buffer]),
+            inside.eq(control.valid & actives[control.buffer]),
+            self.w.valid.eq(control.valid & (actives[control.buffer] | control.apart)),
+        ]
         # F elements of each size, the group of smaller ones inside that of larger ones
         sizes = sorted({form.size_log2 for form in tensor.operands}, reverse=True)
         bits = [8 * tensor.load_columns << size for size in sizes]
@@ -266,12 +272,12 @@ class TensorEdge(wiring.Component):
         with m.If(self.w.valid):
             m.d.comb += self.w.tag.eq(control.tag)
             for i, decode in enumerate(decoders):
-                m.d.comb += self.w.operands[i].eq(decode.operand)
+                m.d.comb += self.w.operands[i].eq(Mux(inside, data.View.as_value(decode.operand), NEUTRAL))
         if tensor.quads:
             for i, decode in enumerate(decoders):
                 scale = self._scales.group.word_select(i, SCALE_BITS)
                 quad = self._quad(m, f"stationary_quad{i}", platform, decode.bits, control.dtype, scale)
-                with m.If(self.w.valid & self._is_quad(control.dtype)):
+                with m.If(inside & self._is_quad(control.dtype)):
                     m.d.comb += self.w.operands[i].eq(quad)
         if tensor.products > 1:
             # the second row's word is on its way to its buffer when the first group of it is sent
@@ -280,7 +286,7 @@ class TensorEdge(wiring.Component):
             (other,) = narrowed(m, second, control.place, bits[-1:], 8 * tensor.load_columns, "second_group")
             for i in range(tensor.load_columns):
                 pair = self._pair(m, f"stationary_pair{i}", platform, groups[-1], other, i, control.dtype)
-                with m.If(self.w.valid & control.paired):
+                with m.If(inside & control.paired):
                     m.d.comb += self.w.operands[i].eq(pair)
 
     def _is_quad(self, dtype: Value) -> Value:

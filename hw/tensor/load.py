@@ -140,6 +140,7 @@ class LoadUnit(wiring.Component):
 
         # sending: starts when the first word is in its buffer, while the load before may still send
         s0_groups = Signal(counts, reset_less=True)
+        s0_apart, apart = Signal(reset_less=True), Signal(reset_less=True)
         s0_first, first_group = (
             Signal.like(self.group.tag, name=name, reset_less=True) for name in ("s0_first", "first")
         )
@@ -157,7 +158,7 @@ class LoadUnit(wiring.Component):
         here = ~pauses | (self.slot >= MOVING_SLOT)
         m.d.sync += [s1_start.eq(go), s2_start.eq(s1_start)]
         with m.If(self.start):
-            m.d.sync += [s0_groups.eq(groups), s0_first.eq(instruction.column >> shift)]
+            m.d.sync += [s0_groups.eq(groups), s0_first.eq(instruction.column >> shift), s0_apart.eq(instruction.apart)]
         places = {size: (tag << size >> config.tensor.smallest)[: len(self.group.place)] for size in sizes}
         numbers = {size: tag >> ceil_log2(inside[size]) for size in sizes}
         buffers = {size: Mux(alone, 0, numbers[size][:1]) if slots[size] > 1 else Const(0, 1) for size in sizes}
@@ -167,6 +168,7 @@ class LoadUnit(wiring.Component):
             self.group.valid.eq((groups_left != 0) & here),
             self.group.tag.eq(first_group + tag),
             self.group.number.eq(tag),
+            self.group.apart.eq(apart),
             *(self.group[name].eq(value) for name, value in s3.items()),
             self.group.place.eq(of(dtype, places)),
             self.group.buffer.eq(of(dtype, buffers)),
@@ -179,6 +181,7 @@ class LoadUnit(wiring.Component):
                 groups_left.eq(s0_groups),
                 tag.eq(0),
                 first_group.eq(s0_first),
+                apart.eq(s0_apart),
                 *(s3[name].eq(s0[name]) for name in kind),
             ]
 

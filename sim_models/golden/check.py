@@ -168,6 +168,8 @@ def _field(rule: FieldRule, instruction: Instruction, config: CoreConfig) -> Ite
         return
     if rule.names is not None:
         yield f"{rule.field} must be one of {[member.name for member in rule.names]}, not {value}"
+    elif rule.when and not high:
+        yield f"{rule.field} must be 0 while {rule.when} is {instruction[rule.when]}, not {value}"
     elif rule.low:
         yield f"{rule.field} must be from {rule.low} to {high}, not {value}"
     else:

@@ -33,11 +33,31 @@ Operands = tuple[Array, ...]
 
 @dataclass(frozen=True)
 class _Stationary:
-    """What the array's registers hold: operands [..., rows, columns], where the load wrote some, and their tags."""
+    """What the array's registers hold: operands [..., rows, columns], where the loads wrote some, their tags, and which
+    of them are no weights, as rows outside of a tile that is apart are none.
+    """
 
     operands: Operands
     defined: NDArray[np.bool_]
     tags: Array
+    neutral: NDArray[np.bool_]
+    single: bool = True
+    """Of the mode in which tiles may be apart."""
+
+    def with_columns(self, other: "_Stationary", columns: slice) -> "_Stationary":
+        """With these columns of another one."""
+
+        def merged(own: Array, its: Array) -> Array:
+            out = own.copy()
+            out[..., columns] = its[..., columns]
+            return out
+
+        return _Stationary(
+            tuple(map(merged, self.operands, other.operands)),
+            merged(self.defined, other.defined),
+            merged(self.tags, other.tags),
+            merged(self.neutral, other.neutral),
+        )
 
 
 class GoldenTensor:
@@ -49,7 +69,9 @@ class GoldenTensor:
 
     Numerics: row 0 to row K-1, one rounding a row, then PSUM: `round(chain + old)`, or `chain` when it overwrites; into
     `HALF_SUM` this is rounded once more, stochastically by the bits of the columns' generators, one after the other.
-    Weights outside the rows and columns of the last load are undefined: their use is reported and counts as +0.
+    Weights outside the rows and columns of the last load are undefined: their use is reported and counts as +0. One
+    that is `apart` defines all rows of its columns, its own as weights, and leaves what loads before it since the last
+    matmul wrote of other columns; rows that are no weights have no step in the chain.
     """
 
     def __init__(
@@ -66,11 +88,14 @@ class GoldenTensor:
         self._sbuf, self._psum, self._report = sbuf, psum, report
         self.generators = Generators("psum", config.tensor.columns)
         empty = np.zeros(shape, np.uint32)
-        self._active = _Stationary((empty,), np.zeros(shape, np.bool_), empty)
+        none = np.zeros(shape, np.bool_)
+        self._active = _Stationary((empty,), none, empty, none)
         self._pending: _Stationary | None = None
 
     def load_stationary(self, instruction: Instruction) -> None:
-        """shadow[K, M] = src0[K, M], from PE column `column` on; the next matmul swaps it in."""
+        """shadow[K, M] = src0[K, M], from PE column `column` on; the next matmul swaps it in, with those that are
+        `apart` from it.
+        """
         self._load(instruction, MODES[Mode(instruction["mode"])], None)
 
     def load_sparse(self, instruction: Instruction) -> None:
@@ -91,8 +116,16 @@ class GoldenTensor:
         rows, columns = slice(source.partition, source.partition + source.count), slice(first, first + count)
         defined[rows, columns] = True
         placed = tuple(self._placed(each, rows, columns) for each in operands)
-        none = np.zeros((source.count, count), np.int64)
-        self._pending = _Stationary(placed, defined, self._placed(none if tags is None else tags, rows, columns))
+        none, neutral = np.zeros((source.count, count), np.int64), np.zeros(self._shape, np.bool_)
+        placed_tags = self._placed(none if tags is None else tags, rows, columns)
+        before, single = self._pending, mode is MODES[Mode.SINGLE]
+        if not instruction["apart"]:
+            self._pending = _Stationary(placed, defined, placed_tags, neutral, single)
+            return
+        neutral[:, columns] = ~defined[:, columns]
+        defined[:, columns] = True
+        loaded = _Stationary(placed, defined, placed_tags, neutral)
+        self._pending = before.with_columns(loaded, columns) if before is not None and before.single else loaded
 
     def _placed(self, tile: Array, rows: slice, columns: slice) -> Array:
         """A tile [..., K, M] among zeros, where the array has it."""
@@ -129,6 +162,17 @@ class GoldenTensor:
             return pair_column_chain(PairOperand(*weights), PairOperand(*columns))
         return quad_column_chain(*(QuadOperand(PairOperand(*side[:-1]), side[-1]) for side in (weights, columns)))
 
+    def _apart(self, weights: Operands, columns: Operands, neutral: NDArray[np.bool_]) -> NDArray[np.uint32]:
+        """Sums of columns that have not all rows: each chain is that of its own ones, in their order."""
+        chain = np.zeros((neutral.shape[1], columns[0].shape[-1]), np.uint32)
+        patterns, which = np.unique(neutral, axis=1, return_inverse=True)
+        for n, pattern in enumerate(patterns.T):
+            its, rows = np.flatnonzero(which.reshape(-1) == n), np.flatnonzero(~pattern)
+            if len(rows):
+                own = tuple(each[..., rows[:, None], its] for each in weights)
+                chain[its] = self._chain(own, tuple(each[..., rows, :] for each in columns), None)
+        return chain
+
     def transpose(self, instruction: Instruction) -> None:
         """dst[M, K] = 16 bits of src0[K, M]; the registers of matmuls stay as they are."""
         source = operand(instruction, "src0", count=instruction["partitions"])
@@ -160,7 +204,8 @@ class GoldenTensor:
             ratio = instruction[f"src0_size{AP_DIMS - 1}"]
             operands = tuple(candidates(each, ratio) for each in operands)
             picks = picks_of(self._active.tags[tile], ratio, self._config.tensor.group_rows)
-        chain = self._chain(weights, operands, picks)
+        neutral = self._active.neutral[tile]
+        chain = self._apart(weights, operands, neutral) if neutral.any() else self._chain(weights, operands, picks)
         random = self.generators.draw(its_columns, target.elements) if instruction["rounding"] else None
         if not instruction["accumulate"]:
             carries = target.format == CARRIED

@@ -15,7 +15,7 @@ from makalu.spec.config import CoreConfig, TensorConfig
 from makalu.spec.formats import FP32
 
 from .background import BitsModel
-from .operand import operand_values
+from .operand import NEUTRAL_VALUE, operand_values
 from .short import short_products
 
 __all__ = ["ArrayModel", "round_chain"]
@@ -144,12 +144,12 @@ class ArrayModel:
         self._sums = [(total, product_known & known_above), *self._sums[:-1]]
 
     def _multiply(self) -> None:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             product = (self._x if self._choice is None else self._choice.moving(self._x)) * self._active
         if self._pairs is not None:
             product = np.where(self._pairs.paired, self._pairs.products(), product)
         neutral = ~self._x_active
-        product[neutral] = -0.0  # changes no number, zero or NaN of the chain
+        product[neutral | (self._active == NEUTRAL_VALUE)] = -0.0  # changes no number, zero or NaN of the chain
         known = self._active_known if self._pairs is None else self._active_known & self._pairs.alike
         if self._choice is not None:
             known = known & self._choice.there()

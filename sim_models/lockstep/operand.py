@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makalu.spec.chain import KIND_BITS, OPERAND_EXPONENT_BITS, STATIONARY_BIAS, ZERO_EXPONENT, Kind
+from makalu.spec.chain import KIND_BITS, NEUTRAL, OPERAND_EXPONENT_BITS, STATIONARY_BIAS, ZERO_EXPONENT, Kind
 from makalu.spec.formats import CARRIED, SIGNIFICAND_BITS, Format
 from makalu.spec.tensor_types import CARRIED_EXPONENT, CARRIED_PLACES, TRANSPOSES, Part
 
-__all__ = ["operand_values", "operand_words"]
+__all__ = ["NEUTRAL_VALUE", "operand_values", "operand_words"]
+
+NEUTRAL_VALUE = 2.0**1000
+"""Of `NEUTRAL`: beyond every operand, so that it cannot be taken for one."""
 
 _SIGNIFICAND = KIND_BITS
 _EXPONENT = _SIGNIFICAND + SIGNIFICAND_BITS
@@ -89,7 +92,7 @@ def _carrying(bits: NDArray[np.int64], stationary: bool) -> NDArray[np.int64]:
 
 
 def operand_values(words: NDArray[Any], *, stationary: bool) -> NDArray[np.float64]:
-    """What operands stand for."""
+    """What operands stand for; of a weight that is none, `NEUTRAL_VALUE`."""
     words = np.asarray(words, np.int64)
     kind = words & ((1 << KIND_BITS) - 1)
     significand = words >> _SIGNIFICAND & ((1 << SIGNIFICAND_BITS) - 1)
@@ -98,4 +101,5 @@ def operand_values(words: NDArray[Any], *, stationary: bool) -> NDArray[np.float
     places = exponent - (SIGNIFICAND_BITS - 1) - (STATIONARY_BIAS if stationary else 0)
     values = np.ldexp(significand.astype(np.float64), places.astype(np.int32))
     values = np.where(kind == Kind.INFINITE, np.inf, np.where(kind == Kind.NAN, np.nan, values))
-    return np.copysign(values, np.where(words >> _SIGN & 1, -1.0, 1.0))
+    values = np.copysign(values, np.where(words >> _SIGN & 1, -1.0, 1.0))
+    return np.where(words == NEUTRAL, NEUTRAL_VALUE, values) if stationary else values

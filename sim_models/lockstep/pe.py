@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.spec.chain import NEUTRAL
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import FP32
 
@@ -109,6 +110,8 @@ class PeModel:
             return None
         if self._flags[2]:
             return short_products(np.array([self._x]), np.array([self._active]), self._short)
+        if self._active == NEUTRAL:
+            return np.array([-0.0])
         moving = operand_values(np.array([self._x]), stationary=False)
         with np.errstate(invalid="ignore"):
             return np.asarray(moving * operand_values(np.array([self._active]), stationary=True))

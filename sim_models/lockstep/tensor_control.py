@@ -25,7 +25,8 @@ class Read(NamedTuple):
 
 class Group(NamedTuple):
     """`place`: of the group in its word, in groups of the smallest operand; `ratio`: 0 where weights have no tags;
-    `number`: of the group in its load, where weights may have some; `offset`: of exponents.
+    `number`: of the group in its load, where weights may have some; `offset`: of exponents; `apart`: NEUTRAL in rows
+    outside of the load.
     """
 
     buffer: int
@@ -37,6 +38,7 @@ class Group(NamedTuple):
     ratio: int = 0
     number: int = 0
     offset: int = 0
+    apart: int = 0
 
 
 class Column(NamedTuple):

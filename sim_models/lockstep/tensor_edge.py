@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makalu.spec.chain import NEUTRAL
 from makalu.spec.config import CoreConfig
 from makalu.spec.formats import FORMAT_OF_CODE, Format
 from makalu.spec.quads import QUADS
@@ -126,12 +127,14 @@ class TensorEdgesModel:
             "swap": (c["column", "valid"] & c["column", "swap"]) != 0,
             "paired": active & self._paired(c, "column"),
         }
-        valid = (c["group", "valid"] != 0) & self._active["still"][rows, c["group", "buffer"]]
+        inside = (c["group", "valid"] != 0) & self._active["still"][rows, c["group", "buffer"]]
+        valid = inside | ((c["group", "valid"] & c["group", "apart"]) != 0)
+        operands = self._operands(c, "group", "still", inside, tensor.load_columns, inputs)
         w = {
-            "operands": self._operands(c, "group", "still", valid, tensor.load_columns, inputs),
+            "operands": np.where((valid & ~inside)[:, None], NEUTRAL, operands),
             "tag": np.where(valid, c["group", "tag"], 0),
             "valid": valid,
-            "paired": valid & self._paired(c, "group"),
+            "paired": inside & self._paired(c, "group"),
         }
         if self.config.tensor.background:
             x["turn"] = (c["turn", "valid"] != 0) & (rows >= c["turn", "start"])

@@ -327,7 +327,7 @@ class TensorHeadModel:
             number = g if tensor.sparse else 0
             tag = column // tensor.load_columns + g
             kind = source.format.code, part, int(rows > 1), ratio
-            here = Group(buffer, place, tag, *kind, number, load["exponent_offset"])
+            here = Group(buffer, place, tag, *kind, number, load["exponent_offset"], load["apart"])
             self._groups[a + LOAD_LEAD + group_cycle(source.format, g, sparse=sparse)] = here
             if mode.scaled and self._scales is not None:
                 self._scales.group(a + LOAD_LEAD + group_cycle(source.format, g), g)

@@ -118,6 +118,11 @@ class KernelRun:
     """The timing model's."""
 
     @property
+    def matmul_ends(self) -> list[int]:
+        """Cycles of the last commit of each matmul and of each transpose beside matmuls."""
+        return [event.cycle for event in self.trace.finishes() if event.where is Channel.MATMUL]
+
+    @property
     def first_load(self) -> int:
         """Cycle in which the first load_stationary issues."""
         return next(event.cycle for event in self.trace.issues() if event.where == Queue.TENSOR)

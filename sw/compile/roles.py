@@ -34,7 +34,7 @@ class Roles:
 ROLES: Mapping[Opcode, Roles] = {
     Opcode.LOAD_STATIONARY: Roles(
         {"stationary": "src0"},
-        numbers={"part": "part", "mode": "mode", "column": "column", "exponent_offset": "exponent_offset"},
+        numbers={name: name for name in ("part", "mode", "column", "apart", "exponent_offset")},
         scales="src1",
     ),
     Opcode.MATMUL: Roles(

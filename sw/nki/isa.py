@@ -98,8 +98,10 @@ def nc_matmul(
 
     With tile_position and tile_size, both (rows, columns), operands are in those PE rows and dst in those PSUM
     partitions; operands of other partitions are copied first. Without them dst may begin at any multiple of 32, of a
-    smaller core a quarter of its columns. Does not: run matmuls of different tiles at the same time, as the documents
-    say; one goes behind the other, and the sums are the same.
+    smaller core a quarter of its columns. Calls directly one after the other whose tiles share neither rows nor columns
+    run at once, as one matmul with a load each, where their rows and columns adjoin and their moving tiles and dst lie
+    in one storage each, with the same pattern. Does not: run those at once that share rows or columns, as the documents
+    say; one goes behind the other. The sums are the same.
 
     `exponent_offset` is not in NKI, which has no word for cFP8: ours. Of (stationary, moving), each from -32 to 31, of
     operands of fp8 (trn1, trn2): elements count as x * 2^offset, exactly; not in double row, nor in a transpose.

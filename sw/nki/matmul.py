@@ -10,7 +10,7 @@ from makalu.spec.tensor_modes import MODES, Mode
 from makalu.spec.tensor_types import MIXING, TRANSPOSES, Part, mixable, passes
 
 from .arguments import checked_tensor
-from .cfp8 import offset_number
+from .concurrent import Small, record_matmul
 from .core_rules import named, rule_of, types_of
 from .double_row import check_rows, placed_rows
 from .errors import KernelError, NotBuiltError
@@ -149,7 +149,11 @@ def matmul(
     elif double:
         _record_rows(dst, stationary, moving, adds)
     else:
-        _record(dst, stationary, moving, adds, (whole[0], whole[1] or transpose), offsets)
+        splits = [
+            t.dtype.splits and not known for t, known in ((stationary, whole[0]), (moving, whole[1] or transpose))
+        ]
+        steps = tuple((int(part), int(other)) for part, other in passes(*splits))
+        record_matmul(Small(dst, stationary, moving, adds, steps, offsets), alone=tile is None or transpose)
     dst.storage.mark(dst, Written.MATMUL)
 
 
@@ -164,26 +168,6 @@ def _record_rows(dst: Tensor, stationary: Tensor, moving: Tensor, adds: bool) ->
     numbers = {"part": int(Part.UPPER), "mode": int(Mode.DOUBLE_ROW)}
     current().append(_LOAD, {"stationary": stationary}, numbers | {"column": dst.partition})
     current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers | {"accumulate": int(adds)})
-
-
-def _record(
-    dst: Tensor,
-    stationary: Tensor,
-    moving: Tensor,
-    adds: bool,
-    whole: tuple[bool, bool],
-    offsets: tuple[int, ...],
-) -> None:
-    """A matmul for each pass, in the order that is part of the numerics; a load where the stationary part changes."""
-    splits = [tensor.dtype.splits and not known for tensor, known in zip((stationary, moving), whole, strict=True)]
-    loaded: Part | None = None
-    for step, (part, other) in enumerate(passes(*splits)):
-        if part != loaded:
-            numbers = {"part": int(part), "column": dst.partition} | offset_number(offsets[0])
-            current().append(_LOAD, {"stationary": stationary}, numbers)
-            loaded = part
-        numbers = {"part": int(other), "accumulate": int(adds or step > 0)} | offset_number(offsets[1])
-        current().append(_MATMUL, {"dst": dst, "moving": moving}, numbers)
 
 
 def _in_tile(tensor: Tensor, tile: PeTile, step: int) -> Tensor:

@@ -110,6 +110,8 @@ class Recording:
         """Operations so far."""
         self.last_of_tensor: Opcode | None = None
         """The last operation of the Tensor engine."""
+        self.together: Any = None
+        """Small matmuls that the next one may run with (`concurrent`)."""
         self.kept: dict[Any, tuple[Tensor, int]] = {}
         """Tiles and constants that several operations share, by what makes them equal; from which operation on."""
         self._open = [self.body]
@@ -136,6 +138,16 @@ class Recording:
             self.last_of_tensor = opcode
         self._open[-1].items.append(Operation(opcode=opcode, tensors=tensors, numbers=numbers, call=call, sites=sites))
         self.count += 1
+
+    @property
+    def block(self) -> Block:
+        """The innermost open one."""
+        return self._open[-1]
+
+    def take_back(self, count: int) -> None:
+        """The last operations of the innermost block, which others take the place of."""
+        del self.block.items[len(self.block.items) - count :]
+        self.count -= count
 
     def check_own(self, role: str, tensor: Tensor) -> None:
         """Errors: a tensor that another call of a kernel made."""

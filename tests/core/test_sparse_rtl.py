@@ -16,7 +16,7 @@ from tests.core.test_sparse import compiled, every_pair, inputs_of, product, the
 from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 
-SMALL = "eight-sparse"
+SMALL = "eight-background"
 K, M = 8, 8
 
 

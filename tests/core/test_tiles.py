@@ -22,7 +22,7 @@ from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 from verif.tensor.elements import random_elements, random_scales
 
-SMALL = "eight-sparse"
+SMALL = "eight-background"
 BF16 = FORMATS["bf16"]
 LOAD, MATMUL = Opcode.LOAD_STATIONARY, Opcode.MATMUL
 N = 19

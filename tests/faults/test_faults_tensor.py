@@ -49,6 +49,20 @@ FAULTS = (
         message="(head__control|tensor_edge__w)",
     ),
     Fault(
+        name="weights-that-are-none-count",
+        line=r"assign counts = (active) & _\d+_;",
+        becomes=r"assign counts = \1;",
+        test="ragged_programs",
+        message="array__p",
+    ),
+    Fault(
+        name="other-rows-keep-their-weights",
+        line=r"s0_apart <= .*;",
+        becomes="s0_apart <= 0;",
+        test="ragged_programs",
+        message="(head__control|tensor_edge__w)",
+    ),
+    Fault(
         name="tile-written-to-the-first-partitions",
         line=r"first_column <= .*;",
         becomes="first_column <= 0;",

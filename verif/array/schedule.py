@@ -13,7 +13,7 @@ from makalu.sim_models.golden.arithmetic import matmul_column_chain
 from makalu.sim_models.golden.formats import tensor_operand
 from makalu.sim_models.golden.sparsity import picks_of
 from makalu.sim_models.lockstep.operand import operand_words
-from makalu.spec.chain import OPERAND_BITS
+from makalu.spec.chain import NEUTRAL, OPERAND_BITS
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import Format
 from makalu.spec.sparsity import ROW_CANDIDATES, SPARSE, TAG_BITS, deskew
@@ -36,6 +36,8 @@ class Matmul:
     kinds: tuple[tuple[Format, Part], tuple[Format, Part]]
     """Of stationary and moving."""
     subnormals: str
+    none: NDArray[np.bool_] | None = None
+    """[K, M]: those that are no weights, where some are none."""
     tags: NDArray[np.int64] | None = None
     rows: int = 1
     """Of a group."""
@@ -49,8 +51,9 @@ class Matmul:
         """stationary and moving as operands."""
         (weight, its), (element, other) = self.kinds
         flags = {"subnormals": self.subnormals}
+        weights = operand_words(self.stationary, form=weight, part=its, stationary=True, **flags)
         return (
-            operand_words(self.stationary, form=weight, part=its, stationary=True, **flags),
+            weights if self.none is None else np.where(self.none, NEUTRAL, weights),
             operand_words(self.moving, form=element, part=other, stationary=False, **flags),
         )
 
@@ -62,6 +65,13 @@ class Matmul:
         weights = tensor_operand(weight, its, self.stationary, **flags)
         moving = tensor_operand(element, other, self.moving, **flags)
         picks = None
+        if self.none is not None:  # each column's chain is that of its own rows
+            return np.concatenate(
+                [
+                    matmul_column_chain(weights[rows, m, None], moving[rows], form=None, **flags)
+                    for m, rows in enumerate(~self.none.T)
+                ]
+            )
         if self.tags is not None:
             picks = picks_of(self.tags, moving.shape[1], self.rows)
             moving = moving.reshape(-1, moving.shape[-1])
@@ -192,6 +202,7 @@ def random_matmuls(
                 start=start - start % rows if sparse else start,
                 stationary=random_elements(numbers, kinds[0][0], (k, m), specials=specials),
                 moving=random_elements(numbers, kinds[1][0], (k, *deep, n), specials=specials),
+                none=None if sparse or rng.random() < 0.7 else numbers.random((k, m)) < rng.choice((0.2, 0.8)),
                 tags=tags,
                 rows=rows,
                 kinds=kinds,

@@ -51,13 +51,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "dma": {"burst_bytes": 256, "partition_lines": 8, "outstanding_reads": 16, "outstanding_writes": 16},
     },
     "eight-mx": EIGHT_MX,
-    # structured sparsity: one group of four partitions with words of 8 bytes, L = 1; two with words of 16, L = 2, every
-    # other mode and MX; smaller groups
+    # structured sparsity: one group of four partitions with words of 8 bytes, L = 1; smaller groups
     "sparse": {"tensor": {"candidates": 16, "moving_buffers": 8}},
-    "eight-sparse": EIGHT_MX | {"tensor": EIGHT_MX["tensor"] | {"candidates": 16, "moving_buffers": 8}},
     "pairs-of-rows": WIDE | {"tensor": WIDE["tensor"] | {"candidates": 8, "moving_buffers": 8}},
     "one-row-groups": {"tensor": {"candidates": 4, "moving_buffers": 8}},
-    # transposes beside matmuls: L of 3 alone, L of 2 beside MX and tags
+    # transposes beside matmuls: L of 3 alone; L of 2, words of 16 bytes, beside two groups of tags, MX and every mode
     "background": {"tensor": {"add_stages": 3, "background_bits": 16}},
     "eight-background": EIGHT_MX
     | {"tensor": EIGHT_MX["tensor"] | {"candidates": 16, "moving_buffers": 8, "background_bits": 16}},

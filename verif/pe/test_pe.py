@@ -12,7 +12,7 @@ from makalu.sim_models.golden.arithmetic import fma_chain_step
 from makalu.sim_models.lockstep.operand import operand_values, operand_words
 from makalu.sim_models.lockstep.pe import PeInputs, PeModel
 from makalu.sim_models.lockstep.short import pair_words, quad_words, short_products
-from makalu.spec.chain import OPERAND_BITS, ZERO_EXPONENT, Kind
+from makalu.spec.chain import NEUTRAL, OPERAND_BITS, ZERO_EXPONENT, Kind
 from makalu.spec.config import TensorConfig
 from makalu.spec.formats import BF16, FP32, Format
 from makalu.spec.pairs import PAIRABLE
@@ -209,7 +209,9 @@ async def cancellation(dut):
 
 @cocotb.test()
 async def every_operand(dut):
-    """Elements of every format that the array may have, each part of them, with one of any other, onto what cancels."""
+    """Elements of every format that the array may have, each part of them, with one of any other, onto what cancels;
+    some meet no weight.
+    """
     b = Bench(dut)
     await b.start()
     numbers, kinds = np.random.default_rng(bench_params()["seed"]), operand_kinds(b.tensor)
@@ -226,6 +228,7 @@ async def every_operand(dut):
         product = (values[0] * values[1]).ravel()
         near = (product * numbers.choice([-1, -1 - 2**-12, 0.5, 2.0**-20], product.shape)).astype(np.float32)
     count = len(near)
+    words[1] = np.where(numbers.random(shape) < 0.05, NEUTRAL, words[1])
     sums = np.where(numbers.random(count) < 0.2, fp32_operands(numbers, count), near.view(np.uint32))
     behind = 1 + b.tensor.mul_stages
     cycles = count + 1 + behind + b.tensor.add_stages + 1

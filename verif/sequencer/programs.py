@@ -174,6 +174,7 @@ def legal(
         "accumulate": int(out.get("dst_dtype") in [form.code for form in SUMS] and rng.random() < 0.5),
         "part": rng.randint(0, config.tensor.parts) if MODES[mode].parts else 0,
         "mode": int(mode),
+        "apart": int(mode is Mode.SINGLE and rng.random() < 0.5),
         "ratio": ratio,
         "operand0_tensor": int(scalar),
         "op0": rng.choice(list(AluOp)),
@@ -272,7 +273,8 @@ BROKEN: tuple[ErrorCode, ...] = (
 def broken(rng: random.Random, code: ErrorCode, config: CoreConfig) -> tuple[Queue, bytes]:
     """A queue and an instruction that breaks the rule of `code` and none whose code goes before it."""
     opcode, fields = _broken_choices(rng, config)[code]
-    own = legal(rng, opcode, config)
+    # what is legal in single mode only is broken in another
+    own = legal(rng, opcode, config, mode=Mode.DOUBLE_ROW if "apart" in fields else Mode.SINGLE)
     if code is ErrorCode.MEMORY_ADDRESS:
         fields = {"address": _outside(rng, own, "dst" if opcode is Opcode.DMA_LOAD else "src0", config)}
     word = encode(Instruction(opcode, own))
@@ -329,7 +331,10 @@ def _broken_choices(rng: random.Random, config: CoreConfig) -> dict[ErrorCode, t
     return {
         ErrorCode.OPCODE: (owner, {"opcode": int(opcode)}),
         ErrorCode.RESERVED: (rng.choice((copy, matmul, load, Opcode.ACTIVATION)), {}),
-        ErrorCode.OPERAND: (copy, {"dst_space": rng.choice((Space.NONE, Space.PSUM, 3))}),
+        ErrorCode.OPERAND: rng.choice(
+            [(copy, {"dst_space": rng.choice((Space.NONE, Space.PSUM, 3))})]
+            + [(Opcode.LOAD_STATIONARY, {"apart": 1})] * (Mode.DOUBLE_ROW in config.tensor.modes)
+        ),
         ErrorCode.SIZE: (matmul, {rng.choice(("columns", "partitions")): rng.choice((0, config.partitions + 1, 255))}),
         ErrorCode.PARTITION: rng.choice(((matmul, {"dst_partition": 1}), (rng.choice(anyone), beyond_rows))),
         ErrorCode.ALIGNMENT: (Opcode.LOAD_STATIONARY, {"src0_stride0": rng.choice((0, 2, -1))}),

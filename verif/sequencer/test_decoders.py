@@ -167,6 +167,7 @@ async def verdicts(dut: Any) -> None:
     points["takes a tile's place"] = bool(config.tensor.background)
     points |= {mode: mode != Mode.SINGLE for mode in config.tensor.modes}
     points |= {"moved": config.cfp8, "not movable": config.cfp8}
+    points |= {"apart": True, "not apart": len(config.tensor.modes) > 1}
     for point, there in points.items():
         assert not there or seen[point] > params["words"] // 600, f"{seen[point]} instructions: {point}"
     assert not missing, f"never seen: {sorted(missing)}"
@@ -191,8 +192,10 @@ def _compare(data: dict[Any, bytes], codes: dict[Any, Any], checks: dict[Any, Qu
         seen["mixed"] += MIXING in text
         seen["takes a tile's place"] += "take the place of its tile" in text
         seen["of another mode"] += "that of the stationary" in text
+        seen["not apart"] += "apart must be 0 while mode is" in text
         seen["not movable"] += code is ErrorCode.OPERAND and "exponent_offset" in text
         if queue is Queue.TENSOR and code is ErrorCode.NONE:
             legal_one = decode(word)
             seen[legal_one["mode"]] += legal_one.opcode is Opcode.MATMUL
             seen["moved"] += legal_one["exponent_offset"] != 0
+            seen["apart"] += legal_one["apart"]

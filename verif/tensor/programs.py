@@ -79,15 +79,16 @@ def load(
     scales: Scales | None = None,
     first: int = 0,
     moved: int = 0,
+    apart: bool = False,
     tag: int = 0,
 ) -> Instruction:
     """shadow[count, columns] of PE columns from `first` on; `rows`: from row to row, in double row [elements];
-    `scales`: those of mx; `moved`: its exponent_offset.
+    `scales`: those of mx; `moved`: its exponent_offset; `apart`: with no weights in other rows of these columns.
     """
     where = _operand("src0", Space.SBUF, form.code, start, offset, (columns, 1, 1, 1), (1, 0, 0, 0))
     where |= _rows(rows) | _scales(scales, start, columns)
     where |= {"partitions": count, "column": first, "part": part, "exponent_offset": moved, "tag": tag}
-    return Instruction(Opcode.LOAD_STATIONARY, where)
+    return Instruction(Opcode.LOAD_STATIONARY, where | {"apart": int(apart)})
 
 
 def _rows(step: int | None) -> dict[str, int]:

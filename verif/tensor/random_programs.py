@@ -1,7 +1,7 @@
 """Random legal instruction streams for the tensor engine: ragged ones, and ones whose destinations return."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from makalu.sim_models.golden.walker import extent
 from makalu.spec.cfp8 import OFFSETS
@@ -29,6 +29,8 @@ from verif.tensor.programs import (
 
 __all__ = ["between", "first_column", "hazards", "ragged", "random_transpose"]
 
+APART = 0.3
+"""Share of loads that are several, of tiles with rows of their own."""
 TRANSPOSED = 0.25
 """Share of transposes beside matmuls, where they may be."""
 OFTEN = 6
@@ -173,6 +175,35 @@ def _random_load(rng: random.Random, config: CoreConfig, tag: int) -> tuple[Inst
     return load(offset=offset, rows=rows, scales=scales, **tile), loaded
 
 
+def _random_tiles(rng: random.Random, config: CoreConfig, tag: int) -> tuple[list[Instruction], _Loaded]:
+    """Loads of tiles side by side, of any rows each, in any order and some of them twice: columns that a matmul has
+    with all rows, or, where the first load is none of those that are apart, with its rows.
+    """
+    tensor, word = config.tensor, config.sbuf.word_bytes
+    mode, step = MODES[Mode.SINGLE], tensor.column_tile
+    cuts = sorted(rng.sample(range(tensor.columns // step), min(tensor.columns // step, rng.randint(2, 4))))
+    last = rng.randint(cuts[-1] * step + 1, tensor.columns)
+    pieces = list(zip(cuts, [*(step * cut for cut in cuts[1:]), last], strict=True))
+    rng.shuffle(pieces)
+    pieces = [*pieces, rng.choice(pieces)] if rng.random() < 0.2 else pieces
+    whole = rng.random() < 0.75
+    form, part = rng.choice(_kinds(config, mode))
+    loads, loaded = [], _Loaded(mode, form, 0, tensor.rows, last - cuts[0] * step, cuts[0] * step)
+    for n, (cut, end) in enumerate(pieces):
+        count = rng.randint(1, tensor.rows)
+        start = rng.randint(0, tensor.rows - count)
+        form, part = rng.choice([kind for kind in _kinds(config, mode) if mixable(form, kind[0])])
+        offset = window(config, rng.randrange(_data_banks(config)))
+        offset += word * rng.randrange((SBUF_WINDOW // 2 - form.bytes * tensor.columns) // word)
+        apart = whole or n > 0
+        if not apart:
+            loaded = replace(loaded, start=start, count=count)
+        tile = {"offset": offset, "columns": end - cut * step, "start": start, "count": count, "first": cut * step}
+        kind = {"form": form, "part": part, "moved": _moved(rng, config, mode, form, part)}
+        loads.append(load(**tile, **kind, apart=apart, tag=tag))
+    return loads, replace(loaded, form=form)
+
+
 def _random_matmul(
     rng: random.Random, config: CoreConfig, loaded: _Loaded, tag: int, *, most: int, accumulate: float, narrow: bool
 ) -> Instruction:
@@ -192,6 +223,8 @@ def _random_matmul(
     adds = rng.random() < accumulate
     into = rng.choice([form for form in tensor.outputs if form in SUMS or not adds])
     dst, dst_strides = _target(rng, config, sizes, into, narrow=narrow)
+    columns = rng.choice((loaded.columns, rng.randint(1, loaded.columns)))
+    first = loaded.first + tensor.column_tile * rng.randint(0, (loaded.columns - columns) // tensor.column_tile)
     return matmul(
         moving=moving,
         dst=dst,
@@ -200,7 +233,7 @@ def _random_matmul(
         dst_strides=dst_strides,
         start=loaded.start + _start(rng, config, mode, loaded.count - count),
         count=count,
-        columns=rng.choice((loaded.columns, rng.randint(1, loaded.columns))),
+        columns=columns,
         accumulate=adds,
         form=form,
         part=part,
@@ -208,7 +241,7 @@ def _random_matmul(
         rounding=rng.randint(0, 1) if config.stochastic_sums and into in SHORTER else 0,
         rows=rows,
         scales=scales,
-        first=loaded.first,
+        first=first,
         moved=_moved(rng, config, mode, form, part),
         tag=tag,
     )
@@ -262,6 +295,9 @@ def _random(
             instruction = random_transpose(rng, config, tag)
         elif rng.random() < loads:
             instruction, loaded = _random_load(rng, config, tag)
+            if rng.random() < APART:
+                (*tiles, instruction), loaded = _random_tiles(rng, config, tag)
+                out += [Command(tile, gap if rng.random() < gaps else 0) for tile in tiles]
         else:
             its = {"most": most, "accumulate": accumulate, "narrow": narrow}
             instruction = _random_matmul(rng, config, loaded, tag, **its)

@@ -165,12 +165,13 @@ def sparse_tiles(config: CoreConfig, rng: random.Random, *, matmuls: int, most: 
 
 
 def chunks(config: CoreConfig, rng: random.Random, *, commands: int) -> list[list[Command]]:
-    """Dense ones: a load each, and the matmuls of its tile."""
+    """Dense ones: a load each, or several of tiles that are apart, and the matmuls of them."""
     dense = replace(config, tensor=replace(config.tensor, candidates=1))
     out: list[list[Command]] = []
     for command in rng.choice((ragged, hazards))(dense, rng, commands=commands):
         if command.instruction.opcode == Opcode.LOAD_STATIONARY:
-            out.append([])
+            joins = command.instruction["apart"] and out and out[-1][-1].instruction.opcode == Opcode.LOAD_STATIONARY
+            out += [] if joins else [[]]
         if out:
             out[-1].append(command)
     return out

@@ -280,6 +280,7 @@ class TensorBench(SideBySide):
             if out[name]:
                 cycles.append(self.cycle)
         self.seen["moved weights"] += groups is not None and groups.offset != 0
+        self.seen["tiles apart"] += groups is not None and groups.apart
         self.seen["load overlaps columns"] += groups is not None and column is not None
         self.seen["stalled"] += out["stalled"]
         self.seen["all buffers held"] += len(self.model.head._held) == self.config.tensor.moving_buffers

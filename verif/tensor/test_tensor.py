@@ -100,6 +100,7 @@ async def ragged_programs(dut: Any) -> None:
     bench.dma_reads = 0.4
     await against_golden(bench, ragged(CONFIG, bench.rng, commands=COMMANDS))
     points = ("swap", "stalled", "load waits", "matmul waits", "accumulate", "overwrite", "tile of columns")
+    points += ("tiles apart",)
     points += ("bf16 by random bits",) * CONFIG.stochastic_sums
     points += ("half a word",) * CONFIG.tensor.halves + ("pairs",) * (CONFIG.tensor.products > 1)
     points += ("quads",) * bool(CONFIG.tensor.quads) + ("moved columns", "moved weights") * CONFIG.cfp8

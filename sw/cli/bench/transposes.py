@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from makalu.spec.config import CoreConfig
-from makalu.spec.engines import Channel
 from makalu.spec.formats import BF16
 from makalu.sw.cli.kernels import make_case, run_case
 from makalu.sw.compile.compiler import compile_kernel
@@ -33,7 +32,7 @@ def measure_chain(machine: Machine, count: int) -> tuple[list[Figure], tuple[Any
     program = compile_kernel(_chain(config, count), config, TensorSpec((size, banks * size), BF16))
     values = np.random.default_rng(count).standard_normal((size, banks * size)).astype(np.float32)
     run = run_case(machine, make_case(config, program, {"x": values}, "out"))
-    ends = [event.cycle for event in run.trace.finishes() if event.where is Channel.MATMUL][-(count // 2) :]
+    ends = run.matmul_ends[-(count // 2) :]
     each = (ends[-1] - ends[0]) / (len(ends) - 1)
     beside = bool(config.tensor.background)
     name = f"types_{config.name}_bf16-transposes"

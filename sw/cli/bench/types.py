@@ -9,6 +9,7 @@ from makalu.spec.preset import load_preset
 from makalu.spec.sparsity import RATIO_LIMIT
 from makalu.spec.tensor_modes import MODES, Mode, TensorMode
 from makalu.spec.tensor_types import passes
+from makalu.sw.cli.bench.small import measure_small
 from makalu.sw.cli.bench.transposes import measure_chain
 from makalu.sw.cli.kernels import KernelRun, gemm_case, gemm_floor, mx_gemm_case, run_case, sparse_gemm_case
 from makalu.sw.results import Figure, at_least, at_most
@@ -48,6 +49,9 @@ def measure(console: Console) -> list[Figure]:
     turns = Table(title=f"{MATMULS} transposes of whole tiles of bf16, one behind the other")
     for heading in ("core", "cycles", "each", "of K", "timing differs by", "mismatched"):
         turns.add_column(heading, justify="right")
+    small = Table(title=f"{MATMULS} sets of small matmuls of {WIDTH} columns in tiles on the diagonal, bf16")
+    for heading in ("core", "cycles", "a set", "MAC/cycle", "of the diagonal", "timing differs by", "mismatched"):
+        small.add_column(heading, justify="right")
     for preset in PRESETS:
         config = load_preset(preset)
         machine = Machine(config=config, observe="trace", fast=True)
@@ -64,11 +68,14 @@ def measure(console: Console) -> list[Figure]:
                     case = gemm_case(config, *size, dtype=form, rows=mode.rows)
                 run = run_case(machine, case)
                 figures += _figures(config, form, mode, size, run, table)
-        own, cells = measure_chain(machine, MATMULS)
-        figures += own
-        turns.add_row(config.name, *(f"{cell:,}" if isinstance(cell, int) else f"{cell:.3g}" for cell in cells))
-    console.print(table)
-    console.print(turns)
+        for shown, (own, cells) in (
+            (turns, measure_chain(machine, MATMULS)),
+            (small, measure_small(machine, MATMULS, WIDTH)),
+        ):
+            figures += own
+            shown.add_row(config.name, *(f"{cell:,}" if isinstance(cell, int) else f"{cell:,.4g}" for cell in cells))
+    for each in (table, turns, small):
+        console.print(each)
     return figures
 
 
