@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from .cfp8 import CFP8
 from .chain import OPERAND_BITS
@@ -11,7 +12,7 @@ from .config_rules import check
 from .formats import ACCUMULATOR, CARRIED, E8M0, FORMATS, FP32, LANE_ELEMENTS, SINGLES, SUMS, Format
 from .quads import QUAD_BITS, QUAD_ELEMENTS, QUADS
 from .random_bits import GENERATORS, STOCHASTIC
-from .sparsity import ROW_CANDIDATES
+from .sparsity import ROW_CANDIDATES, TAGS
 from .tensor_modes import MODES, Mode
 from .tensor_types import TRANSPOSES, Part
 
@@ -64,17 +65,17 @@ class TensorConfig:
     """What a matmul writes to PSUM: fp32 sums; bf16, sums rounded to it; uint16, the bits that they carry: exact
     transposes."""
 
-    @property
+    @cached_property
     def operands(self) -> tuple[Format, ...]:
         """`formats` as records."""
         return tuple(FORMATS[name] for name in self.formats)
 
-    @property
+    @cached_property
     def singles(self) -> tuple[Format, ...]:
         """Those of `operands` that are multiplied one by one."""
         return tuple(form for form in self.operands if form in SINGLES)
 
-    @property
+    @cached_property
     def quads(self) -> tuple[Format, ...]:
         """Those of `operands` that are multiplied in fours."""
         return tuple(form for form in self.operands if form in QUADS)
@@ -84,17 +85,17 @@ class TensorConfig:
         """Width of an operand inside the array."""
         return QUAD_BITS if self.products == QUAD_ELEMENTS else OPERAND_BITS
 
-    @property
+    @cached_property
     def smallest(self) -> int:
         """log2 of the bytes of the smallest operand: places in a word are counted in these."""
         return min(form.size_log2 for form in self.operands)
 
-    @property
+    @cached_property
     def splits(self) -> bool:
         """Some operand format has a lower part."""
         return any(form.splits for form in self.operands)
 
-    @property
+    @cached_property
     def modes(self) -> tuple[Mode, ...]:
         """Those that the array has, in the order of their numbers."""
         rows = (row for row in MODES.values() if row.products <= self.products)
@@ -115,7 +116,7 @@ class TensorConfig:
         """Partitions whose moving elements a tag chooses among."""
         return max(1, self.candidates // ROW_CANDIDATES)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Format, ...]:
         """`results` as records."""
         return tuple(FORMATS[name] for name in self.results)
@@ -130,27 +131,27 @@ class TensorConfig:
         """What a transpose beside matmuls writes: one type, or none."""
         return (CARRIED,) if self.background_bits else ()
 
-    @property
+    @cached_property
     def sums(self) -> tuple[Format, ...]:
         """Those of `outputs` that a matmul may add to."""
         return tuple(form for form in self.outputs if form in SUMS)
 
-    @property
+    @cached_property
     def rounds(self) -> bool:
         """Sums are rounded to a half of PSUM's word."""
         return self.sums != (ACCUMULATOR,)
 
-    @property
+    @cached_property
     def halves(self) -> bool:
         """PSUM is written by halves of a word too."""
         return self.rounds or self.carries
 
-    @property
+    @cached_property
     def smallest_result(self) -> int:
         """Bytes that an element of PSUM takes at least."""
         return min(form.bytes for form in self.outputs)
 
-    @property
+    @cached_property
     def parts(self) -> int:
         """The last of the parts that an operand may be."""
         last = Part.LOWER if self.splits else Part.UPPER
@@ -339,7 +340,7 @@ class CoreConfig:
         """Exponent biases of fp8 operands may be moved (`cfp8.py`)."""
         return CFP8 in self.features
 
-    @property
+    @cached_property
     def generators(self) -> tuple[str, ...]:
         """Who has a generator of random bits in each partition: PSUM where it rounds sums."""
         sums = self.tensor.rounds
@@ -350,16 +351,29 @@ class CoreConfig:
         """A matmul may round its sums so."""
         return "psum" in self.generators
 
-    @property
+    @cached_property
     def elements(self) -> tuple[Format, ...]:
         """Types that Vector, Scalar and DMA have: PSUM's, those that the array multiplies singly, and integers."""
         names = (ACCUMULATOR.name, *self.tensor.formats, *self.integers)
         return tuple(form for form in LANE_ELEMENTS if form.name in names)
 
-    @property
+    @cached_property
     def storable(self) -> tuple[Format, ...]:
         """Types of tensors: `elements`, and those that DMA and copies move as bits: packed ones and their scales."""
         return (*self.elements, *self.tensor.quads, *((E8M0,) if self.tensor.quads else ()))
+
+    @cached_property
+    def kinds(self) -> dict[str, frozenset[Format]]:
+        """Types by what operands are among (`operand.py`)."""
+        tensor = self.tensor
+        return {
+            "elements": frozenset(self.elements),
+            "operands": frozenset(tensor.operands),
+            "outputs": frozenset(tensor.outputs),
+            "scales": frozenset({E8M0} if tensor.quads else ()),
+            "background": frozenset(tensor.background),
+            "tags": frozenset({TAGS} if tensor.sparse else ()),
+        }
 
     @property
     def digest(self) -> str:

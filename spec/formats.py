@@ -7,7 +7,7 @@ Does not: compute. The arithmetic is written twice from this page, in the RTL an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cached_property
 
@@ -54,7 +54,7 @@ class Overflow(Enum):
     SATURATE = "the largest finite number of its sign"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Format:
     """An element: sign, exponent, fraction from the highest bit down, `elements` of them in 2^`size_log2` bytes.
 
@@ -88,6 +88,19 @@ class Format:
         needs = {Overflow.INFINITY: self.has_infinity, Overflow.NAN: self.has_nan, Overflow.SATURATE: True}
         if not needs[self.overflow]:
             raise ValueError(f"{self.name} has no {self.overflow.name.lower()} to overflow to")
+
+    @cached_property
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, each.name) for each in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        # most questions are whether one of a table is another one of it
+        return self is other or (
+            isinstance(other, Format) and self.name == other.name and self._values == other._values
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     @cached_property
     def bits(self) -> int:

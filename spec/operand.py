@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from .cfp8 import CFP8
 from .errors import ErrorCode
-from .formats import E8M0, Format
+from .formats import Format
 from .random_bits import STOCHASTIC
-from .sparsity import TAGS
 from .tensor_types import MIXING
 
 if TYPE_CHECKING:
@@ -155,12 +154,8 @@ class Operand:
 
     def types(self, config: "CoreConfig") -> tuple[Format, ...]:
         """Those of `dtypes` that the core has there."""
-        tensor = config.tensor
-        of_core = {"elements": config.elements, "operands": tensor.operands, "outputs": tensor.outputs}
-        of_core["scales"] = (E8M0,) if tensor.quads else ()
-        of_core["background"] = tensor.background
-        of_core["tags"] = (TAGS,) if tensor.sparse else ()
-        return tuple(form for form in self.dtypes if form in of_core[self.among])
+        there = config.kinds[self.among]
+        return tuple(form for form in self.dtypes if form in there)
 
     def there(self, config: "CoreConfig") -> bool:
         """A legal instruction may use it."""
