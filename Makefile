@@ -36,10 +36,10 @@ sim: $(STAMP) ## the trained digit classifier on the RTL of PRESET with SIM, che
 	$(MAKALU) sim --preset "$(PRESET)" --simulator "$(SIM)" $(ARGS)
 
 smoke: $(STAMP) ## fast tests only
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --ignore-glob='*_bench.py' $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow" --ignore-glob='*_bench.py' $(ARGS)
 
 test: $(STAMP) lint ## lint, types, every test and bench: what .ci/run calls
-	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 soak: $(STAMP) ## 5,000 random programs and the longest tests, for hours; goes on where it stopped
 	$(MAKALU) soak $(ARGS)

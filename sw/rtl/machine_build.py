@@ -113,7 +113,7 @@ def build_machine(
     headers = {"observe.vh": _connections(observed)} | (fst_files() if waves else {})
     identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    optimize = QUICK if waves or not fast else "-O2"
+    optimize = QUICK if waves or not fast else "-O1"
     files = sources | headers
     reused = build_program([*command, *sources], files, final, optimize=optimize, apart=apart, report=report)
     if report is not None:

@@ -7,9 +7,6 @@ from verif.lib.variants import bench_config
 
 __all__ = ["observed_machine", "quick_machine", "traced_machine"]
 
-LANES_FROM = 8
-"""Partitions."""
-
 
 @functools.cache
 def traced_machine(preset: str) -> Machine:
@@ -19,11 +16,8 @@ def traced_machine(preset: str) -> Machine:
 
 @functools.cache
 def quick_machine(preset: str) -> Machine:
-    """The same on lanes where that builds and runs in a fraction of the time; tests/core/test_lanes.py has it equal."""
-    config = bench_config(preset)
-    if config.partitions < LANES_FROM:
-        return traced_machine(preset)
-    return Machine(config=config, simulator="lanes", observe="trace")
+    """The same on lanes, which build and run in a fraction of the time; tests/core/test_lanes.py has them equal."""
+    return Machine(config=bench_config(preset), simulator="lanes", observe="trace")
 
 
 @functools.cache

@@ -106,7 +106,7 @@ def test_a_core_without_it_reserves_the_field():
 
 @functools.cache
 def settling_machine():
-    return SettlingMachine(config=bench_config(SMALL), observe="trace", fast=True)
+    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
 
 
 @pytest.mark.slow

@@ -217,7 +217,7 @@ def test_a_start_begins_the_bits_anew():
 
 @functools.cache
 def settling_machine():
-    return SettlingMachine(config=bench_config(SMALL), observe="trace", fast=True)
+    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
 
 
 def spoilt(config, opcode, **values):
@@ -247,7 +247,7 @@ def test_the_hardware_refuses(what):
 
 @pytest.mark.slow
 def test_a_core_without_it_reserves_the_bit():
-    machine = SettlingMachine(config=bench_config("tiny"), observe="trace", fast=True)
+    machine = SettlingMachine(config=bench_config("tiny"), simulator="lanes", observe="trace")
     check_refused(spoilt(bench_config("tiny"), Opcode.MEMSET, rounding=1), ErrorCode.RESERVED, machine)
 
 

@@ -45,7 +45,7 @@ LONG = {"params": {**TINY.params, "instructions": 150}, "soak": True}
 CASES = (
     TINY,
     TINY.on_icarus(collisions="x", seed=30, slow=True),
-    SLOW.on_icarus(collisions="x", seed=30, slow=True),
+    replace(SLOW.on_icarus(collisions="x", seed=30, slow=True), soak=True),
     replace(TINY, name="tiny-long", **LONG),
     replace(SLOW, name="slow-engines-long", **LONG),
 )

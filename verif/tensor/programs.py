@@ -231,7 +231,8 @@ def longest(config: CoreConfig, sizes: Sizes) -> Command:
 def returning(config: CoreConfig, rng: random.Random, *, pairs: int) -> list[Command]:
     """Two matmuls a pair: one defines 1 to 6 elements anywhere in a bank, the next adds to each of them five times.
 
-    An element comes again after as many columns as there are elements; addresses differ in any of their bits.
+    An element comes again after as many columns as there are elements; addresses differ in any of their bits. Then one
+    that is added to as often as twice the line buffers have elements: they are sent later than they come.
     """
     psum, tile = config.psum, {"start": 0, "count": config.tensor.rows, "columns": config.tensor.columns}
     out = [Command(load(offset=0, **tile))]
@@ -243,4 +244,7 @@ def returning(config: CoreConfig, rng: random.Random, *, pairs: int) -> list[Com
             sizes, strides = (count, times, 1, 1), (stride, 0, 0, 0)
             where = {"moving": 0, "moving_strides": (1, count, 0, 0), "dst": dst, "dst_strides": strides}
             out.append(Command(matmul(sizes=sizes, accumulate=accumulate, **where, **tile)))
+    many = 2 * config.tensor.moving_buffers * config.sbuf.word_bytes // BF16.bytes
+    where = {"moving": 0, "moving_strides": (1, 0, 0, 0), "dst": dst, "dst_strides": (0, 0, 0, 0)}
+    out.append(Command(matmul(sizes=(many, 1, 1, 1), accumulate=True, **where, **tile)))
     return out

@@ -35,10 +35,8 @@ from verif.tensor.sparse_programs import bad_load, memory, mixed, sparse_pairs
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()
-STREAMS = 30
+STREAMS = PARAMS.get("streams", 10)
 """Of those without a bubble, so many at least where there are as many."""
-ENOUGH = 100
-"""Commands with which every point is reached."""
 CONFIG = bench_config(PARAMS["config"])
 COMMANDS = PARAMS["commands"]
 
@@ -163,9 +161,7 @@ async def destinations_that_return(dut: Any) -> None:
     await against_golden(bench, hazards(CONFIG, bench.rng, commands=COMMANDS))
     await against_golden(bench, returning(CONFIG, bench.rng, pairs=COMMANDS // 4))
     points = ("stalled", "accumulate", *("bf16 added",) * CONFIG.tensor.rounds)
-    # of eight those of sparse tiles are all held; of four in long programs
-    held = not CONFIG.tensor.sparse and COMMANDS >= ENOUGH
-    assert not missing(bench, (*points, *("all buffers held",) * held))
+    assert not missing(bench, (*points, "all buffers held"))
 
 
 @cocotb.test()
@@ -233,13 +229,14 @@ async def tiles_back_to_back(dut: Any) -> None:
     streams = {form: streams_without_bubbles(CONFIG, form) for form in CONFIG.tensor.singles}
     # all of them run on the models in tests/tensor/test_tensor_bubbles.py
     chosen = streams[BF16][:: max(1, len(streams[BF16]) // STREAMS)]
-    assert len(chosen) > 5
+    assert len(chosen) >= min(STREAMS, len(streams[BF16]))
     runs = [(BF16, *run) for run in chosen]
     # a word of 8 bytes is too short for a stream of 4-byte elements
     runs += [(form, *run) for form, many in streams.items() if form != BF16 for run in many[:: 1 + len(many) // 3]]
     runs = [(*run, None) for run in runs]
     if CONFIG.tensor.products > 1:
-        runs += [(E5M2, *run, SBUF_WINDOW // 2) for run in streams_without_bubbles(CONFIG, E5M2, 2)]
+        pairs = streams_without_bubbles(CONFIG, E5M2, 2)
+        runs += [(E5M2, *run, SBUF_WINDOW // 2) for run in pairs[:: max(1, len(pairs) // STREAMS)]]
     # scales are read behind a load and before the next one, so a matmul must be longer
     runs += [(form, free, 0, None) for form in CONFIG.tensor.quads for free in (48, 64)]
     for form, free, offset, rows in runs:
