@@ -31,7 +31,9 @@ from .elements import Bits
 from .nki import isa as nisa
 from .nki.arguments import fp32_bits
 from .nki.elementwise import elementwise
+from .nki.matmul import matmul
 from .nki.operators import OPERATORS
+from .nki.pe_tiles import PeTile
 from .nki.recording import current
 from .nki.staging import column
 from .nki.storage import Buffer
@@ -330,9 +332,11 @@ class _Builder:
         shape = (stationary.shape[1], int(np.prod(sizes)))
         tile = current().allocate(shape, self._sum_type(), Buffer.PSUM, "sums")
         view = self._view(moving, sizes, rows, overlapping=True)
-        for part in self._column_tiles(shape[0]):
-            dst, moved = tile.reshape((shape[0], *sizes))[part], self._moved(stationary, view)
-            nisa.nc_matmul(dst, stationary[:, part], view, accumulate=False, exponent_offset=moved)
+        parts, moved = self._column_tiles(shape[0]), self._moved(stationary, view)
+        for part, own in zip(parts, self._row_tiles(rows[1], len(parts)), strict=True):
+            dst, left, right = tile.reshape((shape[0], *sizes))[part], stationary[own, part], view[own]
+            place = PeTile(right.partition, dst.partition, right.shape[0], dst.shape[0])
+            matmul(dst, left, right, accumulate=False, transpose=False, tile=place, offsets=moved)
         self._sums = [*self._sums, tile][-TILES:]
 
     def _moved(self, *operands: Tensor) -> tuple[int, ...]:
@@ -356,6 +360,14 @@ class _Builder:
         if not places or self._tiling.random() < 1 / 3:
             return [slice(0, count)]
         cut = step * int(self._tiling.integers(1, places + 1))
+        parts = [slice(0, cut), slice(cut, count)]
+        return parts if self._tiling.random() < 1 / 2 else parts[::-1]
+
+    def _row_tiles(self, count: int, tiles: int) -> list[slice]:
+        """Rows of each column tile: all of them, or of two tiles often some each, so that they run at once."""
+        if tiles != 2 or count < 2 or self._tiling.random() < 1 / 2:
+            return [slice(0, count)] * tiles
+        cut = int(self._tiling.integers(1, count))
         parts = [slice(0, cut), slice(cut, count)]
         return parts if self._tiling.random() < 1 / 2 else parts[::-1]
 

@@ -4,16 +4,21 @@ import numpy as np
 import pytest
 
 from makalu.spec.engines import Channel
+from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import FORMATS, FP32
-from makalu.spec.isa import Opcode, Queue
+from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue
+from makalu.spec.tensor_modes import Mode
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.elements import Bits
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.timing import predict
+from tests.core.bad_input import Spoilt, with_fields
+from tests.core.bad_input import check as check_refused
 from tests.core.test_sparse_models import SPARSE
 from tests.core.test_sparse_models import check as check_models
+from tests.core.test_tiles import BLOCKS, compiled, given, inputs_of_modes, machine
 from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 from verif.tensor.elements import random_elements
@@ -67,9 +72,23 @@ def test_on_the_models(size, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "seed"), [((2, 2), 3), ((4, 4), 4)])
+@pytest.mark.parametrize(("size", "seed"), [((2, 4), 3), ((4, 4), 4)])
 def test_on_the_rtl(size, seed):
     check(Case(SMALL, *sets_of(bench_config(SMALL), size, seed)), memory_of("tiny", 20))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [Mode.DOUBLE_ROW, Mode.MX])
+def test_the_hardware_refuses_tiles_apart_in_other_modes(mode):
+    inputs = inputs_of_modes(5, 0.0)
+    program = compiled(BLOCKS, inputs)
+    image, stream = program.image(given(inputs)), program.executed()[Queue.TENSOR]
+    number = next(n for n, i in enumerate(stream) if i.opcode == Opcode.LOAD_STATIONARY and i["mode"] == mode)
+    at = program.addresses[Queue.TENSOR] + number * INSTRUCTION_BYTES
+    spoilt = with_fields(image[at : at + INSTRUCTION_BYTES].tobytes(), apart=1)
+    image[at : at + INSTRUCTION_BYTES] = np.frombuffer(spoilt, np.uint8)
+    where = Spoilt(image, program.addresses, Queue.TENSOR, number, bench_config(SMALL))
+    check_refused(where, ErrorCode.OPERAND, machine())
 
 
 def chain_of(size, count, repeats):

@@ -57,8 +57,8 @@ FAULTS = (
     ),
     Fault(
         name="other-rows-keep-their-weights",
-        line=r"s0_apart <= .*;",
-        becomes="s0_apart <= 0;",
+        line=r"(?<=\s)apart <= .*;",
+        becomes="apart <= 0;",
         test="ragged_programs",
         message="(head__control|tensor_edge__w)",
     ),

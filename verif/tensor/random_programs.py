@@ -29,8 +29,6 @@ from verif.tensor.programs import (
 
 __all__ = ["between", "first_column", "hazards", "ragged", "random_transpose"]
 
-APART = 0.3
-"""Share of loads that are several, of tiles with rows of their own."""
 TRANSPOSED = 0.25
 """Share of transposes beside matmuls, where they may be."""
 OFTEN = 6
@@ -279,11 +277,14 @@ def _random(
     commands: int,
     most: int,
     loads: float,
+    apart: float,
     accumulate: float,
     gaps: float,
     narrow: bool,
 ) -> list[Command]:
-    """A matmul uses rows and columns that the last load before it defined."""
+    """A matmul uses rows and columns that the last load before it defined, or the last ones: `apart` is the share of
+    loads that are several, of tiles with rows of their own.
+    """
     tensor = config.tensor
     loaded = _Loaded(MODES[Mode.SINGLE], BF16, 0, tensor.rows, tensor.columns)
     out: list[Command] = []
@@ -295,7 +296,7 @@ def _random(
             instruction = random_transpose(rng, config, tag)
         elif rng.random() < loads:
             instruction, loaded = _random_load(rng, config, tag)
-            if rng.random() < APART:
+            if rng.random() < apart:
                 (*tiles, instruction), loaded = _random_tiles(rng, config, tag)
                 out += [Command(tile, gap if rng.random() < gaps else 0) for tile in tiles]
         else:
@@ -307,12 +308,14 @@ def _random(
 
 def ragged(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
     """Ragged K, M, N, strides of every sign, loads without matmuls, matmuls without loads, idle gaps."""
-    return _random(config, rng, commands=commands, most=40, loads=0.4, accumulate=0.5, gaps=0.3, narrow=False)
+    return _random(
+        config, rng, commands=commands, most=40, loads=0.4, apart=0.3, accumulate=0.5, gaps=0.3, narrow=False
+    )
 
 
 def hazards(config: CoreConfig, rng: random.Random, *, commands: int) -> list[Command]:
     """Short matmuls that accumulate on few addresses, stride 0 among them."""
-    return _random(config, rng, commands=commands, most=10, loads=0.15, accumulate=0.85, gaps=0.1, narrow=True)
+    return _random(config, rng, commands=commands, most=10, loads=0.15, apart=0, accumulate=0.85, gaps=0.1, narrow=True)
 
 
 def between(config: CoreConfig, rng: random.Random, *, turns: int) -> list[Command]:
