@@ -22,8 +22,8 @@ __all__ = ["Pe"]
 
 
 class Pe(wiring.Component):
-    """p_out = round(x * stationary + p_in), one rounding, nearest even; p_out = p_in for an inactive x. Of a sparse x
-    it is the candidate that the weight's `pick` says.
+    """p_out = round(x * stationary + p_in), one rounding, nearest even; p_out = p_in for an inactive x, and where the
+    weight is NEUTRAL (`spec/chain.py`). Of a sparse x it is the candidate that the weight's `pick` says.
 
     Does not: stall, or know its place: rows outside the tile are told by `x.active`, columns are masked in PSUM.
 
