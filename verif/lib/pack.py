@@ -4,6 +4,7 @@ mean something (`GatedLayout`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,11 +61,15 @@ class _Integer:
     width: int
     signed: bool
 
+    gated = False
+
     @property
     def size(self) -> int:
         return self.width
 
     def pack(self, value: Any) -> int:
+        if type(value) is int and not self.signed and not value >> self.width:  # nearly always; a negative one stays -1
+            return value
         if isinstance(value, np.ndarray) and value.ndim == 1:
             value = bytes_to_word(value)
         value, low = int(value), -(1 << (self.width - 1)) if self.signed else 0
@@ -89,6 +94,12 @@ class _Array:
     length: int
 
     @property
+    def gated(self) -> bool:
+        """Something of it may mean nothing."""
+        gated: bool = self.element.gated
+        return gated
+
+    @property
     def size(self) -> int:
         return self.width * self.length
 
@@ -99,16 +110,22 @@ class _Array:
             value = [{name: rows[i] for name, rows in value.items()} for i in range(self.length)]
         if len(value) != self.length:
             raise ValueError(f"an array of {self.length} cannot take {len(value)} values")
-        return sum(self.element.pack(item) << (self.width * i) for i, item in enumerate(value))
+        out = 0
+        for i, item in enumerate(value):
+            out |= self.element.pack(item) << self.width * i
+        return out
 
     def unpack(self, bits: int) -> list[Any]:
         part = (1 << self.width) - 1
         return [self.element.unpack((bits >> (self.width * i)) & part) for i in range(self.length)]
 
     def meaning(self, bits: int) -> int:
-        part = (1 << self.width) - 1
-        masks = (self.element.meaning((bits >> (self.width * i)) & part) for i in range(self.length))
-        return sum(mask << (self.width * i) for i, mask in enumerate(masks))
+        if not self.gated:
+            return (1 << self.size) - 1
+        part, out = (1 << self.width) - 1, 0
+        for i in range(self.length):
+            out |= self.element.meaning((bits >> (self.width * i)) & part) << self.width * i
+        return out
 
     def field_at(self, bit: int) -> tuple[str, int, int]:
         path, low, width = self.element.field_at(bit % self.width)
@@ -125,6 +142,19 @@ class _Struct:
     gates: tuple[tuple[int, int, tuple[tuple[int, int, bool], ...]], ...] = ()
     """Offset and width of each gated field, then its gates."""
 
+    @cached_property
+    def gated(self) -> bool:
+        """Something of it may mean nothing."""
+        return bool(self.gates) or any(codec.gated for codec, _, _ in self.fields.values())
+
+    @cached_property
+    def _inner(self) -> tuple[int, list[tuple[Any, int, int]]]:
+        """Mask of the fields that mean something as a whole, and the others."""
+        whole = 0
+        for codec, offset, mask in self.fields.values():
+            whole |= 0 if codec.gated else mask << offset
+        return whole, [field for field in self.fields.values() if field[0].gated]
+
     def pack(self, value: Any) -> int:
         if isinstance(value, int):
             return value
@@ -134,13 +164,18 @@ class _Struct:
             value = {self.go: 1, **value}
         if not isinstance(value, Mapping) or value.keys() != self.fields.keys():
             raise ValueError(f"a struct of {list(self.fields)} cannot take {value!r}")
-        return sum(codec.pack(value[name]) << offset for name, (codec, offset, _) in self.fields.items())
+        out = 0
+        for name, (codec, offset, _) in self.fields.items():
+            out |= codec.pack(value[name]) << offset
+        return out
 
     def unpack(self, bits: int) -> dict[str, Any]:
         return {name: codec.unpack(bits >> offset & mask) for name, (codec, offset, mask) in self.fields.items()}
 
     def meaning(self, bits: int) -> int:
-        out = sum(codec.meaning(bits >> offset & mask) << offset for codec, offset, mask in self.fields.values())
+        out, inner = self._inner
+        for codec, offset, mask in inner:
+            out |= codec.meaning(bits >> offset & mask) << offset
         for offset, width, gates in self.gates:
             for low, count, inverted in gates:
                 part = (1 << (width // count)) - 1
