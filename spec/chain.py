@@ -7,8 +7,8 @@ sign. A subnormal has leading bit 0 and the exponent of the smallest normal: it 
 `ZERO_EXPONENT`, so that it can never decide an alignment. An infinity or NaN has the exponent of the
 largest number: it means nothing, but fits. A stationary operand of kind NAN whose leading bit is 0 is none: it is
 `NEUTRAL`, whose product is -0 whatever it meets, as that of an inactive moving element.
-The stationary operand's exponent is `STATIONARY_BIAS`
-larger, so the exponent of a product's top bit, biased as fp32, is one addition without constants.
+The stationary operand's exponent is `STATIONARY_BIAS` larger, so the exponent of a product's top bit, biased as fp32,
+is one addition without constants.
 
 Chain word (34 bits, low to high): fraction, exponent, sign, increment. It is an fp32 number whose last rounding step is
 still to be done: `bits = {exponent, fraction} + increment`. Exponent 0: zero or subnormal; `CHAIN_NAN_EXPONENT`: NaN,

@@ -15,7 +15,7 @@ from makalu.sw.paths import BUILD, RTL_SOURCES
 from makalu.sw.rtl.judge_table import OPERATIONS, table_text
 from makalu.sw.rtl.kept_text import component_text
 from makalu.sw.rtl.machine_build import FAST_ARGS, build_program
-from makalu.sw.rtl.simulators import FEW_FILES, WAIVED
+from makalu.sw.rtl.simulators import FAST, FEW_FILES, WAIVED
 
 __all__ = ["Difference", "VectorError", "Verdict", "judge"]
 
@@ -23,8 +23,6 @@ JUDGES: Path = BUILD / "judges"
 _UNITS = "dut"
 """Module, as judge.v has it; the bench needs the same text."""
 _PROGRAM = "judge"
-_OPTIMIZE = "-O1"
-"""As fast as with -O2, and compiled in two thirds of the time."""
 _BAD_INPUT = 2
 
 
@@ -76,7 +74,7 @@ def _program() -> Path:
     ]
     identity = json.dumps([files, command, versions()], sort_keys=True)
     final = JUDGES / hashlib.sha256(identity.encode()).hexdigest()[:12]
-    build_program(command, files, final, optimize=_OPTIMIZE)
+    build_program(command, files, final, optimize=FAST)
     return final / _PROGRAM
 
 

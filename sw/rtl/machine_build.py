@@ -19,7 +19,7 @@ from makalu.sw.rtl.lock import alone, work_folder
 from makalu.sw.rtl.memory import memory_parameters
 from makalu.sw.rtl.plain import plain_work
 from makalu.sw.rtl.shared import DATAFLOW, shared_modules
-from makalu.sw.rtl.simulators import FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment, told
+from makalu.sw.rtl.simulators import FAST, FEW_FILES, QUICK, VERIFY_ARGS, WAIVED, environment, told
 from makalu.sw.rtl.waves import FST_ARGS, fst_files
 
 __all__ = ["FAST_ARGS", "MACHINES", "BuiltMachine", "MachineBuildError", "build_machine", "build_program"]
@@ -113,7 +113,7 @@ def build_machine(
     headers = {"observe.vh": _connections(observed)} | (fst_files() if waves else {})
     identity = json.dumps([sources, headers, command, versions()], sort_keys=True)
     final = MACHINES / f"{name}-{simulator}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    optimize = QUICK if waves or not fast else "-O1"
+    optimize = QUICK if waves or not fast else FAST
     files = sources | headers
     reused = build_program([*command, *sources], files, final, optimize=optimize, apart=apart, report=report)
     if report is not None:

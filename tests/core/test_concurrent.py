@@ -8,6 +8,7 @@ from makalu.spec.errors import ErrorCode
 from makalu.spec.formats import FORMATS, FP32
 from makalu.spec.isa import INSTRUCTION_BYTES, Opcode, Queue
 from makalu.spec.tensor_modes import Mode
+from makalu.sw.cli.bench.small import diagonal_sets
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.elements import Bits
 from makalu.sw.nki import isa as nisa
@@ -91,25 +92,6 @@ def test_the_hardware_refuses_tiles_apart_in_other_modes(mode):
     check_refused(where, ErrorCode.OPERAND, machine())
 
 
-def chain_of(size, count, repeats):
-    """A kernel: so many times the same matmuls on the diagonal, to the banks in turn."""
-    rows, columns = size
-
-    def kernel(a, b):
-        left, right = nl.load(a), nl.load(b)
-        sums = [nl.ndarray((count * columns, b.shape[1]), FP32, buffer=nl.psum, name=f"sums{n}") for n in range(2)]
-        for n in range(repeats):
-            for i in range(count):
-                k, m = slice(rows * i, rows * (i + 1)), slice(columns * i, columns * (i + 1))
-                place = {"tile_position": (k.start, m.start), "tile_size": size, "accumulate": n > 1}
-                nisa.nc_matmul(sums[n % 2][m], left[k], right[k], **place)
-        out = nl.ndarray(sums[0].shape, FP32, buffer=nl.shared_hbm, name="out")
-        nl.store(out, sums[0])
-        return out
-
-    return kernel
-
-
 @pytest.mark.parametrize(
     ("preset", "size", "columns"),
     [("trn1", (64, 64), 512), ("trn2", (32, 32), 512), ("trn2", (32, 64), 84), ("trn3", (32, 32), 92)],
@@ -120,7 +102,7 @@ def test_all_of_a_set_take_the_columns_of_one(preset, size, columns):
     """
     config, count, repeats = bench_config(preset), 128 // max(size), 9
     specs = [TensorSpec((size[0] * count, n), BF16) for n in (size[1], columns)]
-    program = compile_kernel(chain_of(size, count, repeats), config, *specs)
+    program = compile_kernel(diagonal_sets(size, count, repeats), config, *specs)
     timeline = predict(program, config, memory_of(preset, 100))
     ends = [event.cycle for event in timeline.finishes if event.where is Channel.MATMUL]
     assert len(ends) == repeats and set(np.diff(ends).tolist()) == {columns}

@@ -52,7 +52,6 @@ CASES = (
     # every mode
     replace(SMALL, name="8x8-sparse", config="eight-background", params={**FEW, "commands": 60}, slow=True),
     replace(SMALL, name="8x8-mx", config="eight-mx", params={**FEW, "commands": 100}, soak=True),
-    SMALL.on_icarus(
-        **FEW, commands=50, streams=4, slow=True
-    ),  # registers without a value stay X: nothing undefined is compared
+    # registers without a value stay X: nothing undefined is compared
+    SMALL.on_icarus(**FEW, commands=50, streams=4, slow=True),
 )

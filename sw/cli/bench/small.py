@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from makalu.spec.config import CoreConfig
 from makalu.spec.formats import BF16, FP32
 from makalu.sw.cli.kernels import make_case, run_case
 from makalu.sw.compile.compiler import compile_kernel
@@ -15,7 +14,7 @@ from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.results import Figure, at_least, at_most
 from makalu.sw.rtl.machine import Machine
 
-__all__ = ["measure_small"]
+__all__ = ["diagonal_sets", "measure_small"]
 
 LEAST = 0.95
 
@@ -32,14 +31,14 @@ def measure_small(machine: Machine, count: int, width: int) -> tuple[list[Figure
     size = config.tensor.column_tile
     tiles = config.tensor.columns // size
     specs = [TensorSpec((config.partitions, n), BF16) for n in (size, width)]
-    program = compile_kernel(_sets(config, count), config, *specs)
+    program = compile_kernel(diagonal_sets((size, size), tiles, count), config, *specs)
     rng = np.random.default_rng(count)
     inputs = {name: rng.standard_normal(spec.shape).astype(np.float32) for name, spec in zip("ab", specs, strict=True)}
     run = run_case(machine, make_case(config, program, inputs, "out"))
     ends = run.matmul_ends[-(count // 2) :]
     each = (ends[-1] - ends[0]) / (len(ends) - 1)
     rate = tiles * size * size * width / each
-    share = rate / (tiles * size * size)
+    share = width / each
     name = f"types_{config.name}_bf16-tiles"
     figures = [
         Figure(name=f"{name}_cycles", value=run.window, unit="cycles"),
@@ -51,21 +50,22 @@ def measure_small(machine: Machine, count: int, width: int) -> tuple[list[Figure
     return figures, (run.window, each, rate, share, run.difference, run.mismatched)
 
 
-def _sets(config: CoreConfig, count: int) -> Any:
-    size, banks = config.tensor.column_tile, 2
+def diagonal_sets(size: tuple[int, int], tiles: int, count: int) -> Any:
+    """A kernel of a[tiles * rows, columns] and b[tiles * rows, N]: `count` times a matmul in each tile of the diagonal.
+
+    Set n goes to one of two banks, and is added to what is there from the third on.
+    """
+    (rows, columns), banks = size, 2
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
-        """Set n goes to one of two banks, and is added to what is there from the third on."""
         left, right = nl.load(a), nl.load(b)
-        shape = (config.tensor.columns, b.shape[1])
+        shape = (tiles * columns, b.shape[1])
         sums = [nl.ndarray(shape, FP32, buffer=nl.psum, name=f"sums{n}") for n in range(banks)]
         for n in range(count):
-            for first in range(0, config.tensor.columns, size):
-                tile = slice(first, first + size)
-                dst, adds, where = sums[n % banks][tile], n >= banks, (first, first)
-                nisa.nc_matmul(
-                    dst, left[tile], right[tile], accumulate=adds, tile_position=where, tile_size=(size, size)
-                )
+            for i in range(tiles):
+                k, m = slice(rows * i, rows * (i + 1)), slice(columns * i, columns * (i + 1))
+                dst, adds, where = sums[n % banks][m], n >= banks, (k.start, m.start)
+                nisa.nc_matmul(dst, left[k], right[k], accumulate=adds, tile_position=where, tile_size=size)
         out = nl.ndarray(shape, FP32, buffer=nl.shared_hbm, name="out")
         kept = nl.ndarray(shape, FP32, name="kept")
         nisa.tensor_copy(kept, sums[0])
