@@ -1,7 +1,7 @@
 """Operands of an instruction: where one may lie, what it may hold, and the rules that it keeps.
 
 The rules of a slot are data beside its row in `isa.py`. The RTL (`hw/sequencer`) and one Python reading
-(`sim_models/golden/check.py`) walk them; a rule has one reader in each.
+(`sim_models/golden/operand_rules.py`, `tensor_rules.py`) walk them; a rule has one reader in each.
 """
 
 from collections.abc import Iterable, Mapping

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from makalu.sim_models.golden.check import Loaded, check, loaded_by
+from makalu.sim_models.golden.check import check, loaded_by
+from makalu.sim_models.golden.place import Loaded
 from makalu.spec.config import CoreConfig
 from makalu.spec.encoding import Instruction
 from makalu.spec.errors import ErrorCode, MakaluError

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from makalu.spec.config import CoreConfig
 from makalu.spec.memory import NO_STALLS, STALL_UNIT, MemoryTiming, StallProbabilities
-from makalu.sw.random_program import RandomProgram, random_program
+from makalu.sw.random_programs.program import RandomProgram, random_program
 from makalu.sw.rtl.fleet import Fleet, Job
 from makalu.sw.rtl.machine import Machine, MachineError, RunResult
 from makalu.sw.run import run_golden_machine

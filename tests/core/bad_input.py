@@ -19,7 +19,7 @@ from makalu.spec.isa import FIELDS, INSTRUCTION_BYTES, QUEUES, Queue
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.preset import load_preset
 from makalu.spec.registers import QUEUE_STATES, QueueState, Status
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.trace import Event, read_trace
 from tests.core.replay import check_counters

@@ -13,7 +13,7 @@ import pytest
 from makalu.spec.isa import Opcode, Queue
 from makalu.spec.memory import NO_STALLS, MemoryTiming, StallProbabilities
 from makalu.spec.registers import Status
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.rtl.machine import Machine
 from makalu.sw.rtl.soak import make_case, run_case
 from makalu.sw.rtl.timing import first_difference as first_event

@@ -16,7 +16,7 @@ from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from tests.core.bad_input import OUTSIDE, SettlingMachine, spoil_first, with_fields
 from tests.core.machines import observed_machine
 from tests.core.replay import check_replay

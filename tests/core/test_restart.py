@@ -18,7 +18,7 @@ from makalu.spec.isa import AP_DIMS, FIELDS, INSTRUCTION_BYTES, Opcode, Queue, S
 from makalu.spec.memory import MemoryTiming
 from makalu.spec.registers import QueueState, Status
 from makalu.sw.compile.program import PAGE
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from tests.core.bad_input import (
     CONFIG,
     OUTSIDE,

@@ -20,7 +20,7 @@ from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.run import run_golden_machine
 from makalu.sw.timing import predict
 from verif.tensor.sparse_programs import load_sparse, sparse_matmul

@@ -21,7 +21,7 @@ from makalu.sw.elements import Bits
 from makalu.sw.nki import isa as nisa
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.run import run_golden
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused

@@ -24,7 +24,7 @@ from makalu.spec.sequencer import CHANNEL_OF
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.timing import predict
 
 TINY = load_preset("tiny")

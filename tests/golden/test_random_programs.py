@@ -8,7 +8,7 @@ from makalu.sim_models.golden.machine import Machine
 from makalu.spec.encoding import Instruction, encode
 from makalu.spec.isa import INSTRUCTIONS, Opcode, Queue
 from makalu.spec.preset import load_preset
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.run import run_golden_machine
 
 SEEDS = range(12)

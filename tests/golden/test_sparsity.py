@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from makalu.sim_models.golden.arithmetic import matmul_column_chain, matmul_column_chain_definition
-from makalu.sim_models.golden.check import Loaded, QueueCheck, check, check_bytes, loaded_by
+from makalu.sim_models.golden.check import QueueCheck, check, check_bytes, loaded_by
 from makalu.sim_models.golden.hazard import sbuf_accesses
 from makalu.sim_models.golden.machine import Machine
+from makalu.sim_models.golden.place import Loaded
 from makalu.sim_models.golden.result import IllegalInstruction
 from makalu.sim_models.golden.sparsity import picks_of, unpacked_tags, wrong_tag
 from makalu.spec.encoding import Instruction, encode

@@ -10,7 +10,7 @@ from makalu.spec.preset import load_preset
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.report.record import RunRecord
 from makalu.sw.timing import predict
 

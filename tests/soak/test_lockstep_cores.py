@@ -11,7 +11,7 @@ from makalu.spec.memory import MemoryTiming
 from makalu.sw.compile.compiler import compile_kernel
 from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.rtl.machine import Machine
 from tests.core.replay import check_replay
 from verif.lib.variants import bench_config

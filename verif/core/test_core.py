@@ -9,7 +9,7 @@ import numpy as np
 
 from makalu.sw.compile.program import Program
 from makalu.sw.compile.program_file import load_program
-from makalu.sw.random_program import random_program
+from makalu.sw.random_programs.program import random_program
 from makalu.sw.rtl.params import bench_params
 from makalu.sw.run import run_golden_machine
 from verif.core.tb import CoreBench

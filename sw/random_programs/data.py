@@ -12,7 +12,7 @@ from makalu.spec.engines import Channel
 from makalu.spec.formats import Format, FormatKind
 from makalu.spec.isa import FIELDS, Opcode, Queue, SignalKind, WaitKind
 
-from .compile.compiler import Queues
+from ..compile.compiler import Queues
 
 __all__ = ["RandomPatterns", "decorated", "random_bits"]
 
