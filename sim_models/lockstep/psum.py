@@ -81,11 +81,10 @@ class PsumModel:
             self.generators.state[:] = 0  # of reset
         self._rows = np.arange(count)
         nothing = np.zeros(count, np.int64)
+        self._nothing = {"valid": nothing.astype(bool), "address": nothing, "halves": nothing}
+        self._nothing |= {"data": nothing.astype(np.uint32)}
         # s1 (column) to the stage in front of the commit: who, where, and once the column is there, what
-        self._stages: list[dict[str, NDArray[Any]]] = [
-            {"valid": nothing.astype(bool), "address": nothing, "halves": nothing, "data": nothing.astype(np.uint32)}
-            for _ in range(1 + psum.add_stages)
-        ]
+        self._stages: list[dict[str, NDArray[Any]]] = [dict(self._nothing) for _ in range(1 + psum.add_stages)]
 
     @property
     def old(self) -> NDArray[np.uint32]:
@@ -113,6 +112,8 @@ class PsumModel:
 
     def background_in(self, wave: BackgroundWave | None) -> dict[str, NDArray[np.int64]]:
         """As `wave_in`, of the transposes beside matmuls."""
+        if wave is None and not np.count_nonzero(self.background["valid"]):
+            return self.background
         first = {"valid": wave is not None, **(wave or _NO_BACKGROUND)._asdict()}
         return {name: np.concatenate([[first[name]], later[:-1]]) for name, later in self.background.items()}
 
@@ -153,14 +154,8 @@ class PsumModel:
     def tick(self, inputs: dict[str, Any]) -> None:
         bank_elems = self.config.psum.bank_elems
         total = column = np.asarray(inputs["column"], np.uint32)
-        accumulate = self.wave["accumulate"] != 0
-        if accumulate.any():
-            added = fp32_add(column, self.old, subnormals=self.config.tensor.subnormals)
-            total = np.where(accumulate, added, column)
-        halves = self.wave["halves"]
-        if self.config.tensor.halves and (halves != _BOTH).any():
-            half = self._half(total)
-            total = np.where(halves == _BOTH, total, half << _HALF_BITS | half)
+        if self._carries_wave:
+            total = self._total(column)
         commit = self._stages[-1]
 
         # reads see the memory as it was before this edge
@@ -186,24 +181,34 @@ class PsumModel:
             self.bank_out[rows, banks] = elements
 
         wave = inputs["wave_in"]
-        entered = {
-            "valid": self.wave_part(wave),
-            "address": np.array(wave["address"], np.int64),
-            "halves": np.array(wave["halves"], np.int64),
-            "data": np.zeros(column.shape, np.uint32),
-        }
+        entered = dict(self._nothing)
+        if wave is not self.wave:
+            entered |= {"valid": self.wave_part(wave)}
+            entered |= {name: np.array(wave[name], np.int64) for name in ("address", "halves")}
         self._stages[0]["data"] = total.astype(np.uint32)  # of the column that is visible now
         self._stages = [entered, *self._stages[:-1]]
-        self.wave = {name: np.array(wave[name], np.int64) for name in _WAVE}
-        self._carries_wave = any(np.count_nonzero(values) for values in self.wave.values())
+        if wave is not self.wave:  # else none rides down, and none enters
+            self.wave = {name: np.array(wave[name], np.int64) for name in _WAVE}
+            self._carries_wave = any(np.count_nonzero(values) for values in self.wave.values())
         if self.generators is not None and inputs["seeding"]["start"]:
             self.generators.start(inputs["seeding"]["seed"])
         self.cycle += 1
 
+    def _total(self, column: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """What this cycle's columns become, in both halves where only one is written."""
+        total, accumulate, halves = column, self.wave["accumulate"] != 0, self.wave["halves"]
+        if accumulate.any():
+            added = fp32_add(column, self.old, subnormals=self.config.tensor.subnormals)
+            total = np.where(accumulate, added, column)
+        if self.config.tensor.halves and (halves != _BOTH).any():
+            half = self._half(total)
+            total = np.where(halves == _BOTH, total, half << _HALF_BITS | half)
+        return total
+
     def _move(self, inputs: dict[str, Any]) -> None:
-        moved = self.moved(inputs["bits"])
-        rows = np.flatnonzero(moved["valid"])
+        rows = np.flatnonzero(self._moved)
         if rows.size:
+            moved = self.moved(inputs["bits"])
             self._write(rows, *(moved[name][rows] for name in ("address", "halves", "data")))
         wave = inputs["background_in"]
         above = self._rows - wave["first"]

@@ -77,6 +77,9 @@ class SbufModel:
         self._maybe_merged: list[tuple[int, str, int, int]] = []
         self.collisions: list[tuple[int, int, int]] = []
         self._rows = np.arange(count)
+        nothing = constant(np.zeros(count, np.int64))
+        self._no_write = {"enable": constant(np.zeros(count, bool)), "address": nothing, "granules": nothing}
+        self._all = constant(np.ones((count, sbuf.word_bytes), bool))
         self._bits = 1 << np.arange(sbuf.word_bytes // GRANULE_BYTES)
 
     def _takes_part(self, command: dict[str, Any]) -> NDArray[np.bool_]:
@@ -98,10 +101,14 @@ class SbufModel:
         read_data = self.a_out[self._rows[None, :], self.a_bank]
         written_a, defined_a = [], []
         for e, command in enumerate(inputs["access"]):
+            if not (command["enable"] and command["write"]):
+                written_a.append({**self._no_write, "data": read_data[e]})
+                defined_a.append(self._all)
+                continue
             chosen, granules = _chosen(command["mask"], sbuf.word_bytes)
             written_a.append(
                 {
-                    "enable": self._takes_part({**command, "enable": command["enable"] and command["write"]}),
+                    "enable": self._takes_part(command),
                     "address": np.full(partitions, command["address"], np.int64),
                     "granules": np.full(partitions, granules, np.int64),
                     "data": np.where(chosen, inputs["write_data"][e], read_data[e]) if granules else read_data[e],
@@ -115,7 +122,7 @@ class SbufModel:
             "granules": np.asarray(dma["granules"]),
             "data": np.asarray(dma["data"], np.uint8),
         }
-        fresh = dma.get("fresh", np.ones(written_b["data"].shape, bool))
+        fresh = dma.get("fresh", self._all)
         return {
             "read_data": read_data,
             "b_data": self.b_data,

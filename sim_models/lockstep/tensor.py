@@ -72,7 +72,7 @@ class TensorModel:
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
         out = out or self.comb(inputs)
-        self.head.tick(self._head_inputs(inputs))
+        self.head.tick(self._head_inputs(inputs), out)
         self.edges.tick({"control": out["control"], "sbuf_data": out["slices"]["b_data"]}, out)
         self.sbuf.tick(self._sbuf_inputs(inputs, out["sbuf"]), out["slices"])
         if self.gather is not None:

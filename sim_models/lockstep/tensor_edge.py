@@ -59,6 +59,8 @@ class TensorEdgesModel:
         turns = _TURN if config.tensor.background else []
         self._fields = [*_FIELDS, *(_LOOKUPS if self._scales else []), *turns]
         self._past = np.zeros((len(self._fields), depth), np.int64)
+        self._seen: dict[tuple[str, str], Fields] = {}
+        """What partitions' controls are in the cycle of the last `comb` that was not quiet."""
         self._last_control = -depth
         """The last cycle in which partition 0 did something."""
         self._faults: set[int] = set()
@@ -112,7 +114,7 @@ class TensorEdgesModel:
         heard = {"fault": self.fault} if self.config.tensor.sparse else {}
         if self._quiet(inputs["control"]):
             return {name: dict(part) for name, part in self._quiet_out.items()} | heard
-        c = self._controls(inputs["control"])
+        c = self._seen = self._controls(inputs["control"])
         tensor, rows = self.config.tensor, self._rows
         start, count = c["read", "start"], c["read", "partitions"]
         reads = (c["read", "enable"] != 0) & (rows >= start) & (rows < start + count)
@@ -216,8 +218,7 @@ class TensorEdgesModel:
             self._arriving = None
             self._past[:, self.cycle % self._depth] = 0
         else:
-            reads = (out or self.comb(inputs))["sbuf"]["enable"]
-            c = self._controls(control)
+            reads, c = (out or self.comb(inputs))["sbuf"]["enable"], self._seen
             words = (c["read", "enable"] != 0) & (c["read", "scale"] == 0)
             what = np.where(words, c["read", "moving"] + 2 * c["read", "tags"], -1)
             fields = {name: c["read", name] for name in ("buffer", "ratio", "units")}

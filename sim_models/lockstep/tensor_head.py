@@ -225,9 +225,10 @@ class TensorHeadModel:
             return scale
         return self._reads.get(self.cycle)
 
-    def tick(self, inputs: dict[str, Any]) -> None:
+    def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
+        """`out`: what `comb` gave for the same inputs in the same cycle, if the caller has it."""
         t, command = self.cycle, inputs["command"]
-        out = self.comb(inputs)
+        out = out or self.comb(inputs)
         read = out["control"].read
         busy = self._waiting is not None or self._sending is not None
         begins = self._queued is not None and self._free()

@@ -80,15 +80,20 @@ def first_difference(timeline: Timeline, trace: Trace) -> Difference | None:
 
 
 def predict_run(
-    program: Program, config: CoreConfig, result: RunResult, memory: MemoryTiming | None = None
+    program: Program,
+    config: CoreConfig,
+    result: RunResult,
+    memory: MemoryTiming | None = None,
+    *,
+    observe: str = "trace",
 ) -> tuple[Timeline, Trace]:
-    """Prediction for a run with `observe="trace"`, started when it was, and its trace.
+    """Prediction for a run of a machine with `observe`, started when it was, and its trace.
 
     Without `memory` the run's handshakes are replayed; it must have a log.
     """
     if result.trace is None:
         raise ValueError("the run has no trace")
-    trace = read_trace(result.trace, config, "trace")
+    trace = read_trace(result.trace, config, observe)
     source: MemoryTiming | Handshakes
     if memory is not None:
         source = memory

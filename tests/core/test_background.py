@@ -25,6 +25,7 @@ from makalu.sw.run import run_golden_machine
 from makalu.sw.timing import predict
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused
+from tests.core.machines import quick_machine
 from tests.core.test_transposes import any_bits, turned
 from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
@@ -196,9 +197,8 @@ def spoiled():
     return program, {name: Bits(bits) for name, bits in inputs.items()}
 
 
-@functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(EIGHT), simulator="lanes", observe="trace")
+    return quick_machine(EIGHT, SettlingMachine)
 
 
 WRONG = {

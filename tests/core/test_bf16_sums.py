@@ -18,7 +18,7 @@ from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 from verif.tensor.elements import random_elements, random_scales
 
-MX = "eight-mx"
+MX = "eight-background"
 UINT8 = FORMATS["uint8"]
 ROWS, COLUMNS, N = 8, 6, 37
 """As many rows and columns of these as a core has."""

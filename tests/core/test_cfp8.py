@@ -21,6 +21,7 @@ from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused
+from tests.core.machines import quick_machine
 from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 from verif.tensor.elements import random_elements
@@ -104,9 +105,8 @@ def test_a_core_without_it_reserves_the_field():
     assert code is ErrorCode.RESERVED and "exponent_offset must be 0 on preset tiny, which has no cfp8, not 31" in said
 
 
-@functools.cache
 def settling_machine():
-    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
+    return quick_machine(SMALL, SettlingMachine)
 
 
 @pytest.mark.slow

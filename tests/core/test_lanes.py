@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 SEEDS = range(4)
 
 
-ALONE = ("small", "trn2-mini")
+ALONE = ("eight-background", "trn2-mini")
 TIMING = MemoryTiming.of(CONFIG.memory, latency=10)
 STALLS = StallProbabilities(aw=90, w=60, b=90, ar=90, r=60, iar=90, ir=60, seed=5)
 

@@ -23,11 +23,12 @@ from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused
+from tests.core.machines import quick_machine
 from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 from verif.tensor.elements import random_elements, random_scales
 
-SMALL, MINI = "eight-mx", "trn3-mini"
+SMALL, MINI = "eight-background", "trn3-mini"
 UINT8 = FORMATS["uint8"]
 PAIRS = list(itertools.product(QUADS, QUADS))
 M, N = 6, 37
@@ -177,9 +178,8 @@ def two_products():
     return compiled(kernel, few), given(few)
 
 
-@functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
+    return quick_machine(SMALL, SettlingMachine)
 
 
 WRONG = {

@@ -22,10 +22,11 @@ from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused
+from tests.core.machines import quick_machine
 from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 
-SMALL, MINI = "eight-mx", "trn3-mini"
+SMALL, MINI = "eight-background", "trn3-mini"
 UINT8 = FORMATS["uint8"]
 
 
@@ -173,9 +174,8 @@ def test_what_cannot_be_quantised_is_refused(preset, spec, hints, kind, text):
         compile_kernel(lambda src: one(src, **hints), bench_config(preset), src=TensorSpec(*spec))
 
 
-@functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
+    return quick_machine(SMALL, SettlingMachine)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from makalu.spec.tensor_modes import Mode
 from makalu.sw.elements import Bits
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused
+from tests.core.machines import quick_machine
 from tests.core.test_sparse import compiled, every_pair, inputs_of, product, there
 from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
@@ -57,9 +58,8 @@ def last(program, opcode):
     return [n for n, i in enumerate(stream) if i.opcode == opcode][-1]
 
 
-@functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
+    return quick_machine(SMALL, SettlingMachine)
 
 
 @pytest.mark.slow

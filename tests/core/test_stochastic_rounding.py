@@ -25,6 +25,7 @@ from makalu.sw.random_programs.program import random_program
 from makalu.sw.run import run_golden
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused
+from tests.core.machines import quick_machine
 from tests.core.timed import Case, check, memory_of
 from verif.lib.lane_programs import corner_values
 from verif.lib.variants import bench_config
@@ -215,9 +216,8 @@ def test_a_start_begins_the_bits_anew():
     assert all(np.array_equal(got[name], want[name], equal_nan=True) for name in want)
 
 
-@functools.cache
 def settling_machine():
-    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
+    return quick_machine(SMALL, SettlingMachine)
 
 
 def spoilt(config, opcode, **values):
@@ -247,7 +247,7 @@ def test_the_hardware_refuses(what):
 
 @pytest.mark.slow
 def test_a_core_without_it_reserves_the_bit():
-    machine = SettlingMachine(config=bench_config("tiny"), simulator="lanes", observe="trace")
+    machine = quick_machine("tiny", SettlingMachine)
     check_refused(spoilt(bench_config("tiny"), Opcode.MEMSET, rounding=1), ErrorCode.RESERVED, machine)
 
 

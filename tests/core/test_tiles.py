@@ -16,6 +16,7 @@ from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.run import run_golden
 from tests.core.bad_input import SettlingMachine, Spoilt, with_fields
 from tests.core.bad_input import check as check_refused
+from tests.core.machines import quick_machine
 from tests.core.test_sparse_models import SPARSE
 from tests.core.test_sparse_models import check as check_models
 from tests.core.timed import Case, check, memory_of
@@ -249,9 +250,8 @@ def two_blocks():
     return program, given(inputs)
 
 
-@functools.cache
 def machine():
-    return SettlingMachine(config=bench_config(SMALL), simulator="lanes", observe="trace")
+    return quick_machine(SMALL, SettlingMachine)
 
 
 WRONG = {

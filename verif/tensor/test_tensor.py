@@ -35,10 +35,12 @@ from verif.tensor.sparse_programs import bad_load, memory, mixed, sparse_pairs
 from verif.tensor.tb import TensorBench
 
 PARAMS = bench_params()
-STREAMS = PARAMS.get("streams", 10)
-"""Of those without a bubble, so many at least where there are as many."""
+STREAMS = PARAMS["streams"]
+"""Of those without a bubble, so many; all of them run on the models in tests/tensor/test_tensor_bubbles.py."""
 CONFIG = bench_config(PARAMS["config"])
 COMMANDS = PARAMS["commands"]
+FEW = 3
+"""Streams of a case that has few: a sparse tile of each ratio then has one type only."""
 
 
 async def started(dut: Any) -> TensorBench:
@@ -222,21 +224,22 @@ async def first_pair(dut: Any) -> None:
     assert last_commit - load.cycle + 1 == spent
 
 
+def _some(many: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    """`count` of these, or all, as far apart as they are."""
+    return many[:: max(1, -(-len(many) // count))]
+
+
 @cocotb.test()
 async def tiles_back_to_back(dut: Any) -> None:
     """A column in every cycle between the first and the last, with another stationary tile each time."""
     bench = await started(dut)
     streams = {form: streams_without_bubbles(CONFIG, form) for form in CONFIG.tensor.singles}
-    # all of them run on the models in tests/tensor/test_tensor_bubbles.py
-    chosen = streams[BF16][:: max(1, len(streams[BF16]) // STREAMS)]
-    assert len(chosen) >= min(STREAMS, len(streams[BF16]))
-    runs = [(BF16, *run) for run in chosen]
+    runs = [(BF16, *run, None) for run in _some(streams.pop(BF16), STREAMS)]
     # a word of 8 bytes is too short for a stream of 4-byte elements
-    runs += [(form, *run) for form, many in streams.items() if form != BF16 for run in many[:: 1 + len(many) // 3]]
-    runs = [(*run, None) for run in runs]
+    runs += [(form, *run, None) for form, many in streams.items() for run in _some(many, -(-STREAMS // 3))]
     if CONFIG.tensor.products > 1:
         pairs = streams_without_bubbles(CONFIG, E5M2, 2)
-        runs += [(E5M2, *run, SBUF_WINDOW // 2) for run in pairs[:: max(1, len(pairs) // STREAMS)]]
+        runs += [(E5M2, *run, SBUF_WINDOW // 2) for run in _some(pairs, STREAMS)]
     # scales are read behind a load and before the next one, so a matmul must be longer
     runs += [(form, free, 0, None) for form in CONFIG.tensor.quads for free in (48, 64)]
     for form, free, offset, rows in runs:
@@ -252,8 +255,9 @@ async def tiles_back_to_back(dut: Any) -> None:
     ratios = range(1, RATIO_LIMIT + 1) if CONFIG.tensor.sparse and CONFIG.sbuf.word_bytes > 8 else ()
     if ratios:
         await bench.place(0, memory(CONFIG, np.random.default_rng(cocotb.RANDOM_SEED)))
+    kinds = [(BF16, 64), (E5M2, 96)]
     for ratio in ratios:
-        for form, free in ((BF16, 64), (E5M2, 96)):
+        for form, free in kinds if STREAMS > FEW else kinds[ratio % 2 :][:1]:
             del bench.columns[:]
             await bench.run(sparse_pairs(CONFIG, pairs=4, free=free, ratio=ratio, form=form))
             bubbles = bench.columns[-1] - bench.columns[0] + 1 - 4 * free
@@ -289,13 +293,16 @@ async def long_sizes_begin(dut: Any) -> None:
 
 @cocotb.test()
 async def long_sizes_end(dut: Any) -> None:
-    """An upper bit in each size, walked to its end: a row that lies side by side, and columns that stand still."""
+    """An upper bit in each size (in one of the outer ones, where few long sizes are wanted), walked to its end: a row
+    that lies side by side, and columns that stand still.
+    """
     bench = await started(dut)
     row = (SBUF_WINDOW // BF16.bytes - CONFIG.sbuf.word_bytes, 1, 1, 1)
     tile = {"start": 0, "count": CONFIG.tensor.rows, "columns": CONFIG.tensor.columns}
     strides = {"moving_strides": (1, 0, 0, 0), "dst_strides": (0,) * AP_DIMS}
     await bench.run([Command(matmul(moving=0, dst=0, sizes=row, **strides, **tile))])
-    for d in range(1, AP_DIMS):
+    outer = range(1, AP_DIMS)
+    for d in outer if PARAMS["every_long_size"] == 1 else [bench.rng.choice(outer)]:
         sizes = [1] * AP_DIMS
         sizes[d] = 256 + bench.rng.randrange(64)
         await bench.run([longest(CONFIG, tuple(sizes))])
