@@ -101,14 +101,14 @@ class SbufModel:
         read_data = self.a_out[self._rows[None, :], self.a_bank]
         written_a, defined_a = [], []
         for e, command in enumerate(inputs["access"]):
-            if not (command["enable"] and command["write"]):
+            if not (command["enable"] or command["address"] or command["mask"]):
                 written_a.append({**self._no_write, "data": read_data[e]})
                 defined_a.append(self._all)
                 continue
             chosen, granules = _chosen(command["mask"], sbuf.word_bytes)
             written_a.append(
                 {
-                    "enable": self._takes_part(command),
+                    "enable": self._takes_part({**command, "enable": command["enable"] and command["write"]}),
                     "address": np.full(partitions, command["address"], np.int64),
                     "granules": np.full(partitions, granules, np.int64),
                     "data": np.where(chosen, inputs["write_data"][e], read_data[e]) if granules else read_data[e],
