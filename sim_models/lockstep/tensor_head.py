@@ -18,10 +18,8 @@ from makalu.spec.latency import (
     row_delay,
     swap_guard,
 )
-from makalu.spec.loading import group_cycle, groups_of_a_word, load_span, word_cycle
 from makalu.spec.memory_map import PSUM_HALVES
-from makalu.spec.scales import load_lead
-from makalu.spec.sparsity import SPARSE_SLOT, TAGS, deskew, tag_lead
+from makalu.spec.sparsity import SPARSE_SLOT, deskew
 from makalu.spec.tensor_modes import MODES, Mode
 
 from ..golden.operand import operand
@@ -29,11 +27,11 @@ from ..golden.walker import addresses
 from .background import BackgroundTimes
 from .scales import ScaleReads
 from .segments import Segment, segments_of
-from .tensor_control import Column, EdgeControl, Group, Lookup, Read, Turn, Wave
+from .tensor_control import Column, EdgeControl, Lookup, Read, Turn, Wave
+from .tensor_ends import Ends
+from .tensor_loads import LoadTimes
 
 __all__ = ["TensorHeadModel"]
-
-_ENDS = ("finish_matmul", "error_matmul", "transposed")
 
 
 @dataclass
@@ -93,15 +91,11 @@ class TensorHeadModel:
         self._queued: _Matmul | None = None
         """Accepted ahead for the sake of its scales."""
         # loads
-        self._reads: dict[int, Read] = {}
-        self._groups: dict[int, Group] = {}
-        self._last_group = -1
+        self._loads = LoadTimes(config, self._scales)
         self._pending = False
         self._swap_waits = False
         self._swapped: int | None = None
         """Cycle of the last column with a swap."""
-        self._first_group = 0
-        """Of the last sparse load: in which cycle it is at the edge. A swap follows it, however soon its words come."""
         # matmuls
         self._fetching: _Matmul | None = None
         self._waiting: _Matmul | None = None
@@ -118,14 +112,10 @@ class TensorHeadModel:
         # what follows
         self._waves: dict[int, tuple[Wave, bool, bool]] = {}
         """And whether it is its matmul's first behind a load, and its matmul's last."""
-        self._finishes: dict[str, set[int]] = {name: set() for name in ("load", "finish_matmul", "error_matmul")}
-        """Cycles; matmuls are told in `_order`."""
         self._background = BackgroundTimes(config) if config.tensor.background else None
+        self._ends = Ends(self._background)
         self._tagged = False
         """A sparse load was accepted since the engine was last at rest."""
-        self._order: deque[str] = deque()
-        """Of matmuls and transposes that were not told to have finished: the names of their ends."""
-        self._waiting_ends = dict.fromkeys(_ENDS, 0)
         # faults since the engine was last at rest
         self._faulted = self._masks = False
         self._bad_from: int | None = None
@@ -134,13 +124,34 @@ class TensorHeadModel:
         self._owned_from: deque[tuple[int, int]] = deque()
         self._outstanding = 0
 
+    @property
+    def under_way(self) -> int:
+        """Matmuls and transposes that were accepted and not told to have finished."""
+        return self._ends.under_way
+
+    @property
+    def told_late(self) -> bool:
+        """An end waits for its turn."""
+        return self._ends.late
+
+    @property
+    def buffers_held(self) -> int:
+        """Segments whose words are in line buffers, or come to them."""
+        return len(self._held)
+
+    @property
+    def waits_for_bits(self) -> bool:
+        """The next matmul could begin, but for bits of a transpose on their way to its bank."""
+        waiting = self._waiting if self._sending is None else None
+        return waiting is not None and self._moves(self._bank(waiting.destinations[0]))
+
     def comb(self, inputs: dict[str, Any]) -> dict[str, Any]:
         t, slot, command = self.cycle, inputs["frame"] % SLOTS, inputs["command"]
         ready, transposes = False, command is not None and command.opcode == Opcode.TRANSPOSE
         if command is not None and (transposes or command.opcode in LOADS):
             column = command["dst_partition" if transposes else "column"]
             behind = self._swapped is None or t >= self._swapped + swap_guard(self.config, column)
-            enough = t + LOAD_LEAD > self._last_group and not self._swap_waits and behind
+            enough = t + LOAD_LEAD > self._loads.last_group and not self._swap_waits and behind
             ready = slot == ACCEPT_SLOT and enough and (self._scales is None or self._scales.idle)
             if command.opcode != Opcode.LOAD_SPARSE and self._fetching is not None and self._fetching.ratio:
                 ready = False
@@ -151,11 +162,13 @@ class TensorHeadModel:
             ready = self._queued is None and self._scales.idle
         elif command is not None:
             ready = self._queued is None and self._free()
-        load, faulted = t in self._finishes["load"], self._faulted or bool(inputs.get("fault"))
-        end = self._told(t)
+        load, faulted = t in self._ends.cycles["load"], self._faulted or bool(inputs.get("fault"))
+        end = self._ends.told(t)
         return {
             "ready": ready,
-            "control": EdgeControl(self._read(slot), self._groups.get(t), self._column, self._lookup(t), self._turn(t)),
+            "control": EdgeControl(
+                self._read(slot), self._loads.groups.get(t), self._column, self._lookup(t), self._turn(t)
+            ),
             "background": self._background and self._background.waves.get(t),
             "wave": None if t not in self._waves or self._masked() else self._waves[t][0],
             "finish_load": load and not faulted,
@@ -184,18 +197,6 @@ class TensorHeadModel:
         sums = bank in map(self._bank, ahead) or self._owned_until[bank] >= t or (t, bank) in self._owned_from
         return self._background.free(t) and not sums and not (self._tagged and self._outstanding)
 
-    def _ended(self, t: int, end: str) -> bool:
-        """One has this end in cycle t."""
-        if end == "transposed":
-            return self._background is not None and t in self._background.ends
-        return t in self._finishes[end]
-
-    def _told(self, t: int) -> str | None:
-        """The end that is told in cycle t: of the oldest, if it is there. Behind a matmul that failed, all do."""
-        there = [end for end in _ENDS if self._waiting_ends[end] or self._ended(t, end)]
-        moves = bool(self._order) and self._order[0] == "transposed"
-        return next((end for end in there if (end == "transposed") == moves), None) if self._order else None
-
     def _free(self) -> bool:
         """A matmul can begin to be fetched."""
         return self._fetching is None and self._waiting is None
@@ -223,7 +224,7 @@ class TensorHeadModel:
             return Read(1, address, self._words % buffers, matmul.start, matmul.count)
         if self._scales is not None and (scale := self._scales.read(self.cycle, slot)) is not None:
             return scale
-        return self._reads.get(self.cycle)
+        return self._loads.reads.get(self.cycle)
 
     def tick(self, inputs: dict[str, Any], out: dict[str, Any] | None = None) -> None:
         """`out`: what `comb` gave for the same inputs in the same cycle, if the caller has it."""
@@ -235,7 +236,7 @@ class TensorHeadModel:
         self._decide_column(t + 1)
         waiting = self._waiting
         held_up = waiting is not None and (
-            (waiting.swap and t < self._first_group) or self._moves(self._bank(waiting.destinations[0]))
+            (waiting.swap and t < self._loads.first_group) or self._moves(self._bank(waiting.destinations[0]))
         )
         if self._sending is None and waiting is not None and not held_up:
             self._sending, self._waiting, self._first = waiting, None, True
@@ -258,10 +259,7 @@ class TensorHeadModel:
             self._fetching = self._waiting = self._queued
             self._queued = None
         self._note_faults(t, bool(inputs.get("fault")))
-        if (told := self._told(t)) is not None:
-            self._order.popleft()
-        for end in _ENDS:
-            self._waiting_ends[end] += self._ended(t, end) - (told == end)
+        self._ends.step(t)
         self._tagged = self._tagged and self._outstanding > 0
         if self._background is not None and t + 1 in self._background.turns:
             self._swap_waits, self._swapped = False, t + 1
@@ -273,12 +271,11 @@ class TensorHeadModel:
             else:
                 self._accept_matmul(command)
         self._was_busy = busy
-        for past in (self._reads, self._groups, self._waves):
-            past.pop(t, None)
+        self._loads.forget(t)
+        self._waves.pop(t, None)
         if self._scales is not None:
             self._scales.groups.pop(t, None)
-        for finishes in self._finishes.values():
-            finishes.discard(t)
+        self._ends.forget(t)
         if self._background is not None:
             self._background.forget(t)
         while self._owned_from and self._owned_from[0][0] == t:
@@ -289,7 +286,7 @@ class TensorHeadModel:
         masked = self._masked()
         if t in self._waves and self._waves[t][2]:
             end = "error_matmul" if masked else "finish_matmul"
-            self._finishes[end].add(t + self._to_commit - self._to_psum)
+            self._ends.cycles[end].add(t + self._to_commit - self._to_psum)
         self._masks = masked
         if fault and not self._faulted:
             # as the wave at the head is later than a tag that its load has read
@@ -299,60 +296,16 @@ class TensorHeadModel:
             self._faulted, self._masks, self._bad_from = False, False, None
 
     def _accept_load(self, a: int, load: Instruction) -> None:
-        tensor, word = self.config.tensor, self.config.sbuf.word_bytes
-        source = operand(load, "src0", count=load["partitions"])
-        sparse, transposes = load.opcode == Opcode.LOAD_SPARSE, load.opcode == Opcode.TRANSPOSE
-        column = load["dst_partition" if transposes else "column"]
-        self._tagged |= sparse
-        mode = MODES[Mode.SPARSE if sparse else Mode(load["mode"])]
-        part, ratio = (0, load["ratio"]) if sparse else (load["part"], 0)
-        if mode.scaled:
-            assert self._scales is not None
-            self._reads |= self._scales.load(a, load)
-            a += load_lead(self.config)
-        if sparse:
-            self._reads |= self._tags(a, load)
-            a += tag_lead(self.config)
-            self._first_group = a + LOAD_LEAD
-        rows = mode.rows
-        groups, inside = -(-load["src0_size0"] // tensor.load_columns), groups_of_a_word(source.format)
-        for i in range(-(-groups // inside) * rows):
-            cycle = word_cycle(source.format, i, rows, sparse=sparse)
-            place = source.offset + i % rows * load["src0_stride3"]  # of more rows the elements have a byte
-            # a word is in the buffer of its slot's number
-            where = Read(0, place // word + i // rows, cycle % SLOTS, source.partition, source.count)
-            self._reads[a + 1 + cycle] = where
-        for g in range(groups):
-            buffer = word_cycle(source.format, g // inside * rows, rows, sparse=sparse) % SLOTS
-            place = g % inside << source.format.size_log2 - tensor.smallest
-            number = g if tensor.sparse else 0
-            tag = column // tensor.load_columns + g
-            kind = source.format.code, part, int(rows > 1), ratio
-            here = Group(buffer, place, tag, *kind, number, load["exponent_offset"], load["apart"])
-            self._groups[a + LOAD_LEAD + group_cycle(source.format, g, sparse=sparse)] = here
-            if mode.scaled and self._scales is not None:
-                self._scales.group(a + LOAD_LEAD + group_cycle(source.format, g), g)
-        if self._scales is not None:
-            self._scales.loading = max(self._reads)
-        self._last_group = a + LOAD_LEAD + load_span(source.format, groups, sparse=sparse) - 1
-        if transposes:
+        self._tagged |= load.opcode == Opcode.LOAD_SPARSE
+        self._loads.accept(a, load)
+        if load.opcode == Opcode.TRANSPOSE:
             assert self._background is not None
             self._background.accept(a, load)
-            self._order.append("transposed")
+            self._ends.begin("transposed")
             self._swap_waits = True
             return
-        self._finishes["load"].add(self._last_group + row_delay(self.config))
+        self._ends.cycles["load"].add(self._loads.last_group + row_delay(self.config))
         self._pending = True
-
-    def _tags(self, a: int, load: Instruction) -> dict[int, Read]:
-        """Reads of the tags of a load that is accepted in cycle a."""
-        word, start, count = self.config.sbuf.word_bytes, load["src1_partition"], load["partitions"]
-        inside, units = word // TAGS.bytes, load["src1_size0"]
-        reads = {}
-        for u in range(-(-units // inside)):
-            here = {"tags": 1, "ratio": load["ratio"], "units": min(inside, units - u * inside)}
-            reads[a + 1 + SLOTS * u] = Read(0, load["src1_offset"] // word + u, u, start, count, **here)
-        return reads
 
     def _accept_matmul(self, matmul: Instruction) -> None:
         target = operand(matmul, "dst", count=matmul["columns"])
@@ -384,7 +337,7 @@ class TensorHeadModel:
             self._fetching = self._waiting = accepted
         self._swap_waits |= self._pending
         self._pending = False
-        self._order.append("finish_matmul")
+        self._ends.begin("finish_matmul")
 
     def _may_send(self, h: int) -> bool:
         """The next column can be at the edge in cycle h."""

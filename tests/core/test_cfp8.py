@@ -26,7 +26,7 @@ from tests.core.timed import Case, check, memory_of
 from verif.lib.variants import bench_config
 from verif.tensor.elements import random_elements
 
-SMALL = "stochastic"
+SMALL = "eight-background"
 """A core that has it, which other tests of this folder build too."""
 K, M, N = 4, 3, 21
 LOAD, MATMUL = Opcode.LOAD_STATIONARY, Opcode.MATMUL

@@ -30,7 +30,7 @@ from tests.core.timed import Case, check, memory_of
 from verif.lib.lane_programs import corner_values
 from verif.lib.variants import bench_config
 
-SMALL = "stochastic"
+SMALL = "eight-background"
 ROWS, N = 4, 60
 INT8 = FORMATS["int8"]
 

@@ -18,6 +18,7 @@ from makalu.sw.nki import language as nl
 from makalu.sw.nki.tracing import TensorSpec
 from makalu.sw.random_programs.program import random_program
 from makalu.sw.rtl.timing import first_difference, largest_difference, predict_run
+from tests.core.machines import quick_observe
 from tests.core.timed import Case, accounts, check, memory_of, run
 
 LATENCIES = [0, 100, 300]
@@ -152,5 +153,5 @@ def test_fewer_outstanding_bursts_are_noticed():
     for key in ("outstanding_reads", "outstanding_writes"):
         slower = dataclasses.replace(config, dma=dataclasses.replace(dma, **{key: getattr(dma, key) // 2}))
         program = dataclasses.replace(case.program, digest=slower.digest)
-        timeline, trace = predict_run(program, slower, result, memory)
+        timeline, trace = predict_run(program, slower, result, memory, observe=quick_observe("tiny"))
         assert largest_difference(timeline, trace) > 0, key

@@ -31,6 +31,8 @@ class Fault:
     """The cocotb test that must fail, where it is one."""
     message: str = ""
     """Regular expression of what it must say."""
+    soak: bool = False
+    """Planted in `make soak` only."""
 
     def __str__(self) -> str:
         return self.name

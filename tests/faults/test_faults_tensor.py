@@ -88,6 +88,7 @@ SPARSE_FAULTS = (
     ),
     Fault(
         name="second-wave-not-masked",
+        soak=True,
         line=r"masks <= .*;",
         becomes="masks <= 0;",
         test="tags_out_of_range",
@@ -95,6 +96,7 @@ SPARSE_FAULTS = (
     ),
     Fault(
         name="candidates-one-early",
+        soak=True,
         line=r"s2_candidates0 <= .*;",
         becomes="s2_candidates0 <= x_in[122:27];",
         test="sparse_tiles",
@@ -109,6 +111,7 @@ SPARSE_FAULTS = (
     ),
     Fault(
         name="load-overtaken-by-its-swap",
+        soak=True,
         line=r"(assign \S+ = next\[\d+\]) & tags_first;",
         becomes=r"\1 & 1'h0;",
         test="sparse_tiles",
@@ -119,6 +122,7 @@ SPARSE_FAULTS = (
 BACKGROUND_FAULTS = (
     Fault(
         name="turn-in-every-row",
+        soak=True,
         line=r"assign \\x\.turn  = (control_in\[\d+\]) & \S+;",
         becomes=r"assign \\x.turn  = \1;",
         test="ragged_programs",
@@ -133,6 +137,7 @@ BACKGROUND_FAULTS = (
     ),
     Fault(
         name="exponent-of-a-stationary-operand",
+        soak=True,
         line=r"(moved\[\d+:\d+\] } = bits\[14:11\]) - 1'h1;",
         becomes=r"\1;",
         times=2,
@@ -141,6 +146,7 @@ BACKGROUND_FAULTS = (
     ),
     Fault(
         name="destinations-side-by-side",
+        soak=True,
         line=r"= address \+ stride;",
         becomes="= address + 1'h1;",
         test="ragged_programs",
@@ -155,6 +161,7 @@ BACKGROUND_FAULTS = (
     ),
     Fault(
         name="bank-of-bits-not-looked-at",
+        soak=True,
         line=r"assign take = (\S+) & \S+;",
         becomes=r"assign take = \1;",
         test="transposes_beside_matmuls",
@@ -170,23 +177,17 @@ BACKGROUND_FAULTS = (
 )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_tensor_bench_catches(fault):
-    where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
-    says = rf"{fault.test}: .*{where}: RTL (0x|undefined)"
-    caught("tensor", "4x4-icarus", fault, says=says)
+GROUPS = {"4x4-icarus": FAULTS, "4x4-sparse": SPARSE_FAULTS, "4x4-deep": BACKGROUND_FAULTS}
+"""By the case that sees them."""
+PLANTED = [(name, fault) for name, faults in GROUPS.items() for fault in faults]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", SPARSE_FAULTS, ids=str)
-def test_tensor_bench_catches_what_tags_need(fault):
+def tensor_bench_catches(name, fault):
     where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
-    caught("tensor", "4x4-sparse", fault, says=rf"{fault.test}: .*{where}: RTL (0x|undefined)")
+    caught("tensor", name, fault, says=rf"{fault.test}: .*{where}: RTL (0x|undefined)")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", BACKGROUND_FAULTS, ids=str)
-def test_tensor_bench_catches_what_transposes_need(fault):
-    where = rf"last tags issued: (none|tensor \d+): cycle \d+, port {fault.message}\S*"
-    caught("tensor", "4x4-deep", fault, says=rf"{fault.test}: .*{where}: RTL (0x|undefined)")
+@pytest.mark.parametrize(("name", "fault"), [each for each in PLANTED if not each[1].soak], ids=str)
+def test_tensor_bench_catches(name, fault):
+    tensor_bench_catches(name, fault)

@@ -32,14 +32,14 @@ IDLE = {"idle_clocks": True}
 """Tiles whose clock stops, as in a fast machine, show the model's outputs too."""
 
 CHOOSING = replace(
-    LARGE, name="8x8-sparse", config={**EIGHT, "candidates": 16, "products": 2}, params={"matmuls": 24, "seed": 1}
+    LARGE, name="8x8-sparse", config={**EIGHT, "candidates": 16, "products": 2}, params={"matmuls": 16, "seed": 1}
 )
 """Two groups of four rows, whose weights have tags."""
 
 CASES = (
     LARGE,
     CHOOSING,
-    replace(CHOOSING, name="8x8-sparse-2", config={**EIGHT, "candidates": 8, "add_stages": 1}),
+    replace(CHOOSING, name="8x8-sparse-2", config={**EIGHT, "candidates": 8, "add_stages": 1}, soak=True),
     replace(TILES, name="4x4-sparse", config={**SMALL, "tile": 4, "candidates": 16, "add_stages": 3}).on_icarus(),
     replace(TILES, name="idle-sparse", config={**SMALL, "candidates": 4}, idle_clocks=True),
     TILES,

@@ -26,13 +26,14 @@ EIGHT_MX: dict[str, Any] = {
     "partitions": 8,
     "tensor": {
         **{"rows": 8, "columns": 8, "load_columns": 4, "add_stages": 2, "mul_stages": 3, "products": 4},
-        "formats": ("bf16", "fp16", "fp32", "e5m2", "e4m3fn", "e4m3fn_x4", "e5m2_x4", "e2m1_x4"),
+        "formats": ("bf16", "fp16", "fp32", "e5m2", "e4m3", "e3m4", "e4m3fn", "e4m3fn_x4", "e5m2_x4", "e2m1_x4"),
         "results": ("fp32", "bf16", "uint16"),
     },
     "sbuf": {"banks": 3, "bank_bytes": 4096, "word_bytes": 16},
     "bus": {"data_bytes": 16},
+    "features": (STOCHASTIC, CFP8),
 }
-"""MX: the smallest core that has it, words of 16 bytes, L = 2."""
+"""MX: the smallest core that has it, words of 16 bytes, L = 2; both features."""
 
 VARIANTS: dict[str, dict[str, Any]] = {
     # words of 16 bytes and six banks, as trn1, in 4 partitions with L = 2

@@ -74,8 +74,14 @@ CHOICES = tuple(
             **{**CUTS[0].config, "mul_stages": mul_stages, "add_stages": add_stages, "products": products},
             "candidates": candidates,
         },
+        soak=soak,
     )
-    for mul_stages, add_stages, products, candidates in ((2, 1, 1, 16), (2, 2, 2, 8), (3, 3, 4, 16), (1, 1, 2, 4))
+    for mul_stages, add_stages, products, candidates, soak in (
+        (2, 1, 1, 16, False),
+        (2, 2, 2, 8, True),
+        (3, 3, 4, 16, False),
+        (1, 1, 2, 4, True),
+    )
 )
 """With candidates among which weights choose."""
 

@@ -64,6 +64,12 @@ CASES = (
     INSTRUCTIONS,
     replace(INSTRUCTIONS, name="instructions-axi-seed-2", params={"seed": 2}),
     DECODERS,
-    replace(DECODERS, name="decoders-two-types", config="two-types", params={"turns": 0, "words": 4000, "seed": 3}),
+    replace(
+        DECODERS,
+        name="decoders-two-types",
+        config="two-types",
+        params={"turns": 0, "words": 4000, "seed": 3},
+        soak=True,
+    ),
     replace(DECODERS, name="decoders-trn3", config="trn3", params={"turns": 1, "words": 4000, "seed": 2}, slow=True),
 )

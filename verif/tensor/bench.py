@@ -45,12 +45,12 @@ CASES = (
     ),
     replace(SMALL, name="4x4-bf16-sums", config="bf16-sums", soak=True),
     replace(SMALL, name="4x4-bf16-sums-add-1", config="psum-add-1", soak=True),
-    replace(SMALL, name="4x4-stochastic", config="stochastic", params={**FEW, "commands": 80}, slow=True),
+    replace(SMALL, name="4x4-stochastic", config="stochastic", params={**FEW, "commands": 140}, soak=True),
     replace(SMALL, name="4x4-sparse", config="sparse", params={**FEW, "commands": 80}),
     replace(SMALL, name="4x4-sparse-rows", config="one-row-groups", params={**FEW, "commands": 100}, soak=True),
     replace(SMALL, name="4x4-sparse-pairs", config="pairs-of-rows", params={**FEW, "commands": 100}, soak=True),
     # every mode
-    replace(SMALL, name="8x8-sparse", config="eight-background", params={**FEW, "commands": 60}, slow=True),
+    replace(SMALL, name="8x8-sparse", config="eight-background", params={**FEW, "commands": 80}, slow=True),
     replace(
         SMALL, name="8x8-sparse-seed-2", config="eight-background", seed=2, params={**FEW, "commands": 200}, soak=True
     ),

@@ -252,7 +252,7 @@ class TensorBench(SideBySide):
 
     def _full(self) -> bool:
         """No more may be under way: only where the head keeps their order does it matter."""
-        return bool(self.config.tensor.background) and len(self.model.head._order) >= self._depth
+        return bool(self.config.tensor.background) and self.model.head.under_way >= self._depth
 
     async def _cycle(self, command: Instruction | None) -> dict[str, Any]:
         inputs = self.idle() | {"command": command}
@@ -283,15 +283,14 @@ class TensorBench(SideBySide):
         self.seen["tiles apart"] += groups is not None and groups.apart
         self.seen["load overlaps columns"] += groups is not None and column is not None
         self.seen["stalled"] += out["stalled"]
-        self.seen["all buffers held"] += len(self.model.head._held) == self.config.tensor.moving_buffers
+        head = self.model.head
+        self.seen["all buffers held"] += head.buffers_held == self.config.tensor.moving_buffers
         if command is not None and not out["ready"]:
             self.seen[f"{_NAMES.get(command.opcode, 'load')} waits"] += 1
-        waiting, head = self.model.head._waiting, self.model.head
-        if waiting is not None and head._sending is None:
-            self.seen["matmul waits for bits"] += head._moves(head._bank(waiting.destinations[0]))
+        self.seen["matmul waits for bits"] += head.waits_for_bits
         self.seen["turn"] += out["control"].turn is not None
         self.seen["bits beside columns"] += column is not None and out["background"] is not None
-        self.seen["told late"] += any(self.model.head._waiting_ends.values())
+        self.seen["told late"] += head.told_late
         if out["wave"] is not None:
             self.seen["accumulate" if out["wave"].accumulate else "overwrite"] += 1
             self.seen["tile of columns"] += out["wave"].first > 0

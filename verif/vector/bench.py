@@ -33,7 +33,10 @@ MX = replace(
     TINY,
     name="mx",
     config="eight-mx",
-    params={**TINY.params, **FEW, "count": 80, "points": (*SOME, "scales written", "scales merged", "group waits")},
+    params={
+        **{**TINY.params, **FEW, "count": 80},
+        "points": (*SOME, "scales written", "scales merged", "group waits", "drawn", "moved without a draw"),
+    },
 )
 
 CASES = (
@@ -44,6 +47,7 @@ CASES = (
         name="stochastic",
         config="stochastic",
         params={**TINY.params, **FEW, "count": 60, "points": (*ALL, "drawn", "moved without a draw")},
+        soak=True,
     ),
     replace(TINY, name="slow-rates", config="slow-rates", params={**TINY.params, **FEW, "count": 30}, slow=True),
     TINY.on_icarus(**FEW, count=16, points=SOME),
