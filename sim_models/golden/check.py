@@ -144,6 +144,3 @@ def _field(rule: FieldRule, instruction: Instruction, config: CoreConfig) -> Ite
         yield f"{rule.field} must be from {rule.low} to {high}, not {value}"
     else:
         yield f"{rule.field} must be below {high + 1}, not {value}"
-
-
-"""What each rule means."""

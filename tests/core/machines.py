@@ -3,6 +3,7 @@
 import functools
 
 from makalu.sw.rtl.machine import Machine
+from tests.rtl.lanes.machines import lanes_machine
 from verif.lib.variants import bench_config
 
 __all__ = ["observed_machine", "quick_machine", "quick_observe", "traced_machine"]
@@ -19,10 +20,9 @@ def quick_observe(preset: str) -> str:
     return "all" if preset == "tiny" else "trace"
 
 
-@functools.cache
 def quick_machine(preset: str, kind: type[Machine] = Machine) -> Machine:
     """On lanes, which build and run in a fraction of the time; tests/core/test_lanes.py has them equal to Verilator."""
-    return kind(config=bench_config(preset), simulator="lanes", observe=quick_observe(preset))
+    return lanes_machine(preset, quick_observe(preset), kind)
 
 
 @functools.cache

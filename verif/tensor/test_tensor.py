@@ -39,8 +39,6 @@ STREAMS = PARAMS["streams"]
 """Of those without a bubble, so many; all of them run on the models in tests/tensor/test_tensor_bubbles.py."""
 CONFIG = bench_config(PARAMS["config"])
 COMMANDS = PARAMS["commands"]
-FEW = 3
-"""Streams of a case that has few: a sparse tile of each ratio then has one type only."""
 
 
 async def started(dut: Any) -> TensorBench:
@@ -257,7 +255,8 @@ async def tiles_back_to_back(dut: Any) -> None:
         await bench.place(0, memory(CONFIG, np.random.default_rng(cocotb.RANDOM_SEED)))
     kinds = [(BF16, 64), (E5M2, 96)]
     for ratio in ratios:
-        for form, free in kinds if STREAMS > FEW else kinds[ratio % 2 :][:1]:
+        # one type of each ratio, where there are no more streams than ratios
+        for form, free in kinds if STREAMS > len(ratios) else kinds[ratio % 2 :][:1]:
             del bench.columns[:]
             await bench.run(sparse_pairs(CONFIG, pairs=4, free=free, ratio=ratio, form=form))
             bubbles = bench.columns[-1] - bench.columns[0] + 1 - 4 * free
